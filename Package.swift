@@ -1,0 +1,114 @@
+// swift-tools-version: 6.2
+// The package: one program, its simulator and its laboratory.
+//
+// HOLDFAST_PURE=1 leaves out everything that touches the world (sockets, TLS, HTTP), so the deciding half and the
+// simulator build and test in well under a minute: HOLDFAST_PURE=1 swift test --scratch-path .build-pure
+import PackageDescription
+
+let pureOnly = Context.environment["HOLDFAST_PURE"] == "1"
+
+let settings: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .swiftLanguageMode(.v6),
+]
+
+// MARK: The pure half. Imports point only upward in this list (Tests/LintTests checks it).
+
+var dependencies: [Package.Dependency] = [
+    .package(url: "https://github.com/apple/swift-argument-parser.git", exact: "1.8.2")
+]
+
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+var targets: [Target] = [
+    .target(name: "Consensus", swiftSettings: settings),
+    .target(name: "Cluster", dependencies: ["Consensus"], swiftSettings: settings),
+    .target(name: "Kinds", dependencies: ["Consensus", "Cluster"], swiftSettings: settings),
+    .target(name: "Decisions", dependencies: ["Consensus", "Cluster", "Kinds"], swiftSettings: settings),
+    .target(name: "Agent", dependencies: ["Consensus", "Cluster", "Kinds", "Decisions"], swiftSettings: settings),
+
+    .testTarget(name: "ConsensusTests", dependencies: ["Consensus"], swiftSettings: settings),
+    .testTarget(name: "ClusterTests", dependencies: ["Cluster"], swiftSettings: settings),
+    .testTarget(name: "KindsTests", dependencies: ["Kinds"], swiftSettings: settings),
+    .testTarget(name: "DecisionsTests", dependencies: ["Decisions"], swiftSettings: settings),
+    .testTarget(name: "AgentTests", dependencies: ["Agent"], swiftSettings: settings),
+    .testTarget(name: "LintTests", swiftSettings: settings),
+]
+
+// MARK: The world half.
+
+if !pureOnly {
+    dependencies += [
+        .package(url: "https://github.com/apple/swift-log.git", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio.git", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", exact: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-crypto.git", exact: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-certificates.git", exact: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-asn1.git", exact: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-protobuf.git", exact: "1.39.0"),
+        .package(url: "https://github.com/jpsim/Yams.git", exact: "6.2.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird.git", exact: "2.28.1", traits: []),
+        .package(url: "https://github.com/swift-server/async-http-client.git", exact: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", exact: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess.git", exact: "1.0.2"),
+    ]
+
+    let pure: [Target.Dependency] = ["Consensus", "Cluster", "Kinds", "Decisions", "Agent"]
+    let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+    let nio: [Target.Dependency] = [
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+    ]
+    let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
+    let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
+
+    targets += [
+        .target(
+            name: "Manifests", dependencies: ["Cluster", "Kinds", .product(name: "Yams", package: "Yams")],
+            swiftSettings: settings),
+        .target(name: "CKernel"),
+        .target(
+            name: "Drivers", dependencies: ["Consensus", "Cluster", "Kinds", "CKernel", logging, httpClient, subprocess] + nio,
+            swiftSettings: settings),
+        .target(
+            name: "Runtime",
+            dependencies: pure + nio + [
+                "CKernel", "Drivers", logging,
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            exclude: ["Wire/peer.proto"],
+            swiftSettings: settings),
+        .target(
+            name: "API",
+            dependencies: pure + nio + [
+                "Runtime", "Manifests", logging,
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+            ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "holdfast",
+            dependencies: pure + [
+                "Manifests", "Drivers", "Runtime", "API", logging, httpClient, argumentParser,
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
+        // A whole lab of real agents on this machine. It talks to `holdfast` as a person does: by its command line.
+        .executableTarget(
+            name: "holdfast-lab", dependencies: [argumentParser, "CKernel"], path: "Simulation/holdfast-lab",
+            swiftSettings: settings),
+
+        .testTarget(name: "ManifestsTests", dependencies: ["Manifests"], swiftSettings: settings),
+        .testTarget(name: "DriversTests", dependencies: ["Drivers"], swiftSettings: settings),
+        .testTarget(name: "RuntimeTests", dependencies: ["Runtime"], swiftSettings: settings),
+        .testTarget(name: "APITests", dependencies: ["API"], swiftSettings: settings),
+        .testTarget(name: "IntegrationTests", dependencies: [subprocess], path: "Tests/Integration", swiftSettings: settings),
+    ]
+}
+
+let package = Package(name: "holdfast", dependencies: dependencies, targets: targets)

@@ -1,0 +1,91 @@
+// What goes into the agent and what comes out of it.
+
+import Cluster
+import Consensus
+import Kinds
+
+/// Something that happened to this member.
+public enum AgentEvent: Sendable {
+    case frame(PeerFrame)
+    /// All log writes up to this one are durable.
+    case persisted(WriteSequence)
+    case request(RequestID, AgentRequest)
+    case report(RoleReport)
+    /// The user or the system asked this agent to stop; it gives its roles and its leadership away first.
+    case stop
+    /// Time has passed.
+    case tick
+}
+
+/// Names a request of the API on this member until it is answered.
+public struct RequestID: RawRepresentable, Hashable, Comparable, Sendable {
+    public let rawValue: UInt64
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+    public static func < (left: RequestID, right: RequestID) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// What the API asks of the agent.
+public enum AgentRequest: Sendable {
+    /// Replicate a command. `stamp` makes a retry count once; nil: the agent stamps it itself.
+    case propose(Command, stamp: RequestStamp?, actor: String, deadline: Instant)
+    /// The state as of now, linearizably.
+    case read(deadline: Instant)
+    /// The state this member has, however old.
+    case readLocal
+    /// Hand leadership to another voter (nil: the best one).
+    case transferLeadership(to: MemberID?, deadline: Instant)
+}
+
+/// The answer to a request.
+public enum AgentResponse: Sendable {
+    case outcome(Outcome)
+    case state(ClusterState, AgentView)
+    case failed(AgentFailure)
+}
+
+/// Why a request was not answered. Every one is told to the person in words.
+public enum AgentFailure: Error, Hashable, Sendable {
+    /// No leader with a quorum answered in time. For a proposal: it may still take effect if it reached a leader.
+    case noQuorum(detail: String)
+    /// Too much is waiting; try again later.
+    case overloaded
+    /// The request cannot be carried out as asked.
+    case refused(String)
+}
+
+/// What this member knows beyond the replicated state. Volatile, and only as true as this member's connections.
+public struct AgentView: Sendable {
+    public var member: MemberID
+    public var role: Role
+    public var term: Term
+    public var leader: MemberID?
+    public var commitIndex: LogIndex
+    public var appliedIndex: LogIndex
+    public var configuration: Configuration
+    /// On the leader: members it has not heard of within the quorum lease.
+    public var silent: [MemberID]
+    /// On the leader: how many entries each member lacks.
+    public var lacking: SortedMap<MemberID, UInt64>
+    /// Whether this member, as leader, holds its quorum lease.
+    public var hasQuorumLease: Bool
+    public var timing: Timing
+}
+
+/// Something for the world half to do, in order.
+public enum AgentEffect: Sendable {
+    case send(PeerFrame)
+    /// Write, make durable, send `thenSend` as consensus frames, then report `persisted`.
+    case persist(LogWrite)
+    case respond(RequestID, AgentResponse)
+    case address(AddressOrder)
+    /// Run exactly these health checks from now on; one that was running unchanged goes on.
+    case healthChecks(SortedMap<ResourceKey, HealthCheck>)
+    /// Keep connections to exactly these members.
+    case peers([MemberRecord])
+    /// New events were applied, oldest first.
+    case events([ClusterEvent])
+    /// The agent has given everything away and may end.
+    case stopped
+    /// Worth a line in the log.
+    case log(String)
+}

@@ -1,0 +1,113 @@
+// The replicated state: what every member computes from the same log, byte for byte the same.
+// `apply` is the only thing that changes it. It checks what must hold whoever proposed the command; whether a manifest
+// makes sense to its kind is checked before a command is proposed.
+
+import Consensus
+
+public struct ClusterState: Hashable, Sendable {
+    public static let mostEvents = 2_000
+    public static let mostResources = 10_000
+    public static let mostTokens = 256
+    public static let mostValues = 100_000
+
+    /// Counts applied commands, from 1: the index that `plan` prints and `apply --check-index` takes.
+    public internal(set) var revision: UInt64 = 0
+    /// The revision of the last change of a declaration.
+    public internal(set) var declarationsRevision: UInt64 = 0
+    /// Empty before the bootstrap command.
+    public internal(set) var clusterName = ""
+    public internal(set) var resources: SortedMap<ResourceKey, Resource> = [:]
+    public internal(set) var members: SortedMap<MemberID, MemberRecord> = [:]
+    public internal(set) var roles: SortedMap<ResourceKey, RoleRecord> = [:]
+    public internal(set) var tokens: SortedMap<String, JoinToken> = [:]
+    public internal(set) var values: SortedMap<String, StoredValue> = [:]
+    /// The newest events, oldest first.
+    public internal(set) var events: [ClusterEvent] = []
+    public internal(set) var lastEventID: UInt64 = 0
+    var sessions = Sessions()
+
+    public init() {}
+
+    public func member(named name: String) -> MemberRecord? { members.values.first { $0.name == name } }
+    public func resources(ofKind kind: String) -> [Resource] {
+        resources.values.filter { $0.declaration.kind == kind }
+    }
+    public func event(_ id: UInt64) -> ClusterEvent? {
+        guard let first = events.first?.id, id >= first, id <= lastEventID else { return nil }
+        return events[Int(id - first)]
+    }
+
+    /// The event and its chain of causes, nearest first.
+    public func causes(of id: UInt64) -> [ClusterEvent] {
+        var chain: [ClusterEvent] = []
+        var next = id
+        // A cause always has a smaller id than its effect, so the walk ends.
+        while let event = event(next), chain.count < 64 {
+            chain.append(event)
+            guard event.cause < next else { break }
+            next = event.cause
+        }
+        return chain
+    }
+
+    /// Applies one command and returns its outcome. A request carried out before is answered again, unchanged.
+    public mutating func apply(_ record: CommandRecord) -> Outcome {
+        if let earlier = sessions.answer(to: record.stamp, revision: revision) { return earlier }
+        revision += 1
+        var outcome = carryOut(record)
+        outcome.revision = revision
+        sessions.record(outcome, of: record.stamp)
+        return outcome
+    }
+
+    private mutating func carryOut(_ record: CommandRecord) -> Outcome {
+        switch record.command {
+        case .bootstrap(let name, let member): return bootstrap(name, member, record)
+        case .apply(let declarations, let check): return declare(declarations, check: check, record)
+        case .delete(let keys, let check): return delete(keys, check: check, record)
+        case .createToken(let token): return create(token, record)
+        case .join(let id, let hash, let member): return join(tokenID: id, secretHash: hash, member, record)
+        case .announce(let member): return announce(member, record)
+        case .removeMember(let id): return remove(member: id, record)
+        case .observeMember(let id, let reachable, let reason):
+            return observe(id, reachable: reachable, reason: reason, record)
+        case .stopping(let id): return stopping(id, record)
+        case .assign(let role, let epoch, let member, let reason, let because):
+            return assign(role, epoch: epoch, to: member, reason: reason, because: because, record)
+        case .release(let role, let epoch, let successor, let reason):
+            return release(role, epoch: epoch, to: successor, reason: reason, record)
+        case .released(let role, let epoch): return released(role, epoch: epoch, record)
+        case .vacate(let role, let epoch, let reason, let because):
+            return vacate(role, epoch: epoch, reason: reason, because: because, record)
+        case .reportFitness(let role, let member, let unfit):
+            return report(role, of: member, unfit: unfit, record)
+        case .put(let key, let value, let expected): return put(key, value, expected: expected)
+        case .remove(let key): return removeValue(key)
+        }
+    }
+
+    // MARK: Events and outcomes
+
+    /// Records an event and returns its id.
+    mutating func note(
+        _ type: String, _ subject: String, _ message: String, cause: UInt64 = 0, _ record: CommandRecord
+    ) -> UInt64 {
+        lastEventID += 1
+        events.append(
+            ClusterEvent(
+                id: lastEventID, revision: revision, milliseconds: record.milliseconds, type: type, subject: subject,
+                message: message, cause: cause, actor: record.actor))
+        if events.count > Self.mostEvents { events.removeFirst(events.count - Self.mostEvents) }
+        return lastEventID
+    }
+
+    func done(_ message: String = "") -> Outcome { Outcome(code: .done, message: message, revision: revision) }
+    func unchanged(_ message: String = "") -> Outcome {
+        Outcome(code: .unchanged, message: message, revision: revision)
+    }
+    func refused(_ code: Outcome.Code, _ message: String) -> Outcome {
+        Outcome(code: code, message: message, revision: revision)
+    }
+
+    public func name(of member: MemberID) -> String { members[member]?.name ?? member.description }
+}

@@ -1,0 +1,103 @@
+// What can change the replicated state. A command is proposed once, applied on every member, and must give the same
+// result everywhere: it carries the time it was proposed at, and nothing of it depends on who applies it.
+
+import Consensus
+
+public enum Command: Hashable, Sendable, Codable {
+    /// The first command of a cluster.
+    case bootstrap(clusterName: String, member: MemberRecord)
+    /// Declares resources. With `checkRevision`, refused when a resource of the cluster was declared or deleted since.
+    case apply(declarations: [Declaration], checkRevision: UInt64?)
+    case delete(keys: [ResourceKey], checkRevision: UInt64?)
+
+    case createToken(JoinToken)
+    /// Admits a member; `tokenID` is used up.
+    case join(tokenID: String, secretHash: String, member: MemberRecord)
+    /// A member tells its present endpoints, host and version, at every start.
+    case announce(member: MemberRecord)
+    case removeMember(MemberID)
+    /// The leader hears, or no longer hears, of a member.
+    case observeMember(MemberID, reachable: Bool, reason: String)
+    /// A member is about to stop and gives its roles away.
+    case stopping(MemberID)
+
+    /// Gives a role that nobody can be acting on to a member. Refused unless the role still has `epoch`.
+    case assign(role: ResourceKey, epoch: UInt64, to: MemberID, reason: String, because: MemberID?)
+    /// Asks the holder to let go, in favour of `to`.
+    case release(role: ResourceKey, epoch: UInt64, to: MemberID?, reason: String)
+    /// The holder has let go.
+    case released(role: ResourceKey, epoch: UInt64)
+    /// The role has no holder and nobody to take it.
+    case vacate(role: ResourceKey, epoch: UInt64, reason: String, because: MemberID?)
+    /// A candidate can, or cannot, serve a role.
+    case reportFitness(role: ResourceKey, member: MemberID, unfit: String?)
+
+    case put(key: String, value: String, expected: ExpectedValue?)
+    case remove(key: String)
+}
+
+/// The condition of a compare-and-set.
+public enum ExpectedValue: Hashable, Sendable, Codable {
+    case absent
+    case value(String)
+}
+
+/// Makes a retried command count once (after Lee et al., "Implementing Linearizability at Large Scale and Low
+/// Latency", SOSP 2015). A client numbers its requests from 1 and never reuses a number.
+public struct RequestStamp: Hashable, Sendable, Codable {
+    public var session: UInt64
+    public var request: UInt64
+    /// All requests up to here have been answered to the client; their outcomes may be forgotten.
+    public var settled: UInt64
+
+    public init(session: UInt64, request: UInt64, settled: UInt64) {
+        self.session = session
+        self.request = request
+        self.settled = settled
+    }
+}
+
+/// A command as it stands in the log.
+public struct CommandRecord: Hashable, Sendable, Codable {
+    public var stamp: RequestStamp
+    /// Wall clock of the member that proposed it, milliseconds since 1970. Only people read it, and token expiry.
+    public var milliseconds: Int64
+    public var actor: String
+    public var command: Command
+
+    public init(stamp: RequestStamp, milliseconds: Int64, actor: String, command: Command) {
+        self.stamp = stamp
+        self.milliseconds = milliseconds
+        self.actor = actor
+        self.command = command
+    }
+}
+
+/// What a command led to; the same on every member.
+public struct Outcome: Hashable, Sendable, Codable {
+    public enum Code: String, Hashable, Sendable, Codable {
+        case done
+        case unchanged
+        case conflict
+        case notFound
+        case forbidden
+        case invalid
+        /// Refused because it would endanger something.
+        case unsafe
+        /// This request was answered and forgotten; it is not carried out again.
+        case expired
+    }
+
+    public var code: Code
+    public var message: String
+    /// The revision after the command.
+    public var revision: UInt64
+
+    public init(code: Code, message: String, revision: UInt64) {
+        self.code = code
+        self.message = message
+        self.revision = revision
+    }
+
+    public var succeeded: Bool { code == .done || code == .unchanged }
+}

@@ -1,0 +1,93 @@
+// Declaring and deleting resources, and the small store of values.
+
+import Consensus
+
+extension ClusterState {
+    mutating func declare(_ declarations: [Declaration], check: UInt64?, _ record: CommandRecord) -> Outcome {
+        if let refusal = checkRevision(check) { return refusal }
+        let newKeys = declarations.filter { resources[$0.key] == nil }.count
+        guard resources.count + newKeys <= Self.mostResources else {
+            return refused(.invalid, "a cluster has at most \(Self.mostResources) resources")
+        }
+        var changes = 0
+        for declaration in declarations where declare(declaration, record) { changes += 1 }
+        guard changes > 0 else { return unchanged("nothing to change") }
+        declarationsRevision = revision
+        return done("\(changes) of \(declarations.count) resources changed")
+    }
+
+    /// True when the declaration was new or different.
+    private mutating func declare(_ declaration: Declaration, _ record: CommandRecord) -> Bool {
+        let key = declaration.key
+        if let present = resources[key] {
+            guard present.declaration != declaration else { return false }
+            resources[key] = Resource(
+                declaration: declaration, created: present.created, modified: revision,
+                generation: present.generation + 1)
+        } else {
+            resources[key] = Resource(declaration: declaration, created: revision, modified: revision, generation: 1)
+        }
+        let event = note("Applied", key.description, "declared by \(record.actor)", record)
+        if Self.isRole(key) {
+            if roles[key] == nil {
+                var role = RoleRecord()
+                role.reason = "declared; nobody holds it yet"
+                role.lastEvent = event
+                role.since = revision
+                role.sinceMilliseconds = record.milliseconds
+                roles[key] = role
+            } else if case .vacant? = roles[key]?.phase {
+                _ = roles.update(key) { $0.lastEvent = event }
+            }
+        }
+        return true
+    }
+
+    mutating func delete(_ keys: [ResourceKey], check: UInt64?, _ record: CommandRecord) -> Outcome {
+        if let refusal = checkRevision(check) { return refusal }
+        let present = keys.filter { resources.contains($0) }
+        if present.isEmpty && !keys.isEmpty {
+            return refused(.notFound, "no such resource: \(keys.map(\.description).joined(separator: ", "))")
+        }
+        for key in present {
+            resources[key] = nil
+            let event = note("Deleted", key.description, "deleted by \(record.actor)", record)
+            // A role that somebody holds stays until the holder has let go of it.
+            if roles[key]?.holder == nil { roles[key] = nil } else { _ = roles.update(key) { $0.lastEvent = event } }
+        }
+        declarationsRevision = revision
+        return done("\(present.count) resources deleted")
+    }
+
+    private func checkRevision(_ check: UInt64?) -> Outcome? {
+        guard let check, declarationsRevision > check else { return nil }
+        return refused(
+            .conflict,
+            "resources changed at revision \(declarationsRevision), after the index \(check) this was planned at; run plan again")
+    }
+
+    /// The kinds whose resources are roles: held by one member at a time.
+    static func isRole(_ key: ResourceKey) -> Bool { key.kind == "VirtualIP" }
+
+    // MARK: Values
+
+    mutating func put(_ key: String, _ value: String, expected: ExpectedValue?) -> Outcome {
+        switch expected {
+        case .absent? where values[key] != nil: return refused(.conflict, "\(key) has a value")
+        case .value(let wanted)? where values[key]?.value != wanted:
+            return refused(.conflict, "\(key) has another value")
+        default: break
+        }
+        guard values.contains(key) || values.count < Self.mostValues else {
+            return refused(.invalid, "the store holds at most \(Self.mostValues) values")
+        }
+        values[key] = StoredValue(value: value, modified: revision)
+        return done()
+    }
+
+    mutating func removeValue(_ key: String) -> Outcome {
+        guard values[key] != nil else { return refused(.notFound, "\(key) has no value") }
+        values[key] = nil
+        return done()
+    }
+}

@@ -1,0 +1,110 @@
+// Who belongs to the cluster, as people see it. The consensus configuration follows this list; see Decisions.
+
+import Consensus
+
+extension ClusterState {
+    mutating func bootstrap(_ name: String, _ member: MemberRecord, _ record: CommandRecord) -> Outcome {
+        guard clusterName.isEmpty else { return refused(.conflict, "this cluster is named \(clusterName) already") }
+        clusterName = name
+        admit(member, cause: note("Bootstrapped", "cluster/\(name)", "founded by \(member.name)", record), record)
+        return done()
+    }
+
+    private mutating func admit(_ member: MemberRecord, cause: UInt64, _ record: CommandRecord) {
+        var admitted = member
+        admitted.joined = revision
+        admitted.reachable = true
+        admitted.stopping = false
+        admitted.lastEvent = note(
+            "MemberJoined", "member/\(member.name)", "\(member.kind.rawValue) \(member.name) joined", cause: cause, record)
+        members[member.id] = admitted
+    }
+
+    mutating func create(_ token: JoinToken, _ record: CommandRecord) -> Outcome {
+        for (id, old) in tokens.pairs where old.expiresMilliseconds < record.milliseconds { tokens[id] = nil }
+        guard tokens.count < Self.mostTokens else {
+            return refused(.invalid, "at most \(Self.mostTokens) join tokens may be open; wait for some to expire")
+        }
+        guard tokens[token.id] == nil else { return refused(.conflict, "a token with this id exists") }
+        tokens[token.id] = token
+        _ = note("TokenCreated", "token/\(token.id)", "a \(token.kind.rawValue) may join", record)
+        return done()
+    }
+
+    mutating func join(
+        tokenID: String, secretHash: String, _ member: MemberRecord, _ record: CommandRecord
+    ) -> Outcome {
+        // The same joiner asking again with the same key is answered as before: its first answer may have been lost.
+        if let present = members[member.id], present.name == member.name { return unchanged("a member already") }
+        guard let token = tokens[tokenID], token.secretHash == secretHash else {
+            return refused(.forbidden, "the join token is unknown or used; create one with: holdfast cluster token create")
+        }
+        guard token.expiresMilliseconds >= record.milliseconds else {
+            tokens[tokenID] = nil
+            return refused(.forbidden, "the join token has expired; create one with: holdfast cluster token create")
+        }
+        guard token.kind == member.kind else {
+            return refused(.forbidden, "the join token is for a \(token.kind.rawValue), not for a \(member.kind.rawValue)")
+        }
+        guard self.member(named: member.name) == nil else {
+            return refused(.conflict, "a member named \(member.name) exists; remove it first or choose another name")
+        }
+        tokens[tokenID] = nil
+        admit(member, cause: 0, record)
+        return done()
+    }
+
+    mutating func announce(_ member: MemberRecord, _ record: CommandRecord) -> Outcome {
+        guard var present = members[member.id] else {
+            return refused(.notFound, "member \(member.id) was removed from the cluster")
+        }
+        var changed = present
+        changed.host = member.host
+        changed.peerEndpoint = member.peerEndpoint
+        changed.apiEndpoint = member.apiEndpoint
+        changed.version = member.version
+        changed.stopping = false
+        guard changed != present else { return unchanged() }
+        present = changed
+        present.lastEvent = note(
+            "MemberStarted", "member/\(present.name)", "version \(present.version) at \(present.peerEndpoint)",
+            cause: present.lastEvent, record)
+        members[member.id] = present
+        return done()
+    }
+
+    mutating func remove(member id: MemberID, _ record: CommandRecord) -> Outcome {
+        guard let member = members[id] else { return refused(.notFound, "no member \(id)") }
+        guard members.count > 1 else { return refused(.unsafe, "\(member.name) is the only member") }
+        members[id] = nil
+        for key in roles.keys { _ = roles.update(key) { $0.unfit[id.description] = nil } }
+        _ = note("MemberRemoved", "member/\(member.name)", "removed by \(record.actor)", cause: member.lastEvent, record)
+        return done()
+    }
+
+    mutating func observe(
+        _ id: MemberID, reachable: Bool, reason: String, _ record: CommandRecord
+    ) -> Outcome {
+        guard let member = members[id] else { return refused(.notFound, "no member \(id)") }
+        guard member.reachable != reachable else { return unchanged() }
+        let event = note(
+            reachable ? "MemberReturned" : "MemberLost", "member/\(member.name)", reason, cause: member.lastEvent, record)
+        _ = members.update(id) {
+            $0.reachable = reachable
+            $0.lastEvent = event
+        }
+        return done()
+    }
+
+    mutating func stopping(_ id: MemberID, _ record: CommandRecord) -> Outcome {
+        guard let member = members[id] else { return refused(.notFound, "no member \(id)") }
+        guard !member.stopping else { return unchanged() }
+        let event = note(
+            "MemberStopping", "member/\(member.name)", "stops and gives its roles away", cause: member.lastEvent, record)
+        _ = members.update(id) {
+            $0.stopping = true
+            $0.lastEvent = event
+        }
+        return done()
+    }
+}

@@ -1,0 +1,97 @@
+// Who belongs to the consensus, and how majorities of them are counted.
+// A change moves one member at a time (Ongaro 4.1); the joint changes of 4.3 will add a second, outgoing set of voters
+// here and in the two counting functions, and nowhere else.
+
+/// The members that take part in replication. Both lists are sorted and have nothing in common.
+public struct Configuration: Hashable, Sendable {
+    /// Most voters a cluster may have; more cost latency and add no safety a home lab could use.
+    public static let mostVoters = 7
+    /// Most learners a cluster may have.
+    public static let mostLearners = 1_000
+
+    public private(set) var voters: [MemberID]
+    public private(set) var learners: [MemberID]
+
+    public init(voters: [MemberID], learners: [MemberID] = []) {
+        self.voters = voters.sorted()
+        self.learners = learners.sorted()
+        precondition(isWellFormed, "a configuration has at most 7 voters, and nobody in it twice")
+    }
+
+    private var isWellFormed: Bool {
+        let all = members
+        return voters.count <= Self.mostVoters && learners.count <= Self.mostLearners
+            && zip(all, all.dropFirst()).allSatisfy { $0 < $1 }
+    }
+
+    /// Voters and learners together, sorted.
+    public var members: [MemberID] { (voters + learners).sorted() }
+    public func isVoter(_ member: MemberID) -> Bool { voters.contains(member) }
+    public func contains(_ member: MemberID) -> Bool { voters.contains(member) || learners.contains(member) }
+
+    /// Votes needed for a majority.
+    public var quorum: Int { voters.count / 2 + 1 }
+
+    /// The greatest value that a majority of the voters has reached; `reached` is asked once for each voter.
+    /// Nil when there is no voter.
+    public func reachedByQuorum<Value: Comparable>(_ reached: (MemberID) -> Value) -> Value? {
+        guard !voters.isEmpty else { return nil }
+        let values = voters.map(reached).sorted(by: >)
+        return values[quorum - 1]
+    }
+
+    /// Whether those for whom `answered` holds are a majority of the voters.
+    public func hasQuorum(where answered: (MemberID) -> Bool) -> Bool {
+        !voters.isEmpty && voters.count(where: answered) >= quorum
+    }
+}
+
+/// One step from a configuration to the next. Applying several steps takes several entries.
+public enum ConfigurationChange: Hashable, Sendable {
+    /// Adds a member that receives the log and does not vote.
+    case addLearner(MemberID)
+    /// Makes a caught-up learner a voter.
+    case promote(MemberID)
+    /// Makes a voter a learner.
+    case demote(MemberID)
+    /// Removes a member altogether.
+    case remove(MemberID)
+}
+
+/// Why a change of the configuration was refused.
+public enum ConfigurationRefusal: Error, Hashable, Sendable {
+    case notLeader
+    /// An earlier change is in the log and not committed yet, or this leader has committed nothing in its own term
+    /// (Ongaro's correction of July 2015 to single-member changes).
+    case changeInProgress
+    case alreadyMember
+    case unknownMember
+    case notCaughtUp
+    case tooMany
+    case wouldLeaveNoVoter
+}
+
+extension Configuration {
+    /// The configuration after one change.
+    public func applying(_ change: ConfigurationChange) -> Result<Configuration, ConfigurationRefusal> {
+        switch change {
+        case .addLearner(let member):
+            guard !contains(member) else { return .failure(.alreadyMember) }
+            guard learners.count < Self.mostLearners else { return .failure(.tooMany) }
+            return .success(Configuration(voters: voters, learners: learners + [member]))
+        case .promote(let member):
+            guard learners.contains(member) else { return .failure(.unknownMember) }
+            guard voters.count < Self.mostVoters else { return .failure(.tooMany) }
+            return .success(Configuration(voters: voters + [member], learners: learners.filter { $0 != member }))
+        case .demote(let member):
+            guard voters.contains(member) else { return .failure(.unknownMember) }
+            guard voters.count > 1 else { return .failure(.wouldLeaveNoVoter) }
+            return .success(Configuration(voters: voters.filter { $0 != member }, learners: learners + [member]))
+        case .remove(let member):
+            guard contains(member) else { return .failure(.unknownMember) }
+            guard voters != [member] else { return .failure(.wouldLeaveNoVoter) }
+            return .success(
+                Configuration(voters: voters.filter { $0 != member }, learners: learners.filter { $0 != member }))
+        }
+    }
+}

@@ -1,0 +1,20 @@
+// What a Raft value asks of its owner. Effects are typed by durability: what may leave at once is `send`; what depends
+// on the disk travels inside a LogWrite and cannot be sent before it by mistake.
+
+/// One thing for the owner to do, in order.
+public enum Effect: Hashable, Sendable {
+    /// Send now.
+    case send(Envelope)
+    /// Make durable, then send `thenSend`, then report `persisted` with its sequence.
+    case persist(LogWrite)
+    /// Entries up to here are committed and may be applied, in order.
+    case committed(through: LogIndex)
+    /// A read that asked before may be answered from a state that has applied `index`.
+    case readReady(ReadID, index: LogIndex)
+    /// A read could not be served here; ask the leader, if one is known.
+    case readRefused(ReadID)
+    /// This member's lease now ends at `until`, and may be used once the state has applied `floor`.
+    case leaseRenewed(until: Instant, floor: LogIndex)
+    /// This member became leader, ceased to be it, or learned of another one.
+    case leaderChanged(MemberID?)
+}

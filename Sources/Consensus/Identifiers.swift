@@ -1,0 +1,75 @@
+// The names of things in the consensus, each its own type so that they cannot be mixed up.
+
+/// A member's identity: the first eight bytes of the SHA-256 of its public key. Never its address or its name.
+public struct MemberID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
+    public let rawValue: UInt64
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+    public static func < (left: MemberID, right: MemberID) -> Bool { left.rawValue < right.rawValue }
+
+    /// Sixteen hexadecimal digits.
+    public var description: String { hexadecimal(rawValue) }
+
+    /// Reads what `description` writes; nil for anything else.
+    public init?(_ text: String) {
+        guard text.utf8.count == 16, let value = UInt64(text, radix: 16) else { return nil }
+        rawValue = value
+    }
+}
+
+/// A cluster's identity, drawn at random once by `cluster init`. Messages of another cluster are dropped.
+public struct ClusterID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
+    public let rawValue: UInt64
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+    public static func < (left: ClusterID, right: ClusterID) -> Bool { left.rawValue < right.rawValue }
+    public var description: String { hexadecimal(rawValue) }
+    public init?(_ text: String) {
+        guard text.utf8.count == 16, let value = UInt64(text, radix: 16) else { return nil }
+        rawValue = value
+    }
+}
+
+/// Raft's logical time (Ongaro, "Consensus: Bridging Theory and Practice", 3.3). Zero is before the first election.
+public struct Term: RawRepresentable, Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
+    public let rawValue: UInt64
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+    public static let zero = Term(rawValue: 0)
+    public var next: Term { Term(rawValue: rawValue + 1) }
+    public static func < (left: Term, right: Term) -> Bool { left.rawValue < right.rawValue }
+    public var description: String { String(rawValue) }
+}
+
+/// A position in the log; the first entry has index 1, zero means "before the first".
+public struct LogIndex: RawRepresentable, Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
+    public let rawValue: UInt64
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+    public static let zero = LogIndex(rawValue: 0)
+    public var next: LogIndex { LogIndex(rawValue: rawValue + 1) }
+    /// The position before this one; the position before the first stays zero.
+    public var previous: LogIndex { LogIndex(rawValue: rawValue == 0 ? 0 : rawValue - 1) }
+    public static func < (left: LogIndex, right: LogIndex) -> Bool { left.rawValue < right.rawValue }
+    public static func + (left: LogIndex, right: Int) -> LogIndex { LogIndex(rawValue: left.rawValue + UInt64(right)) }
+    public var description: String { String(rawValue) }
+}
+
+/// A heartbeat round of one leader in one term, counted from 1.
+public typealias Round = UInt64
+
+/// Numbers a member's own log writes in the order they were handed out, counted from 1 at each start.
+public struct WriteSequence: RawRepresentable, Hashable, Comparable, Sendable {
+    public let rawValue: UInt64
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+    public static func < (left: WriteSequence, right: WriteSequence) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// Names one read so that its answer finds its way back; chosen by the owner of the Raft value.
+public struct ReadID: RawRepresentable, Hashable, Comparable, Sendable {
+    public let rawValue: UInt64
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+    public static func < (left: ReadID, right: ReadID) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// Sixteen hexadecimal digits with leading zeros.
+public func hexadecimal(_ value: UInt64) -> String {
+    let digits = String(value, radix: 16)
+    return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+}

@@ -1,0 +1,34 @@
+// The envelope every peer message travels in, and the list of message kinds. Each kind has a file of its own in
+// Messages/, with what it means, its fields, and what a member does when it arrives.
+
+/// A message between two members. Whatever does not belong to this cluster or this member is dropped on arrival.
+public struct Envelope: Hashable, Sendable {
+    public let cluster: ClusterID
+    public let from: MemberID
+    public let to: MemberID
+    /// The sender's term when it sent this.
+    public let term: Term
+    public let message: Message
+
+    public init(cluster: ClusterID, from: MemberID, to: MemberID, term: Term, message: Message) {
+        self.cluster = cluster
+        self.from = from
+        self.to = to
+        self.term = term
+        self.message = message
+    }
+}
+
+/// Everything consensus members say to each other. Snapshots will add a kind of their own.
+public enum Message: Hashable, Sendable {
+    case preVoteRequest(PreVoteRequest)
+    case preVoteReply(PreVoteReply)
+    case voteRequest(VoteRequest)
+    case voteReply(VoteReply)
+    case appendRequest(AppendRequest)
+    case appendReply(AppendReply)
+    case heartbeat(Heartbeat)
+    case heartbeatReply(HeartbeatReply)
+    case leaseGrant(LeaseGrant)
+    case campaignNow(CampaignNow)
+}

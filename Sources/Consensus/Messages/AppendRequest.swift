@@ -1,0 +1,72 @@
+// The leader's entries for one member (Ongaro 3.5).
+
+/// Entries that follow (`previousIndex`, `previousTerm`); none when the leader only looks for the match point.
+public struct AppendRequest: Hashable, Sendable {
+    public let previousIndex: LogIndex
+    public let previousTerm: Term
+    public let entries: [Entry]
+    /// The leader's commit index; may lie beyond these entries.
+    public let commit: LogIndex
+
+    public init(previousIndex: LogIndex, previousTerm: Term, entries: [Entry], commit: LogIndex) {
+        self.previousIndex = previousIndex
+        self.previousTerm = previousTerm
+        self.entries = entries
+        self.commit = commit
+    }
+
+    /// Whether the entries follow each other and the previous position; anything else comes from a broken peer.
+    var isWellFormed: Bool {
+        var index = previousIndex
+        var entryTerm = previousTerm
+        for entry in entries {
+            guard entry.index == index.next, entry.term >= entryTerm else { return false }
+            index = entry.index
+            entryTerm = entry.term
+        }
+        return true
+    }
+}
+
+extension Raft {
+    mutating func receive(
+        _ request: AppendRequest, from sender: MemberID, now: Instant, random: inout some RandomNumberGenerator
+    ) {
+        guard request.isWellFormed, (request.entries.last?.term ?? request.previousTerm) <= term,
+            follow(sender, now: now, random: &random)
+        else { return }
+        guard log.term(at: request.previousIndex) == request.previousTerm else {
+            refuse(request, from: sender)
+            return
+        }
+        // Skip what is here already; only a real conflict cuts. A late, shorter append must never shorten the log
+        // (the entries after it may be acknowledged, and counted for a commit).
+        for entry in request.entries where log.term(at: entry.index) != entry.term {
+            if entry.index <= log.lastIndex { truncateLog(from: entry.index) }
+            appendToLog(entry)
+        }
+        let matched = request.previousIndex + request.entries.count
+        commitIndex = max(commitIndex, min(request.commit, matched))
+        // "I hold this" is true only on disk.
+        sendAfterDurable(.appendReply(.accepted(through: matched)), to: sender)
+    }
+
+    /// Tells the leader where this log may match, skipping whole terms (Ongaro 3.5, end; the search on both sides is
+    /// etcd's): the last entry here whose term is not beyond the leader's at that place.
+    private mutating func refuse(_ request: AppendRequest, from sender: MemberID) {
+        let hint = log.lastIndex(
+            notAfter: min(request.previousIndex, log.lastIndex), termAtMost: request.previousTerm)
+        sendAfterDurable(
+            .appendReply(
+                .refused(after: request.previousIndex, hintIndex: hint, hintTerm: log.term(at: hint)!)), to: sender)
+    }
+
+    /// Accepts the sender as leader of the current term. False when that cannot be, which only a broken peer does.
+    mutating func follow(_ sender: MemberID, now: Instant, random: inout some RandomNumberGenerator) -> Bool {
+        if isLeader || (leader != nil && leader != sender) { return false }
+        if role != .follower { becomeFollower(in: term, now: now, random: &random) }
+        leader = sender
+        resetElectionTimer(now: now, random: &random)
+        return true
+    }
+}

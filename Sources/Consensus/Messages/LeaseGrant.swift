@@ -1,0 +1,69 @@
+// A member's lease, granted by the leader on top of its own quorum lease (points 2 and 3 of the chain).
+
+/// The answer to a LeaseRequest.
+public struct LeaseGrant: Hashable, Sendable {
+    /// The request's own stamp, given back.
+    public let stamp: Instant
+    /// Which incarnation asked.
+    public let incarnation: UInt64
+    /// From `stamp` on, on the member's clock.
+    public let duration: Interval
+    /// What the member must have applied before it may act under this lease.
+    public let floor: LogIndex
+
+    public init(stamp: Instant, incarnation: UInt64, duration: Interval, floor: LogIndex) {
+        self.stamp = stamp
+        self.incarnation = incarnation
+        self.duration = duration
+        self.floor = floor
+    }
+}
+
+extension Raft {
+    /// Grants what was asked, when a quorum stands behind it:
+    ///
+    ///     leader   ──r sent──────────────quorum answered r── now ───────────── sent(r)+Q
+    ///     member            ── stamp ──────────────────────────── stamp+duration
+    ///
+    /// The duration is what is left of the quorum lease *now*; the member counts it from its earlier stamp, so its
+    /// lease ends before the leader's does.
+    mutating func grantLease(to member: MemberID, now: Instant) {
+        guard leadership!.grants, hasCommittedInTerm, let acknowledged = leadership!.quorumLease.acknowledged,
+            let progress = leadership!.progress[member], let asked = progress.leaseAsked,
+            progress.round <= acknowledged.round
+        else { return }
+        let duration = Interval.min(timing.memberLease, acknowledged.end - now)
+        guard duration > .zero,
+            let floor = leadership!.leases.grant(
+                to: member, incarnation: asked.incarnation, duration: duration, lastIndex: log.lastIndex, now: now,
+                timing: timing)
+        else { return }
+        _ = leadership!.progress.update(member) { $0.leaseGranted() }
+        sendNow(
+            .leaseGrant(
+                LeaseGrant(stamp: asked.stamp, incarnation: asked.incarnation, duration: duration, floor: floor)),
+            to: member)
+    }
+
+    /// The leader's own lease, counted from when it sent the acknowledged round. It stands in the table like the others,
+    /// so that a transfer tells the successor of it.
+    mutating func renewOwnLease(now: Instant) {
+        guard wantsLease, leadership!.grants, hasCommittedInTerm,
+            let acknowledged = leadership!.quorumLease.acknowledged, !leadership!.leases.isWithheld(from: id)
+        else { return }
+        let end = min(acknowledged.sent + timing.memberLease, acknowledged.end)
+        guard end > now else { return }
+        let floor = leadership!.leases.grant(
+            to: id, incarnation: incarnation, duration: end - now, lastIndex: log.lastIndex, now: now, timing: timing)
+        guard let floor else { return }
+        notices.append(.leaseRenewed(until: end, floor: floor))
+    }
+
+    /// The term was checked: a grant of an older term than this member has seen never gets here.
+    mutating func receive(_ grant: LeaseGrant) {
+        guard grant.incarnation == incarnation, grant.duration > .zero, grant.duration <= Self.longestPromise else {
+            return
+        }
+        notices.append(.leaseRenewed(until: grant.stamp + grant.duration, floor: grant.floor))
+    }
+}

@@ -1,0 +1,22 @@
+// The answer to a vote request, in the voter's term.
+
+public struct VoteReply: Hashable, Sendable {
+    public let granted: Bool
+
+    public init(granted: Bool) { self.granted = granted }
+}
+
+extension Raft {
+    /// The term was checked: it is ours.
+    mutating func receive(
+        _ reply: VoteReply, from voter: MemberID, now: Instant, random: inout some RandomNumberGenerator
+    ) {
+        guard role == .candidate else { return }
+        ballots[voter] = reply.granted
+        if configuration.hasQuorum(where: { ballots[$0] == true }) {
+            becomeLeader(now: now, random: &random)
+        } else if configuration.hasQuorum(where: { ballots[$0] == false }) {
+            becomeFollower(in: term, now: now, random: &random)
+        }
+    }
+}

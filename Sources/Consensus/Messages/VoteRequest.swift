@@ -1,0 +1,58 @@
+// A candidate asks for a vote in its new term (Ongaro 3.4).
+
+public struct VoteRequest: Hashable, Sendable {
+    public let lastIndex: LogIndex
+    public let lastTerm: Term
+    /// The leader itself asked for this campaign, so voters disregard what they promised to it.
+    public let byTransfer: Bool
+
+    public init(lastIndex: LogIndex, lastTerm: Term, byTransfer: Bool) {
+        self.lastIndex = lastIndex
+        self.lastTerm = lastTerm
+        self.byTransfer = byTransfer
+    }
+}
+
+extension Raft {
+    mutating func startElection(byTransfer: Bool, now: Instant, random: inout some RandomNumberGenerator) {
+        hardState.term = term.next
+        hardState.vote = id
+        hardStateDirty = true
+        role = .candidate
+        leader = nil
+        ballots = [id: true]
+        campaignsByTransfer = byTransfer
+        resetElectionTimer(now: now, random: &random)
+        if configuration.hasQuorum(where: { ballots[$0] == true }) {
+            // Alone: nobody else's vote is needed, and nothing is acknowledged before the disk has the entry.
+            becomeLeader(now: now, random: &random)
+            return
+        }
+        // The candidate's own vote must be durable before another's can complete a majority with it.
+        let request = VoteRequest(lastIndex: log.lastIndex, lastTerm: log.lastTerm, byTransfer: byTransfer)
+        for voter in configuration.voters where voter != id { sendAfterDurable(.voteRequest(request), to: voter) }
+    }
+
+    mutating func receive(
+        _ request: VoteRequest, in envelope: Envelope, now: Instant, random: inout some RandomNumberGenerator
+    ) {
+        // Within the promise the request is as if it had not arrived: taking its term over would depose the leader.
+        guard request.byTransfer || now >= promiseUntil else { return }
+        if envelope.term > term { becomeFollower(in: envelope.term, now: now, random: &random) }
+        guard envelope.term == term else {
+            sendAfterDurable(.voteReply(VoteReply(granted: false)), to: envelope.from)
+            return
+        }
+        let free = hardState.vote == nil || hardState.vote == envelope.from
+        let granted =
+            free && leader == nil && log.isNotAhead(ofLastTerm: request.lastTerm, lastIndex: request.lastIndex)
+        if granted {
+            if hardState.vote == nil {
+                hardState.vote = envelope.from
+                hardStateDirty = true
+            }
+            resetElectionTimer(now: now, random: &random)
+        }
+        sendAfterDurable(.voteReply(VoteReply(granted: granted)), to: envelope.from)
+    }
+}

@@ -1,0 +1,104 @@
+// What a leader knows of one other member's log, and how it feeds it.
+// Two modes, as in etcd's tracker: `probing` sends one append and waits, because the match point is not known;
+// `replicating` keeps a pipeline of appends in flight. A third, for snapshots, comes with them.
+
+/// A leader's view of one member.
+public struct Progress: Hashable, Sendable {
+    public enum Mode: Hashable, Sendable {
+        /// The match point is unknown; at most one append is on its way.
+        case probing(waiting: Bool)
+        /// Appends are sent ahead of their answers.
+        case replicating
+    }
+
+    /// The last entry known to be durable on the member and equal to ours.
+    public private(set) var match: LogIndex = .zero
+    /// The next entry to send. Always greater than `match`.
+    public private(set) var next: LogIndex
+    public private(set) var mode: Mode = .probing(waiting: false)
+    /// The last entry of each append in flight.
+    private var flights: [LogIndex] = []
+    /// The last time an append was answered, or the first of a pipeline was sent.
+    private var lastMovement: Instant
+    /// When the member was last heard of in this term; nil when never.
+    public private(set) var lastHeard: Instant?
+    /// The last heartbeat round the member answered.
+    public private(set) var round: Round = 0
+    /// The lease the member asked for and was not given yet.
+    public private(set) var leaseAsked: LeaseRequest?
+
+    public init(next: LogIndex, now: Instant) {
+        self.next = next
+        lastMovement = now
+    }
+
+    public func maySend(_ limits: Limits) -> Bool {
+        switch mode {
+        case .probing(let waiting): !waiting
+        case .replicating: flights.count < limits.inFlightAppends
+        }
+    }
+
+    public mutating func heard(_ now: Instant) { lastHeard = now }
+
+    public mutating func answered(_ answer: Round, asking lease: LeaseRequest?) {
+        round = max(round, answer)
+        if let lease { leaseAsked = lease }
+    }
+
+    public mutating func leaseGranted() { leaseAsked = nil }
+
+    public mutating func sent(through last: LogIndex, now: Instant) {
+        if flights.isEmpty { lastMovement = now }
+        switch mode {
+        case .probing: mode = .probing(waiting: true)
+        case .replicating:
+            flights.append(last)
+            next = max(next, last.next)
+        }
+    }
+
+    /// The member's log matches ours through `index`.
+    public mutating func accepted(through index: LogIndex, now: Instant) {
+        lastMovement = now
+        flights.removeAll { $0 <= index }
+        if index >= match {
+            match = index
+            next = max(next, index.next)
+            mode = .replicating
+        }
+    }
+
+    /// The member refused an append that followed `previous`; `resume` is where it may match. Late refusals of what
+    /// has been settled meanwhile change nothing: they must never move `next` below `match`.
+    public mutating func refused(after previous: LogIndex, resumeAfter resume: LogIndex, now: Instant) -> Bool {
+        switch mode {
+        case .replicating:
+            guard previous > match else { return false }
+            next = match.next
+        case .probing:
+            guard next.previous == previous else { return false }
+            next = max(match.next, min(resume.next, previous))
+        }
+        flights = []
+        lastMovement = now
+        mode = .probing(waiting: false)
+        return true
+    }
+
+    /// Starts over from the match point when appends in flight went unanswered for `patience`: the connection may have
+    /// lost the whole pipeline. What was lost is sent again, what was not is recognised as a duplicate.
+    public mutating func retryIfStalled(now: Instant, patience: Interval) -> Bool {
+        switch mode {
+        case .probing(let waiting):
+            guard waiting, now - lastMovement > patience else { return false }
+        case .replicating:
+            guard !flights.isEmpty, now - lastMovement > patience else { return false }
+            next = match.next
+        }
+        flights = []
+        lastMovement = now
+        mode = .probing(waiting: false)
+        return true
+    }
+}

@@ -1,0 +1,70 @@
+// The times the protocol runs on, and the inequalities between them that its safety needs.
+
+/// Timings of one cluster. The defaults suit a LAN.
+public struct Timing: Hashable, Sendable {
+    /// Between two heartbeat rounds.
+    public var heartbeat: Interval = .milliseconds(50)
+    /// Q: how long a quorum-acknowledged round lets a leader act, counted from when it was sent.
+    public var quorumLease: Interval = .milliseconds(300)
+    /// E: how long a voter refuses every other candidate after it answered a round.
+    public var promise: Interval = .milliseconds(320)
+    /// L: the longest lease a member is granted.
+    public var memberLease: Interval = .milliseconds(300)
+    /// The window election timeouts are drawn from. Members that should lead draw from its first two fifths, the
+    /// others (witness, guests) from its last two, so that they campaign only when nobody better does.
+    public var electionTimeoutLeast: Interval = .milliseconds(350)
+    public var electionTimeoutMost: Interval = .milliseconds(600)
+    /// ρ: the bound on how fast two clocks may drift apart, each in parts per million.
+    public var driftPartsPerMillion: Int64 = 500
+
+    public init() {}
+
+    /// `length` on a clock that may be as slow as the bound allows, seen from one that may be as fast: × (1 + 2ρ).
+    public func stretched(_ length: Interval) -> Interval {
+        length + Interval(nanoseconds: length.nanoseconds / 1_000_000 * 2 * driftPartsPerMillion) + .microseconds(1)
+    }
+
+    /// The first inequality that does not hold, in words; nil when the timings are sound.
+    public var fault: String? {
+        if heartbeat < .milliseconds(5) { return "heartbeat must be at least 5 ms" }
+        if quorumLease < heartbeat * 3 { return "quorumLease must be at least three heartbeats" }
+        if promise < stretched(quorumLease) {
+            return "promise must be at least quorumLease × (1 + 2 × drift), so that no second leader can be elected early"
+        }
+        if memberLease > quorumLease { return "memberLease must not be longer than quorumLease" }
+        if memberLease < heartbeat * 2 { return "memberLease must be at least two heartbeats" }
+        if electionTimeoutLeast < promise { return "electionTimeout.least must not be shorter than promise" }
+        if electionTimeoutMost < electionTimeoutLeast + heartbeat {
+            return "electionTimeout.most must exceed electionTimeout.least by at least one heartbeat"
+        }
+        if promise > .seconds(60) { return "promise must not exceed 60 s" }
+        if driftPartsPerMillion < 0 || driftPartsPerMillion > 100_000 { return "drift must be 0 to 100000 ppm" }
+        return nil
+    }
+}
+
+/// How much a member should lead, seen from where it runs.
+public enum LeadershipRank: Int, Comparable, Sendable, Codable {
+    /// A physical host: leads whenever it can.
+    case preferred = 0
+    /// The witness, or an agent inside a guest: leads only when nobody else can.
+    case lastResort = 1
+
+    public static func < (left: LeadershipRank, right: LeadershipRank) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// Bounds on what one Raft value keeps and sends.
+public struct Limits: Hashable, Sendable {
+    /// Bytes of entries in one append message; a single larger entry still travels alone.
+    public var appendBytes = 512 * 1024
+    /// Entries in one append message.
+    public var appendEntries = 1_024
+    /// Append messages on the way to one member.
+    public var inFlightAppends = 64
+    /// Bytes of entries that are not committed; further proposals are refused.
+    public var uncommittedBytes = 32 * 1024 * 1024
+    /// Reads waiting for their quorum; further ones are refused.
+    public var pendingReads = 4_096
+
+    public init() {}
+}

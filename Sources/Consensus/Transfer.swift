@@ -1,0 +1,42 @@
+// Handing leadership over: by the operator's word, or because the own disk hangs.
+
+/// A hand-over under way.
+public struct Transfer: Hashable, Sendable {
+    public let to: MemberID
+    let deadline: Instant
+    var orderSent = false
+}
+
+extension Raft {
+    /// Starts handing leadership to a voter. False when that cannot be (not leader, not a voter, itself, under way).
+    public mutating func startTransfer(to member: MemberID, now: Instant) -> Bool {
+        guard isLeader, member != id, configuration.isVoter(member), leadership!.transfer == nil else { return false }
+        leadership!.transfer = Transfer(to: member, deadline: now + timing.electionTimeoutMost)
+        continueTransfer(now: now)
+        return true
+    }
+
+    /// Sends "campaign now" once the successor has everything. From then on this leader grants nothing in this term.
+    mutating func continueTransfer(now: Instant) {
+        guard let transfer = leadership!.transfer, !transfer.orderSent,
+            leadership!.progress[transfer.to]?.match == log.lastIndex
+        else { return }
+        let longest = leadership!.leases.longestOutstanding(now: now).map { $0 - now } ?? .zero
+        leadership!.transfer!.orderSent = true
+        leadership!.grants = false
+        refuseReads()
+        sendNow(.campaignNow(CampaignNow(longestGrant: longest)), to: transfer.to)
+    }
+
+    /// The voter that would lack least as leader; nil when none was heard of lately.
+    func bestSuccessor(now: Instant) -> MemberID? {
+        var best: MemberID?
+        for voter in configuration.voters where voter != id {
+            guard let progress = leadership!.progress[voter], let heard = progress.lastHeard,
+                now - heard < timing.electionTimeoutLeast
+            else { continue }
+            if best == nil || progress.match > leadership!.progress[best!]!.match { best = voter }
+        }
+        return best
+    }
+}
