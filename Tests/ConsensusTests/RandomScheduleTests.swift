@@ -1,6 +1,6 @@
 // Random faults on random clusters, with every promise of the consensus checked after every event.
-// A failing seed prints the line that replays it: set HOLDFAST_SEED and run this suite again. HOLDFAST_SEEDS changes how
-// many seeds one run tries.
+// A failing seed prints the line that replays it: set HOLDFAST_SEED and run this suite again (with HOLDFAST_TRACE to
+// see every event). HOLDFAST_SEEDS changes how many seeds one run tries.
 
 import Consensus
 import FoundationEssentials
@@ -18,6 +18,7 @@ import Testing
     @Test(arguments: chunks) func noScheduleOfFaultsBreaksAPromise(seeds: ClosedRange<UInt64>) {
         for seed in seeds {
             var schedule = RandomSchedule(seed: seed)
+            schedule.cluster.tells = Self.environment["HOLDFAST_TRACE"] != nil
             if let violation = schedule.run() {
                 Issue.record("\(violation)\nreplay: HOLDFAST_SEED=\(seed) swift test --filter RandomScheduleTests")
                 return

@@ -21,6 +21,8 @@ struct TestCluster {
     /// Whether leaders move the exclusive role by themselves.
     var movesRoles = false
     var limits = Limits()
+    /// Prints every event and effect; for following one seed.
+    var tells = false
     private var queue = TestQueue()
     private var lastRead: UInt64 = 0
     private var effects: [Effect] = []
@@ -79,8 +81,11 @@ struct TestCluster {
     private mutating func step() {
         guard let time = queue.nextTime, let event = queue.pop() else { return }
         now = max(now, time)
+        tell { "\(event)" }
         perform(event)
     }
+
+    func tell(_ what: () -> String) { if tells { print(now / 1_000, what()) } }
 
     private mutating func perform(_ event: TestEvent) {
         switch event {
@@ -170,6 +175,7 @@ struct TestCluster {
     }
 
     private mutating func perform(_ effect: Effect, of number: Int) {
+        tell { "  \(number): \(effect)" }
         switch effect {
         case .send(let envelope): send(envelope)
         case .persist(let write):
@@ -209,6 +215,7 @@ struct TestCluster {
 
     /// Ends a process. What it had written and not made durable may be lost in part; with `tearing` off, all of it is.
     mutating func crash(_ number: Int, tearing: Bool = true) {
+        tell { "crash \(number)" }
         checks.leftBehind(by: self[number], at: now)
         members[number - 1].raft = nil
         members[number - 1].incarnation += 1
@@ -223,6 +230,7 @@ struct TestCluster {
     /// Starts a process from what its disk holds. Its clock starts anywhere.
     mutating func restart(_ number: Int) {
         guard !self[number].isUp else { return }
+        tell { "restart \(number)" }
         let origin = random.draw(-1_000_000_000...1_000_000_000_000)
         members[number - 1].clock = TestClock(
             origin: origin, partsPerMillion: self[number].partsPerMillion, now: now)
