@@ -17,6 +17,13 @@ extension Raft {
         }
     }
 
+    /// Whether this member was a voter before a change that is not known to be committed. Such a member still campaigns
+    /// (Ongaro 4.2.2): the change may be in its log alone, and then nobody without it can be elected, because its log is
+    /// ahead. It does not count itself; once elected it commits the change and steps down.
+    var isVoterUntilCommit: Bool {
+        configurationIndex > commitIndex && configurationBefore(configurationIndex).isVoter(id)
+    }
+
     /// A leader that is no longer a voter leads until the entry that says so is committed (Ongaro 4.2.2).
     mutating func stepDownIfRemoved() {
         guard configurationIndex <= commitIndex, !configuration.isVoter(id) else { return }

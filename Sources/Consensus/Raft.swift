@@ -285,15 +285,20 @@ public struct Raft: Sendable {
 
     /// Finds the last configuration in the log.
     private mutating func findConfiguration() {
-        var index = log.lastIndex
+        let (found, index) = lastConfiguration(through: log.lastIndex)
+        adopt(found, at: index)
+    }
+
+    /// The configuration that was in force before the entry at `index`.
+    func configurationBefore(_ index: LogIndex) -> Configuration { lastConfiguration(through: index.previous).found }
+
+    private func lastConfiguration(through last: LogIndex) -> (found: Configuration, at: LogIndex) {
+        var index = last
         while index > log.base {
-            if case .configuration(let found)? = log.entry(at: index)?.payload {
-                adopt(found, at: index)
-                return
-            }
+            if case .configuration(let found)? = log.entry(at: index)?.payload { return (found, index) }
             index = index.previous
         }
-        adopt(initialConfiguration, at: .zero)
+        return (initialConfiguration, .zero)
     }
 
     private mutating func adopt(_ newer: Configuration, at index: LogIndex) {

@@ -12,6 +12,8 @@ struct TestChecks {
     private(set) var violation: String?
     /// Every entry any member has called committed, by index − 1.
     private(set) var committed: [Entry] = []
+    /// The newest term somebody was elected in.
+    private var newestTerm: UInt64 = 0
     private var leaders: [UInt64: (member: MemberID, incarnation: UInt64)] = [:]
     private var written: [Position: (entry: Entry, previousTerm: Term)] = [:]
     /// Addresses a dead process left behind: the kernel goes on answering until the lease ends.
@@ -28,6 +30,7 @@ struct TestChecks {
         guard let raft = member.raft, raft.isLeader else { return }
         guard let known = leaders[raft.term.rawValue] else {
             leaders[raft.term.rawValue] = (member.id, member.incarnation)
+            newestTerm = max(newestTerm, raft.term.rawValue)
             if let last = committed.last, raft.log.term(at: last.index) != last.term {
                 fail("leader completeness: \(member.id.rawValue) leads term \(raft.term) without entry \(last.index)")
             }
@@ -107,7 +110,8 @@ struct TestChecks {
                 leased = member.id
             }
         }
-        guard let leading, let raft = leading.raft else { return }
+        // A leader that another one has replaced may say what it likes: nothing it proposes can be committed.
+        guard let leading, let raft = leading.raft, raft.term.rawValue == newestTerm else { return }
         let reading = leading.clock.reading(at: now)
         for member in members where member.id != leading.id && raft.leaseIsCertainlyOver(member.id, now: reading) {
             if member.holdsLease(at: now) || ghosts.contains(where: { $0.member == member.id }) {

@@ -1,6 +1,7 @@
 // What tests ask a TestCluster, and the steps they repeat.
 
 import Consensus
+import Testing
 
 extension TestCluster {
     /// The number of the member that leads the newest term, if one does.
@@ -42,6 +43,11 @@ extension TestCluster {
         _ = run(within: .seconds(2)) { $0.hasConverged }
         transfer(from: first, to: number)
         return run(within: .seconds(5)) { $0.settledLeader == number }
+    }
+
+    /// Like `elect`, for tests that cannot go on without it.
+    mutating func establish(leader number: Int, _ location: SourceLocation = #_sourceLocation) {
+        if !elect(number) { Issue.record("member \(number) was not elected", sourceLocation: location) }
     }
 
     mutating func transfer(from: Int, to: Int) {
