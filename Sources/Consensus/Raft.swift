@@ -117,7 +117,7 @@ public struct Raft: Sendable {
     public mutating func handle(_ input: Input, now: Instant, random: inout some RandomNumberGenerator) {
         switch input {
         case .received(let envelope): receive(envelope, now: now, random: &random)
-        case .persisted(let sequence): persisted(sequence, now: now)
+        case .persisted(let sequence): persisted(sequence, now: now, random: &random)
         case .tick: tick(now: now, random: &random)
         }
     }
@@ -263,8 +263,11 @@ public struct Raft: Sendable {
 
     // MARK: Log and disk
 
-    private mutating func persisted(_ sequence: WriteSequence, now: Instant) {
+    private mutating func persisted(
+        _ sequence: WriteSequence, now: Instant, random: inout some RandomNumberGenerator
+    ) {
         durability.complete(sequence)
+        countOwnVote(now: now, random: &random)
         if isLeader { advanceCommit(now: now) }
         if isLeader { acknowledgeRounds(now: now) }
     }
