@@ -221,8 +221,9 @@ public struct Raft: Sendable {
     /// Whether term, vote and longest promise are on disk, so that answers resting on them may leave without waiting.
     var hardStateIsDurable: Bool { !hardStateDirty && durability.durableHardState == hardState }
 
-    /// Whether the promise a leader gives itself with each round would survive a restart.
-    var promiseIsDurable: Bool { durability.durableHardState.longestPromise >= timing.promise }
+    /// Whether the promises a leader gave itself with its rounds would survive a restart. All of them: after the timings
+    /// shrank, an older round may still rest on a longer promise than the present one.
+    var promiseIsDurable: Bool { durability.durableHardState.longestPromise >= hardState.longestPromise }
 
     // MARK: Roles
 
