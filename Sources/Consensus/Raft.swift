@@ -184,7 +184,7 @@ public struct Raft: Sendable {
             receive(reply, from: envelope.from, now: now)
         case .leaseGrant(let grant):
             guard observe(envelope, now: now, random: &random) else { return }
-            receive(grant)
+            receive(grant, from: envelope.from, now: now)
         }
     }
 

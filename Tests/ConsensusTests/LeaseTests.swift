@@ -21,4 +21,59 @@ import Testing
         let order = try #require(bench.messages(to: 3).orders.first)
         #expect(order.longestGrant >= .milliseconds(240))
     }
+
+    /// The leader's disk hangs while it asks for a long promise; then the timings shrink. A crash would leave the disk
+    /// with the short promise only, so the rounds of the long one must not count the leader itself.
+    @Test func aShorterPromiseDoesNotStandInForALongerOneThatIsNotDurable() {
+        var bench = Bench.leader()
+        bench.accept(through: 1, from: 2)
+        var long = Timing()
+        long.quorumLease = .milliseconds(900)
+        long.promise = .seconds(1)
+        bench.raft.timing = long
+        bench.pass(.milliseconds(60))
+        bench.tick()
+        bench.raft.timing = Timing()
+        bench.answerRound(from: 2)
+        #expect(!bench.raft.holdsQuorumLease(now: bench.now + .milliseconds(1)))
+        bench.persist()
+        #expect(bench.raft.holdsQuorumLease(now: bench.now + .milliseconds(1)))
+    }
+
+    /// E ≥ Q × (1 + ρ)/(1 − ρ): the voter's clock may be fast by the bound while the holder's is slow by it.
+    @Test(arguments: [0, 500, 20_000, 100_000] as [Int64], [1, 999_999, 300_000_000, 60_000_000_000] as [Int64])
+    func aStretchedLengthCoversTheFastestAndTheSlowestClock(drift: Int64, nanoseconds: Int64) {
+        var timing = Timing()
+        timing.driftPartsPerMillion = drift
+        let length = Interval(nanoseconds: nanoseconds)
+        let stretched = Double(timing.stretched(length).nanoseconds)
+        let needed = Double(nanoseconds) * Double(1_000_000 + drift) / Double(1_000_000 - drift)
+        #expect(stretched >= needed)
+        #expect(stretched <= needed + 2_000)
+    }
+
+    /// Point 5 of the chain: Q follows from the E that was asked for, even when the timings contradict each other.
+    @Test func aQuorumLeaseNeverOutlivesThePromiseItRestsOn() {
+        var timing = Timing()
+        timing.promise = .milliseconds(100)
+        var bench = Bench.leader(timing: timing)
+        bench.answerRound(from: 2)
+        #expect(bench.raft.holdsQuorumLease(now: bench.now + .milliseconds(95)))
+        #expect(!bench.raft.holdsQuorumLease(now: bench.now + .milliseconds(100)))
+    }
+
+    @Test func aGrantForARequestThatWasNeverMadeIsRefused() {
+        var bench = Bench(1)
+        let round = Message.heartbeat(Heartbeat(round: 1, promise: .milliseconds(320), commit: .zero))
+        bench.receive(round, from: 2, term: 1)
+        bench.persist()
+        let stamp = bench.now + .seconds(100)
+        for (from, stamp) in [(2, stamp), (3, bench.now)] as [(UInt64, Instant)] {
+            bench.receive(
+                .leaseGrant(
+                    LeaseGrant(stamp: stamp, incarnation: 7, duration: .milliseconds(300), floor: .zero)),
+                from: from, term: 1)
+        }
+        #expect(bench.notices == [.leaderChanged(MemberID(rawValue: 2))])
+    }
 }

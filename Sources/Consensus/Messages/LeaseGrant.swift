@@ -60,10 +60,10 @@ extension Raft {
     }
 
     /// The term was checked: a grant of an older term than this member has seen never gets here.
-    mutating func receive(_ grant: LeaseGrant) {
-        guard grant.incarnation == incarnation, grant.duration > .zero, grant.duration <= Self.longestPromise else {
-            return
-        }
+    mutating func receive(_ grant: LeaseGrant, from sender: MemberID, now: Instant) {
+        guard sender == leader, grant.incarnation == incarnation, grant.stamp <= now, grant.duration > .zero,
+            grant.duration <= Self.longestPromise
+        else { return }
         notices.append(.leaseRenewed(until: grant.stamp + grant.duration, floor: grant.floor))
     }
 }
