@@ -148,9 +148,20 @@ extension Raft {
         for entry in log.slice(commitIndex.next, through: reached) where entry.term == term {
             leadership!.uncommittedBytes -= entry.size
         }
+        let wasSettled = hasCommittedInTerm
         commitIndex = reached
-        if commitIndex >= leadership!.firstIndex { serveReads(now: now) }
+        if hasCommittedInTerm { serveReads(now: now) }
+        if !wasSettled && hasCommittedInTerm { grantFirstLeases(now: now) }
         stepDownIfRemoved()
+    }
+
+    /// Leases that were asked for before this leader could know what is committed.
+    private mutating func grantFirstLeases(now: Instant) {
+        for member in leadership!.progress.keys {
+            grantLease(to: member, now: now)
+            hastenFirstLease(of: member, now: now)
+        }
+        renewOwnLease(now: now)
     }
 
     /// Whether everything committed in earlier terms is known to be committed here.

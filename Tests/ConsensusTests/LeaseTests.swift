@@ -76,4 +76,66 @@ import Testing
         }
         #expect(bench.notices == [.leaderChanged(MemberID(rawValue: 2))])
     }
+
+    /// The pause trap on the leader's side. A guest that leads is paused between sending a round and receiving what came
+    /// of it; its clock does not notice. Member 4 answers the same round after the pause, when others have long elected
+    /// a successor. Only a round opened after the request arrived proves that the request is fresh.
+    @Test func aLeaseIsGrantedOnlyOnARoundOpenedAfterItWasAskedFor() {
+        var bench = Bench.leader(learners: [4])
+        bench.accept(through: 1, from: 2)
+        bench.answerRound(from: 4, lease: request(bench))
+        bench.answerRound(from: 2)
+        #expect(bench.messages(to: 4).grants.isEmpty)
+        bench.pass(.milliseconds(50))
+        bench.tick()
+        bench.pass(.milliseconds(1))
+        bench.answerRound(from: 2)
+        #expect(bench.messages(to: 4).grants.map(\.duration) == [.milliseconds(299)])
+    }
+
+    @Test func theFirstLeaseDoesNotWaitForTheNextHeartbeat() {
+        var bench = Bench.leader(learners: [4])
+        bench.accept(through: 1, from: 2)
+        bench.answerRound(from: 4, lease: request(bench))
+        #expect(bench.raft.nextDeadline <= bench.now + .milliseconds(5))
+        bench.pass(.milliseconds(5))
+        bench.tick()
+        bench.answerRound(from: 2)
+        #expect(bench.messages(to: 4).grants.count == 1)
+        // From then on the usual rhythm is enough.
+        bench.answerRound(from: 4, lease: request(bench))
+        #expect(bench.raft.nextDeadline == bench.now + .milliseconds(50))
+    }
+
+    /// A later grant may carry a higher floor. An earlier one that arrives after it must not lower the floor again.
+    @Test func grantsThatArriveInTheWrongOrderDoNotLowerTheFloor() {
+        var bench = Bench(1)
+        bench.receive(.heartbeat(Heartbeat(round: 1, promise: .milliseconds(320), commit: .zero)), from: 2, term: 1)
+        bench.persist()
+        let asked = bench.now
+        bench.pass(.milliseconds(400))
+        bench.forget()
+        for (stamp, floor) in [(asked + .milliseconds(350), 9), (asked, 5)] as [(Instant, UInt64)] {
+            let grant = LeaseGrant(
+                stamp: stamp, incarnation: 7, duration: .milliseconds(300), floor: LogIndex(rawValue: floor))
+            bench.receive(.leaseGrant(grant), from: 2, term: 1)
+        }
+        let expected = Effect.leaseRenewed(until: asked + .milliseconds(650), floor: LogIndex(rawValue: 9))
+        #expect(bench.notices.last == expected)
+    }
+
+    /// Under another leader the log may be shorter: a floor of the old one could lie beyond its end for ever.
+    @Test func aNewLeadersGrantReplacesTheOldFloor() {
+        var bench = Bench(1)
+        for (term, floor) in [(1, 9), (2, 5)] as [(UInt64, UInt64)] {
+            bench.receive(
+                .heartbeat(Heartbeat(round: 1, promise: .milliseconds(320), commit: .zero)), from: 2, term: term)
+            bench.persist()
+            let grant = LeaseGrant(
+                stamp: bench.now, incarnation: 7, duration: .milliseconds(300), floor: LogIndex(rawValue: floor))
+            bench.receive(.leaseGrant(grant), from: 2, term: term)
+        }
+        let expected = Effect.leaseRenewed(until: bench.now + .milliseconds(300), floor: LogIndex(rawValue: 5))
+        #expect(bench.notices.last == expected)
+    }
 }
