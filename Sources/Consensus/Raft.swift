@@ -68,6 +68,9 @@ public struct Raft: Sendable {
     /// The longest grant of the predecessor that asked us to campaign; kept until the election is won.
     var inheritedGrant: Interval = .zero
 
+    /// The lease this member holds; it may have run out.
+    public internal(set) var heldLease: HeldLease?
+
     /// What only a leader keeps; nil otherwise.
     public internal(set) var leadership: Leadership?
 

@@ -68,7 +68,7 @@ extension Raft {
         let floor = leadership!.leases.grant(
             to: id, incarnation: incarnation, duration: end - now, lastIndex: log.lastIndex, now: now, timing: timing)
         guard let floor else { return }
-        notices.append(.leaseRenewed(until: end, floor: floor))
+        renewHeldLease(until: end, floor: floor)
     }
 
     /// The term was checked: a grant of an older term than this member has seen never gets here.
@@ -76,6 +76,6 @@ extension Raft {
         guard sender == leader, grant.incarnation == incarnation, grant.stamp <= now, grant.duration > .zero,
             grant.duration <= Self.longestPromise
         else { return }
-        notices.append(.leaseRenewed(until: grant.stamp + grant.duration, floor: grant.floor))
+        renewHeldLease(until: grant.stamp + grant.duration, floor: grant.floor)
     }
 }
