@@ -19,6 +19,8 @@ public struct Leadership: Hashable, Sendable {
     public internal(set) var grants = true
     /// No role may be re-assigned before: the longest grant a predecessor left behind in a transfer.
     public internal(set) var reassignNotBefore: Instant
+    /// The voters may not be changed again before: leases that rest on those before them may be out.
+    var votersStayUntil: Instant
     var uncommittedBytes = 0
 
     struct PendingRead: Hashable, Sendable {
@@ -35,6 +37,7 @@ public struct Leadership: Hashable, Sendable {
         lastQuorum = now
         self.firstIndex = firstIndex
         self.reassignNotBefore = reassignNotBefore
+        votersStayUntil = reassignNotBefore
     }
 
     mutating func members(are configuration: Configuration, except own: MemberID, next: LogIndex) {
