@@ -70,7 +70,9 @@ extension Raft {
         guard isLeader, let leadership else { return .failure(.notLeader(leader)) }
         guard leadership.transfer == nil else { return .failure(.transferring) }
         let bytes = payloads.reduce(0) { $0 + $1.count }
-        guard leadership.uncommittedBytes + bytes <= limits.uncommittedBytes else { return .failure(.overloaded) }
+        guard leadership.uncommittedBytes + bytes <= limits.uncommittedBytes, !isWaitingForDisk else {
+            return .failure(.overloaded)
+        }
         let first = log.lastIndex.next
         for payload in payloads { appendAsLeader(.command(payload)) }
         return .success(first)
@@ -199,6 +201,6 @@ public enum ProposalRefusal: Error, Hashable, Sendable {
     case notLeader(MemberID?)
     /// Leadership is being handed over; try the next leader.
     case transferring
-    /// Too many bytes wait for a quorum.
+    /// Too much waits for a quorum or for the disk.
     case overloaded
 }

@@ -152,6 +152,11 @@ public struct Raft: Sendable {
     }
 
     private mutating func flushWrite(now: Instant, into effects: inout [Effect]) {
+        if isWaitingForDisk {
+            // What is new stays in memory; messages that would have to wait count as lost on the way.
+            afterDurable.removeAll(keepingCapacity: true)
+            return
+        }
         let entries = log.slice(unwrittenFrom, through: log.lastIndex)
         if !hardStateDirty && entries.isEmpty && durability.isIdle {
             // Nothing to wait for: what would follow the write may leave now.
@@ -216,6 +221,9 @@ public struct Raft: Sendable {
         }
         return true
     }
+
+    /// Whether as many writes wait for the disk as may.
+    var isWaitingForDisk: Bool { durability.waiting >= limits.waitingWrites }
 
     // MARK: Sending
 

@@ -40,6 +40,7 @@ extension Raft {
             refuse(request, from: sender)
             return
         }
+        if isWaitingForDisk && !request.entries.isEmpty { return }
         // Skip what is here already; only a real conflict cuts. A late, shorter append must never shorten the log
         // (the entries after it may be acknowledged, and counted for a commit).
         let news = request.entries.drop { log.term(at: $0.index) == $0.term }
