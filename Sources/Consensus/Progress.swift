@@ -86,16 +86,20 @@ public struct Progress: Hashable, Sendable {
         }
     }
 
-    /// The member refused an append that followed `previous`; `resume` is where it may match. Late refusals of what
-    /// has been settled meanwhile change nothing: they must never move `next` below `match`.
+    /// The member refused an append that followed `previous`; `resume` is where it may match. Late refusals of what has
+    /// been settled meanwhile change nothing while a pipeline runs. A refusal of the match point itself means that the
+    /// member's disk lost what it had acknowledged: it is fed again from where it stands, and no longer counted for more.
+    /// (A late one does no harm: the match point is found again with the next answer.)
     public mutating func refused(after previous: LogIndex, resumeAfter resume: LogIndex, now: Instant) -> Bool {
         switch mode {
         case .replicating:
             guard previous > match else { return false }
             next = match.next
         case .probing:
-            guard next.previous == previous else { return false }
-            next = max(match.next, min(resume.next, previous))
+            guard next.previous == previous, previous > .zero else { return false }
+            let retreat = min(resume, previous.previous)
+            match = min(match, retreat)
+            next = retreat.next
         }
         flights = []
         lastMovement = now
