@@ -122,6 +122,7 @@ extension Raft {
         for position in leadership!.progress.keys.indices {
             let member = leadership!.progress.keys[position]
             while let progress = leadership?.progress[member], progress.maySend(limits), sendAppend(to: member, now: now) {}
+            tellCommit(to: member)
         }
         if leadership?.transfer != nil { continueTransfer(now: now) }
     }
@@ -138,8 +139,23 @@ extension Raft {
             previousIndex: previous, previousTerm: previousTerm, entries: entries, commit: commitIndex)
         sendNow(.appendRequest(request), to: member)
         let last = entries.last?.index ?? previous
-        _ = leadership!.progress.update(member) { $0.sent(through: last, now: now) }
+        _ = leadership!.progress.update(member) {
+            $0.sent(through: last, now: now)
+            $0.told(commit: commitIndex)
+        }
         return true
+    }
+
+    /// Tells a commit without waiting for the next entry or heartbeat. It hangs on the match point, so it can neither be
+    /// refused nor disturb the pipeline; if it is lost, the next heartbeat says the same.
+    mutating func tellCommit(to member: MemberID) {
+        guard let progress = leadership!.progress[member], let commit = progress.commitToTell(commitIndex),
+            let matchTerm = log.term(at: progress.match)
+        else { return }
+        _ = leadership!.progress.update(member) { $0.told(commit: commitIndex) }
+        let request = AppendRequest(
+            previousIndex: progress.match, previousTerm: matchTerm, entries: [], commit: commit)
+        sendNow(.appendRequest(request), to: member)
     }
 
     /// The commit rule: an entry is committed when a majority holds it durably and it is of the leader's own term;

@@ -21,6 +21,8 @@ public struct Progress: Hashable, Sendable {
     /// The next entry to send. Always greater than `match`.
     public private(set) var next: LogIndex
     public private(set) var mode: Mode = .probing(waiting: false)
+    /// The commit index the member was told last, as far as it concerns entries it is known to hold.
+    private var commitTold: LogIndex = .zero
     /// The last entry of each append in flight.
     private var flights: [LogIndex] = []
     /// The last time an append was answered, or the first of a pipeline was sent.
@@ -74,6 +76,14 @@ public struct Progress: Hashable, Sendable {
             next = max(next, last.next)
         }
     }
+
+    /// What the member may be told of a commit that has reached `commit`; nil when it knows already.
+    public func commitToTell(_ commit: LogIndex) -> LogIndex? {
+        let known = min(commit, match)
+        return known > commitTold ? known : nil
+    }
+
+    public mutating func told(commit: LogIndex) { commitTold = max(commitTold, min(commit, match)) }
 
     /// The member's log matches ours through `index`.
     public mutating func accepted(through index: LogIndex, now: Instant) {
