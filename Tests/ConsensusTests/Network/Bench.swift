@@ -26,12 +26,12 @@ struct Bench {
             now: now)
     }
 
-    /// A leader of the term after `terms`, elected by everyone, with its own writes durable.
+    /// A leader of the term after `terms` (or of `term`), elected by everyone, with its own writes durable.
     static func leader(
-        voters: [UInt64] = [1, 2, 3], learners: [UInt64] = [], terms: [UInt64] = [], timing: Timing = Timing(),
-        limits: Limits = Limits()
+        of term: UInt64? = nil, voters: [UInt64] = [1, 2, 3], learners: [UInt64] = [], terms: [UInt64] = [],
+        timing: Timing = Timing(), limits: Limits = Limits()
     ) -> Bench {
-        let before = Term(rawValue: terms.last ?? 0)
+        let before = Term(rawValue: term.map { $0 - 1 } ?? terms.last ?? 0)
         var bench = Bench(
             voters: voters, learners: learners, hardState: HardState(term: before), terms: terms, timing: timing,
             limits: limits)

@@ -32,6 +32,12 @@ struct TestDisk {
         waiting = []
     }
 
+    /// Puts something on the disk before the test begins.
+    mutating func preset(_ hardState: HardState, _ entries: [Entry]) {
+        self.hardState = hardState
+        self.entries = entries
+    }
+
     /// The power goes, and nothing that waited reached the disk.
     mutating func loseWaiting() { waiting = [] }
 

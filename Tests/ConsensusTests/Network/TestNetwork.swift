@@ -26,6 +26,12 @@ struct TestNetwork {
     /// Cuts one direction.
     mutating func cut(from: Int, to: Int) { cuts[from][to] = true }
 
+    /// Cuts both directions between two members.
+    mutating func cut(between one: Int, and other: Int) {
+        cut(from: one, to: other)
+        cut(from: other, to: one)
+    }
+
     /// Cuts both directions between every member of `group` and every other member.
     mutating func isolate(_ group: [Int]) {
         for inside in group {
