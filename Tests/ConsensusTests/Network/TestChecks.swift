@@ -89,6 +89,9 @@ struct TestChecks {
         ghosts.append((member.id, member.clock.trueTime(of: lease.until)))
     }
 
+    /// The member itself has taken down what its dead process left behind.
+    mutating func silenced(_ member: MemberID) { ghosts.removeAll { $0.member == member } }
+
     /// At most one member acts on the role, at most one leader holds a quorum lease, and a lease that the newest leader
     /// calls certainly over is over.
     mutating func leases(_ members: [TestMember], at now: Int64) {
