@@ -102,7 +102,11 @@ extension Raft {
         if let transfer = leadership!.transfer, now > transfer.deadline {
             // After "campaign now" the successor may be elected without regard to promises: this leader cannot know,
             // so it must not lead on in this term.
-            if transfer.orderSent { becomeFollower(in: term, now: now, random: &random) } else { leadership!.transfer = nil }
+            if transfer.orderSent {
+                becomeFollower(in: term, now: now, random: &random)
+            } else {
+                leadership!.transfer = nil
+            }
             return
         }
         guard let oldest = durability.oldestSubmitted, now - oldest > timing.quorumLease,
@@ -121,7 +125,9 @@ extension Raft {
     mutating func replicate(now: Instant) {
         for position in leadership!.progress.keys.indices {
             let member = leadership!.progress.keys[position]
-            while let progress = leadership?.progress[member], progress.maySend(limits), sendAppend(to: member, now: now) {}
+            while let progress = leadership?.progress[member], progress.maySend(limits),
+                sendAppend(to: member, now: now)
+            {}
             tellCommit(to: member)
         }
         if leadership?.transfer != nil { continueTransfer(now: now) }

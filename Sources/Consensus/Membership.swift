@@ -2,7 +2,8 @@
 
 extension Raft {
     /// Proposes one change. It is in force as soon as it is in the log.
-    public mutating func propose(_ change: ConfigurationChange, now: Instant) -> Result<LogIndex, ConfigurationRefusal> {
+    public mutating func propose(_ change: ConfigurationChange, now: Instant) -> Result<LogIndex, ConfigurationRefusal>
+    {
         guard isLeader, leadership!.transfer == nil else { return .failure(.notLeader) }
         // Two uncommitted changes, or one on top of an unknown predecessor's, could lead to two disjoint majorities.
         guard configurationIndex <= commitIndex, hasCommittedInTerm else { return .failure(.changeInProgress) }

@@ -44,7 +44,8 @@ public struct Timing: Hashable, Sendable {
         if heartbeat < .milliseconds(5) { return "heartbeat must be at least 5 ms" }
         if quorumLease < heartbeat * 3 { return "quorumLease must be at least three heartbeats" }
         if promise < stretched(quorumLease) {
-            return "promise must be at least quorumLease × (1 + drift)/(1 − drift), so that no second leader can be elected early"
+            return
+                "promise must be at least quorumLease × (1 + drift)/(1 − drift), so that no second leader can be elected early"
         }
         if memberLease > quorumLease { return "memberLease must not be longer than quorumLease" }
         if memberLease < heartbeat * 2 { return "memberLease must be at least two heartbeats" }

@@ -6,6 +6,166 @@ import Testing
 @Suite struct LogTests {
     private func index(_ number: UInt64) -> LogIndex { LogIndex(rawValue: number) }
 
+    @Test("13 Figure 8: nothing of an old term is committed by counting")
+    func nothingOfAnOldTermIsCommittedByCounting() {
+        var bench = Bench.leader(terms: [1, 2])
+        bench.accept(through: 2, from: 2)
+        bench.accept(through: 2, from: 3)
+        #expect(bench.raft.commitIndex == .zero)
+        bench.accept(through: 3, from: 2)
+        #expect(bench.raft.commitIndex == index(3))
+    }
+
+    /// The six followers of the paper's figure. A refusal skips a whole term.
+    @Test(
+        "14 Figure 7: one probe per term repairs",
+        arguments: [
+            [1, 1, 1, 4, 4, 5, 5, 6, 6], [1, 1, 1, 4], [1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 6],
+            [1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 7, 7], [1, 1, 1, 4, 4, 4, 4], [1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3],
+        ] as [[UInt64]])
+    func oneProbePerTermRepairs(terms: [UInt64]) {
+        var leader = Bench.leader(of: 8, terms: [1, 1, 1, 4, 4, 5, 5, 6, 6, 6])
+        var follower = Bench(2, hardState: HardState(term: Term(rawValue: 7)), terms: terms)
+        var probes = 0
+        var seen = 0
+        while follower.raft.log != leader.raft.log, probes < 10 {
+            probes += 1
+            for message in leader.messages(to: 2).dropFirst(seen) { follower.receive(message, from: 1, term: 8) }
+            seen = leader.messages(to: 2).count
+            follower.persist()
+            for reply in follower.messages(to: 1) { leader.receive(reply, from: 2, term: 8) }
+            follower.forget()
+        }
+        #expect(follower.raft.log == leader.raft.log)
+        #expect(probes <= Set(terms).count + 1)
+    }
+
+    /// Every way an append may arrive late, twice, or in the wrong order.
+    @Test("15 no late append shortens a matching log", arguments: 1...100 as ClosedRange<UInt64>)
+    func noLateAppendShortensAMatchingLog(seed: UInt64) {
+        var random = SplitMix64(seed: seed)
+        var bench = Bench(hardState: HardState(term: Term(rawValue: 1)), terms: [1, 1])
+        let log = (1...10).map { Bench.entry($0, term: $0 < 3 ? 1 : 2) }
+        for _ in 0..<60 {
+            let start = UInt64(random.draw(0...9))
+            let end = UInt64(random.draw(Int64(start)...10))
+            let before = bench.raft.log
+            let message = Bench.append(
+                after: start, term: start == 0 ? 0 : log[Int(start) - 1].term.rawValue,
+                Array(log[Int(start)..<Int(end)]))
+            bench.receive(message, from: 2, term: 2)
+            #expect(bench.raft.log.lastIndex >= before.lastIndex)
+            if random.chance(300) { bench.persist(1) }
+        }
+        bench.receive(Bench.append(after: 0, term: 0, log), from: 2, term: 2)
+        bench.persist()
+        #expect(bench.raft.log == RaftLog(entries: log))
+        #expect(bench.raft.durability.durableIndex == index(10))
+    }
+
+    @Test("16 a leader that commits before its own disk has the entry may crash")
+    func aLeaderMayCommitBeforeItsOwnDiskHasTheEntry() {
+        var cluster = TestCluster(voters: 3)
+        cluster.establish(leader: 1)
+        cluster.run(for: .milliseconds(200))
+        cluster.stallDisk(1)
+        cluster.propose(99, at: 1)
+        cluster.run(for: .milliseconds(100))
+        #expect(cluster[1].state.values == [99])
+        #expect(cluster[1].disk.waiting.count > 0)
+        cluster.crash(1, tearing: false)
+        cluster.freeDisk(1)
+        cluster.restart(1)
+        let recovered = cluster.run(within: .seconds(5)) { cluster in
+            cluster.hasConverged && cluster.members.allSatisfy { $0.state.values == [99] }
+        }
+        #expect(recovered)
+        #expect(cluster.checks.violation == nil)
+    }
+
+    /// Entries 2 and 3 of term 1 are being written when a new leader replaces them; the old write completes first.
+    @Test("17 a replaced write does not count for what replaced it") func aReplacedWriteDoesNotCount() {
+        var bench = Bench(hardState: HardState(term: Term(rawValue: 1)), terms: [1])
+        bench.receive(
+            Bench.append(after: 1, term: 1, [Bench.entry(2, term: 1), Bench.entry(3, term: 1)]), from: 2, term: 1)
+        bench.receive(
+            Bench.append(after: 1, term: 1, [Bench.entry(2, term: 2), Bench.entry(3, term: 2)]), from: 3, term: 2)
+        bench.persist(1)
+        #expect(bench.raft.durability.durableIndex == index(1))
+        #expect(bench.messages(to: 3).isEmpty)
+        bench.persist(1)
+        #expect(bench.raft.durability.durableIndex == index(3))
+        #expect(bench.messages(to: 3).appendReplies == [.accepted(through: index(3))])
+    }
+
+    @Test("18 a lost pipeline recovers") func aLostPipelineRecovers() {
+        var cluster = TestCluster(voters: 3)
+        cluster.establish(leader: 1)
+        cluster.run(for: .seconds(1))
+        cluster.network.fate = { envelope in
+            if case .appendRequest(let request) = envelope.message, !request.entries.isEmpty { .drop } else { .deliver }
+        }
+        for value in 1...200 as ClosedRange<UInt64> { cluster.propose(value, at: 1) }
+        cluster.run(for: .milliseconds(300))
+        #expect(cluster.leader == 1)
+        cluster.network.fate = nil
+        let recovered = cluster.run(within: .milliseconds(500)) { $0.hasConverged }
+        #expect(recovered)
+        #expect(cluster[3].state.values.count == 200)
+    }
+
+    @Test("19 memory without a quorum is bounded") func memoryWithoutAQuorumIsBounded() {
+        var limits = Limits()
+        limits.uncommittedBytes = 4_096
+        limits.pendingReads = 10
+        var bench = Bench.leader(limits: limits)
+        bench.accept(through: 1, from: 2)
+        var accepted = 0
+        while bench.propose(1), accepted < 1_000 { accepted += 1 }
+        #expect(accepted > 50 && accepted < 200)
+        for read in 1...100 as ClosedRange<UInt64> { bench.read(read, mayUseLease: false) }
+        #expect(bench.notices.count { if case .readRefused = $0 { true } else { false } } == 90)
+        bench.persist()
+        bench.accept(through: UInt64(accepted) + 1, from: 2)
+        let again = bench.propose(2)
+        #expect(again)
+    }
+
+    @Test("20 a single member acknowledges only after its disk has the entry")
+    func aSingleMemberAcknowledgesOnlyWhatIsDurable() {
+        var bench = Bench(voters: [1])
+        bench.pass(.milliseconds(700))
+        bench.tick()
+        bench.persist()
+        #expect(bench.raft.commitIndex == index(1))
+        _ = bench.propose(7)
+        #expect(bench.raft.commitIndex == index(1))
+        bench.persist()
+        #expect(bench.raft.commitIndex == index(2))
+    }
+
+    @Test("29 a leader whose disk hangs hands over, once") func aLeaderWhoseDiskHangsHandsOverOnce() {
+        var cluster = TestCluster(voters: 3)
+        cluster.establish(leader: 1)
+        cluster.run(for: .seconds(1))
+        let term = cluster.raft(1).term.rawValue
+        cluster.stallDisk(1)
+        cluster.propose(1, at: 1)
+        let moved = cluster.run(within: .seconds(1)) { ($0.settledLeader ?? 1) != 1 }
+        #expect(moved)
+        let successor = cluster.leader
+        for value in 2...20 as ClosedRange<UInt64> {
+            if let successor { cluster.propose(value, at: successor) }
+            cluster.run(for: .milliseconds(500))
+        }
+        cluster.freeDisk(1)
+        cluster.run(for: .seconds(5))
+        #expect(cluster.leader == successor)
+        #expect(successor.map { cluster.raft($0).term.rawValue } == term + 1)
+        #expect(cluster.hasConverged)
+        #expect(cluster.checks.violation == nil)
+    }
+
     /// A torn write may leave entries without the term that came with them.
     @Test func aLogAheadOfTheTermRaisesTheTerm() {
         var bench = Bench(hardState: HardState(term: Term(rawValue: 1), vote: MemberID(rawValue: 3)), terms: [1, 4])

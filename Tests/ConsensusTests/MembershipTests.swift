@@ -45,4 +45,76 @@ import Testing
         bench.pass(.milliseconds(301))
         #expect(bench.trial(.promote(member(4))) == .success(LogIndex(rawValue: 3)))
     }
+
+    /// The one of July 2015: a new leader changes the configuration before it has committed anything in its own term,
+    /// while its predecessor's change is still in somebody's log; the two resulting majorities need not meet.
+    @Test("37 no change before an entry of the own term is committed") func noChangeBeforeAnOwnEntryIsCommitted() {
+        var bench = Bench.leader(voters: [1, 2, 3, 4], terms: [1])
+        #expect(bench.trial(.remove(member(4))) == .failure(.changeInProgress))
+        bench.accept(through: 1, from: 2)
+        bench.accept(through: 1, from: 3)
+        #expect(bench.trial(.remove(member(4))) == .failure(.changeInProgress))
+        bench.accept(through: 2, from: 2)
+        bench.accept(through: 2, from: 3)
+        _ = bench.propose(.remove(member(4)))
+        #expect(bench.raft.configuration.voters.count == 3)
+        #expect(bench.trial(.addLearner(member(9))) == .failure(.changeInProgress))
+    }
+
+    @Test("41 only a caught-up learner is promoted") func onlyACaughtUpLearnerIsPromoted() {
+        var bench = Bench.leader(learners: [4], terms: Array(repeating: 1, count: 100))
+        bench.accept(through: 101, from: 2)
+        bench.pass(.milliseconds(1))
+        #expect(bench.trial(.promote(member(4))) == .failure(.notCaughtUp))
+        bench.accept(through: 30, from: 4)
+        #expect(bench.trial(.promote(member(4))) == .failure(.notCaughtUp))
+        bench.accept(through: 101, from: 4)
+        #expect(bench.trial(.promote(member(4))) == .success(LogIndex(rawValue: 102)))
+        // Caught up once, and silent since.
+        bench.pass(.milliseconds(400))
+        #expect(bench.trial(.promote(member(4))) == .failure(.notCaughtUp))
+    }
+
+    @Test("41 a member that joins catches up and becomes a voter") func aMemberThatJoinsBecomesAVoter() {
+        var cluster = TestCluster(voters: 1, spares: 2)
+        cluster.establish(leader: 1)
+        for value in 1...300 as ClosedRange<UInt64> { cluster.propose(value, at: 1) }
+        for number in 2...3 as ClosedRange<UInt64> {
+            let added = cluster.change(.addLearner(member(number)), at: 1)
+            #expect(isAccepted(added))
+            cluster.run(for: .milliseconds(700))
+            let promoted = cluster.change(.promote(member(number)), at: 1)
+            #expect(isAccepted(promoted))
+            cluster.run(for: .milliseconds(700))
+        }
+        #expect(cluster.raft(3).configuration.voters.count == 3)
+        cluster.crash(1)
+        #expect(cluster.elect() != nil)
+        #expect(cluster.checks.violation == nil)
+    }
+
+    /// It wakes up believing in a cluster of three, and finds one member that has not heard of its removal either.
+    @Test("42 a removed member restarts with its old configuration")
+    func aRemovedMemberWithItsOldConfigurationIsHarmless() {
+        var cluster = TestCluster(voters: 4)
+        cluster.establish(leader: 1)
+        cluster.run(for: .milliseconds(500))
+        cluster.crash(4)
+        _ = cluster.change(.remove(member(4)), at: 1)
+        cluster.run(for: .seconds(1))
+        cluster.crash(1)
+        cluster.restart(4)
+        let elected = cluster.run(within: .seconds(5)) { $0.settledLeader != nil }
+        #expect(elected)
+        #expect(cluster.leader != 4)
+        let term = cluster.leader.map { cluster.raft($0).term }
+        cluster.run(for: .seconds(10))
+        #expect(cluster.leader.map { cluster.raft($0).term } == term)
+        #expect(cluster.raft(4).log.lastIndex < cluster.raft(2).log.lastIndex)
+        #expect(cluster.checks.violation == nil)
+    }
+
+    private func isAccepted(_ result: Result<LogIndex, ConfigurationRefusal>) -> Bool {
+        if case .success = result { true } else { false }
+    }
 }

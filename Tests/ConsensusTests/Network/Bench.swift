@@ -22,7 +22,8 @@ struct Bench {
         raft = Raft(
             id: MemberID(rawValue: id), cluster: TestCluster.identity, timing: timing, limits: limits, rank: .preferred,
             incarnation: 7, hardState: hardState, entries: entries,
-            initialConfiguration: Configuration(voters: voters.map(MemberID.init), learners: learners.map(MemberID.init)),
+            initialConfiguration: Configuration(
+                voters: voters.map(MemberID.init), learners: learners.map(MemberID.init)),
             now: now)
         // Past the grain of the clock that a start adds to the promise it may have forgotten.
         pass(.milliseconds(1))
@@ -47,7 +48,8 @@ struct Bench {
 
     static func entry(_ index: UInt64, term: UInt64, value: UInt64 = 0) -> Entry {
         Entry(
-            index: LogIndex(rawValue: index), term: Term(rawValue: term), payload: .command(TestCommand.value(value).bytes))
+            index: LogIndex(rawValue: index), term: Term(rawValue: term),
+            payload: .command(TestCommand.value(value).bytes))
     }
 
     static func append(after index: UInt64, term: UInt64, _ entries: [Entry] = [], commit: UInt64 = 0) -> Message {
