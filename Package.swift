@@ -21,7 +21,7 @@ var dependencies: [Package.Dependency] = [
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 var targets: [Target] = [
-    .target(name: "Consensus", swiftSettings: settings),
+    .target(name: "Consensus", exclude: ["DESIGN.md"], swiftSettings: settings),
     .target(name: "Cluster", dependencies: ["Consensus"], swiftSettings: settings),
     .target(name: "Kinds", dependencies: ["Consensus", "Cluster"], swiftSettings: settings),
     .target(name: "Decisions", dependencies: ["Consensus", "Cluster", "Kinds"], swiftSettings: settings),
