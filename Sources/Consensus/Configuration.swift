@@ -13,15 +13,18 @@ public struct Configuration: Hashable, Sendable {
     public private(set) var learners: [MemberID]
 
     public init(voters: [MemberID], learners: [MemberID] = []) {
+        precondition(
+            Self.isWellFormed(voters: voters, learners: learners),
+            "a configuration has at most 7 voters, and nobody in it twice")
         self.voters = voters.sorted()
         self.learners = learners.sorted()
-        precondition(isWellFormed, "a configuration has at most 7 voters, and nobody in it twice")
     }
 
-    private var isWellFormed: Bool {
-        let all = members
-        return voters.count <= Self.mostVoters && learners.count <= Self.mostLearners
-            && zip(all, all.dropFirst()).allSatisfy { $0 < $1 }
+    /// Whether such a configuration may exist. To be asked before making one from what a disk or a peer says.
+    public static func isWellFormed(voters: [MemberID], learners: [MemberID]) -> Bool {
+        guard voters.count <= mostVoters, learners.count <= mostLearners else { return false }
+        let all = (voters + learners).sorted()
+        return zip(all, all.dropFirst()).allSatisfy { $0 < $1 }
     }
 
     /// Voters and learners together, sorted.
@@ -87,6 +90,7 @@ extension Configuration {
         case .demote(let member):
             guard voters.contains(member) else { return .failure(.unknownMember) }
             guard voters.count > 1 else { return .failure(.wouldLeaveNoVoter) }
+            guard learners.count < Self.mostLearners else { return .failure(.tooMany) }
             return .success(Configuration(voters: voters.filter { $0 != member }, learners: learners + [member]))
         case .remove(let member):
             guard contains(member) else { return .failure(.unknownMember) }

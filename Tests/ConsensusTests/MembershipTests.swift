@@ -114,6 +114,20 @@ import Testing
         #expect(cluster.checks.violation == nil)
     }
 
+    @Test func aConfigurationIsCheckedBeforeItIsMade() {
+        let many = (1...1_000).map { member($0) }
+        #expect(!Configuration.isWellFormed(voters: [member(1), member(1)], learners: []))
+        #expect(!Configuration.isWellFormed(voters: [member(1)], learners: [member(1)]))
+        #expect(!Configuration.isWellFormed(voters: Array(many.prefix(8)), learners: []))
+        #expect(!Configuration.isWellFormed(voters: [], learners: many + [member(2_000)]))
+        let full = Configuration(voters: [member(2_000), member(2_001)], learners: many)
+        #expect(full.applying(.demote(member(2_000))) == .failure(.tooMany))
+        #expect(full.applying(.addLearner(member(2_002))) == .failure(.tooMany))
+        #expect(full.applying(.remove(member(9_999))) == .failure(.unknownMember))
+        #expect(Configuration(voters: [member(1)]).applying(.remove(member(1))) == .failure(.wouldLeaveNoVoter))
+        #expect(Configuration(voters: [member(1)]).applying(.demote(member(1))) == .failure(.wouldLeaveNoVoter))
+    }
+
     private func isAccepted(_ result: Result<LogIndex, ConfigurationRefusal>) -> Bool {
         if case .success = result { true } else { false }
     }

@@ -15,12 +15,10 @@ extension Raft {
         if !reply.granted {
             if envelope.term > term {
                 becomeFollower(in: envelope.term, now: now, random: &random)
-            } else if role == .preCandidate && envelope.term == term {
-                ballots[envelope.from] = false
             }
             return
         }
-        guard role == .preCandidate, envelope.term == term.next else { return }
+        guard role == .preCandidate, envelope.term == term.next, configuration.isVoter(envelope.from) else { return }
         ballots[envelope.from] = true
         if configuration.hasQuorum(where: { ballots[$0] == true }) {
             startElection(byTransfer: false, now: now, random: &random)

@@ -11,7 +11,7 @@ extension Raft {
     mutating func receive(
         _ reply: VoteReply, from voter: MemberID, now: Instant, random: inout some RandomNumberGenerator
     ) {
-        guard role == .candidate else { return }
+        guard role == .candidate, configuration.isVoter(voter) else { return }
         ballots[voter] = reply.granted
         countVotes(now: now, random: &random)
     }
