@@ -8,7 +8,7 @@ import Testing
 
 @Suite struct RandomScheduleTests {
     private static let environment = ProcessInfo.processInfo.environment
-    private static let seeds = environment["HOLDFAST_SEEDS"].flatMap { UInt64($0) } ?? 2_000
+    private static let seeds = environment["HOLDFAST_SEEDS"].flatMap { UInt64($0) } ?? 300
     private static let chunks: [ClosedRange<UInt64>] = {
         if let seed = environment["HOLDFAST_SEED"].flatMap({ UInt64($0) }) { return [seed...seed] }
         let size = max(seeds / 20, 1)

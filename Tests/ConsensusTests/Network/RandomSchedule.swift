@@ -31,9 +31,20 @@ struct RandomSchedule {
         if random.chance(300) { guests.insert(Int(random.draw(1...Int64(all)))) }
         var drift: [Int64] = []
         for _ in 0..<all { drift.append(random.chance(500) ? (random.chance(500) ? bound : -bound) : 0) }
+        var ranks: [LeadershipRank] = []
+        for number in 1...all {
+            let isWitness = random.chance(100)
+            ranks.append(isWitness || guests.contains(number) ? .lastResort : .preferred)
+        }
+        var limits = Limits()
+        if random.chance(300) {
+            limits.appendEntries = 2
+            limits.inFlightAppends = 2
+            limits.waitingWrites = 4
+        }
         cluster = TestCluster(
             voters: voters, learners: learners, spares: spares, timing: timing, seed: random.next(), guests: guests,
-            drift: drift)
+            ranks: ranks, limits: limits, drift: drift)
         self.guests = guests
         cluster.movesRoles = true
         if random.chance(500) { cluster.batchPermille = random.draw(50...700) }

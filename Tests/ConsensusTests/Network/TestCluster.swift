@@ -20,7 +20,7 @@ struct TestCluster {
     var batchPermille: Int64 = 0
     /// Whether leaders move the exclusive role by themselves.
     var movesRoles = false
-    var limits = Limits()
+    let limits: Limits
     /// Prints every event and effect; for following one seed.
     var tells = false
     private var queue = TestQueue()
@@ -30,9 +30,10 @@ struct TestCluster {
     /// `spares` are members that know no configuration yet.
     init(
         voters: Int, learners: Int = 0, spares: Int = 0, timing: Timing = Timing(), seed: UInt64 = 1,
-        guests: Set<Int> = [], ranks: [LeadershipRank] = [], drift: [Int64] = []
+        guests: Set<Int> = [], ranks: [LeadershipRank] = [], limits: Limits = Limits(), drift: [Int64] = []
     ) {
         self.timing = timing
+        self.limits = limits
         random = SplitMix64(seed: seed)
         network = TestNetwork(members: voters + learners + spares)
         let configuration = Configuration(
