@@ -126,6 +126,36 @@ import Testing
         #expect(cluster.raft(4).configuration.isVoter(MemberID(rawValue: 4)))
     }
 
+    /// Within its promise a voter does not even take the candidate's term over: that would depose its leader.
+    @Test("7 a voter keeps its promise") func aVoterKeepsItsPromise() {
+        var bench = Bench()
+        bench.receive(.heartbeat(Heartbeat(round: 1, promise: .milliseconds(320), commit: .zero)), from: 2, term: 1)
+        bench.persist()
+        bench.forget()
+        bench.pass(.milliseconds(319))
+        bench.receive(request(last: 9, term: 1), from: 3, term: 2)
+        bench.receive(
+            .preVoteRequest(PreVoteRequest(lastIndex: .greatest, lastTerm: bench.raft.term)), from: 3, term: 2)
+        bench.persist()
+        #expect(bench.raft.term == Term(rawValue: 1))
+        #expect(bench.messages(to: 3).votes.isEmpty)
+        #expect(bench.messages(to: 3).preVotes == [false])
+        bench.receive(request(last: 9, term: 1, byTransfer: true), from: 3, term: 2)
+        bench.persist()
+        #expect(bench.messages(to: 3).votes == [true])
+    }
+
+    /// A leader stands behind its own rounds like any voter, also after it stepped down.
+    @Test("7 a leader keeps the promise it gave itself") func aLeaderKeepsThePromiseItGaveItself() {
+        var bench = Bench.leader()
+        bench.pass(.milliseconds(319))
+        bench.receive(request(last: 9, term: 9), from: 3, term: 2)
+        #expect(bench.raft.isLeader)
+        bench.pass(.milliseconds(2))
+        bench.receive(request(last: 9, term: 9), from: 3, term: 2)
+        #expect(!bench.raft.isLeader)
+    }
+
     @Test("8 a leader without quorum stops serving within Q") func aLeaderWithoutQuorumStopsServing() {
         var cluster = TestCluster(voters: 3)
         cluster.establish(leader: 1)

@@ -144,6 +144,16 @@ import Testing
         #expect(bench.raft.commitIndex == index(2))
     }
 
+    @Test("20 a leader counts itself only for what is durable") func aLeaderCountsItselfOnlyForWhatIsDurable() {
+        var bench = Bench.leader()
+        bench.accept(through: 1, from: 2)
+        _ = bench.propose(7)
+        bench.accept(through: 2, from: 2)
+        #expect(bench.raft.commitIndex == index(1))
+        bench.persist()
+        #expect(bench.raft.commitIndex == index(2))
+    }
+
     @Test("29 a leader whose disk hangs hands over, once") func aLeaderWhoseDiskHangsHandsOverOnce() {
         var cluster = TestCluster(voters: 3)
         cluster.establish(leader: 1)
