@@ -68,10 +68,12 @@ import Testing
         bench.receive(round, from: 2, term: 1)
         bench.persist()
         let stamp = bench.now + .seconds(100)
-        for (from, stamp) in [(2, stamp), (3, bench.now)] as [(UInt64, Instant)] {
+        for (from, stamp, incarnation) in [(2, stamp, 7), (3, bench.now, 7), (2, bench.now, 6)]
+            as [(UInt64, Instant, UInt64)]
+        {
             bench.receive(
                 .leaseGrant(
-                    LeaseGrant(stamp: stamp, incarnation: 7, duration: .milliseconds(300), floor: .zero)),
+                    LeaseGrant(stamp: stamp, incarnation: incarnation, duration: .milliseconds(300), floor: .zero)),
                 from: from, term: 1)
         }
         #expect(bench.notices == [.leaderChanged(MemberID(rawValue: 2))])

@@ -144,6 +144,22 @@ import Testing
         #expect(bench.raft.commitIndex == index(2))
     }
 
+    /// What follows the entries of an append may be an old leader's, and the commit index of the new one says nothing of it.
+    @Test("15 a commit index says nothing of entries that were not compared")
+    func aCommitIndexSaysNothingOfEntriesNotCompared() {
+        var bench = Bench(hardState: HardState(term: Term(rawValue: 1)), terms: [1, 1, 1])
+        bench.receive(Bench.append(after: 1, term: 1, commit: 3), from: 2, term: 2)
+        #expect(bench.raft.commitIndex == index(1))
+        var leader = Bench.leader(terms: [1, 1])
+        leader.accept(through: 3, from: 2)
+        #expect(leader.raft.commitIndex == index(3))
+        leader.forget()
+        leader.pass(.milliseconds(50))
+        leader.tick()
+        #expect(leader.messages(to: 2).heartbeats.map(\.commit) == [index(3)])
+        #expect(leader.messages(to: 3).heartbeats.map(\.commit) == [.zero])
+    }
+
     @Test("20 a leader counts itself only for what is durable") func aLeaderCountsItselfOnlyForWhatIsDurable() {
         var bench = Bench.leader()
         bench.accept(through: 1, from: 2)
