@@ -31,7 +31,7 @@ var targets: [Target] = [
     .testTarget(name: "ClusterTests", dependencies: ["Cluster"], swiftSettings: settings),
     .testTarget(name: "KindsTests", dependencies: ["Kinds"], swiftSettings: settings),
     .testTarget(name: "DecisionsTests", dependencies: ["Decisions"], swiftSettings: settings),
-    .testTarget(name: "AgentTests", dependencies: ["Agent"], swiftSettings: settings),
+    .testTarget(name: "AgentTests", dependencies: ["Agent", "Kinds"], swiftSettings: settings),
     .testTarget(name: "LintTests", swiftSettings: settings),
 ]
 

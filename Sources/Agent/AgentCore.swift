@@ -87,7 +87,7 @@ public struct AgentCore: Sendable {
     public var nextDeadline: Instant {
         var next = min(raft.nextDeadline, proposals.nextDeadline, reads.nextDeadline)
         if !local.isEmpty { next = min(next, leaseUntil) }
-        if raft.isLeader { next = min(next, duties.nextDecision) }
+        if mayDecide { next = min(next, duties.nextDecision) }
         return min(next, fitness.nextRetry, stop.deadline)
     }
 
@@ -157,6 +157,7 @@ public struct AgentCore: Sendable {
         continueStop(now: now)
         retryProposals(now: now)
         retryReads(now: now)
+        answerReads(now: now)
     }
 
     private func leaderWords(_ leader: MemberID?) -> String {

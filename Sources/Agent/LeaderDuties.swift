@@ -59,10 +59,13 @@ extension AgentCore {
             lacking: match.map { raft.log.lastIndex.rawValue - $0.rawValue })
     }
 
+    /// A leader decides only on a state that contains everything it inherited and everything it proposed before.
+    var mayDecide: Bool {
+        raft.isLeader && raft.hasCommittedInTerm && applied == raft.commitIndex && applied >= duties.barrier
+    }
+
     mutating func performLeaderDuties(now: Instant) {
-        guard raft.isLeader, raft.hasCommittedInTerm, applied == raft.commitIndex, applied >= duties.barrier,
-            now >= duties.nextDecision || state.revision != duties.decidedRevision
-        else { return }
+        guard mayDecide, now >= duties.nextDecision || state.revision != duties.decidedRevision else { return }
         foundCluster(now: now)
         let standings = standings(now: now)
         noteSteadiness(standings, now: now)

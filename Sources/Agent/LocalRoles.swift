@@ -104,7 +104,10 @@ extension AgentCore {
             local.confirmed[role] = LocalRoles.Confirmed(epoch: epoch)
         case .failed(let role, let epoch, let reason):
             effects.append(.log("\(role): \(reason)"))
-            if local.held[role]?.epoch == epoch { local.held[role] = nil }
+            if let held = local.held[role], held.epoch == epoch {
+                effects.append(.address(.drop(role: role, address: held.address)))
+                local.held[role] = nil
+            }
             fitness.failed(role, reason, now: now)
         case .health(let role, let healthy, let detail): fitness.checked(role, healthy: healthy, detail: detail)
         }

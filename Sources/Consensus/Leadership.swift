@@ -118,6 +118,7 @@ extension Raft {
             let member = leadership!.progress.keys[position]
             while let progress = leadership?.progress[member], progress.maySend(limits), sendAppend(to: member, now: now) {}
         }
+        noticeCommits()
         if leadership?.transfer != nil { continueTransfer(now: now) }
     }
 
@@ -133,7 +134,10 @@ extension Raft {
             previousIndex: previous, previousTerm: previousTerm, entries: entries, commit: commitIndex)
         sendNow(.appendRequest(request), to: member)
         let last = entries.last?.index ?? previous
-        _ = leadership!.progress.update(member) { $0.sent(through: last, now: now) }
+        _ = leadership!.progress.update(member) {
+            $0.sent(through: last, now: now)
+            $0.told(commit: min(last, commitIndex))
+        }
         return true
     }
 

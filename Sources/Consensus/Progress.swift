@@ -22,6 +22,8 @@ public struct Progress: Hashable, Sendable {
     private var lastMovement: Instant
     /// When the member was last heard of in this term; nil when never.
     public private(set) var lastHeard: Instant?
+    /// The last commit index the member was sent.
+    public private(set) var commitTold: LogIndex = .zero
     /// The last heartbeat round the member answered.
     public private(set) var round: Round = 0
     /// The lease the member asked for and was not given yet.
@@ -38,6 +40,8 @@ public struct Progress: Hashable, Sendable {
         case .replicating: flights.count < limits.inFlightAppends
         }
     }
+
+    public mutating func told(commit: LogIndex) { commitTold = max(commitTold, commit) }
 
     public mutating func heard(_ now: Instant) { lastHeard = now }
 

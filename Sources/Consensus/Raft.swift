@@ -190,6 +190,9 @@ public struct Raft: Sendable {
         case .heartbeatReply(let reply):
             guard observe(envelope, now: now, random: &random) else { return }
             receive(reply, from: envelope.from, now: now)
+        case .commitNotice(let notice):
+            guard observe(envelope, now: now, random: &random) else { return }
+            receive(notice, from: envelope.from, now: now, random: &random)
         case .leaseGrant(let grant):
             guard observe(envelope, now: now, random: &random) else { return }
             receive(grant)
