@@ -176,6 +176,11 @@ extension Raft {
         return leadership.leases.outstanding(member, now: now) == nil && now >= leadership.reassignNotBefore
     }
 
+    /// When the last lease that may be out to `member` has certainly ended; nil when none is out.
+    public func leaseOutstandingUntil(_ member: MemberID, now: Instant) -> Instant? {
+        leadership?.leases.outstanding(member, now: now)
+    }
+
     public mutating func withholdLease(from member: MemberID) { leadership?.leases.withhold(from: member) }
     public mutating func restoreLease(to member: MemberID) { leadership?.leases.restore(to: member) }
 }

@@ -51,6 +51,8 @@ public struct Raft: Sendable {
     public internal(set) var role: Role = .follower
     /// The leader of the current term, when known.
     public internal(set) var leader: MemberID?
+    /// The leader this member gave up on before it campaigned last: it has been silent for an election timeout.
+    public internal(set) var deserter: MemberID?
     /// The configuration that applies now: the last one in the log, committed or not.
     public internal(set) var configuration: Configuration
     /// Where that configuration stands in the log; zero for the one from before the log.
@@ -120,6 +122,12 @@ public struct Raft: Sendable {
         case .persisted(let sequence): persisted(sequence, now: now)
         case .tick: tick(now: now, random: &random)
         }
+    }
+
+    /// Whether a flush would hand anything out.
+    public var hasOutput: Bool {
+        !outbox.isEmpty || !afterDurable.isEmpty || !notices.isEmpty || hardStateDirty || unwrittenFrom <= log.lastIndex
+            || commitIndex > announcedCommit || leader != announcedLeader
     }
 
     /// Hands out everything the inputs since the last flush ask for: messages that may leave at once, then at most

@@ -66,6 +66,7 @@ extension Raft {
         if isLeader || (leader != nil && leader != sender) { return false }
         if role != .follower { becomeFollower(in: term, now: now, random: &random) }
         leader = sender
+        deserter = nil
         resetElectionTimer(now: now, random: &random)
         return true
     }
