@@ -87,6 +87,8 @@ extension WireConsensus.OneOf_Message {
             return .campaignNow(
                 CampaignNow(
                     longestGrant: try Check.duration(order.longestGrantNanoseconds, "campaign_now.longest_grant")))
+        case .commitNotice(let notice):
+            return .commitNotice(CommitNotice(commit: try Check.index(notice.commit, "commit_notice.commit")))
         }
     }
 }

@@ -74,6 +74,8 @@ extension WireConsensus {
             }
         case .campaignNow(let order):
             campaignNow = .with { $0.longestGrantNanoseconds = order.longestGrant.nanoseconds }
+        case .commitNotice(let notice):
+            commitNotice = .with { $0.commit = notice.commit.rawValue }
         }
     }
 }

@@ -274,6 +274,14 @@ nonisolated struct WireConsensus: Sendable {
     set {message = .campaignNow(newValue)}
   }
 
+  var commitNotice: WireCommitNotice {
+    get {
+      if case .commitNotice(let v)? = message {return v}
+      return WireCommitNotice()
+    }
+    set {message = .commitNotice(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Message: Equatable, Sendable {
@@ -287,6 +295,7 @@ nonisolated struct WireConsensus: Sendable {
     case heartbeatReply(WireHeartbeatReply)
     case leaseGrant(WireLeaseGrant)
     case campaignNow(WireCampaignNow)
+    case commitNotice(WireCommitNotice)
 
   }
 
@@ -563,6 +572,18 @@ nonisolated struct WireCampaignNow: Sendable {
   // methods supported on all messages.
 
   var longestGrantNanoseconds: Int64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+nonisolated struct WireCommitNotice: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var commit: UInt64 = 0
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -851,7 +872,7 @@ nonisolated extension WireReadIndexAnswer: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension WireConsensus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Consensus"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}term\0\u{3}pre_vote_request\0\u{3}pre_vote_reply\0\u{3}vote_request\0\u{3}vote_reply\0\u{3}append_request\0\u{3}append_reply\0\u{1}heartbeat\0\u{3}heartbeat_reply\0\u{3}lease_grant\0\u{3}campaign_now\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}term\0\u{3}pre_vote_request\0\u{3}pre_vote_reply\0\u{3}vote_request\0\u{3}vote_reply\0\u{3}append_request\0\u{3}append_reply\0\u{1}heartbeat\0\u{3}heartbeat_reply\0\u{3}lease_grant\0\u{3}campaign_now\0\u{3}commit_notice\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -990,6 +1011,19 @@ nonisolated extension WireConsensus: SwiftProtobuf.Message, SwiftProtobuf._Messa
           self.message = .campaignNow(v)
         }
       }()
+      case 12: try {
+        var v: WireCommitNotice?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .commitNotice(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .commitNotice(v)
+        }
+      }()
       default: break
       }
     }
@@ -1043,6 +1077,10 @@ nonisolated extension WireConsensus: SwiftProtobuf.Message, SwiftProtobuf._Messa
     case .campaignNow?: try {
       guard case .campaignNow(let v)? = self.message else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    }()
+    case .commitNotice?: try {
+      guard case .commitNotice(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
     }()
     case nil: break
     }
@@ -1661,6 +1699,36 @@ nonisolated extension WireCampaignNow: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
   static func ==(lhs: WireCampaignNow, rhs: WireCampaignNow) -> Bool {
     if lhs.longestGrantNanoseconds != rhs.longestGrantNanoseconds {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireCommitNotice: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".CommitNotice"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}commit\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.commit) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.commit != 0 {
+      try visitor.visitSingularUInt64Field(value: self.commit, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireCommitNotice, rhs: WireCommitNotice) -> Bool {
+    if lhs.commit != rhs.commit {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
