@@ -1,5 +1,7 @@
 // What can go wrong with the log on disk, in words a person can act on.
 
+import Glibc
+
 /// Why the log could not be opened, or why it stopped.
 public enum StorageError: Error, Hashable, Sendable {
     /// Another process (or another store of this one) has the directory open. The pid is nil when it left none.
@@ -18,8 +20,6 @@ public enum StorageError: Error, Hashable, Sendable {
     case overloaded(directory: String, writes: Int, bytes: Int)
     /// A write that breaks the rules of the log: a gap, a term that goes back, an entry too large for a segment.
     case invalidWrite(reason: String)
-    /// Handed in after `close`.
-    case closed(directory: String)
 }
 
 extension StorageError: CustomStringConvertible {
@@ -45,15 +45,13 @@ extension StorageError: CustomStringConvertible {
                 + "was acknowledged is intact; free some space and start the agent again"
         case .failed(let operation, let path, let code):
             return
-                "\(operation) of \(path) failed: error \(code). Check the disk (dmesg, smartctl) and its mount, then start the "
+                "\(operation) of \(path) failed: \(String(cString: strerror(code))). Check the disk (dmesg, smartctl) and its mount, then start the "
                 + "agent again; it recovers what was acknowledged"
         case .overloaded(let directory, let writes, let bytes):
             return "the disk under \(directory) does not keep up: \(writes) writes (\(bytes) bytes) are waiting; look "
                 + "for what else keeps that disk busy, then start the agent again"
         case .invalidWrite(let reason):
             return "a log write was refused: \(reason); this is a fault in the agent, please report it"
-        case .closed(let directory):
-            return "the log in \(directory) was closed; start the agent again"
         }
     }
 }

@@ -134,23 +134,26 @@ extension WireConfiguration {
     func checked() throws(WireError) -> Configuration {
         let field = "configuration"
         guard !voters.isEmpty else { throw .invalid(field: field, reason: "has no voter") }
+        guard !voters.contains(0), !learners.contains(0) else {
+            throw .invalid(field: field, reason: "names nobody's number")
+        }
         guard let plain = Configuration(voterNumbers: voters, learnerNumbers: learners) else {
             throw .invalid(
                 field: field,
                 reason:
                     "has more than \(Configuration.mostVoters) voters or \(Configuration.mostLearners) learners, or "
-                    + "somebody twice, or nobody's number")
+                    + "somebody twice")
         }
         return plain
     }
 }
 
 extension Configuration {
-    /// From numbers somebody else wrote down; nil where the plain initializer would trap, or a number is nobody's.
+    /// From numbers somebody else wrote down; nil where the plain initializer would trap.
     init?(voterNumbers: [UInt64], learnerNumbers: [UInt64]) {
         guard voterNumbers.count <= Self.mostVoters, learnerNumbers.count <= Self.mostLearners else { return nil }
         let all = (voterNumbers + learnerNumbers).sorted()
-        guard all.first != 0, zip(all, all.dropFirst()).allSatisfy({ $0 < $1 }) else { return nil }
+        guard zip(all, all.dropFirst()).allSatisfy({ $0 < $1 }) else { return nil }
         self.init(
             voters: voterNumbers.map { MemberID(rawValue: $0) }, learners: learnerNumbers.map { MemberID(rawValue: $0) }
         )
