@@ -162,7 +162,8 @@ public struct AgentCore: Sendable {
 
     private func leaderWords(_ leader: MemberID?) -> String {
         guard let leader else { return "no leader is known (term \(raft.term))" }
-        return leader == id ? "leading in term \(raft.term)" : "following \(state.name(of: leader)) in term \(raft.term)"
+        return leader == id
+            ? "leading in term \(raft.term)" : "following \(state.name(of: leader)) in term \(raft.term)"
     }
 
     private mutating func renewLease(until: Instant, floor: LogIndex) {
@@ -207,7 +208,8 @@ public struct AgentCore: Sendable {
             do {
                 specs[resource.declaration.key] = try VirtualIPSpec(resource.declaration)
             } catch {
-                effects.append(.log("\(resource.declaration.key) is not understood here and has no candidates: \(error)"))
+                effects.append(
+                    .log("\(resource.declaration.key) is not understood here and has no candidates: \(error)"))
             }
         }
         if let declared = state.resources(ofKind: "Cluster").first {

@@ -77,7 +77,9 @@ extension AgentCore {
         retryProposals(now: now)
         if let change = VoterDecisions.next(state: state, view: view) {
             // Refused while another change is under way or the member is not caught up; looked at again soon.
-            if case .success = raft.propose(change, now: now) { effects.append(.log("configuration: \(words(change))")) }
+            if case .success = raft.propose(change, now: now) {
+                effects.append(.log("configuration: \(words(change))"))
+            }
         }
         yieldToBetterLeader(standings, now: now)
         if raft.isLeader && raft.log.lastIndex > applied { duties.barrier = raft.log.lastIndex }

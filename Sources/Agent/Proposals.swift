@@ -84,7 +84,8 @@ extension AgentCore {
     mutating func propose(_ command: Command, now: Instant) -> RequestStamp {
         let stamp = proposals.stamp(session: setup.session)
         offer(
-            command, stamp: stamp, actor: setup.record.name, request: nil, deadline: now + Proposals.ownLifetime, now: now)
+            command, stamp: stamp, actor: setup.record.name, request: nil, deadline: now + Proposals.ownLifetime,
+            now: now)
         return stamp
     }
 
@@ -94,14 +95,17 @@ extension AgentCore {
         let record = CommandRecord(stamp: stamp, milliseconds: wallMilliseconds, actor: actor, command: command)
         guard let bytes = try? CanonicalJSON.encode(record) else {
             if let request {
-                effects.append(.respond(request, .failed(.refused("the command cannot be written as JSON (a number is not finite)"))))
+                effects.append(
+                    .respond(
+                        request, .failed(.refused("the command cannot be written as JSON (a number is not finite)"))))
             }
             return
         }
         guard bytes.count <= 1 << 20 else {
             if let request {
                 effects.append(
-                    .respond(request, .failed(.refused("a command takes at most 1 MiB; apply fewer resources at once"))))
+                    .respond(request, .failed(.refused("a command takes at most 1 MiB; apply fewer resources at once")))
+                )
             }
             return
         }
@@ -175,7 +179,8 @@ extension AgentCore {
             }
             let stamp = stamp ?? proposals.stamp(session: setup.session)
             guard !proposals.isOpen(stamp) else {
-                effects.append(.respond(id, .failed(.refused("this request is being carried out already; ask again later"))))
+                effects.append(
+                    .respond(id, .failed(.refused("this request is being carried out already; ask again later"))))
                 return
             }
             offer(command, stamp: stamp, actor: actor, request: id, deadline: deadline, now: now)
@@ -190,12 +195,17 @@ extension AgentCore {
         let answer: AgentResponse
         if !raft.isLeader {
             answer = .failed(
-                .refused("this member does not lead; ask \(raft.leader.map { state.name(of: $0) } ?? "again when there is a leader")"))
+                .refused(
+                    "this member does not lead; ask \(raft.leader.map { state.name(of: $0) } ?? "again when there is a leader")"
+                ))
         } else if let target, raft.startTransfer(to: target, now: now) {
             answer = .outcome(
                 Outcome(code: .done, message: "handing over to \(state.name(of: target))", revision: state.revision))
         } else {
-            answer = .failed(.refused("leadership can be handed only to another voter that is there and not while it is being handed over"))
+            answer = .failed(
+                .refused(
+                    "leadership can be handed only to another voter that is there and not while it is being handed over"
+                ))
         }
         effects.append(.respond(request, answer))
     }

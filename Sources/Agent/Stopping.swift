@@ -26,7 +26,8 @@ struct StopProgress: Sendable {
 extension AgentCore {
     /// Tells the cluster where this member is now, when that differs from what the cluster knows.
     mutating func announceIfNeeded(now: Instant) {
-        guard !stop.isStopping, !proposals.isOpen(stop.announced), raft.leader != nil, let known = state.members[id] else {
+        guard !stop.isStopping, !proposals.isOpen(stop.announced), raft.leader != nil, let known = state.members[id]
+        else {
             return
         }
         let own = setup.record

@@ -1,4 +1,5 @@
 // Who belongs to the cluster, as people see it. The consensus configuration follows this list; see Decisions.
+// Does not move voters and learners itself, and opens or closes no connection.
 
 import Consensus
 
@@ -16,7 +17,8 @@ extension ClusterState {
         admitted.reachable = true
         admitted.stopping = false
         admitted.lastEvent = note(
-            "MemberJoined", "member/\(member.name)", "\(member.kind.rawValue) \(member.name) joined", cause: cause, record)
+            "MemberJoined", "member/\(member.name)", "\(member.kind.rawValue) \(member.name) joined", cause: cause,
+            record)
         members[member.id] = admitted
     }
 
@@ -37,14 +39,16 @@ extension ClusterState {
         // The same joiner asking again with the same key is answered as before: its first answer may have been lost.
         if let present = members[member.id], present.name == member.name { return unchanged("a member already") }
         guard let token = tokens[tokenID], token.secretHash == secretHash else {
-            return refused(.forbidden, "the join token is unknown or used; create one with: holdfast cluster token create")
+            return refused(
+                .forbidden, "the join token is unknown or used; create one with: holdfast cluster token create")
         }
         guard token.expiresMilliseconds >= record.milliseconds else {
             tokens[tokenID] = nil
             return refused(.forbidden, "the join token has expired; create one with: holdfast cluster token create")
         }
         guard token.kind == member.kind else {
-            return refused(.forbidden, "the join token is for a \(token.kind.rawValue), not for a \(member.kind.rawValue)")
+            return refused(
+                .forbidden, "the join token is for a \(token.kind.rawValue), not for a \(member.kind.rawValue)")
         }
         guard self.member(named: member.name) == nil else {
             return refused(.conflict, "a member named \(member.name) exists; remove it first or choose another name")
@@ -78,7 +82,8 @@ extension ClusterState {
         guard members.count > 1 else { return refused(.unsafe, "\(member.name) is the only member") }
         members[id] = nil
         for key in roles.keys { _ = roles.update(key) { $0.unfit[id.description] = nil } }
-        _ = note("MemberRemoved", "member/\(member.name)", "removed by \(record.actor)", cause: member.lastEvent, record)
+        _ = note(
+            "MemberRemoved", "member/\(member.name)", "removed by \(record.actor)", cause: member.lastEvent, record)
         return done()
     }
 
@@ -88,7 +93,8 @@ extension ClusterState {
         guard let member = members[id] else { return refused(.notFound, "no member \(id)") }
         guard member.reachable != reachable else { return unchanged() }
         let event = note(
-            reachable ? "MemberReturned" : "MemberLost", "member/\(member.name)", reason, cause: member.lastEvent, record)
+            reachable ? "MemberReturned" : "MemberLost", "member/\(member.name)", reason, cause: member.lastEvent,
+            record)
         _ = members.update(id) {
             $0.reachable = reachable
             $0.lastEvent = event
@@ -100,7 +106,8 @@ extension ClusterState {
         guard let member = members[id] else { return refused(.notFound, "no member \(id)") }
         guard !member.stopping else { return unchanged() }
         let event = note(
-            "MemberStopping", "member/\(member.name)", "stops and gives its roles away", cause: member.lastEvent, record)
+            "MemberStopping", "member/\(member.name)", "stops and gives its roles away", cause: member.lastEvent, record
+        )
         _ = members.update(id) {
             $0.stopping = true
             $0.lastEvent = event

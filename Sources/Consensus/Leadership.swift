@@ -1,4 +1,5 @@
 // What a member does while it leads: heartbeat rounds, replication, the commit rule, and giving up.
+// Relies on Progress for what each member holds, and on Durability for how far the own disk is.
 
 /// State that exists only while leading, and only for one term.
 public struct Leadership: Hashable, Sendable {
@@ -97,7 +98,11 @@ extension Raft {
         if let transfer = leadership!.transfer, now > transfer.deadline {
             // After "campaign now" the successor may be elected without regard to promises: this leader cannot know,
             // so it must not lead on in this term.
-            if transfer.orderSent { becomeFollower(in: term, now: now, random: &random) } else { leadership!.transfer = nil }
+            if transfer.orderSent {
+                becomeFollower(in: term, now: now, random: &random)
+            } else {
+                leadership!.transfer = nil
+            }
             return
         }
         guard let oldest = durability.oldestSubmitted, now - oldest > timing.quorumLease,
@@ -116,7 +121,9 @@ extension Raft {
     mutating func replicate(now: Instant) {
         for position in leadership!.progress.keys.indices {
             let member = leadership!.progress.keys[position]
-            while let progress = leadership?.progress[member], progress.maySend(limits), sendAppend(to: member, now: now) {}
+            while let progress = leadership?.progress[member], progress.maySend(limits),
+                sendAppend(to: member, now: now)
+            {}
         }
         noticeCommits()
         if leadership?.transfer != nil { continueTransfer(now: now) }

@@ -1,8 +1,10 @@
 // Changing the configuration, one member at a time.
+// Who should be a voter is decided elsewhere (Decisions); here is only when a change is safe.
 
 extension Raft {
     /// Proposes one change. It is in force as soon as it is in the log.
-    public mutating func propose(_ change: ConfigurationChange, now: Instant) -> Result<LogIndex, ConfigurationRefusal> {
+    public mutating func propose(_ change: ConfigurationChange, now: Instant) -> Result<LogIndex, ConfigurationRefusal>
+    {
         guard isLeader, leadership!.transfer == nil else { return .failure(.notLeader) }
         // Two uncommitted changes, or one on top of an unknown predecessor's, could lead to two disjoint majorities.
         guard configurationIndex <= commitIndex, hasCommittedInTerm else { return .failure(.changeInProgress) }

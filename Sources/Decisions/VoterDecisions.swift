@@ -26,7 +26,9 @@ public enum VoterDecisions {
                 return .promote(learner)
             }
         }
-        for voter in configuration.voters where !wanted.contains(voter) && voter != view.leader { return .demote(voter) }
+        for voter in configuration.voters where !wanted.contains(voter) && voter != view.leader {
+            return .demote(voter)
+        }
         return nil
     }
 
