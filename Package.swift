@@ -78,6 +78,8 @@ if !pureOnly {
             name: "Runtime",
             dependencies: pure + nio + [
                 "CKernel", "Drivers", logging,
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "X509", package: "swift-certificates"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
