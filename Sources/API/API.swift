@@ -15,7 +15,7 @@ struct API: Sendable {
     typealias Answer = @Sendable (API, Call) async throws -> any Encodable & Sendable
 
     let access: any AgentAccess
-    let cluster: ClusterID
+    let trust: ClusterTrust
     let bounds: APIServer.Bounds
     let join: APIServer.JoinResponder
     let requests: Admission
@@ -25,11 +25,11 @@ struct API: Sendable {
     let wallClock: @Sendable () -> Int64
 
     init(
-        access: any AgentAccess, cluster: ClusterID, bounds: APIServer.Bounds,
+        access: any AgentAccess, trust: ClusterTrust, bounds: APIServer.Bounds,
         join: @escaping APIServer.JoinResponder, wallClock: @escaping @Sendable () -> Int64 = API.systemWallClock
     ) {
         self.access = access
-        self.cluster = cluster
+        self.trust = trust
         self.bounds = bounds
         self.join = join
         self.wallClock = wallClock
@@ -82,13 +82,16 @@ struct API: Sendable {
                 .unauthenticated, "\(what) needs a client certificate of this cluster, and none was shown",
                 next: "choose a context that has one: holdfast context list")
         }
-        guard let principal = try? Principal(certificate: certificate, cluster: cluster) else {
+        let principal: Principal
+        do {
+            principal = try Principal(certificate: certificate, trust: trust)
+        } catch {
             throw APIFailure(
-                .forbidden, "the client certificate names neither an operator nor a member of cluster \(cluster)",
-                next: "choose the context of this cluster: holdfast context list")
+                .forbidden, "\(what) was refused: \(error)",
+                next: "choose the context of cluster \(trust.cluster): holdfast context list")
         }
-        if case .member(let id) = principal { try await requirePresence(of: id) }
-        guard principal.role >= needs else {
+        if case .member(let id) = principal.subject { try await requirePresence(of: id) }
+        guard principal.role.includes(needs) else {
             throw APIFailure(
                 .forbidden, "\(what) needs the role \(needs.rawValue); \(principal.name) has \(principal.role.rawValue)",
                 next: "ask an admin for a certificate with that role")

@@ -19,20 +19,17 @@ public struct APIServer: Service {
     /// `Bounds.joinsInWork` run at once; it has to answer within the request's deadline by itself.
     public typealias JoinResponder = @Sendable (_ body: [UInt8]) async -> (status: Int, body: [UInt8])
 
-    /// Where to listen and as which cluster.
+    /// Where to listen, and how much to take on.
     public struct Settings: Sendable {
         /// An address of this machine, or `0.0.0.0` or `::` for all of them.
         public var host: String
         /// Zero: any free port; `onListening` tells which.
         public var port: Int
-        /// Certificates of other clusters are refused, even when the same authority signed them.
-        public var cluster: ClusterID
         public var bounds: Bounds
 
-        public init(host: String, port: Int, cluster: ClusterID, bounds: Bounds = Bounds()) {
+        public init(host: String, port: Int, bounds: Bounds = Bounds()) {
             self.host = host
             self.port = port
-            self.cluster = cluster
             self.bounds = bounds
         }
     }
@@ -72,7 +69,7 @@ public struct APIServer: Service {
     ) {
         self.settings = settings
         self.credentials = credentials
-        self.api = API(access: access, cluster: settings.cluster, bounds: settings.bounds, join: join)
+        self.api = API(access: access, trust: credentials.trust, bounds: settings.bounds, join: join)
         self.logger = logger
         self.onListening = onListening
     }

@@ -2,13 +2,17 @@
 // this level, so that joiners, probes and browsers can connect; one that is presented must be signed by the cluster's
 // authority, or the handshake fails.
 
+import Consensus
 import NIOCore
 import NIOSSL
+import Runtime
+import SwiftASN1
 import Synchronization
+import X509
 
 /// Certificates and key of a server, each in PEM.
 public struct APICredentials: Sendable {
-    /// This member's certificate, followed by those between it and the authority.
+    /// This member's certificate, followed by the authority's: a machine that joins recognizes the cluster by it.
     public var certificateChainPEM: String
     public var keyPEM: String
     /// The cluster's authority.
@@ -19,6 +23,14 @@ public struct APICredentials: Sendable {
         self.keyPEM = keyPEM
         self.authorityPEM = authorityPEM
     }
+
+    /// Those of a member.
+    public init(_ identity: MemberIdentity) throws {
+        let authority = try identity.trust.certificate.serializeAsPEM().pemString
+        self.init(
+            certificateChainPEM: try identity.certificate.serializeAsPEM().pemString + "\n" + authority,
+            keyPEM: identity.key.pemRepresentation, authorityPEM: authority)
+    }
 }
 
 /// The credentials in force. New connections use what was stored last, so a renewed certificate needs no restart.
@@ -28,11 +40,14 @@ public final class APICredentialStore: Sendable {
         var key: NIOSSLPrivateKeySource
     }
 
+    /// The cluster whose certificates are believed.
+    public let trust: ClusterTrust
     private let authority: [NIOSSLCertificate]
     private let loaded: Mutex<Loaded>
 
-    /// - Throws: `NIOSSLError` when a part is not valid PEM.
-    public init(_ credentials: APICredentials) throws {
+    /// - Throws: `NIOSSLError` when a part is not valid PEM, `CertificateRefusal` when the authority is none.
+    public init(_ credentials: APICredentials, cluster: ClusterID) throws {
+        trust = try ClusterTrust(cluster: cluster, certificate: Certificate(pemEncoded: credentials.authorityPEM))
         authority = try NIOSSLCertificate.fromPEMBytes(Array(credentials.authorityPEM.utf8))
         loaded = Mutex(try Self.load(credentials))
     }

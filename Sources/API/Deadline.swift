@@ -2,8 +2,8 @@
 
 /// Runs `work`, and gives up when it takes longer than `limit`. The work is cancelled then, and has to heed that.
 /// - Throws: what `work` throws, or `late`.
-func withDeadline<Result: Sendable>(
-    _ limit: Duration, orThrow late: APIFailure, _ work: @escaping @Sendable () async throws -> Result
+package func withDeadline<Result: Sendable>(
+    _ limit: Duration, orThrow late: any Error, _ work: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {
     try await withThrowingTaskGroup(of: Result?.self) { group in
         group.addTask { try await work() }

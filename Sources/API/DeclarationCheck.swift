@@ -3,46 +3,41 @@
 
 import Cluster
 import Consensus
+import Kinds
 
 extension API {
     /// Most resources one request may declare.
     static let mostDeclarations = 2_000
 
-    /// The declarations, when they are all valid together with what the cluster has.
+    /// The declarations of these documents, when they are all valid, together and with what the cluster has.
+    /// - Parameter deletions: what goes away with the same change.
     /// - Throws: `APIFailure` with `invalid` and everything that is wrong.
-    func checked(_ documents: [ResourceDocument], against state: ClusterState) throws -> [Declaration] {
+    func declarations(
+        in documents: [JSONValue], against state: ClusterState, deleting deletions: [ResourceKey] = []
+    ) throws -> [Declaration] {
         guard documents.count <= Self.mostDeclarations else {
             throw APIFailure(.badRequest, "one request declares at most \(Self.mostDeclarations) resources")
         }
-        var problems: [String] = []
-        var seen = SortedMap<ResourceKey, Bool>()
+        var declarations: [Declaration] = []
+        var problems: [Problem] = []
         for document in documents {
-            let declaration = document.declaration
-            if let version = document.apiVersion, version != ResourceDocument.version {
-                problems.append("\(declaration.key): apiVersion is \(version); this cluster understands \(ResourceDocument.version)")
+            do throws(InvalidDeclaration) {
+                declarations.append(try Declaration(document: document))
+            } catch {
+                problems += error.problems
             }
-            if !Self.isName(declaration.name) {
-                problems.append(
-                    "\(declaration.key): a name has 1 to 63 lower-case letters, digits and hyphens, and begins and ends with one of the former")
-            }
-            if seen.contains(declaration.key) { problems.append("\(declaration.key) is declared twice") }
-            seen[declaration.key] = true
         }
+        let staying = state.resources.values.map(\.declaration).filter { !deletions.contains($0.key) }
+        problems += KindRegistry.crossCheck(declarations, against: staying)
         guard problems.isEmpty else {
+            let kinds = SortedMap(problems.map { ($0.resource.kind, true) }).keys.filter { !$0.isEmpty }
             throw APIFailure(
-                .invalid, "\(problems.count) of what was declared is not valid", next: "see the fields: holdfast explain KIND",
-                problems: problems)
+                .invalid, "\(problems.count == 1 ? "one thing is" : "\(problems.count) things are") wrong with what was declared",
+                next: kinds.count == 1 ? "see the fields: holdfast explain \(kinds[0])" : "see the fields: holdfast explain KIND",
+                problems: problems.prefix(Self.mostProblems).map(\.description))
         }
-        return documents.map(\.declaration)
+        return declarations
     }
 
-    /// A DNS label (RFC 1123, 2.1).
-    private static func isName(_ text: String) -> Bool {
-        func isLetterOrDigit(_ byte: UInt8) -> Bool {
-            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-        }
-        guard (1...63).contains(text.utf8.count), let first = text.utf8.first, let last = text.utf8.last else { return false }
-        return isLetterOrDigit(first) && isLetterOrDigit(last)
-            && text.utf8.allSatisfy { isLetterOrDigit($0) || $0 == UInt8(ascii: "-") }
-    }
+    private static let mostProblems = 200
 }

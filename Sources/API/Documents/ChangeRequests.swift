@@ -5,11 +5,12 @@ import Consensus
 
 /// `POST /v1/plan`
 public struct PlanRequest: Sendable, Codable {
-    public var declarations: [ResourceDocument]
+    /// Each in the shape of a manifest.
+    public var declarations: [JSONValue]
     /// Resources that would be deleted.
     public var deletions: [ResourceKey]?
 
-    public init(declarations: [ResourceDocument], deletions: [ResourceKey]? = nil) {
+    public init(declarations: [JSONValue], deletions: [ResourceKey]? = nil) {
         self.declarations = declarations
         self.deletions = deletions
     }
@@ -17,11 +18,12 @@ public struct PlanRequest: Sendable, Codable {
 
 /// `POST /v1/apply`
 public struct ApplyRequest: Sendable, Codable {
-    public var declarations: [ResourceDocument]
+    /// Each in the shape of a manifest.
+    public var declarations: [JSONValue]
     /// The index of the plan this carries out; refused as a conflict when resources changed since.
     public var checkRevision: UInt64?
 
-    public init(declarations: [ResourceDocument], checkRevision: UInt64? = nil) {
+    public init(declarations: [JSONValue], checkRevision: UInt64? = nil) {
         self.declarations = declarations
         self.checkRevision = checkRevision
     }

@@ -29,7 +29,7 @@ public struct WhyDocument: Hashable, Sendable, Codable {
 extension WhyDocument {
     /// Nil when there is nothing of that name, now or in the kept events.
     init?(_ key: ResourceKey, state: ClusterState, read: ReadAge) {
-        if key.kind == "member" {
+        if key.kind == KindName.member {
             guard let member = state.member(named: key.name) else {
                 self.init(lastEventAbout: key.description, state: "no member any more", in: state, read: read)
                 return

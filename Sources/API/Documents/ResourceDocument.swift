@@ -2,11 +2,10 @@
 
 import Cluster
 import Consensus
+import Kinds
 
 public struct ResourceDocument: Hashable, Sendable, Codable {
-    public static let version = "holdfast/v1"
-
-    public var apiVersion: String?
+    public var apiVersion: String
     public var kind: String
     public var metadata: Metadata
     public var spec: JSONValue
@@ -54,7 +53,7 @@ public struct ResourceDocument: Hashable, Sendable, Codable {
     }
 
     public init(_ declaration: Declaration) {
-        apiVersion = Self.version
+        apiVersion = DocumentSchema.apiVersion
         kind = declaration.kind
         metadata = Metadata(
             name: declaration.name, labels: declaration.labels.isEmpty ? nil : declaration.labels,

@@ -21,8 +21,8 @@ extension API {
     private func plan(_ call: Call) async throws -> PlanDocument {
         let request = try call.decode(PlanRequest.self)
         let (state, view, consistency) = try await state(for: call)
-        let declarations = try checked(request.declarations, against: state)
         let deletions = request.deletions ?? []
+        let declarations = try declarations(in: request.declarations, against: state, deleting: deletions)
         let missing = deletions.filter { !state.resources.contains($0) }
         guard missing.isEmpty else { throw Self.notDeclared(missing) }
         let changes = declarations.compactMap {
@@ -39,7 +39,7 @@ extension API {
         let request = try call.decode(ApplyRequest.self)
         guard !request.declarations.isEmpty else { throw APIFailure(.badRequest, "there is nothing to apply") }
         let (state, _) = try await freshState(for: call)
-        let declarations = try checked(request.declarations, against: state)
+        let declarations = try declarations(in: request.declarations, against: state)
         return try await propose(.apply(declarations: declarations, checkRevision: request.checkRevision), for: call)
     }
 

@@ -10,7 +10,7 @@ extension API {
     static let reads: [Route] = [
         Route(method: .get, path: "/v1/status", needs: .viewer) { api, call in
             let (state, view, consistency) = try await api.state(for: call)
-            return StatusDocument(cluster: api.cluster, state: state, view: view, consistency: consistency)
+            return StatusDocument(cluster: api.trust.cluster, state: state, view: view, consistency: consistency)
         },
         Route(method: .get, path: "/v1/members", needs: .viewer) { api, call in
             let (state, view, consistency) = try await api.state(for: call)
@@ -58,8 +58,14 @@ extension API {
 
     private func why(_ call: Call) async throws -> WhyDocument {
         let (state, view, consistency) = try await state(for: call)
-        let key = ResourceKey(
+        var key = ResourceKey(
             kind: KindName.canonical(try call.parameter("kind"), in: state), name: try call.parameter("name"))
+        // `why host/pve1` is asked about the member when no such resource is declared.
+        if !state.resources.contains(key), let member = state.member(named: key.name),
+            member.kind.rawValue == key.kind.lowercased()
+        {
+            key = ResourceKey(kind: KindName.member, name: key.name)
+        }
         guard let document = WhyDocument(key, state: state, read: ReadAge(consistency, state, view)) else {
             throw APIFailure(.notFound, "nothing is known of \(key)", next: "see what there is: holdfast get \(key.kind)")
         }
