@@ -62,6 +62,9 @@ if !pureOnly {
     ]
     let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
     let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
+    let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+    let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+    let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
     targets += [
         .target(
@@ -88,15 +91,17 @@ if !pureOnly {
         .target(
             name: "API",
             dependencies: pure + nio + [
-                "Runtime", "Manifests", logging,
+                "Runtime", "Manifests", logging, x509,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
         .executableTarget(
             name: "holdfast",
             dependencies: pure + [
-                "Manifests", "Drivers", "Runtime", "API", logging, httpClient, argumentParser,
+                "Manifests", "Drivers", "Runtime", "API", logging, httpClient, argumentParser, crypto, x509, yams,
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
@@ -108,7 +113,13 @@ if !pureOnly {
         .testTarget(name: "ManifestsTests", dependencies: ["Manifests"], swiftSettings: settings),
         .testTarget(name: "DriversTests", dependencies: ["Drivers"], swiftSettings: settings),
         .testTarget(name: "RuntimeTests", dependencies: ["Runtime"], swiftSettings: settings),
-        .testTarget(name: "APITests", dependencies: ["API"], swiftSettings: settings),
+        .testTarget(
+            name: "APITests",
+            dependencies: pure + nio + [
+                "API", "Runtime", "holdfast", logging, httpClient, crypto, x509, .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
         .testTarget(name: "IntegrationTests", dependencies: [subprocess], path: "Tests/Integration", swiftSettings: settings),
     ]
 }

@@ -1,1 +1,1 @@
-// Filled by the tests of Manifests.
+// Placeholder until the tests of this folder are written.

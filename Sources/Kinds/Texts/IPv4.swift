@@ -48,7 +48,8 @@ public struct IPv4Interface: Hashable, Sendable, CustomStringConvertible {
     public init?(_ text: String) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count == 2, let address = IPv4Address(String(parts[0])) else { return nil }
-        guard (1...2).contains(parts[1].utf8.count), parts[1].utf8.first != 0x30,
+        guard (1...2).contains(parts[1].utf8.count), parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+            parts[1].utf8.first != 0x30,
             let length = Int(parts[1]), (1...32).contains(length)
         else { return nil }
         self.address = address
