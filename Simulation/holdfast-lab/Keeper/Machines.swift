@@ -45,7 +45,7 @@ final class Machines {
             let machine = try RunningNode(name: member.name)
             running[member.name] = machine
             do {
-                try network.plug(member, process: machine, host: host)
+                try network.plug(member, machine: machine, host: host)
                 if member.kind == .host {
                     try cuts.install(in: .network(of: machine.descriptor), of: member.name)
                     try cuts.restore(inBridgeOf: member) { running[$0] }
@@ -53,7 +53,7 @@ final class Machines {
                 if unplugged.contains(member.name) { try network.setPort(of: member, host: host, up: false) }
                 if let program = programs[member.name] { try startAgent(member, program: program, keep: true) }
             } catch {
-                try powerOff(member)
+                _ = try? powerOff(member)
                 throw error
             }
         }
@@ -66,6 +66,7 @@ final class Machines {
         guard !lost.isEmpty else { throw LabError("\(node.name) has no power already", exitCode: 4) }
         let host = try host(of: node)
         let at = lab_wall_clock()
+        // Ports and cables may have gone already, with a namespace or by hand.
         try? network.setPort(of: node, host: host, up: false)
         for (_, machine) in lost { machine.kill() }
         for (member, machine) in lost {
@@ -77,16 +78,29 @@ final class Machines {
         return at
     }
 
-    /// Waits until the kernel has killed everything inside. The agent first: its parent is the keeper.
+    /// Waits until the kernel has killed everything inside `machine`. Whatever was adopted by the keeper must be
+    /// collected meanwhile: the kernel waits for it.
     private func collect(_ machine: RunningNode, named name: String) throws {
         let deadline = Deadline.after(milliseconds: 10_000)
-        if let agent = machine.agent?.child, agent.wait(until: deadline) == nil {
-            throw LabError.timedOut("the agent of \(name) did not die of the power cut within 10 s")
+        while waitReadable([machine.descriptor.number], until: .after(milliseconds: 20)).isEmpty {
+            collectChildren()
+            guard !deadline.hasPassed else {
+                throw LabError.timedOut("\(name) did not die of the power cut within 10 s")
+            }
         }
-        guard !waitReadable([machine.descriptor.number], until: deadline).isEmpty else {
-            throw LabError.timedOut("\(name) did not die of the power cut within 10 s")
+        collectChildren()
+    }
+
+    /// Collects every child that has ended: agents, first processes, and orphans of commands run by `exec`.
+    func collectChildren() {
+        var status: Int32 = 0
+        while true {
+            let process = waitpid(-1, &status, WNOHANG)
+            guard process > 0 else { return }
+            for machine in running.values where machine.agent?.child.identifier == process {
+                machine.agent?.child.collected(Ending(status: status))
+            }
         }
-        waitpid(machine.process.identifier, nil, WNOHANG)
     }
 
     // MARK: Cables and partitions
@@ -174,7 +188,8 @@ final class Machines {
 
     // MARK: Status
 
-    func status() -> LabStatus {
+    /// - Parameter userNamespace: whether the lab belongs to an ordinary user.
+    func status(userNamespace: Bool) -> LabStatus {
         let nodes = topology.nodes.map { node in
             let machine = running[node.name]
             var host: String?
@@ -182,21 +197,8 @@ final class Machines {
             return LabStatus.NodeStatus(
                 name: node.name, kind: node.kind.word, host: host, address: node.address, powered: machine != nil,
                 plugged: !unplugged.contains(node.name), isolated: cuts.isolated.contains(node.name),
-                agent: machine?.agent.map { "\($0.state)" } ?? "none", process: machine?.process.identifier)
+                agent: machine?.agent.map { "\($0.state)" } ?? "none", process: machine?.firstProcess)
         }
-        return LabStatus(userNamespace: getuid() != 0, nodes: nodes, cuts: cuts.cuts.sorted().map(\.description))
-    }
-
-    /// Collects processes whose parent has gone; agents and machines are collected by name.
-    func collectOrphans() {
-        for machine in running.values { machine.agent?.child.poll() }
-        let known = Set(running.values.flatMap { [$0.process.identifier, $0.agent?.child.identifier ?? 0] })
-        while true {
-            var information = siginfo_t()
-            guard waitid(P_ALL, 0, &information, WEXITED | WNOHANG | WNOWAIT) == 0 else { return }
-            let process = withUnsafeBytes(of: &information) { $0.load(fromByteOffset: 12, as: pid_t.self) }
-            guard process != 0, !known.contains(process) else { return }
-            waitpid(process, nil, WNOHANG)
-        }
+        return LabStatus(userNamespace: userNamespace, nodes: nodes, cuts: cuts.cuts.sorted().map(\.description))
     }
 }

@@ -21,14 +21,14 @@ struct Network {
             ], in: .own, attempted: "build the switch")
     }
 
-    /// Plugs `node`, whose namespaces belong to `process`, into the switch or, for a guest, into its host's bridge.
-    func plug(_ node: Node, process: RunningNode, host: RunningNode?) throws {
+    /// Plugs `node`, whose namespaces are those of `machine`, into the switch or, for a guest, into its host's bridge.
+    func plug(_ node: Node, machine: RunningNode, host: RunningNode?) throws {
         let bridge = host == nil ? Topology.switchBridge : "vmbr0"
         let outside: Namespaces = host.map { .network(of: $0.descriptor) } ?? .own
         try batch(
             [
                 "link add \(node.name) type veth peer name \(node.card) address \(node.cardHardwareAddress) "
-                    + "netns \(process.process.identifier)",
+                    + "netns \(machine.firstProcess)",
                 "link set \(node.name) master \(bridge)",
                 "link set \(node.name) up",
             ], in: outside, attempted: "plug \(node.name) in")
@@ -41,7 +41,7 @@ struct Network {
             ]
         }
         inside += ["addr add \(node.address)/24 dev \(node.interface)", "link set \(node.interface) up"]
-        try batch(inside, in: .network(of: process.descriptor), attempted: "give \(node.name) its address")
+        try batch(inside, in: .network(of: machine.descriptor), attempted: "give \(node.name) its address")
     }
 
     /// Removes the cable of `node` with both its ends.

@@ -6,11 +6,7 @@ import Glibc
 
 /// The namespaces of one node that has power.
 final class RunningNode {
-    struct FirstProcess {
-        let identifier: pid_t
-    }
-
-    let process: FirstProcess
+    let firstProcess: pid_t
     let descriptor: Descriptor
     var agent: AgentProcess?
 
@@ -21,7 +17,7 @@ final class RunningNode {
         guard result >= 0 else {
             throw LabError.kernel("start \(name): \(stage.map { String(cString: $0) } ?? "clone")", result)
         }
-        process = FirstProcess(identifier: result)
+        firstProcess = result
         descriptor = try Descriptor(checking: lab_process_descriptor(result), "watch \(name)")
     }
 
