@@ -8,23 +8,33 @@
 import Agent
 import Cluster
 import Consensus
-import Drivers
 import Kinds
 import Logging
 import NIOCore
 
+/// What carries out address orders: the driver of this member's kernel. Never blocks.
+public protocol AddressOrderTaker: Sendable {
+    func carryOut(_ order: AddressOrder)
+}
+
+/// What runs health checks: exactly the given ones from now on.
+public protocol HealthCheckTaker: Sendable {
+    func run(_ checks: SortedMap<ResourceKey, HealthCheck>)
+}
+
 /// What the loop needs from the rest of the member.
-public struct AgentWorld {
+public struct AgentWorld: Sendable {
     public var transport: PeerTransport
     public var store: LogStore
     /// Nil on a member that can never hold an address (a witness, or tests of the consensus alone).
-    public var addresses: AddressDriver?
-    public var health: HealthCheckRunner?
+    public var addresses: (any AddressOrderTaker)?
+    public var health: (any HealthCheckTaker)?
     /// The members to talk to changed; written down so that a restart knows whom to call.
     public var rememberPeers: @Sendable ([MemberRecord]) -> Void
 
     public init(
-        transport: PeerTransport, store: LogStore, addresses: AddressDriver?, health: HealthCheckRunner?,
+        transport: PeerTransport, store: LogStore, addresses: (any AddressOrderTaker)?,
+        health: (any HealthCheckTaker)?,
         rememberPeers: @escaping @Sendable ([MemberRecord]) -> Void
     ) {
         self.transport = transport

@@ -1,0 +1,32 @@
+// The laboratory's command line: a whole home lab of real agents on this one machine, in namespaces of its own.
+// DESIGN.md beside this file tells how it works. Exit codes are those of `holdfast`.
+
+import ArgumentParser
+import Glibc
+
+@main
+struct HoldfastLab: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "holdfast-lab",
+        abstract: "A whole home lab on this machine: two hosts with guests, a witness, a client and a switch.",
+        subcommands: [
+            Up.self, Down.self, Status.self, Exec.self, PowerOff.self, PowerOn.self, Cut.self, Isolate.self, Heal.self,
+            Unplug.self, Plug.self, KillAgent.self, PauseAgent.self, ResumeAgent.self, StopAgent.self, StartAgent.self,
+            ProbeCommand.self, KeeperCommand.self,
+        ])
+
+    static func main() {
+        // A closed pipe is an error to report, not the end.
+        signal(SIGPIPE, SIG_IGN)
+        setvbuf(stdout, nil, _IOLBF, 0)
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch let error as LabError {
+            note("holdfast-lab: \(error)")
+            exit(error.exitCode)
+        } catch {
+            exit(withError: error)
+        }
+    }
+}
