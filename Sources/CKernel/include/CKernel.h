@@ -2,3 +2,4 @@
 #pragma once
 #include "CRC32C.h"
 #include "LabSockets.h"
+#include "holdfast_network.h"
