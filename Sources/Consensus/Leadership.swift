@@ -20,6 +20,8 @@ public struct Leadership: Hashable, Sendable {
     public internal(set) var grants = true
     /// No role may be re-assigned before: the longest grant a predecessor left behind in a transfer.
     public internal(set) var reassignNotBefore: Instant
+    /// The voters may not be changed again before: leases that rest on those before them may be out.
+    var votersStayUntil: Instant
     var uncommittedBytes = 0
 
     struct PendingRead: Hashable, Sendable {
@@ -36,6 +38,7 @@ public struct Leadership: Hashable, Sendable {
         lastQuorum = now
         self.firstIndex = firstIndex
         self.reassignNotBefore = reassignNotBefore
+        votersStayUntil = reassignNotBefore
     }
 
     mutating func members(are configuration: Configuration, except own: MemberID, next: LogIndex) {
@@ -159,9 +162,20 @@ extension Raft {
         for entry in log.slice(commitIndex.next, through: reached) where entry.term == term {
             leadership!.uncommittedBytes -= entry.size
         }
+        let wasSettled = hasCommittedInTerm
         commitIndex = reached
-        if commitIndex >= leadership!.firstIndex { serveReads(now: now) }
+        if hasCommittedInTerm { serveReads(now: now) }
+        if !wasSettled && hasCommittedInTerm { grantFirstLeases(now: now) }
         stepDownIfRemoved()
+    }
+
+    /// Leases that were asked for before this leader could know what is committed.
+    private mutating func grantFirstLeases(now: Instant) {
+        for member in leadership!.progress.keys {
+            grantLease(to: member, now: now)
+            hastenFirstLease(of: member, now: now)
+        }
+        renewOwnLease(now: now)
     }
 
     /// Whether everything committed in earlier terms is known to be committed here.

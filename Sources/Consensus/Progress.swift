@@ -11,6 +11,11 @@ public struct Progress: Hashable, Sendable {
         case replicating
     }
 
+    private struct AskedLease: Hashable {
+        let request: LeaseRequest
+        let after: Round
+    }
+
     /// The last entry known to be durable on the member and equal to ours.
     public private(set) var match: LogIndex = .zero
     /// The next entry to send. Always greater than `match`.
@@ -26,8 +31,9 @@ public struct Progress: Hashable, Sendable {
     public private(set) var commitTold: LogIndex = .zero
     /// The last heartbeat round the member answered.
     public private(set) var round: Round = 0
-    /// The lease the member asked for and was not given yet.
-    public private(set) var leaseAsked: LeaseRequest?
+    /// The leases the member asked for and was not given yet, oldest first, each with the round that had been opened
+    /// last when it arrived.
+    private var leasesAsked: [AskedLease] = []
 
     public init(next: LogIndex, now: Instant) {
         self.next = next
@@ -45,12 +51,23 @@ public struct Progress: Hashable, Sendable {
 
     public mutating func heard(_ now: Instant) { lastHeard = now }
 
-    public mutating func answered(_ answer: Round, asking lease: LeaseRequest?) {
+    /// The member answered a round while `newest` was the last one opened.
+    public mutating func answered(_ answer: Round, asking lease: LeaseRequest?, newest: Round) {
         round = max(round, answer)
-        if let lease { leaseAsked = lease }
+        guard let lease else { return }
+        if leasesAsked.count == QuorumLease.mostRounds { leasesAsked.removeFirst() }
+        leasesAsked.append(AskedLease(request: lease, after: newest))
     }
 
-    public mutating func leaseGranted() { leaseAsked = nil }
+    /// The newest request that had arrived before `acknowledged` was opened.
+    public func leaseAsked(before acknowledged: Round) -> LeaseRequest? {
+        leasesAsked.last { $0.after < acknowledged }?.request
+    }
+
+    public var asksForLease: Bool { !leasesAsked.isEmpty }
+
+    /// Requests that had arrived before `acknowledged` was opened are answered.
+    public mutating func leaseGranted(before acknowledged: Round) { leasesAsked.removeAll { $0.after < acknowledged } }
 
     public mutating func sent(through last: LogIndex, now: Instant) {
         if flights.isEmpty { lastMovement = now }

@@ -70,6 +70,9 @@ public struct Raft: Sendable {
     /// The longest grant of the predecessor that asked us to campaign; kept until the election is won.
     var inheritedGrant: Interval = .zero
 
+    /// The lease this member holds; it may have run out.
+    public internal(set) var heldLease: HeldLease?
+
     /// What only a leader keeps; nil otherwise.
     public internal(set) var leadership: Leadership?
 
@@ -119,7 +122,7 @@ public struct Raft: Sendable {
     public mutating func handle(_ input: Input, now: Instant, random: inout some RandomNumberGenerator) {
         switch input {
         case .received(let envelope): receive(envelope, now: now, random: &random)
-        case .persisted(let sequence): persisted(sequence, now: now)
+        case .persisted(let sequence): persisted(sequence, now: now, random: &random)
         case .tick: tick(now: now, random: &random)
         }
     }
@@ -195,7 +198,7 @@ public struct Raft: Sendable {
             receive(notice, from: envelope.from, now: now, random: &random)
         case .leaseGrant(let grant):
             guard observe(envelope, now: now, random: &random) else { return }
-            receive(grant)
+            receive(grant, from: envelope.from, now: now)
         }
     }
 
@@ -232,8 +235,9 @@ public struct Raft: Sendable {
     /// Whether term, vote and longest promise are on disk, so that answers resting on them may leave without waiting.
     var hardStateIsDurable: Bool { !hardStateDirty && durability.durableHardState == hardState }
 
-    /// Whether the promise a leader gives itself with each round would survive a restart.
-    var promiseIsDurable: Bool { durability.durableHardState.longestPromise >= timing.promise }
+    /// Whether the promises a leader gave itself with its rounds would survive a restart. All of them: after the timings
+    /// shrank, an older round may still rest on a longer promise than the present one.
+    var promiseIsDurable: Bool { durability.durableHardState.longestPromise >= hardState.longestPromise }
 
     // MARK: Roles
 
@@ -274,8 +278,11 @@ public struct Raft: Sendable {
 
     // MARK: Log and disk
 
-    private mutating func persisted(_ sequence: WriteSequence, now: Instant) {
+    private mutating func persisted(
+        _ sequence: WriteSequence, now: Instant, random: inout some RandomNumberGenerator
+    ) {
         durability.complete(sequence)
+        countOwnVote(now: now, random: &random)
         if isLeader { advanceCommit(now: now) }
         if isLeader { acknowledgeRounds(now: now) }
     }
@@ -296,15 +303,20 @@ public struct Raft: Sendable {
 
     /// Finds the last configuration in the log.
     private mutating func findConfiguration() {
-        var index = log.lastIndex
+        let (found, index) = lastConfiguration(through: log.lastIndex)
+        adopt(found, at: index)
+    }
+
+    /// The configuration that was in force before the entry at `index`.
+    func configurationBefore(_ index: LogIndex) -> Configuration { lastConfiguration(through: index.previous).found }
+
+    private func lastConfiguration(through last: LogIndex) -> (found: Configuration, at: LogIndex) {
+        var index = last
         while index > log.base {
-            if case .configuration(let found)? = log.entry(at: index)?.payload {
-                adopt(found, at: index)
-                return
-            }
+            if case .configuration(let found)? = log.entry(at: index)?.payload { return (found, index) }
             index = index.previous
         }
-        adopt(initialConfiguration, at: .zero)
+        return (initialConfiguration, .zero)
     }
 
     private mutating func adopt(_ newer: Configuration, at index: LogIndex) {

@@ -19,7 +19,7 @@ struct Holdfast: AsyncParsableCommand {
             CommandGroup(
                 name: "Change", subcommands: [PlanCommand.self, DiffCommand.self, ApplyCommand.self, DeleteCommand.self, AddressCommand.self, ValueCommand.self]),
             CommandGroup(
-                name: "Run", subcommands: [ClusterCommand.self, ContextCommand.self, CompletionCommand.self, VersionCommand.self]),
+                name: "Run", subcommands: [AgentCommand.self, ClusterCommand.self, ContextCommand.self, CompletionCommand.self, VersionCommand.self]),
         ])
 
     static func main() async {

@@ -14,7 +14,7 @@ extension Raft {
         _ order: CampaignNow, in envelope: Envelope, now: Instant, random: inout some RandomNumberGenerator
     ) {
         guard envelope.term == term, leader == envelope.from, role == .follower, isVoter,
-            order.longestGrant >= .zero, order.longestGrant <= Self.longestPromise
+            order.longestGrant >= .zero, order.longestGrant <= Self.longestPromise * 2
         else { return }
         inheritedGrant = order.longestGrant
         startElection(byTransfer: true, now: now, random: &random)

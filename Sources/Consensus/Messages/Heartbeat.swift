@@ -42,8 +42,12 @@ extension Raft {
     mutating func receive(
         _ heartbeat: Heartbeat, from sender: MemberID, now: Instant, random: inout some RandomNumberGenerator
     ) {
-        guard heartbeat.promise <= Self.longestPromise, follow(sender, now: now, random: &random) else { return }
+        guard heartbeat.promise >= .zero, heartbeat.promise <= Self.longestPromise,
+            follow(sender, now: now, random: &random)
+        else { return }
         promise(heartbeat.promise, now: now)
+        // Campaigning within the promise would only be postponed by a whole timeout.
+        electionDeadline = max(electionDeadline, promiseUntil)
         commitIndex = max(commitIndex, min(heartbeat.commit, log.lastIndex))
         let reply = HeartbeatReply(
             round: heartbeat.round, leaseAsked: wantsLease ? LeaseRequest(stamp: now, incarnation: incarnation) : nil)

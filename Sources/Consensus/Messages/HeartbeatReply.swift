@@ -31,13 +31,15 @@ extension Raft {
         guard isLeader, reply.round > 0, reply.round <= leadership!.quorumLease.round,
             leadership!.progress.contains(member)
         else { return }
+        let newest = leadership!.quorumLease.round
         _ = leadership!.progress.update(member) {
             $0.heard(now)
-            $0.answered(reply.round, asking: reply.leaseAsked)
+            $0.answered(reply.round, asking: reply.leaseAsked, newest: newest)
             return $0.retryIfStalled(now: now, patience: timing.heartbeat * 2)
         }
         acknowledgeRounds(now: now)
         grantLease(to: member, now: now)
+        hastenFirstLease(of: member, now: now)
     }
 
     /// Looks whether a quorum has answered a newer round, and gives out what hangs on it. The leader counts itself only

@@ -13,10 +13,6 @@ extension Raft {
     ) {
         guard role == .candidate else { return }
         ballots[voter] = reply.granted
-        if configuration.hasQuorum(where: { ballots[$0] == true }) {
-            becomeLeader(now: now, random: &random)
-        } else if configuration.hasQuorum(where: { ballots[$0] == false }) {
-            becomeFollower(in: term, now: now, random: &random)
-        }
+        countVotes(now: now, random: &random)
     }
 }

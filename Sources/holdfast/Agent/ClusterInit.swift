@@ -63,7 +63,7 @@ struct ClusterInit: AsyncParsableCommand {
 
     /// Adds (or replaces) the context of this cluster, and makes it the current one.
     private func addContext(_ identity: MemberIdentity) throws -> String {
-        let path = ContextFile.path { Environment.value($0) }
+        let path = ContextFile.path(Terminal.current.environment)
         guard let authority = identity.authority else { preconditionFailure("a founder holds the authority") }
         let key = P256.Signing.PrivateKey()
         let context: ClusterContext

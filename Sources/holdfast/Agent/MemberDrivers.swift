@@ -21,13 +21,9 @@ struct MemberDrivers {
             return
         }
         let driver = try AddressDriver(log: log, stateDirectory: dataDirectory, report: report)
-        let runner = HealthCheckRunner(log: log, report: report)
         addresses = driver
-        health = runner
-        end = {
-            driver.shutDown()
-            runner.shutDown()
-        }
+        health = nil
+        end = { driver.shutDown() }
     }
 
     /// Takes every address away. Bounded in time.
@@ -35,4 +31,3 @@ struct MemberDrivers {
 }
 
 extension AddressDriver: AddressOrderTaker {}
-extension HealthCheckRunner: HealthCheckTaker {}

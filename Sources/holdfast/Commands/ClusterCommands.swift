@@ -10,7 +10,7 @@ import X509
 struct ClusterCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cluster", abstract: "The cluster itself: members, tokens, leadership.",
-        subcommands: [Members.self, ToleranceCommand.self, Token.self, TransferLeader.self, Remove.self])
+        subcommands: [ClusterInit.self, Members.self, ToleranceCommand.self, Token.self, TransferLeader.self, Remove.self])
 
     struct Members: AsyncParsableCommand {
         static let configuration = CommandConfiguration(commandName: "members", abstract: "Who belongs to it.")
