@@ -69,7 +69,8 @@ if !pureOnly {
             swiftSettings: settings),
         .target(name: "CKernel"),
         .target(
-            name: "Drivers", dependencies: ["Consensus", "Cluster", "Kinds", "CKernel", logging, httpClient, subprocess] + nio,
+            name: "Drivers",
+            dependencies: ["Consensus", "Cluster", "Kinds", "CKernel", logging, httpClient, subprocess] + nio,
             swiftSettings: settings),
         .target(
             name: "Runtime",
@@ -107,7 +108,8 @@ if !pureOnly {
         .testTarget(name: "DriversTests", dependencies: ["Drivers"], swiftSettings: settings),
         .testTarget(name: "RuntimeTests", dependencies: ["Runtime"], swiftSettings: settings),
         .testTarget(name: "APITests", dependencies: ["API"], swiftSettings: settings),
-        .testTarget(name: "IntegrationTests", dependencies: [subprocess], path: "Tests/Integration", swiftSettings: settings),
+        .testTarget(
+            name: "IntegrationTests", dependencies: [subprocess], path: "Tests/Integration", swiftSettings: settings),
     ]
 }
 
