@@ -72,7 +72,8 @@ if !pureOnly {
             swiftSettings: settings),
         .target(name: "CKernel"),
         .target(
-            name: "Drivers", dependencies: ["Consensus", "Cluster", "Kinds", "CKernel", logging, httpClient, subprocess] + nio,
+            name: "Drivers",
+            dependencies: ["Consensus", "Cluster", "Kinds", "CKernel", logging, httpClient, subprocess] + nio,
             swiftSettings: settings),
         .target(
             name: "Runtime",
@@ -116,11 +117,13 @@ if !pureOnly {
         .testTarget(
             name: "APITests",
             dependencies: pure + nio + [
-                "API", "Runtime", "holdfast", logging, httpClient, crypto, x509, .product(name: "SwiftASN1", package: "swift-asn1"),
+                "API", "Runtime", "holdfast", logging, httpClient, crypto, x509,
+                .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
-        .testTarget(name: "IntegrationTests", dependencies: [subprocess], path: "Tests/Integration", swiftSettings: settings),
+        .testTarget(
+            name: "IntegrationTests", dependencies: [subprocess], path: "Tests/Integration", swiftSettings: settings),
     ]
 }
 

@@ -48,9 +48,9 @@ enum UnorderedRules {
         var position = start
         while position < tokens.count {
             let token = tokens[position]
-            if depth == 0 && position > start && token.line > tokens[position - 1].line && token.text != "=" {
-                return nil
-            }
+            let before = tokens[position - 1]
+            let goesOn = [":", "=", ","].contains(before.text) || token.text == "="
+            if depth == 0 && position > start && token.line > before.line && !goesOn { return nil }
             if isUnordered(tokens, at: position) { return position }
             switch token.text {
             case "(", "[": depth += 1
