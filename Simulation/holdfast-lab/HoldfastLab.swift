@@ -2,6 +2,7 @@
 // DESIGN.md beside this file tells how it works. Exit codes are those of `holdfast`.
 
 import ArgumentParser
+import CKernel
 import Glibc
 
 @main
@@ -18,13 +19,13 @@ struct HoldfastLab: ParsableCommand {
     static func main() {
         // A closed pipe is an error to report, not the end.
         signal(SIGPIPE, SIG_IGN)
-        setvbuf(stdout, nil, _IOLBF, 0)
+        lab_write_by_lines()
         do {
             var command = try parseAsRoot()
             try command.run()
         } catch let error as LabError {
             note("holdfast-lab: \(error)")
-            exit(error.exitCode)
+            Glibc.exit(error.exitCode)
         } catch {
             exit(withError: error)
         }

@@ -14,11 +14,13 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -305,3 +307,35 @@ int lab_prefer_real_time(void) {
 }
 
 int lab_lock(int file) { return flock(file, LOCK_EX | LOCK_NB) != 0 ? -errno : 0; }
+
+int lab_accept(int listening) {
+    int caller = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+    return caller < 0 ? -errno : caller;
+}
+
+int lab_catch_signals(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    int descriptor = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+int lab_next_signal(int caught) {
+    struct signalfd_siginfo information;
+    if (read(caught, &information, sizeof information) != sizeof information) return 0;
+    return (int)information.ssi_signo;
+}
+
+void lab_write_by_lines(void) { setvbuf(stdout, NULL, _IOLBF, 0); }
+
+int lab_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC) != 0 ? -errno : 0; }
+
+int lab_poll(struct pollfd *polls, int count, int64_t nanoseconds) {
+    struct timespec limit = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+    int result = ppoll(polls, (nfds_t)count, &limit, NULL);
+    return result < 0 ? -errno : result;
+}

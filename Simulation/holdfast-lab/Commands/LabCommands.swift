@@ -65,16 +65,15 @@ struct Exec: ParsableCommand {
         abstract: "Run a command inside a node, or inside the switch: exec pve1 -- ip addr")
     @OptionGroup var lab: LabOptions
     @Argument var node: String
-    @Argument(parsing: .captureForPassthrough) var command: [String]
+    @Argument(parsing: .postTerminator, help: "The command, after --.") var command: [String] = []
 
     func run() throws {
-        let words = command.first == "--" ? Array(command.dropFirst()) : command
-        guard !words.isEmpty else { throw LabError("exec \(node): no command given; write: exec \(node) -- ip addr") }
+        guard !command.isEmpty else { throw LabError("exec \(node): no command given; write: exec \(node) -- ip addr") }
         let client = try KeeperClient(lab.directory)
         setenv("HOLDFAST_CONFIG", lab.directory.context, 1)
-        let arguments = try client.inside(node, words)
+        let arguments = try client.inside(node, command)
         ChildProcess.withStrings(arguments) { list in _ = execv(arguments[0], list) }
-        throw LabError("exec \(words.joined(separator: " ")) in \(node): \(errorText(errno))")
+        throw LabError("exec \(command.joined(separator: " ")) in \(node): \(errorText(errno))")
     }
 }
 

@@ -33,7 +33,7 @@ enum LineSocket {
 
     /// The next caller.
     static func accept(from listening: Descriptor) throws -> Descriptor {
-        try Descriptor(checking: accept4(listening.number, nil, nil, Int32(SOCK_CLOEXEC.rawValue)), "accept a command")
+        try Descriptor(checking: lab_accept(listening.number), "accept a command")
     }
 
     static func send(_ value: some Encodable, over socket: Descriptor) throws {

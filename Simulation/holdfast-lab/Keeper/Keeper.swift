@@ -18,19 +18,10 @@ final class Keeper {
     init(directory: LabDirectory, userNamespace: Bool) throws {
         lock = try directory.appending(directory.marker)
         guard lab_lock(lock.number) == 0 else { throw LabError("a lab is up in \(directory.path) already", exitCode: 4) }
-        signals = try Self.catchSignals()
+        signals = try Descriptor(checking: lab_catch_signals(), "watch for signals")
         self.userNamespace = userNamespace
         machines = try Machines(topology: .homelab, directory: directory)
         listening = try LineSocket.listen(at: directory.socket)
-    }
-
-    private static func catchSignals() throws -> Descriptor {
-        var set = sigset_t()
-        sigemptyset(&set)
-        for number in [SIGCHLD, SIGTERM, SIGINT] { sigaddset(&set, number) }
-        sigprocmask(SIG_BLOCK, &set, nil)
-        let number = signalfd(-1, &set, Int32(SFD_CLOEXEC.rawValue | SFD_NONBLOCK.rawValue))
-        return try Descriptor(checking: number < 0 ? -errno : number, "watch for signals")
     }
 
     /// Obeys until told to end. Everything in the lab ends with the process.
@@ -43,9 +34,8 @@ final class Keeper {
     }
 
     private func takeSignals() {
-        var information = signalfd_siginfo()
-        while read(signals.number, &information, MemoryLayout<signalfd_siginfo>.size) > 0 {
-            if information.ssi_signo != UInt32(SIGCHLD) { isEnding = true }
+        while case let number = lab_next_signal(signals.number), number != 0 {
+            if number != SIGCHLD { isEnding = true }
         }
         machines.collectChildren()
     }
@@ -120,7 +110,11 @@ final class Keeper {
 }
 
 /// Says something on standard error.
-func note(_ text: String) { fputs(text + "\n", stderr) }
+func note(_ text: String) {
+    // Nobody is left to be told when standard error itself is closed.
+    let line = Array((text + "\n").utf8)
+    _ = write(STDERR_FILENO, line, line.count)
+}
 
 /// What `up` starts inside the lab's own namespaces. Not for people.
 struct KeeperCommand: ParsableCommand {
@@ -134,7 +128,6 @@ struct KeeperCommand: ParsableCommand {
         do {
             let keeper = try Keeper(directory: lab.directory, userNamespace: userNamespace)
             try answer.write("ready\n")
-            // Whoever started the lab waits for this end of the stream.
             dup2(STDERR_FILENO, STDOUT_FILENO)
             keeper.run()
         } catch {

@@ -120,8 +120,7 @@ struct Probe {
 
     private static func wait(_ descriptors: [Int32], nanoseconds: Int64) -> Set<Int32> {
         var polls = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-        var time = timespec(tv_sec: 0, tv_nsec: Int(min(max(nanoseconds, 0), 999_999_999)))
-        guard ppoll(&polls, nfds_t(polls.count), &time, nil) > 0 else { return [] }
+        guard lab_poll(&polls, Int32(polls.count), max(nanoseconds, 0)) > 0 else { return [] }
         return Set(polls.filter { $0.revents != 0 }.map(\.fd))
     }
 

@@ -75,8 +75,8 @@ final class ChildProcess {
             Self.withStrings(Self.environmentList(adding: additionalEnvironment)) { environmentList in
                 executable.withCString { path in
                     request.executable = path
-                    request.arguments = argumentList
-                    request.environment = environmentList
+                    request.arguments = UnsafePointer(argumentList)
+                    request.environment = UnsafePointer(environmentList)
                     return lab_spawn(&request, &stage)
                 }
             }

@@ -34,7 +34,8 @@ final class Descriptor {
 /// A pipe, both ends closed on exec.
 func makePipe() throws -> (reading: Descriptor, writing: Descriptor) {
     var ends: [Int32] = [-1, -1]
-    guard pipe2(&ends, Int32(O_CLOEXEC)) == 0 else { throw LabError("make a pipe: \(errorText(errno))") }
+    let result = lab_pipe(&ends)
+    guard result == 0 else { throw LabError.kernel("make a pipe", result) }
     return (Descriptor(ends[0]), Descriptor(ends[1]))
 }
 

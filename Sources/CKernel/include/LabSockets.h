@@ -2,6 +2,7 @@
 // raw sockets with the kernel's own receive times, and the link flag of a switch port. Linux only.
 // Every function answers a result >= 0, or -errno. It keeps no state and holds no policy.
 #pragma once
+#include <poll.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -58,3 +59,15 @@ int64_t lab_boot_clock(void);
 int lab_prefer_real_time(void);
 /// An exclusive lock on an open file, without waiting.
 int lab_lock(int file);
+/// The next caller of a listening socket.
+int lab_accept(int listening);
+/// A descriptor that becomes readable at SIGCHLD, SIGTERM and SIGINT, which from then on do nothing else.
+int lab_catch_signals(void);
+/// The number of the next signal caught, or 0 when there is none.
+int lab_next_signal(int caught);
+/// Makes standard output write each line at once, also into a pipe.
+void lab_write_by_lines(void);
+/// A pipe, both ends closed on exec.
+int lab_pipe(int ends[2]);
+/// poll(2) with a time limit in nanoseconds.
+int lab_poll(struct pollfd *polls, int count, int64_t nanoseconds);
