@@ -89,7 +89,7 @@ struct RunningMember {
         let settings = identity.settings
         return APIServer(
             access: loop,
-            settings: APIServer.Settings(host: settings.address, port: settings.apiPort, cluster: identity.cluster),
+            settings: APIServer.Settings(host: settings.address, port: settings.apiPort),
             credentials: try APICredentialStore(APICredentials(identity), cluster: identity.cluster),
             join: JoinDesk(identity: identity, access: loop, log: log).answer, logger: log,
             onListening: { [log] port in log.notice("the API listens at \(settings.address):\(port)") })
