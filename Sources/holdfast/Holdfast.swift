@@ -23,7 +23,7 @@ struct Holdfast: AsyncParsableCommand {
         ])
 
     static func main() async {
-        exit(await run(Array(CommandLine.arguments.dropFirst())))
+        Glibc.exit(await run(Array(CommandLine.arguments.dropFirst())))
     }
 
     /// Runs one command line and gives its exit code. What it prints goes through `Terminal.current`.

@@ -1,8 +1,10 @@
 // One request to one endpoint. It trusts the cluster's authority and nobody else, shows the person's certificate, and
 // tells apart what certainly never arrived from what may have.
 
+import API
 import AsyncHTTPClient
 import FoundationEssentials
+import Glibc
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -71,7 +73,7 @@ final class HTTPTransport: Sendable {
             return try await withDeadline(limit, orThrow: DeliveryLate()) {
                 let response = try await self.execute(request, endpoint)
                 let body = try await response.body.collect(upTo: Self.mostAnswerBytes)
-                return .answered(status: Int(response.status.code), body: Array(buffer: body))
+                return Delivery.answered(status: Int(response.status.code), body: Array(buffer: body))
             }
         } catch is DeliveryLate {
             return .lost("no answer within \(limit.milliseconds) ms")
