@@ -65,7 +65,8 @@ private struct Reading {
             let place = TextPlace(line: part.linesBefore + 1, column: 1)
             if part.isBlank {
                 errors.append(
-                    ManifestError(file: file, place: place, found: "an empty document", expected: "a resource, or no ---"))
+                    ManifestError(
+                        file: file, place: place, found: "an empty document", expected: "a resource, or no ---"))
                 continue
             }
             let (documents, faults) = YAMLComposer.compose(

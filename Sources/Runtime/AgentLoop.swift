@@ -219,7 +219,8 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
         switch effect {
         case .send(let frame): world.transport.send(frame)
         case .persist(let write): world.store.write(write)
-        case .respond(let request, let response): requests.removeValue(forKey: request.rawValue)?.resume(returning: response)
+        case .respond(let request, let response):
+            requests.removeValue(forKey: request.rawValue)?.resume(returning: response)
         case .address(let order): carryOut(order, world)
         case .healthChecks(let checks): world.health?.run(checks)
         case .peers(let peers):

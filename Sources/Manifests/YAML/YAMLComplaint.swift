@@ -9,7 +9,8 @@ enum YAMLComplaint {
         let problem = parser.problem.map { String(cString: $0) } ?? "out of memory"
         let context = parser.context.map { String(cString: $0) } ?? ""
         let place = place(parser.problem_mark, linesBefore)
-        let begin = place == TextPlace(line: linesBefore + 1, column: 1) && parser.context != nil
+        let begin =
+            place == TextPlace(line: linesBefore + 1, column: 1) && parser.context != nil
             ? self.place(parser.context_mark, linesBefore) : place
         switch problem {
         case "found unexpected end of stream" where context.contains("quoted scalar"):
@@ -42,7 +43,9 @@ enum YAMLComplaint {
             return ("a line that fits no field of the map it is in", "a field, indented like its neighbours")
         case "could not find expected ':'": return ("a line without a colon", "name: value")
         case "did not find expected '-' indicator":
-            return ("a line that fits no entry of the list it is in", "\"- \" and an entry, indented like its neighbours")
+            return (
+                "a line that fits no entry of the list it is in", "\"- \" and an entry, indented like its neighbours"
+            )
         case "did not find expected ',' or ']'": return ("a list in brackets that goes wrong here", "a comma or ]")
         case "did not find expected ',' or '}'": return ("a map in braces that goes wrong here", "a comma or }")
         case "block sequence entries are not allowed in this context":
@@ -59,7 +62,9 @@ enum YAMLComplaint {
         case _ where context.contains("directive"):
             return ("a line that begins with %", "documents without YAML directives")
         case _ where context.contains("block scalar"):
-            return ("a text of several lines that goes wrong here", "| or > at the end of a line, the text indented below")
+            return (
+                "a text of several lines that goes wrong here", "| or > at the end of a line, the text indented below"
+            )
         default: return ("YAML that cannot be read (\(problem))", "valid YAML")
         }
     }

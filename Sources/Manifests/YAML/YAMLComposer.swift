@@ -105,7 +105,8 @@ struct YAMLComposer: ~Copyable {
                 let value = try node(try nextEvent(), depth: depth + 1)
                 guard case .scalar(let text, _, let place) = name else {
                     try refuse(
-                        YAMLFault(place: name.place, found: "a map or a list as the name of a field", expected: "a text"))
+                        YAMLFault(
+                            place: name.place, found: "a map or a list as the name of a field", expected: "a text"))
                     continue
                 }
                 entries.append(YAMLEntry(name: text, namePlace: place, value: value))
@@ -149,7 +150,8 @@ struct YAMLComposer: ~Copyable {
         if let tag = event.tag {
             try refuse(
                 YAMLFault(
-                    place: event.place, found: "the tag \(tag)", expected: "the value alone, in quotes if it is a text"))
+                    place: event.place, found: "the tag \(tag)", expected: "the value alone, in quotes if it is a text")
+            )
         }
     }
 }

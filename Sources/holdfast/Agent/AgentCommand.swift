@@ -70,7 +70,9 @@ struct AgentCommand: AsyncParsableCommand {
         guard let join else {
             throw CommandFailure(
                 ExitStatus.error, "this machine belongs to no cluster (\(place.dataDir) holds no identity)",
-                next: "found one with holdfast cluster init, or join one with holdfast agent --join TOKEN --name NAME --address ADDRESS")
+                next:
+                    "found one with holdfast cluster init, or join one with holdfast agent --join TOKEN --name NAME --address ADDRESS"
+            )
         }
         guard let name, let address else {
             throw CommandFailure(

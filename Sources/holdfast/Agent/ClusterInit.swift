@@ -40,7 +40,8 @@ struct ClusterInit: AsyncParsableCommand {
 
     func run() async throws {
         guard kind == MemberKind.host.rawValue else {
-            throw CommandFailure(ExitStatus.error, "a cluster is founded by a host, not by a \(kind)", next: "--kind host")
+            throw CommandFailure(
+                ExitStatus.error, "a cluster is founded by a host, not by a \(kind)", next: "--kind host")
         }
         guard isValidName(name) else {
             throw CommandFailure(

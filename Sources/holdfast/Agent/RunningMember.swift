@@ -97,7 +97,8 @@ struct RunningMember {
 
     private func core(_ recovered: RecoveredLog) -> AgentCore {
         var random = SystemRandomNumberGenerator()
-        let founds = identity.settings.initialVoters == [identity.member]
+        let founds =
+            identity.settings.initialVoters == [identity.member]
             ? ClusterNameFile(dataDirectory: dataDirectory).read() : nil
         return AgentCore(
             setup: AgentSetup(cluster: identity.cluster, record: record, founds: founds, session: random.next()),

@@ -22,7 +22,8 @@ struct Bench {
         raft = Raft(
             id: MemberID(rawValue: id), cluster: TestCluster.identity, timing: timing, limits: limits, rank: .preferred,
             incarnation: 7, hardState: hardState, entries: entries,
-            initialConfiguration: Configuration(voters: voters.map(MemberID.init), learners: learners.map(MemberID.init)),
+            initialConfiguration: Configuration(
+                voters: voters.map(MemberID.init), learners: learners.map(MemberID.init)),
             now: now)
     }
 
@@ -45,7 +46,8 @@ struct Bench {
 
     static func entry(_ index: UInt64, term: UInt64, value: UInt64 = 0) -> Entry {
         Entry(
-            index: LogIndex(rawValue: index), term: Term(rawValue: term), payload: .command(TestCommand.value(value).bytes))
+            index: LogIndex(rawValue: index), term: Term(rawValue: term),
+            payload: .command(TestCommand.value(value).bytes))
     }
 
     static func append(after index: UInt64, term: UInt64, _ entries: [Entry] = [], commit: UInt64 = 0) -> Message {

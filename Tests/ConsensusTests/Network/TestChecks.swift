@@ -49,7 +49,8 @@ struct TestChecks {
             let position = Position(index: entry.index.rawValue, term: entry.term.rawValue)
             if let known = written[position] {
                 if known.entry != entry || known.previousTerm != previous {
-                    fail("log matching: \(member.id.rawValue) writes another entry \(entry.index) of term \(entry.term)")
+                    fail(
+                        "log matching: \(member.id.rawValue) writes another entry \(entry.index) of term \(entry.term)")
                 }
             } else {
                 written[position] = (entry, previous)
