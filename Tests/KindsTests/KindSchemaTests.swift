@@ -24,7 +24,9 @@ func virtualIP(_ field: String, _ value: JSONValue?) -> Declaration {
     static let wrong: [(Declaration, [String])] = [
         (
             declaration("VirtualIp", soundVirtualIP),
-            [#"kind: found the text "VirtualIp", expected one of Cluster, Host, Witness, VirtualIP; did you mean VirtualIP?"#]
+            [
+                #"kind: found the text "VirtualIp", expected one of Cluster, Host, Witness, VirtualIP; did you mean VirtualIP?"#
+            ]
         ),
         (
             declaration("Pod", ["x": 1]),
@@ -42,10 +44,7 @@ func virtualIP(_ field: String, _ value: JSONValue?) -> Declaration {
         ),
         (
             declaration("Host", ["adress": "192.168.1.106"]),
-            [
-                "spec.adress: found an unknown field, expected address or description; did you mean address?",
-                "spec.address: found nothing, expected an IPv4 address, such as 192.168.1.106",
-            ]
+            ["spec.adress: found an unknown field, expected address or description; did you mean address?"]
         ),
         (
             declaration("Witness", ["address": "127.0.0.1"]),
@@ -255,10 +254,12 @@ func virtualIP(_ field: String, _ value: JSONValue?) -> Declaration {
         #expect(try Declaration(document: virtualIP.document) == virtualIP)
     }
 
-    @Test(arguments: [
-        ("virtualip", "VirtualIP"), ("vip", "VirtualIP"), ("VIPs", "VirtualIP"), ("hosts", "Host"), ("Witnesses", "Witness"),
-        ("cluster", "Cluster"), ("pod", nil), ("", nil),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("virtualip", "VirtualIP"), ("vip", "VirtualIP"), ("VIPs", "VirtualIP"), ("hosts", "Host"),
+            ("Witnesses", "Witness"),
+            ("cluster", "Cluster"), ("pod", nil), ("", nil),
+        ] as [(String, String?)])
     func kindsAreFoundByWhatPeopleType(typed: String, kind: String?) {
         #expect(KindRegistry.schema(called: typed)?.kind == kind)
     }
