@@ -61,7 +61,7 @@ private struct Reading {
         }
         var nodesLeft = YAMLComposer.mostNodes
         var faultsLeft = YAMLComposer.mostFaults
-        for part in parts {
+        for part in parts where errors.count <= ManifestErrors.most {
             let place = TextPlace(line: part.linesBefore + 1, column: 1)
             if part.isBlank {
                 errors.append(
