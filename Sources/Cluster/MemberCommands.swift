@@ -7,14 +7,18 @@ extension ClusterState {
     mutating func bootstrap(_ name: String, _ member: MemberRecord, _ record: CommandRecord) -> Outcome {
         guard clusterName.isEmpty else { return refused(.conflict, "this cluster is named \(clusterName) already") }
         clusterName = name
-        admit(member, cause: note("Bootstrapped", "cluster/\(name)", "founded by \(member.name)", record), record)
+        let event = note("Bootstrapped", "cluster/\(name)", "founded by \(member.name)", record)
+        // The founder is there: it has just proposed this.
+        admit(member, reachable: true, cause: event, record)
         return done()
     }
 
-    private mutating func admit(_ member: MemberRecord, cause: UInt64, _ record: CommandRecord) {
+    private mutating func admit(
+        _ member: MemberRecord, reachable: Bool, cause: UInt64, _ record: CommandRecord
+    ) {
         var admitted = member
         admitted.joined = revision
-        admitted.reachable = true
+        admitted.reachable = reachable
         admitted.stopping = false
         admitted.lastEvent = note(
             "MemberJoined", "member/\(member.name)", "\(member.kind.rawValue) \(member.name) joined", cause: cause,
@@ -54,7 +58,8 @@ extension ClusterState {
             return refused(.conflict, "a member named \(member.name) exists; remove it first or choose another name")
         }
         tokens[tokenID] = nil
-        admit(member, cause: 0, record)
+        // It counts as there once the leader has heard of it.
+        admit(member, reachable: false, cause: 0, record)
         return done()
     }
 
@@ -93,7 +98,7 @@ extension ClusterState {
         guard let member = members[id] else { return refused(.notFound, "no member \(id)") }
         guard member.reachable != reachable else { return unchanged() }
         let event = note(
-            reachable ? "MemberReturned" : "MemberLost", "member/\(member.name)", reason, cause: member.lastEvent,
+            reachable ? "MemberReachable" : "MemberLost", "member/\(member.name)", reason, cause: member.lastEvent,
             record)
         _ = members.update(id) {
             $0.reachable = reachable

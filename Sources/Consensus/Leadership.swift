@@ -71,7 +71,9 @@ extension Raft {
         guard isLeader, let leadership else { return .failure(.notLeader(leader)) }
         guard leadership.transfer == nil else { return .failure(.transferring) }
         let bytes = payloads.reduce(0) { $0 + $1.count }
-        guard leadership.uncommittedBytes + bytes <= limits.uncommittedBytes else { return .failure(.overloaded) }
+        guard leadership.uncommittedBytes + bytes <= limits.uncommittedBytes, !isWaitingForDisk else {
+            return .failure(.overloaded)
+        }
         let first = log.lastIndex.next
         for payload in payloads { appendAsLeader(.command(payload)) }
         return .success(first)
@@ -127,8 +129,8 @@ extension Raft {
             while let progress = leadership?.progress[member], progress.maySend(limits),
                 sendAppend(to: member, now: now)
             {}
+            tellCommit(to: member)
         }
-        noticeCommits()
         if leadership?.transfer != nil { continueTransfer(now: now) }
     }
 
@@ -146,7 +148,7 @@ extension Raft {
         let last = entries.last?.index ?? previous
         _ = leadership!.progress.update(member) {
             $0.sent(through: last, now: now)
-            $0.told(commit: min(last, commitIndex))
+            $0.told(commit: commitIndex)
         }
         return true
     }
@@ -215,6 +217,6 @@ public enum ProposalRefusal: Error, Hashable, Sendable {
     case notLeader(MemberID?)
     /// Leadership is being handed over; try the next leader.
     case transferring
-    /// Too many bytes wait for a quorum.
+    /// Too much waits for a quorum or for the disk.
     case overloaded
 }

@@ -42,6 +42,7 @@ extension Raft {
     /// A leader that is no longer a voter leads until the entry that says so is committed (Ongaro 4.2.2).
     mutating func stepDownIfRemoved() {
         guard configurationIndex <= commitIndex, !configuration.isVoter(id) else { return }
+        for member in leadership!.progress.keys { tellCommit(to: member) }
         refuseReads()
         role = .follower
         leader = nil

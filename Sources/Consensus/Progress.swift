@@ -21,14 +21,14 @@ public struct Progress: Hashable, Sendable {
     /// The next entry to send. Always greater than `match`.
     public private(set) var next: LogIndex
     public private(set) var mode: Mode = .probing(waiting: false)
+    /// The commit index the member was told last, as far as it concerns entries it is known to hold.
+    private var commitTold: LogIndex = .zero
     /// The last entry of each append in flight.
     private var flights: [LogIndex] = []
     /// The last time an append was answered, or the first of a pipeline was sent.
     private var lastMovement: Instant
     /// When the member was last heard of in this term; nil when never.
     public private(set) var lastHeard: Instant?
-    /// The last commit index the member was sent.
-    public private(set) var commitTold: LogIndex = .zero
     /// The last heartbeat round the member answered.
     public private(set) var round: Round = 0
     /// The leases the member asked for and was not given yet, oldest first, each with the round that had been opened
@@ -46,8 +46,6 @@ public struct Progress: Hashable, Sendable {
         case .replicating: flights.count < limits.inFlightAppends
         }
     }
-
-    public mutating func told(commit: LogIndex) { commitTold = max(commitTold, commit) }
 
     public mutating func heard(_ now: Instant) { lastHeard = now }
 
@@ -79,6 +77,14 @@ public struct Progress: Hashable, Sendable {
         }
     }
 
+    /// What the member may be told of a commit that has reached `commit`; nil when it knows already.
+    public func commitToTell(_ commit: LogIndex) -> LogIndex? {
+        let known = min(commit, match)
+        return known > commitTold ? known : nil
+    }
+
+    public mutating func told(commit: LogIndex) { commitTold = max(commitTold, min(commit, match)) }
+
     /// The member's log matches ours through `index`.
     public mutating func accepted(through index: LogIndex, now: Instant) {
         lastMovement = now
@@ -90,16 +96,20 @@ public struct Progress: Hashable, Sendable {
         }
     }
 
-    /// The member refused an append that followed `previous`; `resume` is where it may match. Late refusals of what
-    /// has been settled meanwhile change nothing: they must never move `next` below `match`.
+    /// The member refused an append that followed `previous`; `resume` is where it may match. Late refusals of what has
+    /// been settled meanwhile change nothing while a pipeline runs. A refusal of the match point itself means that the
+    /// member's disk lost what it had acknowledged: it is fed again from where it stands, and no longer counted for more.
+    /// (A late one does no harm: the match point is found again with the next answer.)
     public mutating func refused(after previous: LogIndex, resumeAfter resume: LogIndex, now: Instant) -> Bool {
         switch mode {
         case .replicating:
             guard previous > match else { return false }
             next = match.next
         case .probing:
-            guard next.previous == previous else { return false }
-            next = max(match.next, min(resume.next, previous))
+            guard next.previous == previous, previous > .zero else { return false }
+            let retreat = min(resume, previous.previous)
+            match = min(match, retreat)
+            next = retreat.next
         }
         flights = []
         lastMovement = now

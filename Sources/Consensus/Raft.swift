@@ -101,6 +101,13 @@ public struct Raft: Sendable {
         unwrittenFrom = log.lastIndex.next
         self.initialConfiguration = initialConfiguration
         configuration = initialConfiguration
+        if log.lastTerm > hardState.term {
+            // A torn write may have left entries of a term without the term itself. It was never answered for, so
+            // nobody counts on a vote in it.
+            self.hardState.term = log.lastTerm
+            self.hardState.vote = nil
+            hardStateDirty = true
+        }
         // The restart trap: promises were in memory only, so the longest one that may have been given is kept now.
         promiseUntil = now + timing.stretched(hardState.longestPromise)
         let window = timing.electionTimeoutMost - timing.electionTimeoutLeast
@@ -153,6 +160,11 @@ public struct Raft: Sendable {
     }
 
     private mutating func flushWrite(now: Instant, into effects: inout [Effect]) {
+        if isWaitingForDisk {
+            // What is new stays in memory; messages that would have to wait count as lost on the way.
+            afterDurable.removeAll(keepingCapacity: true)
+            return
+        }
         let entries = log.slice(unwrittenFrom, through: log.lastIndex)
         if !hardStateDirty && entries.isEmpty && durability.isIdle {
             // Nothing to wait for: what would follow the write may leave now.
@@ -171,7 +183,9 @@ public struct Raft: Sendable {
     }
 
     private mutating func receive(_ envelope: Envelope, now: Instant, random: inout some RandomNumberGenerator) {
-        guard envelope.cluster == cluster, envelope.to == id, envelope.from != id else { return }
+        guard envelope.cluster == cluster, envelope.to == id, envelope.from != id, envelope.term <= .greatest else {
+            return
+        }
         switch envelope.message {
         // These four carry terms that must not be taken over unseen; they look at the term themselves.
         case .preVoteRequest(let request): receive(request, in: envelope, now: now)
@@ -218,6 +232,9 @@ public struct Raft: Sendable {
         }
         return true
     }
+
+    /// Whether as many writes wait for the disk as may.
+    var isWaitingForDisk: Bool { durability.waiting >= limits.waitingWrites }
 
     // MARK: Sending
 

@@ -80,6 +80,9 @@ public struct Limits: Hashable, Sendable {
     public var inFlightAppends = 64
     /// Bytes of entries that are not committed; further proposals are refused.
     public var uncommittedBytes = 32 * 1024 * 1024
+    /// Writes handed to the disk and not durable. At the limit nothing more is handed out: what is new waits in memory and
+    /// leaves as one write later, appends with entries are dropped, and so are messages that would have to wait.
+    public var waitingWrites = 1_024
     /// Reads waiting for their quorum; further ones are refused.
     public var pendingReads = 4_096
 

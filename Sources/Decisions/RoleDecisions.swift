@@ -35,7 +35,7 @@ public enum RoleDecisions {
                 commands.append(
                     .observeMember(id, reachable: false, reason: "not heard of for longer than the quorum lease"))
             } else if !member.reachable && standing.reachable {
-                commands.append(.observeMember(id, reachable: true, reason: "heard of again"))
+                commands.append(.observeMember(id, reachable: true, reason: "the leader hears of it"))
             }
         }
         return commands

@@ -10,15 +10,12 @@ public struct CommitNotice: Hashable, Sendable {
 }
 
 extension Raft {
-    /// Sends the notice where a member would otherwise not learn soon.
-    mutating func noticeCommits() {
-        for member in leadership!.progress.keys {
-            guard let progress = leadership!.progress[member] else { continue }
-            let known = min(progress.match, commitIndex)
-            guard known > progress.commitTold else { continue }
-            _ = leadership!.progress.update(member) { $0.told(commit: known) }
-            sendNow(.commitNotice(CommitNotice(commit: known)), to: member)
-        }
+    /// Tells a commit without waiting for the next entry or heartbeat. It is bounded by the match point, so it speaks
+    /// only of what the member holds; if it is lost, the next heartbeat says the same.
+    mutating func tellCommit(to member: MemberID) {
+        guard let commit = leadership!.progress[member]?.commitToTell(commitIndex) else { return }
+        _ = leadership!.progress.update(member) { $0.told(commit: commit) }
+        sendNow(.commitNotice(CommitNotice(commit: commit)), to: member)
     }
 
     /// The term was checked: it is ours.

@@ -26,6 +26,7 @@ extension Raft {
             let heartbeat = Heartbeat(
                 round: round, promise: timing.promise, commit: min(progress.match, commitIndex))
             sendNow(.heartbeat(heartbeat), to: member)
+            _ = leadership!.progress.update(member) { $0.told(commit: commitIndex) }
         }
         acknowledgeRounds(now: now)
     }

@@ -150,6 +150,12 @@ struct Bench {
         return proposed
     }
 
+    /// What would come of proposing a change now.
+    func trial(_ change: ConfigurationChange) -> Result<LogIndex, ConfigurationRefusal> {
+        var copy = self
+        return copy.propose(change)
+    }
+
     mutating func read(_ number: UInt64, mayUseLease: Bool) {
         raft.read(ReadID(rawValue: number), mayUseLease: mayUseLease, now: now)
         flush()
