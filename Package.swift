@@ -27,11 +27,19 @@ var targets: [Target] = [
     .target(name: "Decisions", dependencies: ["Consensus", "Cluster", "Kinds"], swiftSettings: settings),
     .target(name: "Agent", dependencies: ["Consensus", "Cluster", "Kinds", "Decisions"], swiftSettings: settings),
 
+    // The simulator. Its pure parts are held to the rules of the pure half.
+    .target(
+        name: "SimulationChecks", dependencies: ["Consensus", "Cluster"], path: "Simulation/Checks",
+        swiftSettings: settings),
+
     .testTarget(name: "ConsensusTests", dependencies: ["Consensus"], swiftSettings: settings),
     .testTarget(name: "ClusterTests", dependencies: ["Cluster"], swiftSettings: settings),
     .testTarget(name: "KindsTests", dependencies: ["Kinds"], swiftSettings: settings),
     .testTarget(name: "DecisionsTests", dependencies: ["Decisions"], swiftSettings: settings),
     .testTarget(name: "AgentTests", dependencies: ["Agent", "Kinds"], swiftSettings: settings),
+    .testTarget(
+        name: "SimulationChecksTests", dependencies: ["SimulationChecks", "Cluster", "Consensus"],
+        swiftSettings: settings),
     .testTarget(name: "LintTests", swiftSettings: settings),
 ]
 
