@@ -87,15 +87,11 @@ final class DirectoryDisk: LogDisk {
             unlink(file)
             throw DiskFault(operation: "reserving \(bytes) bytes", path: file, code: code)
         }
-        return DirectoryFile(descriptor: descriptor, path: file)
+        return DirectoryFile(descriptor: descriptor, directory: path, name: name)
     }
 
     func open(_ name: String) throws(DiskFault) -> any LogFile {
-        DirectoryFile(descriptor: try Self.open(full(name), O_RDWR), path: full(name))
-    }
-
-    func rename(_ name: String, to newName: String) throws(DiskFault) {
-        guard Glibc.rename(full(name), full(newName)) == 0 else { throw fault("renaming", full(name)) }
+        DirectoryFile(descriptor: try Self.open(full(name), O_RDWR), directory: path, name: name)
     }
 
     func remove(_ name: String) throws(DiskFault) {
@@ -152,12 +148,16 @@ final class DirectoryDisk: LogDisk {
 
 private final class DirectoryFile: LogFile {
     private var descriptor: Int32
-    private let path: String
+    private let directory: String
+    private var name: String
 
-    init(descriptor: Int32, path: String) {
+    init(descriptor: Int32, directory: String, name: String) {
         self.descriptor = descriptor
-        self.path = path
+        self.directory = directory
+        self.name = name
     }
+
+    private var path: String { directory + "/" + name }
 
     deinit { close() }
 
@@ -177,6 +177,13 @@ private final class DirectoryFile: LogFile {
         // Never repeated, whatever the error: the kernel may have dropped the pages it could not write, and would then
         // report success.
         guard fdatasync(descriptor) == 0 else { throw DiskFault(operation: "flushing", path: path, code: errno) }
+    }
+
+    func rename(to newName: String) throws(DiskFault) {
+        guard Glibc.rename(path, directory + "/" + newName) == 0 else {
+            throw DiskFault(operation: "renaming", path: path, code: errno)
+        }
+        name = newName
     }
 
     func close() {

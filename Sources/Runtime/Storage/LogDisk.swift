@@ -22,7 +22,6 @@ protocol LogDisk: AnyObject {
     /// this fails. Its name is durable only after `synchronizeNames`.
     func create(_ name: String, bytes: Int) throws(DiskFault) -> any LogFile
     func open(_ name: String) throws(DiskFault) -> any LogFile
-    func rename(_ name: String, to newName: String) throws(DiskFault)
     func remove(_ name: String) throws(DiskFault)
     /// Makes created, renamed and removed names durable.
     func synchronizeNames() throws(DiskFault)
@@ -39,6 +38,8 @@ protocol LogFile: AnyObject {
     /// Makes everything written so far durable. After a fault nothing written since the last success may be relied on,
     /// not even after a later success (the kernel reports a lost page only once).
     func synchronize() throws(DiskFault)
+    /// Gives the file another name in its directory, replacing what has that name.
+    func rename(to newName: String) throws(DiskFault)
     func close()
 }
 

@@ -180,7 +180,7 @@ struct SegmentWriter {
         try disk.attempt(needing: SegmentHeader.bytes) { () throws(DiskFault) in
             try next.write(block, at: 0)
             try next.synchronize()
-            try disk.rename(Self.spareName, to: name)
+            try next.rename(to: name)
             try disk.synchronizeNames()
         }
         file?.close()
