@@ -37,6 +37,8 @@ final class OutgoingPeer {
     private var state = State.stopped
     private var attempt: UInt64 = 0
     private var failures = 0
+    /// The last connection stood for a while, or there was none yet.
+    private(set) var hasSettled = true
     private var lastAttempt = NIODeadline.uptimeNanoseconds(0)
     private var queue = ByteBuffer()
     private var queuedFrames = 0
@@ -133,7 +135,10 @@ final class OutgoingPeer {
 
     func ended(_ connection: PeerConnection, reason: String) {
         guard isCurrent(connection) else { return }
-        if case .connected(_, let since) = state, NIODeadline.now() - since >= Self.settledAfter { failures = 0 }
+        if case .connected(_, let since) = state {
+            hasSettled = NIODeadline.now() - since >= Self.settledAfter
+            if hasSettled { failures = 0 }
+        }
         retry(after: reason)
     }
 

@@ -31,12 +31,11 @@ final class PeerConnection: ChannelInboundHandler {
         case outgoing(MemberID, attempt: UInt64)
     }
 
-    static let handshakeTimeout = TimeAmount.seconds(2)
-
     let direction: Direction
     /// Who is at the other end; set when it has proved it.
     private(set) var member: MemberID?
     private(set) var channel: (any Channel)?
+    private let handshakeTimeout: TimeAmount
     private let trust: ClusterTrust
     private let own: MemberID
     private weak var owner: (any PeerConnectionOwner)?
@@ -46,8 +45,11 @@ final class PeerConnection: ChannelInboundHandler {
     private var endReason: String?
     private var hasReportedEnd = false
 
-    init(direction: Direction, identity: MemberIdentity, owner: any PeerConnectionOwner) {
+    init(
+        direction: Direction, identity: MemberIdentity, handshakeTimeout: TimeAmount, owner: any PeerConnectionOwner
+    ) {
         self.direction = direction
+        self.handshakeTimeout = handshakeTimeout
         trust = identity.trust
         own = identity.member
         self.owner = owner
@@ -63,8 +65,9 @@ final class PeerConnection: ChannelInboundHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         channel = context.channel
         guard endReason == nil else { return context.close(promise: nil) }
-        handshakeAlarm = context.eventLoop.assumeIsolated().scheduleTask(in: Self.handshakeTimeout) { [weak self] in
-            self?.end("the TLS handshake took longer than \(Self.handshakeTimeout.nanoseconds / 1_000_000_000) s")
+        handshakeAlarm = context.eventLoop.assumeIsolated().scheduleTask(in: handshakeTimeout) { [weak self] in
+            guard let self else { return }
+            end("the TLS handshake took longer than \(handshakeTimeout.nanoseconds / 1_000_000) ms")
         }
     }
 
@@ -143,12 +146,15 @@ final class PeerConnection: ChannelInboundHandler {
         if case .failure(let refusal) = verdict { return refusal.description }
         let words = "\(error)"
         if words.contains("PEER_DID_NOT_RETURN_A_CERTIFICATE") { return CertificateRefusal.missing.description }
+        if words.contains("EOF during handshake") { return Self.closedEarly }
         if words.contains("_ALERT_") { return "it refused our certificate; its log says why (\(words))" }
         if member == nil, case NIOSSLError.handshakeFailed = error {
             return "the TLS handshake failed; is a Holdfast member at the other end? (\(words))"
         }
         return words
     }
+
+    private static let closedEarly = "it closed the connection in the handshake"
 
     /// Closes the connection; nothing that arrives from now on counts. The first reason given stays.
     func end(_ reason: String) {

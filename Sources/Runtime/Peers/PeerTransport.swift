@@ -22,6 +22,7 @@ public final class PeerTransport: @unchecked Sendable {
     static let mostUnauthenticated = 64
 
     let loop: any EventLoop
+    private let handshakeTimeout: TimeAmount
     private let log: Logger
     private let isMember: @Sendable (MemberID) -> Bool
     private let received: ([PeerFrame]) -> Void
@@ -39,11 +40,21 @@ public final class PeerTransport: @unchecked Sendable {
     ///   - isMember: the allow-list; asked at every handshake and at every `setPeers`.
     ///   - received: the frames of one read, in order. Their sender, recipient and cluster have been checked.
     /// - Throws: when the TLS library cannot use the identity.
-    public init(
+    public convenience init(
         eventLoop: any EventLoop, identity: MemberIdentity, log: Logger,
         isMember: @escaping @Sendable (MemberID) -> Bool, received: @escaping ([PeerFrame]) -> Void
     ) throws {
+        try self.init(
+            eventLoop: eventLoop, identity: identity, log: log, handshakeTimeout: .seconds(2), isMember: isMember,
+            received: received)
+    }
+
+    init(
+        eventLoop: any EventLoop, identity: MemberIdentity, log: Logger, handshakeTimeout: TimeAmount,
+        isMember: @escaping @Sendable (MemberID) -> Bool, received: @escaping ([PeerFrame]) -> Void
+    ) throws {
         loop = eventLoop
+        self.handshakeTimeout = handshakeTimeout
         self.identity = identity
         self.log = log
         self.isMember = isMember
@@ -177,7 +188,8 @@ public final class PeerTransport: @unchecked Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     try PeerSocket.prepare(channel)
                     let connection = PeerConnection(
-                        direction: .outgoing(id, attempt: attempt), identity: identity, owner: self)
+                        direction: .outgoing(id, attempt: attempt), identity: identity,
+                        handshakeTimeout: handshakeTimeout, owner: self)
                     let handler = try NIOSSLClientHandler(context: tls.client, serverHostname: nil) {
                         $1.succeed(connection.verify($0))
                     }
@@ -205,7 +217,8 @@ public final class PeerTransport: @unchecked Sendable {
             throw TooManyConnections()
         }
         try PeerSocket.prepare(channel)
-        let connection = PeerConnection(direction: .incoming, identity: identity, owner: self)
+        let connection = PeerConnection(
+            direction: .incoming, identity: identity, handshakeTimeout: handshakeTimeout, owner: self)
         let handler = NIOSSLServerHandler(context: tls.server) { $1.succeed(connection.verify($0)) }
         try channel.pipeline.syncOperations.addHandlers([handler, PeerFrameBatches(), connection])
         accepted[ObjectIdentifier(connection)] = connection
@@ -241,7 +254,10 @@ extension PeerTransport: PeerConnectionOwner {
     func connectionReady(_ connection: PeerConnection, from member: MemberID) {
         if case .outgoing(_, let attempt) = connection.direction {
             guard let peer = peers[member] else { return connection.end("it is no peer any more") }
-            log.info("connected to a member", metadata: ["peer": "\(peer.name)", "address": "\(peer.endpoint)"])
+            // One that refuses us looks connected for a moment, again and again; that is not worth a line each time.
+            log.log(
+                level: peer.hasSettled ? .info : .debug, "connected to a member",
+                metadata: ["peer": "\(peer.name)", "address": "\(peer.endpoint)"])
             return peer.ready(connection, attempt: attempt)
         }
         incoming[member]?.end("the member opened another connection, from \(connection.remote)")
