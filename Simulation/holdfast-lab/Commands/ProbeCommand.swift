@@ -99,7 +99,7 @@ enum ProbeReport {
             let open = gap.ended ? "" : ", and not answering yet"
             lines.append("gap: \(milliseconds(gap.milliseconds)), \(gap.unanswered) unanswered\(open)")
         }
-        if result.gaps.isEmpty { lines.append("no gap of more than 10 ms") }
+        if result.gaps.isEmpty { lines.append(result.answered == 0 ? "never answered" : "no gap of more than 10 ms") }
         for owner in result.owners {
             lines.append("owner: \(owner.node ?? "a stranger") (\(owner.hardwareAddress)), \(owner.answers) answers")
         }
