@@ -3,6 +3,7 @@
 import Agent
 import Cluster
 import Consensus
+import Glibc
 import NIOCore
 import NIOPosix
 import Testing
@@ -47,7 +48,7 @@ import Testing
 
     @Test func aLargeFrameArrives() async throws {
         let (first, second) = try await pair()
-        let record = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0) }
+        let record = [UInt8](repeating: 7, count: 1_000_000)
         let large = PeerFrame(
             cluster: cluster.founder.cluster, from: cluster.founder.member, to: other.member,
             body: .proposal(id: 1, record: record))
@@ -179,6 +180,18 @@ import Testing
         _ = await first.frames.first { $0 == frame }
         await first.transport.shutDown()
         await second.transport.shutDown()
+    }
+
+    @Test func aDeadHostIsNoticedByTheKernel() async throws {
+        let peer = try await TestPeer(cluster.founder, admits: [])
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelInitializer { channel in channel.eventLoop.makeCompletedFuture { try PeerSocket.prepare(channel) } }
+            .connect(host: "127.0.0.1", port: peer.port).get()
+        let option = ChannelOptions.Types.SocketOption(level: .tcp, name: .init(rawValue: TCP_USER_TIMEOUT))
+        #expect(try await channel.getOption(option).get() == 1_000)
+        #expect(try await channel.getOption(.socketOption(.so_keepalive)).get() == 1)
+        try await channel.close()
+        await peer.transport.shutDown()
     }
 
     @Test func aTakenPortIsNamedWithTheWayToFindWhoHasIt() async throws {

@@ -42,6 +42,7 @@ final class OutgoingPeer {
     private var lastAttempt = NIODeadline.uptimeNanoseconds(0)
     private var queue = ByteBuffer()
     private var queuedFrames = 0
+    private var hasUnflushedWrites = false
     /// Frames that were not sent because the queue was full.
     private(set) var dropped: UInt64 = 0
 
@@ -130,6 +131,7 @@ final class OutgoingPeer {
     func ready(_ connection: PeerConnection, attempt: UInt64) {
         guard attempt == self.attempt, case .connecting = state else { return connection.end("no longer wanted") }
         state = .connected(connection, since: .now())
+        hasUnflushedWrites = false
         flush()
     }
 
@@ -186,7 +188,11 @@ final class OutgoingPeer {
             queue = channel.allocator.buffer(capacity: min(batch.readableBytes, Self.writeBytes))
             queuedFrames = 0
             channel.write(batch, promise: nil)
+            hasUnflushedWrites = true
         }
-        if flush { channel.flush() }
+        if flush && hasUnflushedWrites {
+            hasUnflushedWrites = false
+            channel.flush()
+        }
     }
 }
