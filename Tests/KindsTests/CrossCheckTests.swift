@@ -1,4 +1,5 @@
 // What must hold between resources.
+// Every rule is shown to refuse and, in the lab that fits together, to accept.
 
 import Cluster
 import Testing

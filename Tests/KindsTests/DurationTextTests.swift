@@ -1,4 +1,5 @@
 // Lengths of time as people write them.
+// What is written must read back; what is ambiguous must not be read at all.
 
 import Consensus
 import Testing

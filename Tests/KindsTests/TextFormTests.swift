@@ -1,4 +1,5 @@
 // Which texts each form accepts, and what it guesses was meant.
+// A guess is always something that is accepted.
 
 import Testing
 

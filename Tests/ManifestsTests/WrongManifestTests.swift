@@ -85,6 +85,15 @@ struct WrongManifest: Sendable, CustomTestStringConvertible {
         #expect(said.last?.hasPrefix("and ") == true)
     }
 
+    @Test(arguments: [
+        "! !<%1b[31m> x", "!%1b[31m x", "spec: \"kind:\\e[31m\"", "\"\\e[31m\": 1", "spec: {a: \"\\u202E\"}",
+    ])
+    func noErrorCarriesWhatATerminalWouldActOn(text: String) {
+        let said = errors(of: text + "\n").joined()
+        #expect(!said.isEmpty)
+        #expect(!said.unicodeScalars.contains { $0.value == 0x1B || $0.value == 0x202E })
+    }
+
     @Test func errorsInsideAnExcerptStayOnOneLine() {
         let text = "apiVersion: \"a\\nb\\u001b[31m\"\n"
         #expect(errors(of: text).last == #"f:1:13: apiVersion: found the text "a\nb\u{1b}[31m", expected holdfast/v1"#)

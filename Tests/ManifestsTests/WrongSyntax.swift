@@ -88,7 +88,7 @@ extension WrongManifest {
 
             """,
             [
-                "lab.yaml:6:16: found the character @ at the beginning of a value, expected the text in quotes"
+                #"lab.yaml:6:16: found the character "@" at the beginning of a value, expected the text in quotes"#
             ]),
         WrongManifest(
             "aBacktick",
@@ -102,7 +102,7 @@ extension WrongManifest {
 
             """,
             [
-                "lab.yaml:6:16: found the character ` at the beginning of a value, expected the text in quotes"
+                #"lab.yaml:6:16: found the character "`" at the beginning of a value, expected the text in quotes"#
             ]),
         WrongManifest(
             "aColonInAText",
@@ -311,7 +311,7 @@ extension WrongManifest {
 
             """,
             [
-                "lab.yaml:6:16: found the tag !!str, expected the value alone, in quotes if it is a text"
+                #"lab.yaml:6:16: found the tag "!!str", expected the value alone, in quotes if it is a text"#
             ]),
         WrongManifest(
             "aMapAsFieldName",

@@ -166,7 +166,7 @@ struct FieldCheck {
     /// What a bare text where a map is expected was probably meant to be: a field whose colon lacks its space, or the
     /// one text the map must have: `{member: k8s-cp1}`.
     private static func asMap(_ value: JSONValue, _ object: ObjectType) -> String? {
-        if let text = value.string, let colon = text.firstIndex(of: ":"), text.count <= Excerpt.mostCharacters,
+        if let text = value.string, let colon = text.firstIndex(of: ":"), Excerpt.isHarmless(text),
             object.field(String(text[..<colon])) != nil
         {
             return "\(text[..<colon]): \(text[text.index(after: colon)...].drop { $0 == " " })"

@@ -2,6 +2,7 @@
 // person sees a line.
 
 internal import CYaml
+import Kinds
 
 /// What a parser that has just failed has to say.
 struct YAMLComplaint {
@@ -75,7 +76,8 @@ struct YAMLComplaint {
         switch problem {
         case "found character that cannot start any token":
             at(
-                problemPlace, "the character \(character.map(String.init) ?? "") at the beginning of a value",
+                problemPlace,
+                "the character \(Excerpt.quoted(character.map(String.init) ?? "")) at the beginning of a value",
                 "the text in quotes")
         case "found unexpected end of stream" where context.contains("quoted scalar"):
             at(contextPlace, "a quotation mark without its partner", "a closing one")

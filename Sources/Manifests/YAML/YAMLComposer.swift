@@ -7,6 +7,7 @@
 // mean.
 
 internal import CYaml
+import Kinds
 
 /// Trees of the documents in one piece of text.
 struct YAMLComposer: ~Copyable {
@@ -165,7 +166,7 @@ struct YAMLComposer: ~Copyable {
             let short = tag.hasPrefix(Self.standardTags) ? "!!\(tag.dropFirst(Self.standardTags.count))" : tag
             try refuse(
                 YAMLFault(
-                    place: event.place, found: "the tag \(short)",
+                    place: event.place, found: "the tag \(Excerpt.quoted(short))",
                     expected: "the value alone, in quotes if it is a text"))
         }
     }
