@@ -33,7 +33,8 @@ struct LabDirectory: Sendable {
     /// Makes the folders. A folder with foreign things in it is refused.
     func create(nodes: [String]) throws {
         guard socket.utf8.count < 108 else {
-            throw LabError("the lab's folder \(path) is too long a path for a unix socket (at most 90 bytes); give --dir")
+            throw LabError(
+                "the lab's folder \(path) is too long a path for a unix socket (at most 90 bytes); give --dir")
         }
         if Executables.isDirectory(path), access(marker, F_OK) != 0, try !contents().isEmpty {
             throw LabError("\(path) is not empty and not a lab's folder; give another one with --dir")

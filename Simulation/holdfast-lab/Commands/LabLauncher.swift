@@ -61,7 +61,9 @@ enum LabLauncher {
         if !said.isEmpty { return LabError("start the lab: \(said)") }
         let log = (try? lastLine(of: directory.keeperLog)) ?? "nothing in \(directory.keeperLog)"
         guard userNamespace else {
-            return LabError("start the lab: \(log); as root this needs CAP_SYS_ADMIN and CAP_NET_ADMIN (in a container: --privileged)")
+            return LabError(
+                "start the lab: \(log); as root this needs CAP_SYS_ADMIN and CAP_NET_ADMIN (in a container: --privileged)"
+            )
         }
         return LabError(
             "start the lab: \(log); an ordinary user needs user namespaces: sysctl user.max_user_namespaces above 0, "

@@ -50,7 +50,8 @@ struct Isolate: NodeOrder {
 }
 
 struct Heal: NodeOrder {
-    static let configuration = CommandConfiguration(abstract: "End the cuts and the isolation of a node, or all of them.")
+    static let configuration = CommandConfiguration(
+        abstract: "End the cuts and the isolation of a node, or all of them.")
     @OptionGroup var lab: LabOptions
     @Argument var node: String?
     var request: Request { Request(.heal, node: node) }

@@ -42,12 +42,15 @@ struct ProbeCommand: ParsableCommand {
     static func inside(
         _ client: KeeperClient, address: String, from: String, every: Int64, for length: Int64
     ) throws -> [String] {
-        guard let node = try client.status().node(from) else { throw LabError("no node is called \"\(from)\"", exitCode: 3) }
+        guard let node = try client.status().node(from) else {
+            throw LabError("no node is called \"\(from)\"", exitCode: 3)
+        }
         guard let process = node.process else { throw LabError("\(from) has no power", exitCode: 5) }
         return try client.inside(
             Topology.switchName,
             [
-                try Executables.own(), "probe", address, "--for", "\(length)ns", "--every", "\(every)ns", "--from", from,
+                try Executables.own(), "probe", address, "--for", "\(length)ns", "--every", "\(every)ns", "--from",
+                from,
                 "--process", "\(process)",
             ])
     }
@@ -55,7 +58,8 @@ struct ProbeCommand: ParsableCommand {
     func run() throws {
         if let process { return try observe(process) }
         let arguments = try Self.inside(
-            KeeperClient(lab.directory), address: address, from: from, every: every.nanoseconds, for: length.nanoseconds)
+            KeeperClient(lab.directory), address: address, from: from, every: every.nanoseconds, for: length.nanoseconds
+        )
         let instrument = try Instrument<ProbeEvent>(arguments)
         let deadline = Deadline.after(milliseconds: Int(min(length.nanoseconds, Probe.longest) / 1_000_000) + 10_000)
         while let event = try instrument.next(until: deadline) {

@@ -71,7 +71,9 @@ struct KeeperClient {
         guard let process = status.process else {
             throw LabError("\(node) has no power; holdfast-lab power-on \(node)", exitCode: 5)
         }
-        return way + ["--", nsenter, "--target", "\(process)", "--mount", "--net", "--pid", "--uts", "--wdns=\(folder)", "--"]
+        return way + [
+            "--", nsenter, "--target", "\(process)", "--mount", "--net", "--pid", "--uts", "--wdns=\(folder)", "--",
+        ]
             + command
     }
 
@@ -80,7 +82,8 @@ struct KeeperClient {
         let process = try Descriptor(checking: lab_process_descriptor(keeper), "watch the keeper")
         try ask(Request(.down))
         guard !waitReadable([process.number], until: .after(milliseconds: 20_000)).isEmpty else {
-            throw LabError.timedOut("the keeper (process \(keeper)) did not end within 20 s; kill it with: kill -9 \(keeper)")
+            throw LabError.timedOut(
+                "the keeper (process \(keeper)) did not end within 20 s; kill it with: kill -9 \(keeper)")
         }
     }
 }

@@ -46,14 +46,16 @@ struct Cuts {
     }
 
     /// Cuts what `sender` sends to `receiver`, and unless `oneWay` the other direction too. Answers what was cut.
-    mutating func cut(_ sender: Node, _ receiver: Node, oneWay: Bool, running: (String) -> RunningNode?) throws -> [Cut] {
+    mutating func cut(_ sender: Node, _ receiver: Node, oneWay: Bool, running: (String) -> RunningNode?) throws -> [Cut]
+    {
         guard sender != receiver else { throw LabError("cut \(sender.name) from itself: give two different nodes") }
         let (from, to) = (try topology.attached(sender), try topology.attached(receiver))
         var wanted: [Cut]
         if from == to {
             guard from != sender, from != receiver else {
                 throw LabError(
-                    "\(sender.name) and \(receiver.name) are one machine's bridge and its guest; isolate the guest instead")
+                    "\(sender.name) and \(receiver.name) are one machine's bridge and its guest; isolate the guest instead"
+                )
             }
             wanted = [Cut(from: sender.name, to: receiver.name)]
         } else {
@@ -82,7 +84,9 @@ struct Cuts {
         }
         let port = try node.map { try topology.attached($0).name }
         for cut in cuts.sorted() {
-            guard node == nil || [cut.from, cut.to].contains(where: { $0 == node?.name || $0 == port }) else { continue }
+            guard node == nil || [cut.from, cut.to].contains(where: { $0 == node?.name || $0 == port }) else {
+                continue
+            }
             let from = try topology.attached(try topology.node(cut.from))
             let to = try topology.attached(try topology.node(cut.to))
             let element = "\"\(cut.from)\" . \"\(cut.to)\""

@@ -19,7 +19,9 @@ final class Keeper {
     /// Builds the lab. - Throws: when another keeper holds the folder, or the network cannot be built.
     init(directory: LabDirectory, userNamespace: Bool, leash: Int32?) throws {
         lock = try directory.appending(directory.marker)
-        guard lab_lock(lock.number) == 0 else { throw LabError("a lab is up in \(directory.path) already", exitCode: 4) }
+        guard lab_lock(lock.number) == 0 else {
+            throw LabError("a lab is up in \(directory.path) already", exitCode: 4)
+        }
         signals = try Descriptor(checking: lab_catch_signals(), "watch for signals")
         self.userNamespace = userNamespace
         self.leash = leash

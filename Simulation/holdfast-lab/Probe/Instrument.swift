@@ -60,7 +60,9 @@ final class ProbeInstrument {
     private let instrument: Instrument<ProbeEvent>
     private let address: String
 
-    init(_ client: KeeperClient, address: String, from node: String, everyMilliseconds: Double = 2, seconds: Int = 600) throws {
+    init(_ client: KeeperClient, address: String, from node: String, everyMilliseconds: Double = 2, seconds: Int = 600)
+        throws
+    {
         self.address = address
         instrument = try Instrument(
             try ProbeCommand.inside(

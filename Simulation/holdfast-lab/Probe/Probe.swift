@@ -128,7 +128,8 @@ struct Probe {
         let bytes = Frames.echoRequest(identifier: identifier, number: echoes.next)
         echoes.send(at: lab_wall_clock())
         // A question that cannot be sent, for want of a route or of room, is one without an answer.
-        _ = lab_send_echo(echoSocket.number, target.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }, bytes, Int32(bytes.count))
+        _ = lab_send_echo(
+            echoSocket.number, target.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }, bytes, Int32(bytes.count))
     }
 
     private mutating func sendWhoHas() {
@@ -143,7 +144,9 @@ struct Probe {
         while true {
             let count = lab_receive(echoSocket.number, &buffer, Int32(buffer.count), &time)
             if count < 0 { return }
-            guard let number = Frames.echoReply(buffer[..<Int(count)], identifier: identifier, from: target) else { continue }
+            guard let number = Frames.echoReply(buffer[..<Int(count)], identifier: identifier, from: target) else {
+                continue
+            }
             let before = echoes.lastAnswer
             guard echoes.answer(number, at: time), isSilent else { continue }
             isSilent = false

@@ -31,7 +31,9 @@ struct Command {
         var complaint: String {
             let lines = (errors.isEmpty ? output : errors).split(separator: "\n")
             let said = lines.suffix(3).joined(separator: "; ")
-            if ending == nil { return said.isEmpty ? "no end before the deadline" : "no end before the deadline: \(said)" }
+            if ending == nil {
+                return said.isEmpty ? "no end before the deadline" : "no end before the deadline: \(said)"
+            }
             return said.isEmpty ? "\(ending.map { "\($0)" } ?? "")" : said
         }
     }

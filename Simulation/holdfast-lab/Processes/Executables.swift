@@ -6,7 +6,8 @@ import Glibc
 enum Executables {
     /// Debian's package for each program used, so that an error can say what to install.
     private static let packages = [
-        "ip": "iproute2", "nft": "nftables", "unshare": "util-linux", "nsenter": "util-linux", "keepalived": "keepalived",
+        "ip": "iproute2", "nft": "nftables", "unshare": "util-linux", "nsenter": "util-linux",
+        "keepalived": "keepalived",
     ]
 
     /// The path of `name`, searched in PATH and in the system directories an ordinary user's PATH lacks.
