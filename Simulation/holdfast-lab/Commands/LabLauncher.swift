@@ -6,8 +6,10 @@ import Glibc
 
 /// Starts and ends keepers.
 enum LabLauncher {
-    /// Starts the machines of a lab, without agents. - Throws: when one is up in that folder already.
-    static func start(_ directory: LabDirectory) throws -> KeeperClient {
+    /// Starts the machines of a lab, without agents.
+    /// - Parameter leashed: the lab ends with this process, however that ends.
+    /// - Throws: when one is up in that folder already.
+    static func start(_ directory: LabDirectory, leashed: Bool = false) throws -> KeeperClient {
         for program in ["ip", "nft", "nsenter"] { _ = try Executables.require(program) }
         let unshare = try Executables.require("unshare")
         if try KeeperClient.find(directory) != nil {
@@ -19,13 +21,19 @@ enum LabLauncher {
         arguments += ["--net", "--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child"]
         arguments += [try Executables.own(), "keeper", "--dir", directory.path]
         if userNamespace { arguments.append("--user-namespace") }
-        let said = try firstLine(of: arguments, log: try directory.appending(directory.keeperLog))
+        let leash = leashed ? try makePipe() : nil
+        if leashed { arguments.append("--leash") }
+        let said = try firstLine(
+            of: arguments, input: leash.map { .descriptor($0.reading) } ?? .nothing,
+            log: try directory.appending(directory.keeperLog))
         guard said == "ready" else { throw try explain(said, directory: directory, userNamespace: userNamespace) }
-        return try KeeperClient(directory)
+        var client = try KeeperClient(directory)
+        client.leash = leash?.writing
+        return client
     }
 
-    private static func firstLine(of arguments: [String], log: Descriptor) throws -> String {
-        let (reading, child) = try startKeeper(arguments, log: log)
+    private static func firstLine(of arguments: [String], input: Stream, log: Descriptor) throws -> String {
+        let (reading, child) = try startKeeper(arguments, input: input, log: log)
         let deadline = Deadline.after(milliseconds: 30_000)
         var bytes: [UInt8] = []
         while bytes.last != UInt8(ascii: "\n") {
@@ -39,10 +47,12 @@ enum LabLauncher {
         return String(decoding: bytes.filter { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
     }
 
-    private static func startKeeper(_ arguments: [String], log: Descriptor) throws -> (Descriptor, ChildProcess) {
+    private static func startKeeper(
+        _ arguments: [String], input: Stream, log: Descriptor
+    ) throws -> (Descriptor, ChildProcess) {
         let pipe = try makePipe()
         let child = try ChildProcess(
-            arguments, output: .descriptor(pipe.writing), errors: .descriptor(log), ownSession: true)
+            arguments, input: input, output: .descriptor(pipe.writing), errors: .descriptor(log), ownSession: true)
         return (pipe.reading, child)
     }
 

@@ -9,6 +9,8 @@ struct KeeperClient {
     /// The keeper, as this process numbers it.
     let keeper: pid_t
     let userNamespace: Bool
+    /// While it is held, the lab lives; nil for a lab that outlives this process.
+    var leash: Descriptor?
 
     /// - Throws: when no lab is up in the folder, or it is somebody else's.
     init(_ directory: LabDirectory) throws {

@@ -12,24 +12,29 @@ final class Keeper {
     private let signals: Descriptor
     private let lock: Descriptor
     private let userNamespace: Bool
+    /// When it can no longer be read, who wanted the lab has gone and the lab ends.
+    private let leash: Int32?
     private var isEnding = false
 
     /// Builds the lab. - Throws: when another keeper holds the folder, or the network cannot be built.
-    init(directory: LabDirectory, userNamespace: Bool) throws {
+    init(directory: LabDirectory, userNamespace: Bool, leash: Int32?) throws {
         lock = try directory.appending(directory.marker)
         guard lab_lock(lock.number) == 0 else {
             throw LabError("a lab is up in \(directory.path) already", exitCode: 4)
         }
         signals = try Descriptor(checking: lab_catch_signals(), "watch for signals")
         self.userNamespace = userNamespace
+        self.leash = leash
         machines = try Machines(topology: .homelab, directory: directory)
         listening = try LineSocket.listen(at: directory.socket)
     }
 
     /// Obeys until told to end. Everything in the lab ends with the process.
     func run() {
+        let watched = [listening.number, signals.number] + (leash.map { [$0] } ?? [])
         while !isEnding {
-            let ready = waitReadable([listening.number, signals.number], until: .after(milliseconds: 60_000))
+            let ready = waitReadable(watched, until: .after(milliseconds: 60_000))
+            if let leash, ready.contains(leash), readAvailable(leash) == nil { isEnding = true }
             if ready.contains(signals.number) { takeSignals() }
             if ready.contains(listening.number) { answerOne() }
         }
@@ -124,11 +129,13 @@ struct KeeperCommand: ParsableCommand {
 
     @OptionGroup var lab: LabOptions
     @Flag var userNamespace = false
+    /// Ends when standard input does.
+    @Flag var leash = false
 
     func run() throws {
         let answer = Descriptor(dup(STDOUT_FILENO))
         do {
-            let keeper = try Keeper(directory: lab.directory, userNamespace: userNamespace)
+            let keeper = try Keeper(directory: lab.directory, userNamespace: userNamespace, leash: leash ? STDIN_FILENO : nil)
             try answer.write("ready\n")
             dup2(STDERR_FILENO, STDOUT_FILENO)
             keeper.run()

@@ -48,9 +48,9 @@ struct Story {
         print("")
         print(sentence)
         if let command { print("  $ \(command)") }
-        for line in (output ?? "").split(separator: "\n", omittingEmptySubsequences: false) where output?.isEmpty == false {
-            print("  \(line)")
-        }
+        var lines = (output ?? "").split(separator: "\n", omittingEmptySubsequences: false)
+        if lines.last?.isEmpty == true { lines.removeLast() }
+        for line in lines { print("  \(line)") }
     }
 
     func end(_ result: TourResult) throws {

@@ -16,7 +16,7 @@ struct Tour: ParsableCommand {
     func run() throws {
         let binary = try program.binary()
         let folder = try Manifests.folder(manifests)
-        let client = try LabLauncher.start(lab.directory)
+        let client = try LabLauncher.start(lab.directory, leashed: true)
         let result: TourResult
         do {
             let acts = TourActs(
