@@ -36,7 +36,7 @@ struct LabDirectory: Sendable {
             throw LabError(
                 "the lab's folder \(path) is too long a path for a unix socket (at most 90 bytes); give --dir")
         }
-        if Executables.isDirectory(path), access(marker, F_OK) != 0, try !contents().isEmpty {
+        if Executables.isDirectory(path), access(marker, F_OK) != 0, try contents().isEmpty == false {
             throw LabError("\(path) is not empty and not a lab's folder; give another one with --dir")
         }
         do {

@@ -40,8 +40,10 @@ private func gap(_ lab: TestLab) -> Interval {
 @Test(arguments: 1...20 as ClosedRange<UInt64>)
 func anAddressMovesWhenItsHolderDies(seed: UInt64) {
     let lab = labWithAddress(seed: seed)
+    let start = lab.now
     lab.kill(lab.index(of: "cp1"))
-    #expect(gap(lab) < .milliseconds(100), "the lease ends, and the next holder follows at once")
+    _ = gap(lab)
+    #expect(lab.now - start < .milliseconds(400), "one lease, one heartbeat, and the hand-over itself")
     #expect(lab.owners(api) == [lab.index(of: "cp2")])
     #expect(lab.mostOwners == 1)
 }

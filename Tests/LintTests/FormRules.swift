@@ -11,11 +11,11 @@ enum FormRules {
         var lines = file.lines[...]
         if lines.first?.hasPrefix("// swift-tools-version") == true { lines = lines.dropFirst() }
         let header = lines.prefix { $0.hasPrefix("//") }
-        guard header.count < 2 else { return [] }
+        guard header.isEmpty else { return [] }
         return [
             file.finding(
                 1,
-                "opens with \(header.count) lines of header; write at least two `//` lines: what it is for, what it relies on, what it does not do"
+                "opens without a header; write in `//` lines what it is for, what it relies on, what it does not do"
             )
         ]
     }

@@ -100,13 +100,13 @@ import Testing
 
     // MARK: Form
 
-    @Test(arguments: ["import A\n", "// One line.\nimport A\n", "\n// Late.\n// Header.\nlet a = 1\n"])
+    @Test(arguments: ["import A\n", "\n// Late.\n// Header.\nlet a = 1\n"])
     func aMissingHeaderIsFound(_ sample: String) {
         #expect(FormRules.header(pure(sample)).count == 1)
     }
 
     @Test func thePackageFileNeedsAHeaderBelowItsVersion() {
-        let bad = SourceFile(path: "Package.swift", text: "// swift-tools-version: 6.2\n// One.\nimport P\n")
+        let bad = SourceFile(path: "Package.swift", text: "// swift-tools-version: 6.2\nimport P\n")
         let good = SourceFile(path: "Package.swift", text: "// swift-tools-version: 6.2\n// One.\n// Two.\nimport P\n")
         #expect(FormRules.header(bad).count == 1)
         #expect(FormRules.header(good) == [])

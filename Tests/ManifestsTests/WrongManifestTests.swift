@@ -20,13 +20,13 @@ struct WrongManifest: Sendable, CustomTestStringConvertible {
 }
 
 @Suite struct WrongManifestTests {
-    @Test(arguments: WrongManifest.syntax + WrongManifest.documents + WrongManifest.specs)
+    @Test(arguments: WrongManifest.syntax + WrongManifest.documents + WrongManifest.specs + WrongManifest.furtherSpecs)
     func theErrorSaysWhereAndWhat(manifest: WrongManifest) {
         #expect(errors(of: manifest.text, file: "lab.yaml") == manifest.errors)
     }
 
     @Test func everyMistakeIsThereOnce() {
-        let names = (WrongManifest.syntax + WrongManifest.documents + WrongManifest.specs).map(\.name)
+        let names = (WrongManifest.syntax + WrongManifest.documents + WrongManifest.specs + WrongManifest.furtherSpecs).map(\.name)
         #expect(Set(names).count == names.count)
         #expect(names.count > 100)
     }
