@@ -22,8 +22,15 @@ struct LeaderDuties: Sendable {
 
 extension AgentCore {
     /// How long a new leader waits for a first word before it counts a member as silent. The leader it deposed gets
-    /// none of it: that one has been silent for a whole election timeout.
-    private var firstWord: Interval { raft.timing.heartbeat * 2 }
+    /// none of it: that one has been silent for a whole election timeout. What shares its failure domain has probably
+    /// gone with it and gets a short one; if it is there after all, it has lost nothing, since its lease ended with
+    /// the old leader's.
+    private func firstWord(of member: MemberID) -> Interval {
+        guard let deserter = raft.deserter else { return raft.timing.heartbeat }
+        if member == deserter { return .zero }
+        let sharesDomain = state.members[member]?.failureDomain == state.members[deserter]?.failureDomain
+        return sharesDomain ? raft.timing.heartbeat / 3 : raft.timing.heartbeat
+    }
 
     /// Silence after which a member counts as unreachable; its lease ends later still.
     private var silence: Interval { raft.timing.quorumLease - raft.timing.heartbeat }
@@ -50,7 +57,7 @@ extension AgentCore {
         if let heard = raft.lastHeard(member) {
             reachable = now - heard < silence
         } else {
-            reachable = member != raft.deserter && now - leadership.since < firstWord
+            reachable = now - leadership.since < firstWord(of: member)
         }
         let match = leadership.progress[member]?.match
         return LeaderView.Standing(
@@ -104,6 +111,9 @@ extension AgentCore {
     /// now, or earlier when a holder's lease ends before.
     private func nextLook(_ standings: SortedMap<MemberID, LeaderView.Standing>, now: Instant) -> Instant {
         var next = now + raft.timing.heartbeat
+        if let since = raft.leadership?.since, since + raft.timing.heartbeat / 3 > now {
+            next = min(next, since + raft.timing.heartbeat / 3)
+        }
         for record in state.roles.values {
             guard let holder = record.holder, let over = raft.leaseOutstandingUntil(holder, now: now) else { continue }
             next = min(next, over)
