@@ -1,6 +1,6 @@
 // Who may do what, and who gets in at all.
 
-import API
+@testable import API
 import Cluster
 import Consensus
 import Crypto

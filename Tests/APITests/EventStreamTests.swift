@@ -1,6 +1,6 @@
 // Events as they happen, over server-sent events.
 
-import API
+@testable import API
 import AsyncHTTPClient
 import Cluster
 import Consensus

@@ -1,7 +1,7 @@
 // A small lab for tests: two hosts, a witness and a guest, an address, and an authority that signs for whoever asks.
 
-import API
-import Agent
+@testable import API
+@testable import Agent
 import AsyncHTTPClient
 import Cluster
 import Consensus
