@@ -155,7 +155,7 @@ import Testing
     @Test func aDeletionThatWaitsEndsWhenTheHolderHasLetGo() async throws {
         let lab = try Lab.make()
         try await serving(lab) { person, _ in
-            let late = await person.run("delete", "vip/kube-api", "--wait", "--timeout", "400ms")
+            let late = await person.run("delete", "vip/kube-api", "--wait", "--timeout", "2s")
             #expect(late.status == 7)
             #expect(late.notes.contains("pve1 holds kube-api"))
         }

@@ -184,6 +184,7 @@ struct TestServer: Sendable {
     ) async throws -> Result {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.certificateVerification = .noHostnameVerification
+        tls.shutdownTimeout = .milliseconds(100)
         tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(Array(try lab.authorityPEM.utf8)))
         if let credential {
             tls.certificateChain = try NIOSSLCertificate.fromPEMBytes(Array(credential.certificate.utf8))

@@ -38,11 +38,11 @@ import Testing
         try await lab.serving { server in
             let person = try Person.make(server, as: lab.credential(role: .viewer), endpoints: ["127.0.0.1:\(closed)"])
             defer { person.forget() }
-            let result = await person.run("status", "--timeout", "300ms")
+            let result = await person.run("status", "--timeout", "2s")
             #expect(result.status == 5)
             #expect(
                 result.notes == """
-                    holdfast: no member could be reached within 300 ms
+                    holdfast: no member could be reached within 2000 ms
                       127.0.0.1:\(closed): connection refused
                       try: systemctl status holdfast on a member, or give other --endpoints
 
@@ -56,11 +56,11 @@ import Testing
             let person = try Person.make(server, as: lab.credential(role: .operator))
             defer { person.forget() }
             lab.agent.set(.noQuorum)
-            let result = await person.run("status", "--timeout", "300ms")
+            let result = await person.run("status", "--timeout", "2s")
             #expect(result.status == 5)
-            #expect(result.notes.hasPrefix("holdfast: no member answered with a quorum within 300 ms\n"))
+            #expect(result.notes.hasPrefix("holdfast: no member answered with a quorum within 2000 ms\n"))
             #expect(result.notes.contains("2 of 3 voters are silent"))
-            #expect(await person.run("kv", "put", "a", "1", "--timeout", "300ms").status == 5)
+            #expect(await person.run("kv", "put", "a", "1", "--timeout", "2s").status == 5)
             let local = await person.run("status", "--consistency", "local")
             #expect(local.status == 0)
             #expect(local.output.contains("As pve1 has it: revision 9"))
@@ -93,7 +93,7 @@ import Testing
                 let person = try Person.make(
                     server, as: lab.credential(role: .viewer), endpoints: ["127.0.0.1:\(foreign.port)"])
                 defer { person.forget() }
-                let result = await person.run("status", "--timeout", "300ms")
+                let result = await person.run("status", "--timeout", "2s")
                 #expect(result.status == 5)
                 #expect(result.notes.contains("was not signed by this cluster's authority"))
             }
