@@ -27,11 +27,19 @@ var targets: [Target] = [
     .target(name: "Decisions", dependencies: ["Consensus", "Cluster", "Kinds"], swiftSettings: settings),
     .target(name: "Agent", dependencies: ["Consensus", "Cluster", "Kinds", "Decisions"], swiftSettings: settings),
 
+    // The simulator. Its pure parts are held to the rules of the pure half.
+    .target(
+        name: "SimulationChecks", dependencies: ["Consensus", "Cluster"], path: "Simulation/Checks",
+        swiftSettings: settings),
+
     .testTarget(name: "ConsensusTests", dependencies: ["Consensus"], swiftSettings: settings),
     .testTarget(name: "ClusterTests", dependencies: ["Cluster"], swiftSettings: settings),
     .testTarget(name: "KindsTests", dependencies: ["Kinds"], swiftSettings: settings),
     .testTarget(name: "DecisionsTests", dependencies: ["Decisions"], swiftSettings: settings),
-    .testTarget(name: "AgentTests", dependencies: ["Agent"], swiftSettings: settings),
+    .testTarget(name: "AgentTests", dependencies: ["Agent", "Kinds"], swiftSettings: settings),
+    .testTarget(
+        name: "SimulationChecksTests", dependencies: ["SimulationChecks", "Cluster", "Consensus"],
+        swiftSettings: settings),
     .testTarget(name: "LintTests", swiftSettings: settings),
 ]
 
@@ -72,7 +80,8 @@ if !pureOnly {
             swiftSettings: settings),
         .target(name: "CKernel"),
         .target(
-            name: "Drivers", dependencies: ["Consensus", "Cluster", "Kinds", "CKernel", logging, httpClient, subprocess] + nio,
+            name: "Drivers",
+            dependencies: ["Consensus", "Cluster", "Kinds", "CKernel", logging, httpClient, subprocess] + nio,
             swiftSettings: settings),
         .target(
             name: "Runtime",
@@ -112,15 +121,19 @@ if !pureOnly {
 
         .testTarget(name: "ManifestsTests", dependencies: ["Manifests"], swiftSettings: settings),
         .testTarget(name: "DriversTests", dependencies: ["Drivers"], swiftSettings: settings),
-        .testTarget(name: "RuntimeTests", dependencies: ["Runtime"], swiftSettings: settings),
+        .testTarget(
+            name: "RuntimeTests", dependencies: ["Runtime", .product(name: "NIOEmbedded", package: "swift-nio")],
+            swiftSettings: settings),
         .testTarget(
             name: "APITests",
             dependencies: pure + nio + [
-                "API", "Runtime", "holdfast", logging, httpClient, crypto, x509, .product(name: "SwiftASN1", package: "swift-asn1"),
+                "API", "Runtime", "holdfast", logging, httpClient, crypto, x509,
+                .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
-        .testTarget(name: "IntegrationTests", dependencies: [subprocess], path: "Tests/Integration", swiftSettings: settings),
+        .testTarget(
+            name: "IntegrationTests", dependencies: [subprocess], path: "Tests/Integration", swiftSettings: settings),
     ]
 }
 

@@ -93,7 +93,8 @@ struct API: Sendable {
         if case .member(let id) = principal.subject { try await requirePresence(of: id) }
         guard principal.role.includes(needs) else {
             throw APIFailure(
-                .forbidden, "\(what) needs the role \(needs.rawValue); \(principal.name) has \(principal.role.rawValue)",
+                .forbidden,
+                "\(what) needs the role \(needs.rawValue); \(principal.name) has \(principal.role.rawValue)",
                 next: "ask an admin for a certificate with that role")
         }
         return principal

@@ -99,7 +99,9 @@ extension Call {
     }
 
     static func reason(_ headers: HTTPFields) throws -> String? {
-        guard let text = headers.text(APIHeader.reason).flatMap(PercentEncoding.decode), !text.isEmpty else { return nil }
+        guard let text = headers.text(APIHeader.reason).flatMap(PercentEncoding.decode), !text.isEmpty else {
+            return nil
+        }
         guard text.count <= 200, !text.unicodeScalars.contains(where: { $0.value < 32 }) else {
             throw APIFailure(.badRequest, "\(APIHeader.reason) takes one line of at most 200 characters")
         }

@@ -32,8 +32,10 @@ extension API {
         guard problems.isEmpty else {
             let kinds = SortedMap(problems.map { ($0.resource.kind, true) }).keys.filter { !$0.isEmpty }
             throw APIFailure(
-                .invalid, "\(problems.count == 1 ? "one thing is" : "\(problems.count) things are") wrong with what was declared",
-                next: kinds.count == 1 ? "see the fields: holdfast explain \(kinds[0])" : "see the fields: holdfast explain KIND",
+                .invalid,
+                "\(problems.count == 1 ? "one thing is" : "\(problems.count) things are") wrong with what was declared",
+                next: kinds.count == 1
+                    ? "see the fields: holdfast explain \(kinds[0])" : "see the fields: holdfast explain KIND",
                 problems: problems.prefix(Self.mostProblems).map(\.description))
         }
         return declarations

@@ -24,7 +24,9 @@ enum JSONReply {
         // An error is plain text and numbers; if even that could not be written, its code alone is sent.
         let bytes =
             (try? CanonicalJSON.encode(FailureBody(error: failure)))
-            ?? Array("{\"error\":{\"code\":\"\(failure.code.rawValue)\",\"message\":\"\",\"next\":\"\",\"problems\":[]}}".utf8)
+            ?? Array(
+                "{\"error\":{\"code\":\"\(failure.code.rawValue)\",\"message\":\"\",\"next\":\"\",\"problems\":[]}}"
+                    .utf8)
         var response = response(HTTPResponse.Status(code: failure.code.httpStatus), bytes: bytes)
         if failure.code == .overloaded, let name = HTTPField.Name("Retry-After") { response.headers[name] = "1" }
         return response

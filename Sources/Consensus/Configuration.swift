@@ -62,7 +62,8 @@ public enum ConfigurationChange: Hashable, Sendable {
 public enum ConfigurationRefusal: Error, Hashable, Sendable {
     case notLeader
     /// An earlier change is in the log and not committed yet, or this leader has committed nothing in its own term
-    /// (Ongaro's correction of July 2015 to single-member changes).
+    /// (Ongaro's correction of July 2015 to single-member changes), or leases are out that rest on the voters before the
+    /// last change. Try again after a lease.
     case changeInProgress
     case alreadyMember
     case unknownMember

@@ -29,6 +29,8 @@ public struct Durability: Hashable, Sendable {
     }
 
     public var isIdle: Bool { flights.isEmpty }
+    /// How many writes are handed out and not durable.
+    public var waiting: Int { flights.count }
     /// When the oldest unfinished write was handed out.
     public var oldestSubmitted: Instant? { flights.first?.submitted }
 

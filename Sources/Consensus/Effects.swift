@@ -13,7 +13,8 @@ public enum Effect: Hashable, Sendable {
     case readReady(ReadID, index: LogIndex)
     /// A read could not be served here; ask the leader, if one is known.
     case readRefused(ReadID)
-    /// This member's lease now ends at `until`, and may be used once the state has applied `floor`.
+    /// This member's lease now ends at `until`, and may be used once the state has applied `floor`. Both replace what
+    /// was said before.
     case leaseRenewed(until: Instant, floor: LogIndex)
     /// This member became leader, ceased to be it, or learned of another one.
     case leaderChanged(MemberID?)

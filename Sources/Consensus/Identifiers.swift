@@ -1,4 +1,5 @@
 // The names of things in the consensus, each its own type so that they cannot be mixed up.
+// Drawing a new identifier is the world's: nothing here makes one up.
 
 /// A member's identity: the first eight bytes of the SHA-256 of its public key. Never its address or its name.
 public struct MemberID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
@@ -33,6 +34,9 @@ public struct Term: RawRepresentable, Hashable, Comparable, Sendable, Codable, C
     public let rawValue: UInt64
     public init(rawValue: UInt64) { self.rawValue = rawValue }
     public static let zero = Term(rawValue: 0)
+    /// A message with a later term comes from a broken peer. No cluster gets near it by elections, and counting on from
+    /// here never overflows.
+    public static let greatest = Term(rawValue: 1 << 62)
     public var next: Term { Term(rawValue: rawValue + 1) }
     public static func < (left: Term, right: Term) -> Bool { left.rawValue < right.rawValue }
     public var description: String { String(rawValue) }
@@ -43,6 +47,8 @@ public struct LogIndex: RawRepresentable, Hashable, Comparable, Sendable, Codabl
     public let rawValue: UInt64
     public init(rawValue: UInt64) { self.rawValue = rawValue }
     public static let zero = LogIndex(rawValue: 0)
+    /// A message that names a later position comes from a broken peer.
+    public static let greatest = LogIndex(rawValue: 1 << 62)
     public var next: LogIndex { LogIndex(rawValue: rawValue + 1) }
     /// The position before this one; the position before the first stays zero.
     public var previous: LogIndex { LogIndex(rawValue: rawValue == 0 ? 0 : rawValue - 1) }

@@ -1,4 +1,5 @@
 // What a member does while it leads: heartbeat rounds, replication, the commit rule, and giving up.
+// Relies on Progress for what each member holds, and on Durability for how far the own disk is.
 
 /// State that exists only while leading, and only for one term.
 public struct Leadership: Hashable, Sendable {
@@ -19,6 +20,8 @@ public struct Leadership: Hashable, Sendable {
     public internal(set) var grants = true
     /// No role may be re-assigned before: the longest grant a predecessor left behind in a transfer.
     public internal(set) var reassignNotBefore: Instant
+    /// The voters may not be changed again before: leases that rest on those before them may be out.
+    var votersStayUntil: Instant
     var uncommittedBytes = 0
 
     struct PendingRead: Hashable, Sendable {
@@ -35,6 +38,7 @@ public struct Leadership: Hashable, Sendable {
         lastQuorum = now
         self.firstIndex = firstIndex
         self.reassignNotBefore = reassignNotBefore
+        votersStayUntil = reassignNotBefore
     }
 
     mutating func members(are configuration: Configuration, except own: MemberID, next: LogIndex) {
@@ -67,7 +71,9 @@ extension Raft {
         guard isLeader, let leadership else { return .failure(.notLeader(leader)) }
         guard leadership.transfer == nil else { return .failure(.transferring) }
         let bytes = payloads.reduce(0) { $0 + $1.count }
-        guard leadership.uncommittedBytes + bytes <= limits.uncommittedBytes else { return .failure(.overloaded) }
+        guard leadership.uncommittedBytes + bytes <= limits.uncommittedBytes, !isWaitingForDisk else {
+            return .failure(.overloaded)
+        }
         let first = log.lastIndex.next
         for payload in payloads { appendAsLeader(.command(payload)) }
         return .success(first)
@@ -97,7 +103,11 @@ extension Raft {
         if let transfer = leadership!.transfer, now > transfer.deadline {
             // After "campaign now" the successor may be elected without regard to promises: this leader cannot know,
             // so it must not lead on in this term.
-            if transfer.orderSent { becomeFollower(in: term, now: now, random: &random) } else { leadership!.transfer = nil }
+            if transfer.orderSent {
+                becomeFollower(in: term, now: now, random: &random)
+            } else {
+                leadership!.transfer = nil
+            }
             return
         }
         guard let oldest = durability.oldestSubmitted, now - oldest > timing.quorumLease,
@@ -116,7 +126,10 @@ extension Raft {
     mutating func replicate(now: Instant) {
         for position in leadership!.progress.keys.indices {
             let member = leadership!.progress.keys[position]
-            while let progress = leadership?.progress[member], progress.maySend(limits), sendAppend(to: member, now: now) {}
+            while let progress = leadership?.progress[member], progress.maySend(limits),
+                sendAppend(to: member, now: now)
+            {}
+            tellCommit(to: member)
         }
         if leadership?.transfer != nil { continueTransfer(now: now) }
     }
@@ -133,7 +146,10 @@ extension Raft {
             previousIndex: previous, previousTerm: previousTerm, entries: entries, commit: commitIndex)
         sendNow(.appendRequest(request), to: member)
         let last = entries.last?.index ?? previous
-        _ = leadership!.progress.update(member) { $0.sent(through: last, now: now) }
+        _ = leadership!.progress.update(member) {
+            $0.sent(through: last, now: now)
+            $0.told(commit: commitIndex)
+        }
         return true
     }
 
@@ -148,9 +164,20 @@ extension Raft {
         for entry in log.slice(commitIndex.next, through: reached) where entry.term == term {
             leadership!.uncommittedBytes -= entry.size
         }
+        let wasSettled = hasCommittedInTerm
         commitIndex = reached
-        if commitIndex >= leadership!.firstIndex { serveReads(now: now) }
+        if hasCommittedInTerm { serveReads(now: now) }
+        if !wasSettled && hasCommittedInTerm { grantFirstLeases(now: now) }
         stepDownIfRemoved()
+    }
+
+    /// Leases that were asked for before this leader could know what is committed.
+    private mutating func grantFirstLeases(now: Instant) {
+        for member in leadership!.progress.keys {
+            grantLease(to: member, now: now)
+            hastenFirstLease(of: member, now: now)
+        }
+        renewOwnLease(now: now)
     }
 
     /// Whether everything committed in earlier terms is known to be committed here.
@@ -176,6 +203,11 @@ extension Raft {
         return leadership.leases.outstanding(member, now: now) == nil && now >= leadership.reassignNotBefore
     }
 
+    /// When the last lease that may be out to `member` has certainly ended; nil when none is out.
+    public func leaseOutstandingUntil(_ member: MemberID, now: Instant) -> Instant? {
+        leadership?.leases.outstanding(member, now: now)
+    }
+
     public mutating func withholdLease(from member: MemberID) { leadership?.leases.withhold(from: member) }
     public mutating func restoreLease(to member: MemberID) { leadership?.leases.restore(to: member) }
 }
@@ -185,6 +217,6 @@ public enum ProposalRefusal: Error, Hashable, Sendable {
     case notLeader(MemberID?)
     /// Leadership is being handed over; try the next leader.
     case transferring
-    /// Too many bytes wait for a quorum.
+    /// Too much waits for a quorum or for the disk.
     case overloaded
 }

@@ -1,8 +1,10 @@
 // Changing the configuration, one member at a time.
+// Who should be a voter is decided elsewhere (Decisions); here is only when a change is safe.
 
 extension Raft {
     /// Proposes one change. It is in force as soon as it is in the log.
-    public mutating func propose(_ change: ConfigurationChange, now: Instant) -> Result<LogIndex, ConfigurationRefusal> {
+    public mutating func propose(_ change: ConfigurationChange, now: Instant) -> Result<LogIndex, ConfigurationRefusal>
+    {
         guard isLeader, leadership!.transfer == nil else { return .failure(.notLeader) }
         // Two uncommitted changes, or one on top of an unknown predecessor's, could lead to two disjoint majorities.
         guard configurationIndex <= commitIndex, hasCommittedInTerm else { return .failure(.changeInProgress) }
@@ -12,14 +14,35 @@ extension Raft {
         switch configuration.applying(change) {
         case .failure(let refusal): return .failure(refusal)
         case .success(let newer):
+            guard newer.voters == configuration.voters || mayChangeVoters(now: now) else {
+                return .failure(.changeInProgress)
+            }
             appendAsLeader(.configuration(newer))
             return .success(log.lastIndex)
         }
     }
 
+    /// Voters change at most once within a lease. Majorities of neighbouring configurations meet, and the member in both
+    /// keeps its promise; two steps apart they need not, and a successor could be elected while leases live that rest on
+    /// the voters from before.
+    private mutating func mayChangeVoters(now: Instant) -> Bool {
+        guard now >= leadership!.votersStayUntil else { return false }
+        let own = leadership!.quorumLease.acknowledged?.end ?? .distantPast
+        leadership!.votersStayUntil = max(own, leadership!.leases.longestOutstanding(now: now) ?? .distantPast)
+        return true
+    }
+
+    /// Whether this member was a voter before a change that is not known to be committed. Such a member still campaigns
+    /// (Ongaro 4.2.2): the change may be in its log alone, and then nobody without it can be elected, because its log is
+    /// ahead. It does not count itself; once elected it commits the change and steps down.
+    var isVoterUntilCommit: Bool {
+        configurationIndex > commitIndex && configurationBefore(configurationIndex).isVoter(id)
+    }
+
     /// A leader that is no longer a voter leads until the entry that says so is committed (Ongaro 4.2.2).
     mutating func stepDownIfRemoved() {
         guard configurationIndex <= commitIndex, !configuration.isVoter(id) else { return }
+        for member in leadership!.progress.keys { tellCommit(to: member) }
         refuseReads()
         role = .follower
         leader = nil

@@ -11,11 +11,18 @@ public struct Progress: Hashable, Sendable {
         case replicating
     }
 
+    private struct AskedLease: Hashable {
+        let request: LeaseRequest
+        let after: Round
+    }
+
     /// The last entry known to be durable on the member and equal to ours.
     public private(set) var match: LogIndex = .zero
     /// The next entry to send. Always greater than `match`.
     public private(set) var next: LogIndex
     public private(set) var mode: Mode = .probing(waiting: false)
+    /// The commit index the member was told last, as far as it concerns entries it is known to hold.
+    private var commitTold: LogIndex = .zero
     /// The last entry of each append in flight.
     private var flights: [LogIndex] = []
     /// The last time an append was answered, or the first of a pipeline was sent.
@@ -24,8 +31,9 @@ public struct Progress: Hashable, Sendable {
     public private(set) var lastHeard: Instant?
     /// The last heartbeat round the member answered.
     public private(set) var round: Round = 0
-    /// The lease the member asked for and was not given yet.
-    public private(set) var leaseAsked: LeaseRequest?
+    /// The leases the member asked for and was not given yet, oldest first, each with the round that had been opened
+    /// last when it arrived.
+    private var leasesAsked: [AskedLease] = []
 
     public init(next: LogIndex, now: Instant) {
         self.next = next
@@ -41,12 +49,23 @@ public struct Progress: Hashable, Sendable {
 
     public mutating func heard(_ now: Instant) { lastHeard = now }
 
-    public mutating func answered(_ answer: Round, asking lease: LeaseRequest?) {
+    /// The member answered a round while `newest` was the last one opened.
+    public mutating func answered(_ answer: Round, asking lease: LeaseRequest?, newest: Round) {
         round = max(round, answer)
-        if let lease { leaseAsked = lease }
+        guard let lease else { return }
+        if leasesAsked.count == QuorumLease.mostRounds { leasesAsked.removeFirst() }
+        leasesAsked.append(AskedLease(request: lease, after: newest))
     }
 
-    public mutating func leaseGranted() { leaseAsked = nil }
+    /// The newest request that had arrived before `acknowledged` was opened.
+    public func leaseAsked(before acknowledged: Round) -> LeaseRequest? {
+        leasesAsked.last { $0.after < acknowledged }?.request
+    }
+
+    public var asksForLease: Bool { !leasesAsked.isEmpty }
+
+    /// Requests that had arrived before `acknowledged` was opened are answered.
+    public mutating func leaseGranted(before acknowledged: Round) { leasesAsked.removeAll { $0.after < acknowledged } }
 
     public mutating func sent(through last: LogIndex, now: Instant) {
         if flights.isEmpty { lastMovement = now }
@@ -57,6 +76,14 @@ public struct Progress: Hashable, Sendable {
             next = max(next, last.next)
         }
     }
+
+    /// What the member may be told of a commit that has reached `commit`; nil when it knows already.
+    public func commitToTell(_ commit: LogIndex) -> LogIndex? {
+        let known = min(commit, match)
+        return known > commitTold ? known : nil
+    }
+
+    public mutating func told(commit: LogIndex) { commitTold = max(commitTold, min(commit, match)) }
 
     /// The member's log matches ours through `index`.
     public mutating func accepted(through index: LogIndex, now: Instant) {
@@ -69,16 +96,20 @@ public struct Progress: Hashable, Sendable {
         }
     }
 
-    /// The member refused an append that followed `previous`; `resume` is where it may match. Late refusals of what
-    /// has been settled meanwhile change nothing: they must never move `next` below `match`.
+    /// The member refused an append that followed `previous`; `resume` is where it may match. Late refusals of what has
+    /// been settled meanwhile change nothing while a pipeline runs. A refusal of the match point itself means that the
+    /// member's disk lost what it had acknowledged: it is fed again from where it stands, and no longer counted for more.
+    /// (A late one does no harm: the match point is found again with the next answer.)
     public mutating func refused(after previous: LogIndex, resumeAfter resume: LogIndex, now: Instant) -> Bool {
         switch mode {
         case .replicating:
             guard previous > match else { return false }
             next = match.next
         case .probing:
-            guard next.previous == previous else { return false }
-            next = max(match.next, min(resume.next, previous))
+            guard next.previous == previous, previous > .zero else { return false }
+            let retreat = min(resume, previous.previous)
+            match = min(match, retreat)
+            next = retreat.next
         }
         flights = []
         lastMovement = now

@@ -24,10 +24,13 @@ public struct QuorumLease: Hashable, Sendable {
 
     public init() {}
 
+    /// When the last round was sent.
+    public var lastSent: Instant? { rounds.last?.sent }
+
     /// Opens the next round. `now` must be read before the round's first heartbeat leaves.
     public mutating func open(_ now: Instant, timing: Timing) -> Round {
         round += 1
-        rounds.append(Acknowledged(round: round, sent: now, end: now + timing.quorumLease))
+        rounds.append(Acknowledged(round: round, sent: now, end: now + timing.safeQuorumLease))
         if rounds.count > Self.mostRounds { rounds.removeFirst() }
         return round
     }

@@ -51,6 +51,8 @@ public struct Raft: Sendable {
     public internal(set) var role: Role = .follower
     /// The leader of the current term, when known.
     public internal(set) var leader: MemberID?
+    /// The leader this member gave up on before it campaigned last: it has been silent for an election timeout.
+    public internal(set) var deserter: MemberID?
     /// The configuration that applies now: the last one in the log, committed or not.
     public internal(set) var configuration: Configuration
     /// Where that configuration stands in the log; zero for the one from before the log.
@@ -67,6 +69,9 @@ public struct Raft: Sendable {
     var campaignsByTransfer = false
     /// The longest grant of the predecessor that asked us to campaign; kept until the election is won.
     var inheritedGrant: Interval = .zero
+
+    /// The lease this member holds; it may have run out.
+    public internal(set) var heldLease: HeldLease?
 
     /// What only a leader keeps; nil otherwise.
     public internal(set) var leadership: Leadership?
@@ -96,6 +101,13 @@ public struct Raft: Sendable {
         unwrittenFrom = log.lastIndex.next
         self.initialConfiguration = initialConfiguration
         configuration = initialConfiguration
+        if log.lastTerm > hardState.term {
+            // A torn write may have left entries of a term without the term itself. It was never answered for, so
+            // nobody counts on a vote in it.
+            self.hardState.term = log.lastTerm
+            self.hardState.vote = nil
+            hardStateDirty = true
+        }
         // The restart trap: promises were in memory only, so the longest one that may have been given is kept now.
         promiseUntil = now + timing.stretched(hardState.longestPromise)
         let window = timing.electionTimeoutMost - timing.electionTimeoutLeast
@@ -117,9 +129,15 @@ public struct Raft: Sendable {
     public mutating func handle(_ input: Input, now: Instant, random: inout some RandomNumberGenerator) {
         switch input {
         case .received(let envelope): receive(envelope, now: now, random: &random)
-        case .persisted(let sequence): persisted(sequence, now: now)
+        case .persisted(let sequence): persisted(sequence, now: now, random: &random)
         case .tick: tick(now: now, random: &random)
         }
+    }
+
+    /// Whether a flush would hand anything out.
+    public var hasOutput: Bool {
+        !outbox.isEmpty || !afterDurable.isEmpty || !notices.isEmpty || hardStateDirty || unwrittenFrom <= log.lastIndex
+            || commitIndex > announcedCommit || leader != announcedLeader
     }
 
     /// Hands out everything the inputs since the last flush ask for: messages that may leave at once, then at most
@@ -142,6 +160,11 @@ public struct Raft: Sendable {
     }
 
     private mutating func flushWrite(now: Instant, into effects: inout [Effect]) {
+        if isWaitingForDisk {
+            // What is new stays in memory; messages that would have to wait count as lost on the way.
+            afterDurable.removeAll(keepingCapacity: true)
+            return
+        }
         let entries = log.slice(unwrittenFrom, through: log.lastIndex)
         if !hardStateDirty && entries.isEmpty && durability.isIdle {
             // Nothing to wait for: what would follow the write may leave now.
@@ -160,7 +183,9 @@ public struct Raft: Sendable {
     }
 
     private mutating func receive(_ envelope: Envelope, now: Instant, random: inout some RandomNumberGenerator) {
-        guard envelope.cluster == cluster, envelope.to == id, envelope.from != id else { return }
+        guard envelope.cluster == cluster, envelope.to == id, envelope.from != id, envelope.term <= .greatest else {
+            return
+        }
         switch envelope.message {
         // These four carry terms that must not be taken over unseen; they look at the term themselves.
         case .preVoteRequest(let request): receive(request, in: envelope, now: now)
@@ -182,9 +207,12 @@ public struct Raft: Sendable {
         case .heartbeatReply(let reply):
             guard observe(envelope, now: now, random: &random) else { return }
             receive(reply, from: envelope.from, now: now)
+        case .commitNotice(let notice):
+            guard observe(envelope, now: now, random: &random) else { return }
+            receive(notice, from: envelope.from, now: now, random: &random)
         case .leaseGrant(let grant):
             guard observe(envelope, now: now, random: &random) else { return }
-            receive(grant)
+            receive(grant, from: envelope.from, now: now)
         }
     }
 
@@ -205,6 +233,9 @@ public struct Raft: Sendable {
         return true
     }
 
+    /// Whether as many writes wait for the disk as may.
+    var isWaitingForDisk: Bool { durability.waiting >= limits.waitingWrites }
+
     // MARK: Sending
 
     /// Queues a message that depends on nothing unwritten.
@@ -221,8 +252,9 @@ public struct Raft: Sendable {
     /// Whether term, vote and longest promise are on disk, so that answers resting on them may leave without waiting.
     var hardStateIsDurable: Bool { !hardStateDirty && durability.durableHardState == hardState }
 
-    /// Whether the promise a leader gives itself with each round would survive a restart.
-    var promiseIsDurable: Bool { durability.durableHardState.longestPromise >= timing.promise }
+    /// Whether the promises a leader gave itself with its rounds would survive a restart. All of them: after the timings
+    /// shrank, an older round may still rest on a longer promise than the present one.
+    var promiseIsDurable: Bool { durability.durableHardState.longestPromise >= hardState.longestPromise }
 
     // MARK: Roles
 
@@ -263,8 +295,11 @@ public struct Raft: Sendable {
 
     // MARK: Log and disk
 
-    private mutating func persisted(_ sequence: WriteSequence, now: Instant) {
+    private mutating func persisted(
+        _ sequence: WriteSequence, now: Instant, random: inout some RandomNumberGenerator
+    ) {
         durability.complete(sequence)
+        countOwnVote(now: now, random: &random)
         if isLeader { advanceCommit(now: now) }
         if isLeader { acknowledgeRounds(now: now) }
     }
@@ -285,15 +320,20 @@ public struct Raft: Sendable {
 
     /// Finds the last configuration in the log.
     private mutating func findConfiguration() {
-        var index = log.lastIndex
+        let (found, index) = lastConfiguration(through: log.lastIndex)
+        adopt(found, at: index)
+    }
+
+    /// The configuration that was in force before the entry at `index`.
+    func configurationBefore(_ index: LogIndex) -> Configuration { lastConfiguration(through: index.previous).found }
+
+    private func lastConfiguration(through last: LogIndex) -> (found: Configuration, at: LogIndex) {
+        var index = last
         while index > log.base {
-            if case .configuration(let found)? = log.entry(at: index)?.payload {
-                adopt(found, at: index)
-                return
-            }
+            if case .configuration(let found)? = log.entry(at: index)?.payload { return (found, index) }
             index = index.previous
         }
-        adopt(initialConfiguration, at: .zero)
+        return (initialConfiguration, .zero)
     }
 
     private mutating func adopt(_ newer: Configuration, at index: LogIndex) {

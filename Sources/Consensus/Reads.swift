@@ -20,7 +20,9 @@ extension Raft {
 
     /// Whether this member may act as leader now.
     public func holdsQuorumLease(now: Instant) -> Bool {
-        guard let leadership, leadership.grants, let end = leadership.quorumLease.acknowledged?.end else { return false }
+        guard let leadership, leadership.grants, let end = leadership.quorumLease.acknowledged?.end else {
+            return false
+        }
         return now < end
     }
 

@@ -1,4 +1,5 @@
 // The times the protocol runs on, and the inequalities between them that its safety needs.
+// Relies on nothing measured: that clocks keep within the drift bound is assumed, not checked here.
 
 /// Timings of one cluster. The defaults suit a LAN.
 public struct Timing: Hashable, Sendable {
@@ -19,17 +20,33 @@ public struct Timing: Hashable, Sendable {
 
     public init() {}
 
-    /// `length` on a clock that may be as slow as the bound allows, seen from one that may be as fast: × (1 + 2ρ).
+    /// A length that is certainly no shorter on any clock than `length` is on any other: × (1 + ρ)/(1 − ρ), which is
+    /// 1 + 2ρ but for a term of second order, rounded up, and a microsecond for the grain of the clocks.
     public func stretched(_ length: Interval) -> Interval {
-        length + Interval(nanoseconds: length.nanoseconds / 1_000_000 * 2 * driftPartsPerMillion) + .microseconds(1)
+        let drift = boundedDrift
+        let (product, overflow) = length.nanoseconds.multipliedReportingOverflow(by: 2 * drift)
+        guard !overflow else { return Interval(nanoseconds: Int64.max / 8) }
+        return length + Interval(nanoseconds: product / (1_000_000 - drift) + 1) + .microseconds(1)
     }
+
+    /// Q as it is used: never so long that a lease could outlive the promise it rests on, whatever the fields say.
+    public var safeQuorumLease: Interval {
+        let drift = boundedDrift
+        let (product, overflow) = (promise - .microseconds(2)).nanoseconds
+            .multipliedReportingOverflow(by: 1_000_000 - drift)
+        guard !overflow, product > 0 else { return .zero }
+        return .min(quorumLease, Interval(nanoseconds: product / (1_000_000 + drift)))
+    }
+
+    private var boundedDrift: Int64 { max(0, min(driftPartsPerMillion, 100_000)) }
 
     /// The first inequality that does not hold, in words; nil when the timings are sound.
     public var fault: String? {
         if heartbeat < .milliseconds(5) { return "heartbeat must be at least 5 ms" }
         if quorumLease < heartbeat * 3 { return "quorumLease must be at least three heartbeats" }
         if promise < stretched(quorumLease) {
-            return "promise must be at least quorumLease × (1 + 2 × drift), so that no second leader can be elected early"
+            return
+                "promise must be at least quorumLease × (1 + drift)/(1 − drift), so that no second leader is elected early"
         }
         if memberLease > quorumLease { return "memberLease must not be longer than quorumLease" }
         if memberLease < heartbeat * 2 { return "memberLease must be at least two heartbeats" }
@@ -63,6 +80,9 @@ public struct Limits: Hashable, Sendable {
     public var inFlightAppends = 64
     /// Bytes of entries that are not committed; further proposals are refused.
     public var uncommittedBytes = 32 * 1024 * 1024
+    /// Writes handed to the disk and not durable. At the limit nothing more is handed out: what is new waits in memory and
+    /// leaves as one write later, appends with entries are dropped, and so are messages that would have to wait.
+    public var waitingWrites = 1_024
     /// Reads waiting for their quorum; further ones are refused.
     public var pendingReads = 4_096
 

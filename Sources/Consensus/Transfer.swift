@@ -1,4 +1,5 @@
 // Handing leadership over: by the operator's word, or because the own disk hangs.
+// Does not choose when: an operator, a stopping agent or Leadership does.
 
 /// A hand-over under way.
 public struct Transfer: Hashable, Sendable {
@@ -21,7 +22,11 @@ extension Raft {
         guard let transfer = leadership!.transfer, !transfer.orderSent,
             leadership!.progress[transfer.to]?.match == log.lastIndex
         else { return }
-        let longest = leadership!.leases.longestOutstanding(now: now).map { $0 - now } ?? .zero
+        // What this leader's own predecessor left out counts as its own: otherwise two transfers in quick succession
+        // would forget the first leader's grants.
+        let own = leadership!.leases.longestOutstanding(now: now) ?? .distantPast
+        let end = max(own, leadership!.reassignNotBefore)
+        let longest = end > now ? end - now : .zero
         leadership!.transfer!.orderSent = true
         leadership!.grants = false
         refuseReads()

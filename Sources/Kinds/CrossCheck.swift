@@ -1,4 +1,5 @@
 // What must hold between resources: no address twice, one Cluster, no role for a witness.
+// Relies on each resource having been checked by itself; does not know which members have really joined.
 
 import Cluster
 import Consensus

@@ -1,4 +1,5 @@
 // Every kind there is. A new kind is a folder beside this file and one line in `all`.
+// Checks here concern one resource alone; what holds between resources is in CrossCheck.
 
 import Cluster
 

@@ -1,4 +1,5 @@
 // From a YAML tree to a declaration: a JSON value with a table of places beside it, checked by the schema of its kind.
+// Does not look for what holds between resources.
 
 import Cluster
 import Consensus

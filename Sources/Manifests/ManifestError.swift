@@ -1,4 +1,5 @@
 // What is wrong with manifests, each with the place to look at: `file:line:column: field: found …, expected …`.
+// The words come from whoever found the problem; here they only get their place.
 
 import Kinds
 

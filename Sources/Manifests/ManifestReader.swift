@@ -61,11 +61,12 @@ private struct Reading {
         }
         var nodesLeft = YAMLComposer.mostNodes
         var faultsLeft = YAMLComposer.mostFaults
-        for part in parts {
+        for part in parts where errors.count <= ManifestErrors.most {
             let place = TextPlace(line: part.linesBefore + 1, column: 1)
             if part.isBlank {
                 errors.append(
-                    ManifestError(file: file, place: place, found: "an empty document", expected: "a resource, or no ---"))
+                    ManifestError(
+                        file: file, place: place, found: "an empty document", expected: "a resource, or no ---"))
                 continue
             }
             let (documents, faults) = YAMLComposer.compose(

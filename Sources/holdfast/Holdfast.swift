@@ -15,11 +15,23 @@ struct Holdfast: AsyncParsableCommand {
         version: Version.current,
         groupedSubcommands: [
             CommandGroup(
-                name: "Look", subcommands: [StatusCommand.self, GetCommand.self, DescribeCommand.self, ExplainCommand.self, WhyCommand.self, EventsCommand.self]),
+                name: "Look",
+                subcommands: [
+                    StatusCommand.self, GetCommand.self, DescribeCommand.self, ExplainCommand.self, WhyCommand.self,
+                    EventsCommand.self,
+                ]),
             CommandGroup(
-                name: "Change", subcommands: [PlanCommand.self, DiffCommand.self, ApplyCommand.self, DeleteCommand.self, AddressCommand.self, ValueCommand.self]),
+                name: "Change",
+                subcommands: [
+                    PlanCommand.self, DiffCommand.self, ApplyCommand.self, DeleteCommand.self, AddressCommand.self,
+                    ValueCommand.self,
+                ]),
             CommandGroup(
-                name: "Run", subcommands: [ClusterCommand.self, ContextCommand.self, CompletionCommand.self, VersionCommand.self]),
+                name: "Run",
+                subcommands: [
+                    AgentCommand.self, ClusterCommand.self, ContextCommand.self, CompletionCommand.self,
+                    VersionCommand.self,
+                ]),
         ])
 
     static func main() async {

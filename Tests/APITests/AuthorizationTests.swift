@@ -112,7 +112,8 @@ import X509
             #expect(try await server.ask(.GET, "/v1/status", as: viewer).status == 200)
             let newer = try lab.credential(member: 0)
             try server.store.renew(
-                APICredentials(certificateChainPEM: newer.certificate, keyPEM: newer.key, authorityPEM: lab.authorityPEM))
+                APICredentials(
+                    certificateChainPEM: newer.certificate, keyPEM: newer.key, authorityPEM: lab.authorityPEM))
             #expect(try await server.ask(.GET, "/v1/status", as: viewer).status == 200)
             #expect(throws: (any Error).self) {
                 try server.store.renew(APICredentials(certificateChainPEM: "x", keyPEM: "y", authorityPEM: ""))

@@ -89,7 +89,8 @@ import Testing
             let someone = try lab.credential(role: .operator)
             let deep = "{\"declarations\":" + String(repeating: "[", count: 200_000)
             #expect(try await server.ask(.POST, "/v1/apply", as: someone, body: Array(deep.utf8)).status == 400)
-            let closed = "{\"declarations\":[" + String(repeating: "[", count: 400) + String(repeating: "]", count: 400) + "]}"
+            let closed =
+                "{\"declarations\":[" + String(repeating: "[", count: 400) + String(repeating: "]", count: 400) + "]}"
             let answer = try await server.ask(.POST, "/v1/apply", as: someone, body: Array(closed.utf8))
             #expect([400, 422].contains(answer.status))
         }

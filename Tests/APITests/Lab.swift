@@ -41,7 +41,8 @@ struct Lab: Sendable {
         for (position, kind) in kinds.enumerated() {
             let record = MemberRecord(
                 id: ids[position], name: kind.0, kind: kind.1, host: kind.2,
-                peerEndpoint: "10.0.0.\(position + 1):7000", apiEndpoint: "10.0.0.\(position + 1):7001", version: "0.1.0")
+                peerEndpoint: "10.0.0.\(position + 1):7000", apiEndpoint: "10.0.0.\(position + 1):7001",
+                version: "0.1.0")
             if position == 0 {
                 agent.apply(.bootstrap(clusterName: "home", member: record))
             } else {
@@ -124,7 +125,8 @@ extension ResourceKey {
 
 extension Declaration {
     static func kubeAPI(
-        name: String = "kube-api", address: String = "192.168.1.99/24", candidates: [String] = ["pve1", "pve2", "k8s-cp1"]
+        name: String = "kube-api", address: String = "192.168.1.99/24",
+        candidates: [String] = ["pve1", "pve2", "k8s-cp1"]
     ) throws -> Declaration {
         Declaration(
             kind: "VirtualIP", name: name,

@@ -69,7 +69,7 @@ import Testing
 
     @Test func theHolderItselfNeedsNoMove() async throws {
         let answer = try await move(try Lab.make(), to: "pve1")
-        #expect(try !answer.decoded(OutcomeDocument.self).changed)
+        #expect(try answer.decoded(OutcomeDocument.self).changed == false)
     }
 
     @Test func whatIsUnknownIsNotFound() async throws {

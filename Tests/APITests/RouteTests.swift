@@ -300,7 +300,7 @@ import Testing
             }
             #expect(try await transfer("k8s-cp1").failure?.code == .unsafe)
             let same = try await transfer("pve1")
-            #expect(try !same.decoded(OutcomeDocument.self).changed)
+            #expect(try same.decoded(OutcomeDocument.self).changed == false)
             #expect(try await transfer("pve2").status == 200)
             #expect(try await transfer(nil).status == 200)
             #expect(lab.agent.change { $0.leaderTransfers } == [lab.members[1], nil])

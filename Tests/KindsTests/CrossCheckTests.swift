@@ -1,4 +1,5 @@
 // What must hold between resources.
+// Every rule is shown to refuse and, in the lab that fits together, to accept.
 
 import Cluster
 import Testing
@@ -23,7 +24,8 @@ import Testing
     @Test func whatFitsTogetherIsAccepted() {
         let lab = [
             declaration("Cluster", "home", [:]), host("pve1", "192.168.1.106"), host("pve2", "192.168.1.107"),
-            witness("witness", "192.168.1.108"), address("dns", "192.168.1.2/24"), address("kube-api", "192.168.1.99/24"),
+            witness("witness", "192.168.1.108"), address("dns", "192.168.1.2/24"),
+            address("kube-api", "192.168.1.99/24"),
         ]
         #expect(said(lab) == [])
         #expect(said(lab, lab) == [])

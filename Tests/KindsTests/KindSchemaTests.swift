@@ -1,4 +1,5 @@
 // Checks, defaults, typed specs and `explain` of every kind.
+// The errors are compared word for word, because people act on their words.
 
 import Cluster
 import Consensus
@@ -24,7 +25,9 @@ func virtualIP(_ field: String, _ value: JSONValue?) -> Declaration {
     static let wrong: [(Declaration, [String])] = [
         (
             declaration("VirtualIp", soundVirtualIP),
-            [#"kind: found the text "VirtualIp", expected one of Cluster, Host, Witness, VirtualIP; did you mean VirtualIP?"#]
+            [
+                #"kind: found the text "VirtualIp", expected one of Cluster, Host, Witness, VirtualIP; did you mean VirtualIP?"#
+            ]
         ),
         (
             declaration("Pod", ["x": 1]),
@@ -42,10 +45,7 @@ func virtualIP(_ field: String, _ value: JSONValue?) -> Declaration {
         ),
         (
             declaration("Host", ["adress": "192.168.1.106"]),
-            [
-                "spec.adress: found an unknown field, expected address or description; did you mean address?",
-                "spec.address: found nothing, expected an IPv4 address, such as 192.168.1.106",
-            ]
+            ["spec.adress: found an unknown field, expected address or description; did you mean address?"]
         ),
         (
             declaration("Witness", ["address": "127.0.0.1"]),
@@ -100,12 +100,6 @@ func virtualIP(_ field: String, _ value: JSONValue?) -> Declaration {
         (
             virtualIP("follow", ["tcp": "a:1", "failures": 0]),
             ["spec.follow.failures: found the number 0, expected a whole number from 1 to 100"]
-        ),
-        (
-            declaration("Cluster", ["promise": "200ms"]),
-            [
-                #"spec.promise: found the text "200ms", expected timings that fit: promise must be at least quorumLease × (1 + 2 × drift), so that no second leader can be elected early"#
-            ]
         ),
         (
             declaration("Cluster", ["electionTimeout": ["least": "100ms"]]),
@@ -176,6 +170,15 @@ func virtualIP(_ field: String, _ value: JSONValue?) -> Declaration {
         #expect(timing.electionTimeoutLeast == .milliseconds(1_200))
         #expect(timing.electionTimeoutMost == .seconds(2))
         #expect(timing.driftPartsPerMillion == 200)
+    }
+
+    @Test func anInequalityThatDoesNotHoldIsReportedInItsOwnWords() throws {
+        var timing = Timing()
+        timing.promise = .milliseconds(200)
+        let fault = try #require(timing.fault)
+        #expect(
+            KindRegistry.problems(in: declaration("Cluster", ["promise": "200ms"])).map(\.text)
+                == [#"spec.promise: found the text "200ms", expected timings that fit: \#(fault)"#])
     }
 
     @Test func noClusterIsAcceptedWhoseTimingsDoNotFit() {
@@ -255,10 +258,12 @@ func virtualIP(_ field: String, _ value: JSONValue?) -> Declaration {
         #expect(try Declaration(document: virtualIP.document) == virtualIP)
     }
 
-    @Test(arguments: [
-        ("virtualip", "VirtualIP"), ("vip", "VirtualIP"), ("VIPs", "VirtualIP"), ("hosts", "Host"), ("Witnesses", "Witness"),
-        ("cluster", "Cluster"), ("pod", nil), ("", nil),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("virtualip", "VirtualIP"), ("vip", "VirtualIP"), ("VIPs", "VirtualIP"), ("hosts", "Host"),
+            ("Witnesses", "Witness"),
+            ("cluster", "Cluster"), ("pod", nil), ("", nil),
+        ] as [(String, String?)])
     func kindsAreFoundByWhatPeopleType(typed: String, kind: String?) {
         #expect(KindRegistry.schema(called: typed)?.kind == kind)
     }

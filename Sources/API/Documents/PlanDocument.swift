@@ -57,7 +57,8 @@ extension ResourceChange {
 
     static func deleting(_ present: Declaration) -> ResourceChange {
         ResourceChange(
-            action: .delete, kind: present.kind, name: present.name, fields: [], old: ResourceDocument(present), new: nil)
+            action: .delete, kind: present.kind, name: present.name, fields: [], old: ResourceDocument(present),
+            new: nil)
     }
 }
 

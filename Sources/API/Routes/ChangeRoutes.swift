@@ -52,7 +52,8 @@ extension API {
     private func putValue(_ call: Call) async throws -> OutcomeDocument {
         let value = try call.decode(ValueRequest.self).value
         guard value.utf8.count <= Call.mostValueBytes else {
-            throw APIFailure(.tooLarge, "a value has at most \(Call.mostValueBytes) bytes, this has \(value.utf8.count)")
+            throw APIFailure(
+                .tooLarge, "a value has at most \(Call.mostValueBytes) bytes, this has \(value.utf8.count)")
         }
         return try await propose(
             .put(key: try call.valueKey(), value: value, expected: try call.expectedValue()), for: call)

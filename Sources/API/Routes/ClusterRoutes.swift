@@ -25,7 +25,10 @@ extension API {
             throw APIFailure(.badRequest, "ttlSeconds is \(request.ttlSeconds); it must be 60 to 604800 (a week)")
         }
         guard request.secretHash.utf8.count == 64, request.secretHash.utf8.allSatisfy(Self.isLowercaseHexadecimal)
-        else { throw APIFailure(.badRequest, "secretHash must be the SHA-256 of the secret, 64 lower-case hexadecimal digits") }
+        else {
+            throw APIFailure(
+                .badRequest, "secretHash must be the SHA-256 of the secret, 64 lower-case hexadecimal digits")
+        }
         guard (8...64).contains(request.id.utf8.count), request.id.utf8.allSatisfy(Self.isLowercaseHexadecimal) else {
             throw APIFailure(.badRequest, "id must have 8 to 64 lower-case hexadecimal digits")
         }
@@ -66,11 +69,13 @@ extension API {
         let target = try request.to.map { try Self.member($0, in: state) }
         if let target {
             guard view.leader != target.id else {
-                return OutcomeDocument(changed: false, message: "\(target.name) leads already", revision: state.revision)
+                return OutcomeDocument(
+                    changed: false, message: "\(target.name) leads already", revision: state.revision)
             }
             guard view.configuration.isVoter(target.id) else {
                 throw APIFailure(
-                    .unsafe, "\(target.name) is no voter and cannot lead", next: "see who votes: holdfast cluster members")
+                    .unsafe, "\(target.name) is no voter and cannot lead",
+                    next: "see who votes: holdfast cluster members")
             }
             guard target.reachable, !view.silent.contains(target.id) else {
                 throw APIFailure(.unsafe, "\(target.name) is unreachable")

@@ -28,7 +28,8 @@ extension API {
         // The events are asked for before the proposal, so that none of its consequences is missed.
         let events = access.events(after: state.lastEventID)
         _ = try await propose(
-            .release(role: key, epoch: role.epoch, to: target.id, reason: call.reason ?? "moved by \(call.principal.name)"),
+            .release(
+                role: key, epoch: role.epoch, to: target.id, reason: call.reason ?? "moved by \(call.principal.name)"),
             for: call)
         let left = max(call.deadline - access.now(), .milliseconds(1))
         return try await withDeadline(

@@ -67,7 +67,8 @@ extension API {
             key = ResourceKey(kind: KindName.member, name: key.name)
         }
         guard let document = WhyDocument(key, state: state, read: ReadAge(consistency, state, view)) else {
-            throw APIFailure(.notFound, "nothing is known of \(key)", next: "see what there is: holdfast get \(key.kind)")
+            throw APIFailure(
+                .notFound, "nothing is known of \(key)", next: "see what there is: holdfast get \(key.kind)")
         }
         return document
     }

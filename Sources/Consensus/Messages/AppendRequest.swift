@@ -1,4 +1,5 @@
 // The leader's entries for one member (Ongaro 3.5).
+// Also what shortens a follower's log, and only at a real conflict. Carries no lease and asks for no promise.
 
 /// Entries that follow (`previousIndex`, `previousTerm`); none when the leader only looks for the match point.
 public struct AppendRequest: Hashable, Sendable {
@@ -17,6 +18,7 @@ public struct AppendRequest: Hashable, Sendable {
 
     /// Whether the entries follow each other and the previous position; anything else comes from a broken peer.
     var isWellFormed: Bool {
+        guard previousIndex <= .greatest else { return false }
         var index = previousIndex
         var entryTerm = previousTerm
         for entry in entries {
@@ -39,12 +41,16 @@ extension Raft {
             refuse(request, from: sender)
             return
         }
+        if isWaitingForDisk && !request.entries.isEmpty { return }
         // Skip what is here already; only a real conflict cuts. A late, shorter append must never shorten the log
         // (the entries after it may be acknowledged, and counted for a commit).
-        for entry in request.entries where log.term(at: entry.index) != entry.term {
-            if entry.index <= log.lastIndex { truncateLog(from: entry.index) }
-            appendToLog(entry)
+        let news = request.entries.drop { log.term(at: $0.index) == $0.term }
+        if let conflict = news.first?.index, conflict <= log.lastIndex {
+            // Contradicting what is committed: one of the two members is broken, and neither may be helped along.
+            guard conflict > commitIndex else { return }
+            truncateLog(from: conflict)
         }
+        for entry in news { appendToLog(entry) }
         let matched = request.previousIndex + request.entries.count
         commitIndex = max(commitIndex, min(request.commit, matched))
         // "I hold this" is true only on disk.
@@ -66,6 +72,7 @@ extension Raft {
         if isLeader || (leader != nil && leader != sender) { return false }
         if role != .follower { becomeFollower(in: term, now: now, random: &random) }
         leader = sender
+        deserter = nil
         resetElectionTimer(now: now, random: &random)
         return true
     }

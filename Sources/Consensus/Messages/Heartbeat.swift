@@ -26,6 +26,7 @@ extension Raft {
             let heartbeat = Heartbeat(
                 round: round, promise: timing.promise, commit: min(progress.match, commitIndex))
             sendNow(.heartbeat(heartbeat), to: member)
+            _ = leadership!.progress.update(member) { $0.told(commit: commitIndex) }
         }
         acknowledgeRounds(now: now)
     }
@@ -42,8 +43,12 @@ extension Raft {
     mutating func receive(
         _ heartbeat: Heartbeat, from sender: MemberID, now: Instant, random: inout some RandomNumberGenerator
     ) {
-        guard heartbeat.promise <= Self.longestPromise, follow(sender, now: now, random: &random) else { return }
+        guard heartbeat.promise >= .zero, heartbeat.promise <= Self.longestPromise,
+            follow(sender, now: now, random: &random)
+        else { return }
         promise(heartbeat.promise, now: now)
+        // Campaigning within the promise would only be postponed by a whole timeout.
+        electionDeadline = max(electionDeadline, promiseUntil)
         commitIndex = max(commitIndex, min(heartbeat.commit, log.lastIndex))
         let reply = HeartbeatReply(
             round: heartbeat.round, leaseAsked: wantsLease ? LeaseRequest(stamp: now, incarnation: incarnation) : nil)

@@ -1,4 +1,5 @@
 // A member's answer to a heartbeat: the promise is given; and, if wanted, the request for a lease.
+// Says nothing of the log: what a member holds it tells in its append replies.
 
 public struct HeartbeatReply: Hashable, Sendable {
     /// The round that is answered; zero tells a leader of an older term the present one.
@@ -31,13 +32,15 @@ extension Raft {
         guard isLeader, reply.round > 0, reply.round <= leadership!.quorumLease.round,
             leadership!.progress.contains(member)
         else { return }
+        let newest = leadership!.quorumLease.round
         _ = leadership!.progress.update(member) {
             $0.heard(now)
-            $0.answered(reply.round, asking: reply.leaseAsked)
+            $0.answered(reply.round, asking: reply.leaseAsked, newest: newest)
             return $0.retryIfStalled(now: now, patience: timing.heartbeat * 2)
         }
         acknowledgeRounds(now: now)
         grantLease(to: member, now: now)
+        hastenFirstLease(of: member, now: now)
     }
 
     /// Looks whether a quorum has answered a newer round, and gives out what hangs on it. The leader counts itself only

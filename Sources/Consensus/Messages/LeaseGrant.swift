@@ -1,4 +1,5 @@
 // A member's lease, granted by the leader on top of its own quorum lease (points 2 and 3 of the chain).
+// Costs no disk write on either side. A restarted member refuses what was granted to its earlier incarnation.
 
 /// The answer to a LeaseRequest.
 public struct LeaseGrant: Hashable, Sendable {
@@ -20,17 +21,18 @@ public struct LeaseGrant: Hashable, Sendable {
 }
 
 extension Raft {
-    /// Grants what was asked, when a quorum stands behind it:
+    /// Grants what was asked before round r was opened, when a quorum has answered r:
     ///
-    ///     leader   ──r sent──────────────quorum answered r── now ───────────── sent(r)+Q
-    ///     member            ── stamp ──────────────────────────── stamp+duration
+    ///     leader   ──── request arrives ── r sent ──── quorum answered r ── now ─────── sent(r)+Q
+    ///     member   ── stamp ────────────────────────────────────────────────────────── stamp+duration
     ///
     /// The duration is what is left of the quorum lease *now*; the member counts it from its earlier stamp, so its
-    /// lease ends before the leader's does.
+    /// lease ends before the leader's does. That the request came first makes this true even for a leader whose clock
+    /// stood still meanwhile (a paused guest): whoever promised for r did so after the stamp, in true time. A request
+    /// that answers r itself may have been stamped long after everyone's promise for r had ended.
     mutating func grantLease(to member: MemberID, now: Instant) {
         guard leadership!.grants, hasCommittedInTerm, let acknowledged = leadership!.quorumLease.acknowledged,
-            let progress = leadership!.progress[member], let asked = progress.leaseAsked,
-            progress.round <= acknowledged.round
+            let asked = leadership!.progress[member]?.leaseAsked(before: acknowledged.round)
         else { return }
         let duration = Interval.min(timing.memberLease, acknowledged.end - now)
         guard duration > .zero,
@@ -38,11 +40,22 @@ extension Raft {
                 to: member, incarnation: asked.incarnation, duration: duration, lastIndex: log.lastIndex, now: now,
                 timing: timing)
         else { return }
-        _ = leadership!.progress.update(member) { $0.leaseGranted() }
+        _ = leadership!.progress.update(member) { $0.leaseGranted(before: acknowledged.round) }
         sendNow(
             .leaseGrant(
                 LeaseGrant(stamp: asked.stamp, incarnation: asked.incarnation, duration: duration, floor: floor)),
             to: member)
+    }
+
+    /// Opens the next round early for a member that asks and holds nothing, so that a first lease costs a round trip and
+    /// not a heartbeat interval. Early rounds keep a tenth of the interval apart.
+    mutating func hastenFirstLease(of member: MemberID, now: Instant) {
+        guard leadership!.grants, hasCommittedInTerm, leadership!.progress[member]?.asksForLease == true,
+            !leadership!.leases.isWithheld(from: member),
+            leadership!.leases.outstanding(member, now: now) == nil
+        else { return }
+        let early = max(now, (leadership!.quorumLease.lastSent ?? now) + timing.heartbeat / 10)
+        leadership!.nextHeartbeat = min(leadership!.nextHeartbeat, early)
     }
 
     /// The leader's own lease, counted from when it sent the acknowledged round. It stands in the table like the others,
@@ -56,14 +69,14 @@ extension Raft {
         let floor = leadership!.leases.grant(
             to: id, incarnation: incarnation, duration: end - now, lastIndex: log.lastIndex, now: now, timing: timing)
         guard let floor else { return }
-        notices.append(.leaseRenewed(until: end, floor: floor))
+        renewHeldLease(until: end, floor: floor)
     }
 
     /// The term was checked: a grant of an older term than this member has seen never gets here.
-    mutating func receive(_ grant: LeaseGrant) {
-        guard grant.incarnation == incarnation, grant.duration > .zero, grant.duration <= Self.longestPromise else {
-            return
-        }
-        notices.append(.leaseRenewed(until: grant.stamp + grant.duration, floor: grant.floor))
+    mutating func receive(_ grant: LeaseGrant, from sender: MemberID, now: Instant) {
+        guard sender == leader, grant.incarnation == incarnation, grant.stamp <= now, grant.duration > .zero,
+            grant.duration <= Self.longestPromise
+        else { return }
+        renewHeldLease(until: grant.stamp + grant.duration, floor: grant.floor)
     }
 }

@@ -20,6 +20,7 @@ extension Raft {
             return
         }
         role = .preCandidate
+        if let leader { deserter = leader }
         leader = nil
         ballots = [id: true]
         campaignsByTransfer = false
@@ -36,7 +37,7 @@ extension Raft {
 
     /// A member campaigns when it is a voter, its restart promise has passed, and its own disk answers.
     func mayCampaign(now: Instant) -> Bool {
-        guard isVoter, now >= promiseUntil else { return false }
+        guard isVoter || isVoterUntilCommit, now >= promiseUntil else { return false }
         if let oldest = durability.oldestSubmitted, now - oldest > timing.quorumLease { return false }
         return true
     }

@@ -1,4 +1,5 @@
 // The answer to a vote request, in the voter's term.
+// Leaves only when the vote is durable; a voter that forgot its vote could give it twice.
 
 public struct VoteReply: Hashable, Sendable {
     public let granted: Bool
@@ -13,10 +14,6 @@ extension Raft {
     ) {
         guard role == .candidate else { return }
         ballots[voter] = reply.granted
-        if configuration.hasQuorum(where: { ballots[$0] == true }) {
-            becomeLeader(now: now, random: &random)
-        } else if configuration.hasQuorum(where: { ballots[$0] == false }) {
-            becomeFollower(in: term, now: now, random: &random)
-        }
+        countVotes(now: now, random: &random)
     }
 }

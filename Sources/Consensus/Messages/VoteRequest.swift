@@ -1,4 +1,5 @@
 // A candidate asks for a vote in its new term (Ongaro 3.4).
+// Refused unheard while the promise to a leader lasts, unless that leader itself asked for the campaign.
 
 public struct VoteRequest: Hashable, Sendable {
     public let lastIndex: LogIndex
@@ -20,17 +21,29 @@ extension Raft {
         hardStateDirty = true
         role = .candidate
         leader = nil
-        ballots = [id: true]
+        ballots = [:]
         campaignsByTransfer = byTransfer
         resetElectionTimer(now: now, random: &random)
-        if configuration.hasQuorum(where: { ballots[$0] == true }) {
-            // Alone: nobody else's vote is needed, and nothing is acknowledged before the disk has the entry.
-            becomeLeader(now: now, random: &random)
-            return
-        }
-        // The candidate's own vote must be durable before another's can complete a majority with it.
+        // The candidate's own vote counts like any other: once it is durable (`countOwnVote`). A member that led on a
+        // vote its disk never got could lead the same term a second time after a crash.
         let request = VoteRequest(lastIndex: log.lastIndex, lastTerm: log.lastTerm, byTransfer: byTransfer)
         for voter in configuration.voters where voter != id { sendAfterDurable(.voteRequest(request), to: voter) }
+    }
+
+    /// Counts a candidate's own vote, when the disk has it.
+    mutating func countOwnVote(now: Instant, random: inout some RandomNumberGenerator) {
+        guard role == .candidate, hardStateIsDurable, ballots[id] == nil else { return }
+        ballots[id] = true
+        countVotes(now: now, random: &random)
+    }
+
+    /// Ends the campaign when a majority has said the same.
+    mutating func countVotes(now: Instant, random: inout some RandomNumberGenerator) {
+        if configuration.hasQuorum(where: { ballots[$0] == true }) {
+            becomeLeader(now: now, random: &random)
+        } else if configuration.hasQuorum(where: { ballots[$0] == false }) {
+            becomeFollower(in: term, now: now, random: &random)
+        }
     }
 
     mutating func receive(

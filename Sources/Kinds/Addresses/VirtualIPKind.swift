@@ -1,4 +1,5 @@
 // The VirtualIP kind as people write it: its fields, what must hold between them, and how a declaration becomes a spec.
+// Says nothing about who holds the address; that is decided in Decisions.
 
 import Cluster
 import Consensus

@@ -1,4 +1,5 @@
 // The Cluster kind: what holds for the cluster as a whole, today its timings.
+// The inequalities between them are those of `Timing`, so that there is one truth about them.
 
 import Cluster
 import Consensus
@@ -56,7 +57,7 @@ extension ClusterSpec {
         kind: "Cluster",
         documentation: """
             What holds for the cluster as a whole; there is at most one. The defaults suit a LAN. The timings are \
-            checked against each other; in force, they may change while the cluster runs.
+            checked against each other, and may be changed while the cluster runs.
             """,
         spec: ObjectType([
             duration(
@@ -64,20 +65,19 @@ extension ClusterSpec {
             duration(
                 "quorumLease", defaults.quorumLease, most: .seconds(60),
                 """
-                How long a heartbeat that a majority has answered lets the leader act. At least three heartbeats. \
-                A lost leader is replaced no earlier than this.
+                How long a heartbeat that a majority has answered lets the leader act. At least three heartbeats.
                 """),
             duration(
                 "promise", defaults.promise, most: .seconds(60),
                 """
-                How long a voter that has answered a heartbeat votes for nobody else. At least quorumLease × (1 + 2 × \
-                drift).
+                How long a voter that has answered a heartbeat votes for nobody else. Longer than quorumLease, at least by \
+                what two clocks may drift apart in that time.
                 """),
             duration(
                 "memberLease", defaults.memberLease, most: .seconds(60),
                 """
-                How long a member may hold its addresses after the leader has last heard from it. At most quorumLease, \
-                at least two heartbeats.
+                How long a member may hold its addresses after the last request that the leader granted. At most \
+                quorumLease, at least two heartbeats.
                 """),
             Field(
                 "electionTimeout",

@@ -1,4 +1,5 @@
 // The Host kind: a physical machine. Everything on it goes down together.
+// It describes the machine to people and keeps its address from being given away; members join by token.
 
 import Cluster
 

@@ -1,4 +1,5 @@
 // Filling in what was left out.
+// Relies on nothing having been checked yet; does not judge what was written.
 
 import Cluster
 

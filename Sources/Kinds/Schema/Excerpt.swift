@@ -1,4 +1,5 @@
 // Values as error messages show them: on one line, short, and with nothing in them that a terminal would act on.
+// Every text that came from outside passes through here before it stands in an error.
 
 import Cluster
 
@@ -25,6 +26,9 @@ public enum Excerpt {
         }
         return shown + "\""
     }
+
+    /// Whether the text can be shown as it is.
+    static func isHarmless(_ text: String) -> Bool { quoted(text) == "\"\(text)\"" }
 
     /// A noun phrase for a value. `written` is how a number stands in the file, when that is known.
     public static func phrase(_ value: JSONValue, written: String? = nil) -> String {

@@ -1,4 +1,5 @@
 // What `holdfast explain KIND` prints: every field with its type, whether it must be given, its default, and a sentence.
+// Says nothing that the schema does not say.
 
 import Cluster
 

@@ -84,7 +84,7 @@ struct FieldCheck {
         case .bool(let truth): text = written(path) ?? (truth ? "true" : "false")
         default: return nil
         }
-        return form.accepts(text) ? "\"\(text)\" in quotes" : nil
+        return form.accepts(text) ? "\"\(text)\" in quotes" : form.suggestion(for: text)
     }
 
     private mutating func checkDuration(
@@ -120,20 +120,29 @@ struct FieldCheck {
             return refuse(value, type, path, suggestion: Self.asMap(value, object))
         }
         if unknownFields == .refused {
-            for name in given.keys where object.field(name) == nil { refuseUnknown(name, object, path) }
+            for name in given.keys where object.field(name) == nil && problems.count < Self.mostProblems {
+                refuseUnknown(name, object, path)
+            }
+        }
+        // A mistyped field is reported once, under the name it has, and not again under the one it should have.
+        func isMistyped(_ names: [String]) -> Bool {
+            unknownFields == .refused
+                && given.keys.prefix(Self.mostProblems).contains {
+                    object.field($0) == nil
+                        && Nearest.match($0, among: object.fields.map(\.name)).map(names.contains) ?? false
+                }
         }
         for field in object.fields {
             if let inner = given[field.name] {
                 check(inner, as: field.type, at: path.field(field.name))
-            } else if field.presence == .required {
+            } else if field.presence == .required, !isMistyped([field.name]) {
                 refuseAbsence(field.type.expected, path.field(field.name))
             }
         }
         for group in object.exactlyOneOf {
             let present = group.filter { given.contains($0) }
-            if present.isEmpty {
-                let misspelt = given.keys.contains { object.field($0) == nil && Nearest.match($0, among: group) != nil }
-                if !misspelt { refuse(value, type, path, found: "none of them", expected: Excerpt.choices(group)) }
+            if present.isEmpty, !isMistyped(group) {
+                refuse(value, type, path, found: "none of them", expected: Excerpt.choices(group))
             } else if present.count > 1 {
                 refuse(
                     value, type, path, found: present.joined(separator: " and "),
@@ -154,8 +163,14 @@ struct FieldCheck {
         report(Problem(resource, at: path, subject: .absence, found: "nothing", expected: expected))
     }
 
-    /// A bare text where a map with one required text is expected: `{member: k8s-cp1}`.
+    /// What a bare text where a map is expected was probably meant to be: a field whose colon lacks its space, or the
+    /// one text the map must have: `{member: k8s-cp1}`.
     private static func asMap(_ value: JSONValue, _ object: ObjectType) -> String? {
+        if let text = value.string, let colon = text.firstIndex(of: ":"), Excerpt.isHarmless(text),
+            object.field(String(text[..<colon])) != nil
+        {
+            return "\(text[..<colon]): \(text[text.index(after: colon)...].drop { $0 == " " })"
+        }
         let required = object.fields.filter { $0.presence == .required }
         guard let text = value.string, required.count == 1, case .text(let form) = required[0].type, form.accepts(text)
         else { return nil }
@@ -169,7 +184,7 @@ struct FieldCheck {
         if given.count > most {
             refuse(value, type, path, found: "\(given.count) entries", expected: "at most \(most)")
         }
-        for (name, inner) in given.pairs {
+        for (name, inner) in given.pairs where problems.count < Self.mostProblems {
             if !names.accepts(name) {
                 report(
                     Problem(

@@ -1,4 +1,5 @@
 // What a kind says about itself, as a value. Checking, defaults and `explain` all come from it, so that they agree.
+// What the types of fields cannot express is a function of the kind, run last.
 
 import Cluster
 import Consensus

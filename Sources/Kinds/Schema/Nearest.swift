@@ -1,4 +1,5 @@
 // The known name that a mistyped one is most like, so that an error can say what was probably meant.
+// Guesses only for people to read; nothing acts on a guess.
 
 /// Nearest name by edit distance.
 public enum Nearest {

@@ -1,4 +1,5 @@
 // Lengths of time as people write them: 250ms, 2s, 5m, 1h30m.
+// A bare number is no length: nobody can know its unit.
 
 import Consensus
 

@@ -1,4 +1,5 @@
 // Where a health check connects to: `127.0.0.1:6443`, and for HTTP with a path: `127.0.0.1:6443/readyz`.
+// Only the form is checked; names are looked up by whoever connects.
 
 /// Host and port.
 public struct Endpoint: Hashable, Sendable {

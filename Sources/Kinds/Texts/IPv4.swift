@@ -1,4 +1,5 @@
 // IPv4 addresses and the networks they are in. No look-ups, no host names.
+// Stricter than inet_aton on purpose: one address has one spelling, so equal addresses are equal texts.
 
 /// An IPv4 address.
 public struct IPv4Address: Hashable, Comparable, Sendable, CustomStringConvertible {

@@ -92,7 +92,7 @@ public enum TextForm: Hashable, Sendable {
         case .ipv4Address: guesses = [trimmed, Self.withoutPrefixLength(trimmed), Self.withoutLeadingZeros(trimmed)]
         case .ipv4Interface: guesses = [trimmed, trimmed + "/24", Self.withoutLeadingZeros(trimmed)]
         case .networkInterface: guesses = [trimmed]
-        case .endpoint, .webAddress: guesses = [trimmed, Self.withoutScheme(trimmed)]
+        case .endpoint, .webAddress: guesses = [trimmed, Self.withoutScheme(trimmed), "127.0.0.1:" + trimmed]
         }
         return guesses.first { $0 != text && accepts($0) }
     }

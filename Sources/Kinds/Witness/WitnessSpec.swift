@@ -1,4 +1,5 @@
 // The Witness kind: the small machine whose vote decides when two hosts cannot see each other.
+// It describes the machine to people and keeps its address from being given away; members join by token.
 
 import Cluster
 

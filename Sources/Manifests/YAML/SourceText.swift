@@ -48,7 +48,7 @@ enum SourceText {
         }
     }
 
-    /// What YAML 1.1 lets stand in a text; a byte order mark only at its begin, where it is dropped.
+    /// What YAML 1.1 lets stand in a text.
     private static func isAllowed(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0x09, 0x0A, 0x0D, 0x20...0x7E, 0x85, 0xA0...0xD7FF, 0xE000...0xFFFD, 0x1_0000...0x10_FFFF: true

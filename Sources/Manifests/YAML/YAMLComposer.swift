@@ -7,19 +7,24 @@
 // mean.
 
 internal import CYaml
+import Kinds
 
 /// Trees of the documents in one piece of text.
 struct YAMLComposer: ~Copyable {
     /// Values in one file; names of fields count too.
     static let mostNodes = 50_000
+    /// Characters of a field's name; longer ones would make paths costly to compare.
+    static let mostNameCharacters = 200
     /// Maps and lists inside one another.
     static let mostDepth = 32
+    private static let standardTags = "tag:yaml.org,2002:"
     /// Faults in one file; after so many it is not read further.
     static let mostFaults = 100
 
     /// On the heap, because libyaml keeps pointers into it.
     private let parser: UnsafeMutablePointer<yaml_parser_t>
     private let started: Bool
+    private let text: UnsafeBufferPointer<UInt8>
     /// Added to every line: the text may be a part of a file.
     private let linesBefore: Int
     private var nodesLeft: Int
@@ -30,6 +35,7 @@ struct YAMLComposer: ~Copyable {
         parser = .allocate(capacity: 1)
         parser.initialize(to: yaml_parser_t())
         started = yaml_parser_initialize(parser) == 1
+        self.text = text
         self.linesBefore = linesBefore
         self.nodesLeft = nodesLeft
         guard started else { return }
@@ -76,7 +82,7 @@ struct YAMLComposer: ~Copyable {
     private func nextEvent() throws(YAMLFault) -> YAMLEvent {
         var raw = yaml_event_t()
         guard started, yaml_parser_parse(parser, &raw) == 1 else {
-            throw YAMLComplaint.fault(of: parser.pointee, linesBefore: linesBefore)
+            throw YAMLComplaint(parser.pointee, text: text, linesBefore: linesBefore).fault
         }
         defer { yaml_event_delete(&raw) }
         return YAMLEvent(raw, linesBefore: linesBefore)
@@ -105,7 +111,15 @@ struct YAMLComposer: ~Copyable {
                 let value = try node(try nextEvent(), depth: depth + 1)
                 guard case .scalar(let text, _, let place) = name else {
                     try refuse(
-                        YAMLFault(place: name.place, found: "a map or a list as the name of a field", expected: "a text"))
+                        YAMLFault(
+                            place: name.place, found: "a map or a list as the name of a field", expected: "a text"))
+                    continue
+                }
+                guard text.unicodeScalars.count <= Self.mostNameCharacters else {
+                    try refuse(
+                        YAMLFault(
+                            place: place, found: "the name of a field of \(text.unicodeScalars.count) characters",
+                            expected: "at most \(Self.mostNameCharacters)"))
                     continue
                 }
                 entries.append(YAMLEntry(name: text, namePlace: place, value: value))
@@ -133,10 +147,12 @@ struct YAMLComposer: ~Copyable {
                 place: event.place, found: "more than \(Self.mostNodes) values", expected: "a file with fewer")
         }
         if depth > Self.mostDepth {
-            throw YAMLFault(
-                place: event.place, found: "more than \(Self.mostDepth) maps and lists inside one another",
-                expected: "fewer")
+            throw Self.tooDeep(at: event.place)
         }
+    }
+
+    static func tooDeep(at place: TextPlace) -> YAMLFault {
+        YAMLFault(place: place, found: "more than \(mostDepth) maps and lists inside one another", expected: "fewer")
     }
 
     private mutating func refuseDecoration(_ event: YAMLEvent) throws(YAMLFault) {
@@ -147,9 +163,11 @@ struct YAMLComposer: ~Copyable {
                     expected: "the value alone: each document says everything itself"))
         }
         if let tag = event.tag {
+            let short = tag.hasPrefix(Self.standardTags) ? "!!\(tag.dropFirst(Self.standardTags.count))" : tag
             try refuse(
                 YAMLFault(
-                    place: event.place, found: "the tag \(tag)", expected: "the value alone, in quotes if it is a text"))
+                    place: event.place, found: "the tag \(Excerpt.quoted(short))",
+                    expected: "the value alone, in quotes if it is a text"))
         }
     }
 }

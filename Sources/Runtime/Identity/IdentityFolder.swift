@@ -59,7 +59,7 @@ public struct IdentityFolder: Sendable {
         guard let settings = try? encoder.encode(identity.settings) else {
             throw IdentityError(file("member.json"), "cannot be encoded", remedy: Self.joinAgain)
         }
-        try PrivateFile.write([UInt8](settings), to: file("member.json"), mode: 0o644)
+        try write(String(decoding: settings, as: UTF8.self), to: "member.json", mode: 0o644)
     }
 
     /// Writes a renewed certificate; the key stays.

@@ -40,7 +40,8 @@ public struct MemberIdentity: Sendable, CustomStringConvertible, CustomReflectab
         if let authority, authority.trust.pin != trust.pin {
             throw .unusable("the authority's key belongs to another authority")
         }
-        let subject = try trust.authenticate(certificate, as: .client, now: certificate.notValidBefore + 1)
+        let begins = max(certificate.notValidBefore, trust.certificate.notValidBefore)
+        let subject = try trust.authenticate(certificate, as: .client, now: begins)
         guard subject == .member(settings.member) else { throw .unusable("it is for \(subject)") }
         self.settings = settings
         self.key = key

@@ -68,7 +68,8 @@ extension HoldfastClient {
             case .value(let text)?: [("If-Match", "\"\(Data(text.utf8).base64EncodedString())\"")]
             }
         return try await change(
-            .PUT, "/v1/kv/\(PercentEncoding.encode(key))", ValueRequest(value: value), headers: condition, within: limit)
+            .PUT, "/v1/kv/\(PercentEncoding.encode(key))", ValueRequest(value: value), headers: condition, within: limit
+        )
     }
     func removeValue(at key: String, within limit: Duration) async throws -> OutcomeDocument {
         try await change(.DELETE, "/v1/kv/\(PercentEncoding.encode(key))", within: limit)

@@ -108,7 +108,8 @@ extension ContextFile {
             throw CommandFailure(
                 ExitStatus.error,
                 contexts.isEmpty ? "\(path) has no context, so there is no cluster to talk to" : "no context is chosen",
-                next: contexts.isEmpty ? "holdfast cluster init, or copy the file of another admin" : "holdfast context use NAME")
+                next: contexts.isEmpty
+                    ? "holdfast cluster init, or copy the file of another admin" : "holdfast context use NAME")
         }
         guard let context = contexts.first(where: { $0.name == wanted }) else {
             throw CommandFailure(

@@ -44,7 +44,9 @@ struct AddressCommand: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
 
         func validate() throws {
-            if (member == nil) == (to == nil) { throw ValidationError("Name the member once: holdfast vip move NAME MEMBER") }
+            if (member == nil) == (to == nil) {
+                throw ValidationError("Name the member once: holdfast vip move NAME MEMBER")
+            }
         }
 
         func run() async throws {

@@ -7,7 +7,8 @@ import Consensus
 
 struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "plan", abstract: "What apply would change, and the index to check against. Exit code 1: something.")
+        commandName: "plan",
+        abstract: "What apply would change, and the index to check against. Exit code 1: something.")
 
     @OptionGroup var manifests: ManifestOptions
     @OptionGroup var connection: ConnectionOptions

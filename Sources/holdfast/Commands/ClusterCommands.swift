@@ -10,7 +10,9 @@ import X509
 struct ClusterCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cluster", abstract: "The cluster itself: members, tokens, leadership.",
-        subcommands: [Members.self, ToleranceCommand.self, Token.self, TransferLeader.self, Remove.self])
+        subcommands: [
+            ClusterInit.self, Members.self, ToleranceCommand.self, Token.self, TransferLeader.self, Remove.self,
+        ])
 
     struct Members: AsyncParsableCommand {
         static let configuration = CommandConfiguration(commandName: "members", abstract: "Who belongs to it.")
@@ -77,7 +79,8 @@ struct ClusterCommand: AsyncParsableCommand {
 
     struct Remove: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "remove", abstract: "Removes a member for good; its certificate is worth nothing from then on.")
+            commandName: "remove", abstract: "Removes a member for good; its certificate is worth nothing from then on."
+        )
 
         @Argument(help: "Name or id of the member.") var member: String
         @Flag(name: [.customShort("y"), .long], help: "Do not ask.") var yes = false

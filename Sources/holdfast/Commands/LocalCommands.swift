@@ -78,7 +78,8 @@ struct CompletionCommand: AsyncParsableCommand {
 }
 
 struct VersionCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "version", abstract: "Prints the version of this program.")
+    static let configuration = CommandConfiguration(
+        commandName: "version", abstract: "Prints the version of this program.")
 
     @OptionGroup var output: OutputOptions
 

@@ -7,7 +7,8 @@ import Consensus
 
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "status", abstract: "One screen: what can be lost now, who leads, who holds what, what is degraded.")
+        commandName: "status",
+        abstract: "One screen: what can be lost now, who leads, who holds what, what is degraded.")
 
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
@@ -30,7 +31,8 @@ struct StatusCommand: AsyncParsableCommand {
 struct GetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "get", abstract: "What is declared and how it is.",
-        discussion: "holdfast get, holdfast get virtualip, holdfast get virtualip/kube-api -o yaml, holdfast get members")
+        discussion:
+            "holdfast get, holdfast get virtualip, holdfast get virtualip/kube-api -o yaml, holdfast get members")
 
     @Argument(help: "KIND or KIND/NAME; without it, everything.") var what: String?
     @Argument(help: "The name, when it does not follow the kind with a slash.") var name: String?

@@ -8,7 +8,8 @@ import Manifests
 struct ManifestOptions: ParsableArguments {
     @Option(
         name: [.customShort("f"), .customLong("filename")],
-        help: ArgumentHelp("A file, a folder with all that is below it, or - for the standard input.", valueName: "path"))
+        help: ArgumentHelp(
+            "A file, a folder with all that is below it, or - for the standard input.", valueName: "path"))
     var files: [String]
 
     func validate() throws {
@@ -31,7 +32,8 @@ struct ManifestOptions: ParsableArguments {
             return located.declarations
         } catch {
             throw CommandFailure(
-                ExitStatus.error, "the manifests are not valid", next: "see the fields of a kind: holdfast explain KIND",
+                ExitStatus.error, "the manifests are not valid",
+                next: "see the fields of a kind: holdfast explain KIND",
                 details: error.description.split(separator: "\n").map(String.init))
         }
     }

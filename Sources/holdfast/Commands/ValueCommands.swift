@@ -28,7 +28,8 @@ struct ValueCommand: AsyncParsableCommand {
 
     struct Put: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "put", abstract: "Writes a value; with a condition, only when it holds (exit code 4 otherwise).")
+            commandName: "put",
+            abstract: "Writes a value; with a condition, only when it holds (exit code 4 otherwise).")
 
         @Argument var key: String
         @Argument var value: String

@@ -8,7 +8,8 @@ import Manifests
 enum Encoded {
     static func json(_ value: some Encodable, pretty: Bool = true) -> String {
         let encoder = JSONEncoder()
-        encoder.outputFormatting = pretty ? [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted] : [.sortedKeys, .withoutEscapingSlashes]
+        encoder.outputFormatting =
+            pretty ? [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted] : [.sortedKeys, .withoutEscapingSlashes]
         // Documents are made of text and finite numbers, which always encode.
         guard let data = try? encoder.encode(value) else { return "" }
         return String(decoding: data, as: UTF8.self) + (pretty ? "\n" : "")

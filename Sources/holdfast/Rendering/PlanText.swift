@@ -76,11 +76,12 @@ enum PlanText {
         private var rest: ArraySlice<Int>
 
         init(_ changes: [CollectionDifference<String>.Change]) {
-            rest = changes.map { change in
-                switch change {
-                case .insert(let offset, _, _), .remove(let offset, _, _): offset
-                }
-            }.sorted()[...]
+            rest =
+                changes.map { change in
+                    switch change {
+                    case .insert(let offset, _, _), .remove(let offset, _, _): offset
+                    }
+                }.sorted()[...]
         }
 
         mutating func take(_ position: Int) -> Bool {

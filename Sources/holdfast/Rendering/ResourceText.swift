@@ -45,11 +45,13 @@ enum ResourceText {
         }
         lines += ["", "Spec"] + Encoded.yaml(resource.spec).split(separator: "\n").map { "  \($0)" }
         if let why {
-            lines += ["", "Why"]
+            lines +=
+                ["", "Why"]
                 + WhyText.render(why, clock: clock, style: style).split(separator: "\n").map { "  \($0)" }
         }
         if !events.isEmpty {
-            lines += ["", "Last events"]
+            lines +=
+                ["", "Last events"]
                 + WhyText.events(events, clock: clock, wide: false).split(separator: "\n").map { "  \($0)" }
         }
         return lines.joined(separator: "\n") + "\n"

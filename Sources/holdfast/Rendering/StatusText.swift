@@ -43,7 +43,8 @@ enum StatusText {
     }
 
     static func members(_ members: [MemberDocument], _ style: Style, wide: Bool) -> Table {
-        var table = Table(["NAME", "KIND", "HOST", "REACHABLE", "ROLE"] + (wide ? ["VERSION", "API", "PEER", "ID"] : []))
+        var table = Table(
+            ["NAME", "KIND", "HOST", "REACHABLE", "ROLE"] + (wide ? ["VERSION", "API", "PEER", "ID"] : []))
         for member in members {
             let role = member.leader ? "leader" : member.voter ? "voter" : "learner"
             let reachable = member.stopping ? "stopping" : member.reachable ? "yes" : "NO"

@@ -25,7 +25,8 @@ struct WallClock: Sendable {
     func text(_ milliseconds: Int64) -> String {
         let (day, time) = split(milliseconds)
         let (today, _) = split(now())
-        let clock = [time / 3_600_000, time / 60_000 % 60, time / 1000 % 60].map { Self.padded($0, 2) }
+        let clock =
+            [time / 3_600_000, time / 60_000 % 60, time / 1000 % 60].map { Self.padded($0, 2) }
             .joined(separator: ":") + "." + Self.padded(time % 1000, 3)
         return day == today ? clock : Self.date(day) + " " + clock
     }

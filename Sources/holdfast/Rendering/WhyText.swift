@@ -13,7 +13,8 @@ enum WhyText {
         var table = Table(["", "", "", "", ""])
         for (position, event) in why.chain.enumerated() {
             let relative =
-                position == 0 ? "\(clock.age(newest.milliseconds)) ago" : before(newest.milliseconds - event.milliseconds)
+                position == 0
+                ? "\(clock.age(newest.milliseconds)) ago" : before(newest.milliseconds - event.milliseconds)
             table.add([
                 clock.text(event.milliseconds), relative, event.subject, event.type,
                 "\(event.message) [\(event.actor)]",
@@ -43,6 +44,7 @@ enum WhyText {
         let cause = wide ? (event.cause == 0 ? "" : " (because of \(event.cause))") : ""
         let actor = wide ? " [\(event.actor)]" : ""
         let id = wide ? "\(event.id)  " : ""
-        return "\(id)\(clock.text(event.milliseconds))  \(event.type)  \(event.subject)  \(event.message)\(actor)\(cause)\n"
+        return
+            "\(id)\(clock.text(event.milliseconds))  \(event.type)  \(event.subject)  \(event.message)\(actor)\(cause)\n"
     }
 }
