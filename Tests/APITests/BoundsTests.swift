@@ -5,7 +5,7 @@ import Cluster
 import Consensus
 import Testing
 
-@Suite struct BoundsTests {
+@Suite(.timeLimit(.minutes(1))) struct BoundsTests {
     @Test func requestsBeyondTheLimitAreRefusedAtOnce() async throws {
         let lab = try Lab.make()
         var bounds = APIServer.Bounds()

@@ -9,7 +9,7 @@ import Testing
 
 @testable import holdfast
 
-@Suite struct CommandLineTests {
+@Suite(.timeLimit(.minutes(1))) struct CommandLineTests {
     /// A server, and a person with a certificate of that role.
     private func serving(
         _ lab: Lab, as role: OperatorRole = .admin, _ work: @Sendable (Person, TestServer) async throws -> Void
@@ -37,7 +37,7 @@ import Testing
             #expect(
                 result.output == """
                     You can lose: pve1 yes · pve2 yes · witness yes
-                    Cluster home, led by pve1, revision 9
+                    Cluster home, led by pve1, revision 12
 
                     Members
                       NAME      KIND      HOST   REACHABLE   ROLE
@@ -82,14 +82,14 @@ import Testing
             let path = try person.write(Self.manifest, to: "dns.yaml")
             let plan = await person.run("plan", "-f", path)
             #expect(plan.status == 1)
-            #expect(plan.output == "+ VirtualIP/dns\n\n1 to create.\nIndex 9\n")
-            let apply = await person.run("apply", "-f", path, "--check-index", "9")
+            #expect(plan.output == "+ VirtualIP/dns\n\n1 to create.\nIndex 12\n")
+            let apply = await person.run("apply", "-f", path, "--check-index", "12")
             #expect(apply.status == 0)
-            #expect(apply.output == "1 of 1 resources changed (revision 10)\n")
+            #expect(apply.output == "1 of 1 resources changed (revision 13)\n")
             let again = await person.run("plan", "-f", path)
             #expect(again.status == 0)
-            #expect(again.output == "No difference: 1 as declared already.\nIndex 10\n")
-            let stale = await person.run("apply", "-f", "-", "--check-index", "9", input: Self.manifest)
+            #expect(again.output == "No difference: 1 as declared already.\nIndex 13\n")
+            let stale = await person.run("apply", "-f", "-", "--check-index", "12", input: Self.manifest)
             #expect(stale.status == 4)
             #expect(stale.notes.contains("run plan again"))
         }
@@ -205,7 +205,8 @@ import Testing
     @Test func describeGathersWhatThereIsToSay() async throws {
         try await serving(try Lab.make()) { person, _ in
             let text = await person.run("describe", "vip/kube-api").output
-            for part in ["Sync: Synced   Health: Healthy", "address: 192.168.1.99/24", "Why", "Last events", "Applied"] {
+            for part in ["Sync: Synced   Health: Healthy", "address: 192.168.1.99/24", "Why", "Last events", "Applied"]
+            {
                 #expect(text.contains(part), "\(part)")
             }
         }

@@ -7,7 +7,7 @@ import Consensus
 import NIOCore
 import Testing
 
-@Suite struct EventStreamTests {
+@Suite(.timeLimit(.minutes(1))) struct EventStreamTests {
     /// Reads one stream; `more` says whether to go on after each line.
     private func lines(
         _ server: TestServer, after: UInt64, headers: [(String, String)] = [],

@@ -49,6 +49,7 @@ struct Lab: Sendable {
                 let token = JoinToken(id: "\(position)", secretHash: "h", kind: kind.1, expiresMilliseconds: .max)
                 agent.apply(.createToken(token))
                 agent.apply(.join(tokenID: "\(position)", secretHash: "h", member: record))
+                agent.apply(.observeMember(ids[position], reachable: true, reason: "answers"))
             }
         }
         if declared {

@@ -5,7 +5,7 @@ import Cluster
 import Consensus
 import Testing
 
-@Suite struct MoveTests {
+@Suite(.timeLimit(.minutes(1))) struct MoveTests {
     private func move(
         _ lab: Lab, to target: String, name: String = "kube-api", timeout: Int = 2_000,
         prepare: @escaping @Sendable (InMemoryAgent) -> Void = { _ in }

@@ -14,7 +14,8 @@ import Testing
     private static let read = ReadAge(
         consistency: .linearizable, revision: 41, behind: 0, member: "pve2", knowsLeader: true)
 
-    private func member(_ name: String, _ kind: String, reachable: Bool = true, leader: Bool = false) -> MemberDocument {
+    private func member(_ name: String, _ kind: String, reachable: Bool = true, leader: Bool = false) -> MemberDocument
+    {
         MemberDocument(
             name: name, id: "00000000000000aa", kind: kind, host: kind == "guest" ? "pve1" : name, domain: name,
             reachable: reachable, stopping: false, voter: kind != "guest", leader: leader, version: "0.1.0",
@@ -42,7 +43,8 @@ import Testing
             addresses: [address(.releasing, holder: "pve1", to: "pve2")],
             tolerance: [
                 try tolerance("pve1", []),
-                try tolerance("pve2", ["1 of 3 voters would be left, 2 are needed", "nobody would be left to hold dns"]),
+                try tolerance(
+                    "pve2", ["1 of 3 voters would be left, 2 are needed", "nobody would be left to hold dns"]),
             ], degraded: ["host pve1 is unreachable"], read: Self.read)
         try change(&status)
         return status
@@ -87,7 +89,8 @@ import Testing
 
     @Test func theWideTableAddsColumnsOnly() throws {
         let lines = StatusText.render(try status(), clock: clock, style: .plain, wide: true).split(separator: "\n")
-        #expect(lines.contains("  NAME   KIND   HOST   REACHABLE   ROLE     VERSION   API             PEER            ID"))
+        #expect(
+            lines.contains("  NAME   KIND   HOST   REACHABLE   ROLE     VERSION   API             PEER            ID"))
     }
 
     @Test func coloursChangeNoLetter() throws {
