@@ -74,6 +74,9 @@ public final class APICredentialStore: Sendable {
         configuration.certificateVerification = .optionalVerification
         configuration.trustRoots = .certificates(authority)
         configuration.applicationProtocols = ["http/1.1"]
+        // How long a closing connection waits for the other side's farewell; a client that is gone must not hold up the
+        // end of the agent.
+        configuration.shutdownTimeout = .milliseconds(500)
         configuration.sslContextCallback = { [self] _, promise in
             let newest = loaded.withLock { $0 }
             var change = NIOSSLContextConfigurationOverride()

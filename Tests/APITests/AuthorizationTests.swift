@@ -1,6 +1,6 @@
 // Who may do what, and who gets in at all.
 
-import API
+@testable import API
 import Cluster
 import Consensus
 import Crypto
@@ -10,7 +10,7 @@ import X509
 
 @testable import Runtime
 
-@Suite struct AuthorizationTests {
+@Suite(.timeLimit(.minutes(1))) struct AuthorizationTests {
     enum Asker: String, CaseIterable, Sendable {
         case nobody, viewer, `operator`, admin, member
 

@@ -1,13 +1,13 @@
 // Events as they happen, over server-sent events.
 
-import API
+@testable import API
 import AsyncHTTPClient
 import Cluster
 import Consensus
 import NIOCore
 import Testing
 
-@Suite struct EventStreamTests {
+@Suite(.timeLimit(.minutes(1))) struct EventStreamTests {
     /// Reads one stream; `more` says whether to go on after each line.
     private func lines(
         _ server: TestServer, after: UInt64, headers: [(String, String)] = [],

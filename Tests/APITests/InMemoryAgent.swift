@@ -1,7 +1,7 @@
 // An agent without a network: a replicated state to which commands are applied at once. What a real one would do later
 // (let go of a role when asked to) it does at once, unless a test says otherwise.
 
-import Agent
+@testable import Agent
 import Cluster
 import Consensus
 import Glibc

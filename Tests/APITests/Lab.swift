@@ -1,7 +1,7 @@
 // A small lab for tests: two hosts, a witness and a guest, an address, and an authority that signs for whoever asks.
 
-import API
-import Agent
+@testable import API
+@testable import Agent
 import AsyncHTTPClient
 import Cluster
 import Consensus
@@ -49,6 +49,7 @@ struct Lab: Sendable {
                 let token = JoinToken(id: "\(position)", secretHash: "h", kind: kind.1, expiresMilliseconds: .max)
                 agent.apply(.createToken(token))
                 agent.apply(.join(tokenID: "\(position)", secretHash: "h", member: record))
+                agent.apply(.observeMember(ids[position], reachable: true, reason: "answers"))
             }
         }
         if declared {
@@ -186,6 +187,7 @@ struct TestServer: Sendable {
     ) async throws -> Result {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.certificateVerification = .noHostnameVerification
+        tls.shutdownTimeout = .milliseconds(100)
         tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(Array(try lab.authorityPEM.utf8)))
         if let credential {
             tls.certificateChain = try NIOSSLCertificate.fromPEMBytes(Array(credential.certificate.utf8))

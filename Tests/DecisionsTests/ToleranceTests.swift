@@ -28,6 +28,7 @@ import Testing
         guard !state.members.isEmpty else { return apply(.bootstrap(clusterName: "home", member: record)) }
         apply(.createToken(JoinToken(id: name, secretHash: "h", kind: kind, expiresMilliseconds: 1)))
         apply(.join(tokenID: name, secretHash: "h", member: record))
+        apply(.observeMember(id, reachable: true, reason: "answers"))
     }
 
     private mutating func lab(address candidates: [String] = ["pve1", "pve2"]) {

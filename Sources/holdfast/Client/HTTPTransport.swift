@@ -28,6 +28,8 @@ enum Delivery: Sendable {
     case notSent(String)
     /// It may have been.
     case lost(String)
+    /// It may have been; nothing was heard in the time there was.
+    case late(Duration)
 }
 
 final class HTTPTransport: Sendable {
@@ -54,6 +56,8 @@ final class HTTPTransport: Sendable {
                 ExitStatus.error, "the certificates of context \(context.name) cannot be used: \(error)",
                 next: "holdfast context list")
         }
+        // The command is over when its answer is there; it does not wait for the other side's farewell.
+        tls.shutdownTimeout = .milliseconds(100)
         var configuration = HTTPClient.Configuration(tlsConfiguration: tls)
         configuration.timeout = .init(
             connect: .nanoseconds(Self.connectLimit.nanoseconds), read: .seconds(60))
@@ -76,7 +80,7 @@ final class HTTPTransport: Sendable {
                 return Delivery.answered(status: Int(response.status.code), body: Array(buffer: body))
             }
         } catch is DeliveryLate {
-            return .lost("no answer within \(limit.milliseconds) ms")
+            return .late(limit)
         } catch {
             return Self.failed(error)
         }

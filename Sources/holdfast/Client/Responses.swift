@@ -44,14 +44,20 @@ struct Responses {
             return .tryNext
         case .lost(let reason):
             last[endpoint] = reason
-            guard repeatable else {
-                return .final(
-                    CommandFailure(
-                        ExitStatus.timedOut, "\(endpoint): \(reason); whether it was carried out is not known",
-                        next: "look at the present state: holdfast status"))
-            }
-            return .tryNext
+            return repeatable ? .tryNext : Self.unknown(endpoint, reason)
+        case .late(let limit):
+            // What it said before tells more than its silence in the last moments.
+            let reason = "no answer within \(limit.milliseconds) ms"
+            last[endpoint] = last[endpoint] ?? reason
+            return repeatable ? .tryNext : Self.unknown(endpoint, reason)
         }
+    }
+
+    private static func unknown(_ endpoint: String, _ reason: String) -> Verdict {
+        .final(
+            CommandFailure(
+                ExitStatus.timedOut, "\(endpoint): \(reason); whether it was carried out is not known",
+                next: "look at the present state: holdfast status"))
     }
 
     /// The failure when the time is up.

@@ -148,7 +148,9 @@ struct EventsCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await connection.withClient { client, limit in
-            let answer = try await client.events(after: after ?? 0, read.consistency, within: limit)
+            // While watching, a stated time limits the watching, not the first answer.
+            let answer = try await client.events(
+                after: after ?? 0, read.consistency, within: watch ? .seconds(2) : limit)
             read.noteAge(answer.read)
             let wanted = Array(answer.events.filter(isWanted).suffix(max(0, last)))
             if output.output == .json || output.output == .yaml, !watch {
