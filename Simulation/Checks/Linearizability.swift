@@ -29,8 +29,8 @@ public enum Linearizability {
         }
     }
 
-    /// Memory the search for one key may take: enough for three million configurations of up to 64 operations that are
-    /// open at a time.
+    /// Memory the search for one key may take: enough for one and a half million configurations of up to 64 operations
+    /// that are open at a time, twice.
     public static let usualMemoryBytes = 144 << 20
 
     /// Judges a history. Keys are searched one after the other, so `memoryBytes` bounds the whole check, beside a few
@@ -63,8 +63,12 @@ public enum Linearizability {
     }
 
     private static func search(_ operations: [Operation], _ memoryBytes: Int) -> RegisterSearch.Result {
-        var search = RegisterSearch(RegisterProgram(operations), memoryBytes: memoryBytes)
-        return search.run()
+        let program = RegisterProgram(operations)
+        var thrifty = RegisterSearch(program, .thrifty, memoryBytes: memoryBytes / 2)
+        let result = thrifty.run()
+        guard case .gaveUp = result else { return result }
+        var hasty = RegisterSearch(program, .hasty, memoryBytes: memoryBytes / 2)
+        return hasty.run()
     }
 
     // MARK: The smallest prefix

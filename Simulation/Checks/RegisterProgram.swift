@@ -6,7 +6,7 @@ import Consensus
 
 /// An operation on the one key. Values are numbers from 1; zero is absence.
 struct RegisterStep {
-    enum Kind {
+    enum Kind: Equatable {
         case read(Int32)
         /// A compare-and-set that found something else.
         case mismatch(expected: Int32)
@@ -18,7 +18,7 @@ struct RegisterStep {
     }
 
     let kind: Kind
-    /// Its bit while it is open.
+    /// Its bit: among those open at a time, or among those of unknown outcome.
     let slot: Int
 
     /// Whether it leaves every state that allows it as it is.
@@ -26,6 +26,24 @@ struct RegisterStep {
         switch kind {
         case .read, .mismatch: true
         case .write, .swap, .removal: false
+        }
+    }
+
+    /// The one state it can take effect in; nil when there are several.
+    var onlyState: Int32? {
+        switch kind {
+        case .read(let value): value
+        case .swap(let from, _): from
+        case .write, .mismatch, .removal: nil
+        }
+    }
+
+    /// The state it leaves behind.
+    var result: Int32? {
+        switch kind {
+        case .write(let value), .swap(_, let value): value
+        case .removal: 0
+        case .read, .mismatch: nil
         }
     }
 
@@ -60,8 +78,12 @@ struct RegisterProgram {
     /// Operations with an answer, in the order of their calls.
     private(set) var answered: [RegisterStep] = []
     /// Operations without a known outcome, in the order of their calls. They stay open for ever.
-    private(set) var unknown: [RegisterStep] = []
-    /// Bits a configuration needs.
+    private(set) var unknown: [(step: RegisterStep, twin: Int?)] = []
+    /// The unknown ones that see what was there before.
+    private(set) var unknownSwaps: [Int] = []
+    /// The unknown ones by the state they leave behind.
+    private var unknownByResult: SortedMap<Int32, [Int]> = [:]
+    /// Bits a configuration needs for the operations that are open and answered later.
     private(set) var slotCount = 0
     /// The values behind the numbers.
     private(set) var values: [JSONValue?] = [nil]
@@ -79,13 +101,13 @@ struct RegisterProgram {
             let isAnswered = if case .ok = operation.completion { true } else { false }
             if event.isCall {
                 guard isAnswered || observed.matters(kind) else { continue }
-                let slot = isAnswered ? free.popLast() ?? newSlot() : newSlot()
-                let step = RegisterStep(kind: kind, slot: slot)
                 if isAnswered {
                     open.append((Int32(answered.count), event.index, operation.completed?.event ?? .max))
-                    answered.append(step)
+                    answered.append(RegisterStep(kind: kind, slot: free.popLast() ?? newSlot()))
                 } else {
-                    unknown.append(step)
+                    // Of equal ones the earliest is used first: they can do the same, and it is there the longest.
+                    let twin = unknown.lastIndex { $0.step.kind == kind }
+                    appendUnknown(RegisterStep(kind: kind, slot: unknown.count), twin: twin)
                 }
             } else {
                 open.sort { $0.end < $1.end }
@@ -96,6 +118,23 @@ struct RegisterProgram {
                         window: start..<windows.count, unknownCount: unknown.count, operation: open[0].position))
                 free.append(answered[Int(open.removeFirst().step)].slot)
             }
+        }
+    }
+
+    private mutating func appendUnknown(_ step: RegisterStep, twin: Int?) {
+        let index = unknown.count
+        unknown.append((step, twin))
+        if step.onlyState != nil { unknownSwaps.append(index) }
+        guard let result = step.result else { return }
+        if unknownByResult.update(result, { $0.append(index) }) == nil { unknownByResult[result] = [index] }
+    }
+
+    /// Unknown operations that may leave behind a state which `step` sees, in the order of their calls.
+    func unknownThatLead(to step: RegisterStep) -> [Int] {
+        switch step.kind {
+        case .write: []
+        case .read, .swap: step.onlyState.flatMap { unknownByResult[$0] } ?? []
+        case .mismatch, .removal: Array(unknown.indices)
         }
     }
 
