@@ -50,7 +50,6 @@ final class LeaseGuard {
     var guardsEgress = false
     private let sets: GuardSetTransactions
     private var lastTicket = UInt32.random(in: 0...UInt32.max)
-
     private let clock: () -> Instant
 
     /// `clock` reads CLOCK_BOOTTIME; tests let it take its time.
@@ -163,5 +162,10 @@ final class LeaseGuard {
             guard let refusal = try sets.commit([.delete(set, address)]), refusal.code != ENOENT else { continue }
             throw AddressDriverError(attempted: "silence \(address)", code: refusal.code)
         }
+        // "No such element" is silence only while the rules are there; without them it is the opposite.
+        guard try watch(address) == .tablesMissing else { return }
+        throw AddressDriverError(
+            attempted: "silence \(address)", code: ENOENT,
+            advice: "somebody flushed the nftables ruleset; let it spare the tables called \(GuardSet.table)")
     }
 }
