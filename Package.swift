@@ -118,6 +118,7 @@ if !pureOnly {
         .executableTarget(
             name: "holdfast-lab", dependencies: [argumentParser, "CKernel"], path: "Simulation/holdfast-lab",
             swiftSettings: settings),
+        .testTarget(name: "LabTests", dependencies: ["holdfast-lab"], swiftSettings: settings),
 
         .testTarget(name: "ManifestsTests", dependencies: ["Manifests"], swiftSettings: settings),
         .testTarget(name: "DriversTests", dependencies: ["Drivers"], swiftSettings: settings),
