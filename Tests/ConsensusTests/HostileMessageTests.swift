@@ -48,11 +48,14 @@ import Testing
         ("follower", Bench(terms: [1, 1, 2])),
         ("fresh", Bench(voters: [])),
         ("leader", Bench.leader(terms: [1, 1, 2])),
-        ("candidate", {
-            var bench = Bench(terms: [1, 1, 2])
-            bench.campaign()
-            return bench
-        }()),
+        (
+            "candidate",
+            {
+                var bench = Bench(terms: [1, 1, 2])
+                bench.campaign()
+                return bench
+            }()
+        ),
     ]
 
     @Test(arguments: extremes) func noSingleMessageTraps(term: UInt64) {
@@ -83,7 +86,8 @@ import Testing
 
     @Test func aMalformedRunOfEntriesIsRefused() {
         var bench = Bench()
-        bench.receive(Bench.append(after: 0, term: 0, [Bench.entry(1, term: 2), Bench.entry(2, term: 1)]), from: 2, term: 2)
+        bench.receive(
+            Bench.append(after: 0, term: 0, [Bench.entry(1, term: 2), Bench.entry(2, term: 1)]), from: 2, term: 2)
         bench.receive(Bench.append(after: 0, term: 0, [Bench.entry(2, term: 1)]), from: 2, term: 2)
         bench.receive(Bench.append(after: 0, term: 0, [Bench.entry(1, term: 3)]), from: 2, term: 2)
         bench.persist()
@@ -96,7 +100,9 @@ import Testing
         let vote = Message.voteRequest(
             VoteRequest(lastIndex: LogIndex(rawValue: 9), lastTerm: Term(rawValue: 9), byTransfer: true))
         let own = TestCluster.identity
-        for (cluster, from, to) in [(ClusterID(rawValue: 5), 2, 1), (own, 2, 3), (own, 1, 1)] as [(ClusterID, UInt64, UInt64)] {
+        for (cluster, from, to) in [(ClusterID(rawValue: 5), 2, 1), (own, 2, 3), (own, 1, 1)]
+            as [(ClusterID, UInt64, UInt64)]
+        {
             bench.handle(
                 .received(
                     Envelope(

@@ -26,7 +26,8 @@ struct WrongManifest: Sendable, CustomTestStringConvertible {
     }
 
     @Test func everyMistakeIsThereOnce() {
-        let names = (WrongManifest.syntax + WrongManifest.documents + WrongManifest.specs + WrongManifest.furtherSpecs).map(\.name)
+        let names = (WrongManifest.syntax + WrongManifest.documents + WrongManifest.specs + WrongManifest.furtherSpecs)
+            .map(\.name)
         #expect(Set(names).count == names.count)
         #expect(names.count > 100)
     }

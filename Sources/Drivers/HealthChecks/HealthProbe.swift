@@ -94,7 +94,8 @@ struct HealthProber: Sendable {
             switch status {
             case .exited(0): return ProbeResult(isSuccess: true, detail: "\(program): status 0")
             case .exited(let code): return ProbeResult(isSuccess: false, detail: "\(program): status \(code)")
-            case .signaled(let signal): return ProbeResult(isSuccess: false, detail: "\(program): killed by signal \(signal)")
+            case .signaled(let signal):
+                return ProbeResult(isSuccess: false, detail: "\(program): killed by signal \(signal)")
             }
         } catch {
             return ProbeResult(isSuccess: false, detail: "\(program): \(error)")

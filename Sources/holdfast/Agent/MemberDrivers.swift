@@ -5,10 +5,11 @@ import Drivers
 import Kinds
 import Logging
 import Runtime
+import ServiceLifecycle
 
 struct MemberDrivers {
     let addresses: (any AddressOrderTaker)?
-    let health: (any HealthCheckTaker)?
+    let health: HealthCheckRunner?
     private let end: () -> Void
 
     init(
@@ -20,9 +21,10 @@ struct MemberDrivers {
             end = {}
             return
         }
+        let runner = HealthCheckRunner(log: log, report: report)
         let driver = try AddressDriver(log: log, stateDirectory: dataDirectory, report: report)
         addresses = driver
-        health = nil
+        health = runner
         end = { driver.shutDown() }
     }
 
@@ -30,4 +32,12 @@ struct MemberDrivers {
     func shutDown() { end() }
 }
 
+/// Runs the health checks until the member stops.
+struct HealthService: Service {
+    let runner: HealthCheckRunner
+
+    func run() async throws { await cancelWhenGracefulShutdown { await runner.serve() } }
+}
+
 extension AddressDriver: AddressOrderTaker {}
+extension HealthCheckRunner: HealthCheckTaker {}

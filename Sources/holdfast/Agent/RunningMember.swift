@@ -56,7 +56,7 @@ struct RunningMember {
             initialPeers: peers)
         log.notice("\(identity) listens for peers at \(identity.settings.peerEndpoint)")
 
-        let end = await serve(loop)
+        let end = await serve(loop, drivers)
         drivers.shutDown()
         await transport.shutDown()
         try await group.shutdownGracefully()
@@ -68,15 +68,16 @@ struct RunningMember {
     }
 
     /// Runs agent and API until a signal or a failure ends them.
-    private func serve(_ loop: AgentLoop) async -> Result<AgentEnd, any Error> {
+    private func serve(_ loop: AgentLoop, _ drivers: MemberDrivers) async -> Result<AgentEnd, any Error> {
         do {
+            var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
+                .init(service: AgentService(loop: loop), successTerminationBehavior: .gracefullyShutdownGroup),
+                .init(service: try apiServer(loop)),
+            ]
+            if let runner = drivers.health { services.append(.init(service: HealthService(runner: runner))) }
             let group = ServiceGroup(
                 configuration: ServiceGroupConfiguration(
-                    services: [
-                        .init(
-                            service: AgentService(loop: loop), successTerminationBehavior: .gracefullyShutdownGroup),
-                        .init(service: try apiServer(loop)),
-                    ],
+                    services: services,
                     gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
             try await group.run()
             return .success(try await loop.ended.get())

@@ -59,7 +59,9 @@ import Testing
             driver.carryOut(.drop(role: TestNetwork.role, address: TestNetwork.virtual))
             try network.run("ip link set eth0 down")
             driver.carryOut(TestNetwork.hold(epoch: 2, until: BootClock.now() + .seconds(60)))
-            guard case .failed(_, 2, let down) = reports.next() else { throw TestFailure(what: "held on a dead interface") }
+            guard case .failed(_, 2, let down) = reports.next() else {
+                throw TestFailure(what: "held on a dead interface")
+            }
             #expect(down.contains("interface eth0 is down"))
             driver.shutDown()
         }

@@ -47,7 +47,9 @@ import Testing
         try await onTestNetwork { network in
             let lease = try Self.guardedAddress(network)
             for _ in 0..<5 {
-                guard case .armed(let end) = try lease.arm(TestNetwork.address, until: BootClock.now() + .milliseconds(120))
+                guard
+                    case .armed(let end) = try lease.arm(
+                        TestNetwork.address, until: BootClock.now() + .milliseconds(120))
                 else { continue }
                 // Expired, but mostly not collected yet: the kernel does that once a second.
                 Self.waitUntil(end, network)
@@ -96,9 +98,13 @@ import Testing
         try await onTestNetwork { network in
             let lease = try Self.guardedAddress(network)
             let until = BootClock.now() + .seconds(60)
-            guard case .armed = try lease.arm(TestNetwork.address, until: until) else { throw TestFailure(what: "not armed") }
+            guard case .armed = try lease.arm(TestNetwork.address, until: until) else {
+                throw TestFailure(what: "not armed")
+            }
             try lease.silence(TestNetwork.address)
-            guard case .armed = try lease.arm(TestNetwork.address, until: until) else { throw TestFailure(what: "not armed") }
+            guard case .armed = try lease.arm(TestNetwork.address, until: until) else {
+                throw TestFailure(what: "not armed")
+            }
             #expect(network.client.isAnswered())
         }
     }

@@ -22,7 +22,9 @@ import Testing
 
     @Test func aNewerHoldReplacesAWaitingOneOfItsRole() {
         var queue = OrderQueue()
-        for order in [hold("a", until: 1), hold("b", until: 1), hold("a", until: 2)] { #expect(queue.append(order) == nil) }
+        for order in [hold("a", until: 1), hold("b", until: 1), hold("a", until: 2)] {
+            #expect(queue.append(order) == nil)
+        }
         #expect(queue.takeAll() == [hold("a", until: 2), hold("b", until: 1)])
         #expect(queue.orders.isEmpty)
     }

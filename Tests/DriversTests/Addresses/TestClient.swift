@@ -62,7 +62,9 @@ final class TestClient: Sendable {
     func isPinged(withinMilliseconds limit: Int64 = 2_000) -> Bool {
         let number = sequence.wrappingAdd(1, ordering: .relaxed).newValue
         var packet: [UInt8] = [8, 0, 0, 0, 0x48, 0x46, UInt8(number >> 8), UInt8(number & 0xff)]
-        let sum = stride(from: 0, to: 8, by: 2).reduce(UInt32(0)) { $0 + UInt32(packet[$1]) << 8 + UInt32(packet[$1 + 1]) }
+        let sum = stride(from: 0, to: 8, by: 2).reduce(UInt32(0)) {
+            $0 + UInt32(packet[$1]) << 8 + UInt32(packet[$1 + 1])
+        }
         let checksum = ~UInt16(truncatingIfNeeded: (sum & 0xffff) + (sum >> 16))
         packet[2] = UInt8(checksum >> 8)
         packet[3] = UInt8(checksum & 0xff)

@@ -69,7 +69,8 @@ final class TestNetwork: Sendable {
         guard let bytes = try Announcer().hardwareAddress(of: link) else { throw TestFailure(what: "no eth0") }
         let text = bytes.map { String(format: "%02x", $0) }.joined(separator: ":")
         try run(
-            "nsenter --net=/proc/\(getpid())/fd/\(clientNamespace) ip neigh replace \(address) lladdr \(text) dev c0 nud permanent")
+            "nsenter --net=/proc/\(getpid())/fd/\(clientNamespace) ip neigh replace \(address) lladdr \(text) dev c0 nud permanent"
+        )
     }
 
     func driver(
