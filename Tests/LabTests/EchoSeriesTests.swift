@@ -8,7 +8,9 @@ import Testing
     private static let millisecond: Int64 = 1_000_000
 
     /// Questions every 2 ms for `milliseconds`; each is answered at once unless `unanswered` contains its time.
-    private func series(milliseconds: Int64, unanswered: Range<Int64>, asking: (Int64) -> Bool = { _ in true }) -> EchoSeries {
+    private func series(milliseconds: Int64, unanswered: Range<Int64>, asking: (Int64) -> Bool = { _ in true })
+        -> EchoSeries
+    {
         var series = EchoSeries()
         for time in stride(from: Int64(0), to: milliseconds, by: 2) where asking(time) {
             let number = series.next

@@ -31,7 +31,8 @@ import Testing
         var announcement = Frames.whoHas(target, sender: target, hardware: hardware)
         announcement[21] = 2
         #expect(Frames.answer(announcement, about: target, to: asker) == nil)
-        #expect(Frames.answer(Frames.whoHas(target, sender: asker, hardware: hardware), about: target, to: asker) == nil)
+        #expect(
+            Frames.answer(Frames.whoHas(target, sender: asker, hardware: hardware), about: target, to: asker) == nil)
     }
 
     @Test(arguments: ["192.168.1", "192.168.1.256", "192.168..1", "a.b.c.d", "192.168.1.1.1", ""])

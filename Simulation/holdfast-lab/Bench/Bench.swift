@@ -47,7 +47,8 @@ struct Bench: ParsableCommand {
             try bench.holdfast.waitUntilWhole()
             for disturbance in wanted {
                 let found = CaseResult(
-                    system: "holdfast", name: disturbance.rawValue, aim: disturbance.aim, returnAim: disturbance.returnAim)
+                    system: "holdfast", name: disturbance.rawValue, aim: disturbance.aim,
+                    returnAim: disturbance.returnAim)
                 result.cases.append(
                     try measure(found, once: { try bench.repeatOnce(disturbance, number: $0) }, recover: bench.recover))
             }

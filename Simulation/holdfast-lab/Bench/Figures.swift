@@ -109,7 +109,8 @@ struct BenchResult: Codable, Equatable {
     }
 
     private static func row(_ result: CaseResult, name: String, _ figures: Figures, aim: Aim) -> [String] {
-        let kept = aim == .none ? "-" : (result.failures.isEmpty && aim.isKept(figures, owners: result.owners) ? "yes" : "NO")
+        let kept =
+            aim == .none ? "-" : (result.failures.isEmpty && aim.isKept(figures, owners: result.owners) ? "yes" : "NO")
         let count = result.failures.isEmpty ? "\(figures.count)" : "\(figures.count) (\(result.failures.count) failed)"
         let numbers = [figures.least, figures.median, figures.percentile99, figures.most].map(ProbeReport.rounded)
         return [result.system, name, count] + numbers + ["\(result.owners)", aim.words, kept]

@@ -67,7 +67,8 @@ final class Observation {
         let after = seen.gaps.filter { $0.from >= restored }
         return Repetition(
             gapMilliseconds: during.map(\.milliseconds).max() ?? 0,
-            returnGapMilliseconds: after.map(\.milliseconds).max() ?? 0, ownersAtOnce: seen.ownersAtOnce, target: target,
+            returnGapMilliseconds: after.map(\.milliseconds).max() ?? 0, ownersAtOnce: seen.ownersAtOnce,
+            target: target,
             leaderHit: leaderHit)
     }
 }

@@ -41,7 +41,9 @@ enum Manifests {
     /// - Throws: when there is no such folder.
     static func folder(_ given: String?) throws -> String {
         if let given {
-            guard Executables.isDirectory(given) else { throw LabError("--manifests \(given): no such folder", exitCode: 3) }
+            guard Executables.isDirectory(given) else {
+                throw LabError("--manifests \(given): no such folder", exitCode: 3)
+            }
             return Executables.absolute(given)
         }
         var places = [Executables.currentDirectory()]
@@ -51,6 +53,7 @@ enum Manifests {
             parts = parts.dropLast()
         }
         for place in places where Executables.isDirectory("\(place)/deploy/lab") { return "\(place)/deploy/lab" }
-        throw LabError("no folder deploy/lab here or above the program; name the lab's manifests with --manifests", exitCode: 3)
+        throw LabError(
+            "no folder deploy/lab here or above the program; name the lab's manifests with --manifests", exitCode: 3)
     }
 }

@@ -135,7 +135,8 @@ struct KeeperCommand: ParsableCommand {
     func run() throws {
         let answer = Descriptor(dup(STDOUT_FILENO))
         do {
-            let keeper = try Keeper(directory: lab.directory, userNamespace: userNamespace, leash: leash ? STDIN_FILENO : nil)
+            let keeper = try Keeper(
+                directory: lab.directory, userNamespace: userNamespace, leash: leash ? STDIN_FILENO : nil)
             try answer.write("ready\n")
             dup2(STDERR_FILENO, STDOUT_FILENO)
             keeper.run()

@@ -57,7 +57,8 @@ struct Story {
         if json { return print(try jsonLine(result)) }
         print("")
         let gap = ProbeReport.milliseconds(result.gapMilliseconds)
-        print("Silence seen by the client: \(gap) (allowed: \(ProbeReport.milliseconds(result.allowedGapMilliseconds)))")
+        print(
+            "Silence seen by the client: \(gap) (allowed: \(ProbeReport.milliseconds(result.allowedGapMilliseconds)))")
         print("Owners of the address at once: \(result.ownersAtOnce)")
         print("Acknowledged writes lost: \(result.lostWrites) of \(result.acknowledgedWrites)")
         print(result.passed ? "Every promise was kept." : "Broken: " + result.broken.joined(separator: "; "))

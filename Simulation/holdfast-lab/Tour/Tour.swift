@@ -59,7 +59,8 @@ struct TourActs {
         let probe = try ProbeInstrument(client, address: Self.address, from: "client")
         try probe.wait(for: "the first answer", milliseconds: 10_000) { $0.event == .answering }
         try writer.waitForWrites(5, seconds: 30)
-        try story.tell("disturbance", "A client pings \(Self.address) every 2 ms, and somebody writes values all the while.")
+        try story.tell(
+            "disturbance", "A client pings \(Self.address) every 2 ms, and somebody writes values all the while.")
         let after = try loseHost(before, name: name, probe: probe, writer: writer)
         try returnHost(before.machine)
         try writer.waitForWrites(5, seconds: 30)
@@ -70,7 +71,8 @@ struct TourActs {
 
     private func build() throws {
         try story.tell(
-            "up", "Two hosts, three guests, a witness and a client, on a network of their own:", command: "holdfast-lab up")
+            "up", "Two hosts, three guests, a witness and a client, on a network of their own:",
+            command: "holdfast-lab up")
         try Bootstrap(client: client, binary: binary).run { line in
             if !story.json { print("  \(line)") }
         }
@@ -78,7 +80,8 @@ struct TourActs {
 
     private func declare() throws -> ClusterStatus {
         let output = try holdfast.output(["apply", "-f", manifests])
-        try story.tell("apply", "What shall be true is declared:", command: "holdfast apply -f deploy/lab", output: output)
+        try story.tell(
+            "apply", "What shall be true is declared:", command: "holdfast apply -f deploy/lab", output: output)
         let status = try holdfast.waitUntilWhole()
         try story.tell(
             "status", "Both addresses are held:", command: "holdfast status", output: try holdfast.output(["status"]))
