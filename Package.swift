@@ -27,11 +27,19 @@ var targets: [Target] = [
     .target(name: "Decisions", dependencies: ["Consensus", "Cluster", "Kinds"], swiftSettings: settings),
     .target(name: "Agent", dependencies: ["Consensus", "Cluster", "Kinds", "Decisions"], swiftSettings: settings),
 
+    // The simulator. Its pure parts are held to the rules of the pure half.
+    .target(
+        name: "SimulationChecks", dependencies: ["Consensus", "Cluster"], path: "Simulation/Checks",
+        swiftSettings: settings),
+
     .testTarget(name: "ConsensusTests", dependencies: ["Consensus"], swiftSettings: settings),
     .testTarget(name: "ClusterTests", dependencies: ["Cluster"], swiftSettings: settings),
     .testTarget(name: "KindsTests", dependencies: ["Kinds"], swiftSettings: settings),
     .testTarget(name: "DecisionsTests", dependencies: ["Decisions"], swiftSettings: settings),
-    .testTarget(name: "AgentTests", dependencies: ["Agent"], swiftSettings: settings),
+    .testTarget(name: "AgentTests", dependencies: ["Agent", "Kinds"], swiftSettings: settings),
+    .testTarget(
+        name: "SimulationChecksTests", dependencies: ["SimulationChecks", "Cluster", "Consensus"],
+        swiftSettings: settings),
     .testTarget(name: "LintTests", swiftSettings: settings),
 ]
 
@@ -62,6 +70,9 @@ if !pureOnly {
     ]
     let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
     let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
+    let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+    let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+    let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
     targets += [
         .target(
@@ -69,12 +80,15 @@ if !pureOnly {
             swiftSettings: settings),
         .target(name: "CKernel"),
         .target(
-            name: "Drivers", dependencies: ["Consensus", "Cluster", "Kinds", "CKernel", logging, httpClient, subprocess] + nio,
+            name: "Drivers",
+            dependencies: ["Consensus", "Cluster", "Kinds", "CKernel", logging, httpClient, subprocess] + nio,
             swiftSettings: settings),
         .target(
             name: "Runtime",
             dependencies: pure + nio + [
                 "CKernel", "Drivers", logging,
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "X509", package: "swift-certificates"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
@@ -86,15 +100,17 @@ if !pureOnly {
         .target(
             name: "API",
             dependencies: pure + nio + [
-                "Runtime", "Manifests", logging,
+                "Runtime", "Manifests", logging, x509,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
         .executableTarget(
             name: "holdfast",
             dependencies: pure + [
-                "Manifests", "Drivers", "Runtime", "API", logging, httpClient, argumentParser,
+                "Manifests", "Drivers", "Runtime", "API", logging, httpClient, argumentParser, crypto, x509, yams,
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
@@ -102,12 +118,23 @@ if !pureOnly {
         .executableTarget(
             name: "holdfast-lab", dependencies: [argumentParser, "CKernel"], path: "Simulation/holdfast-lab",
             swiftSettings: settings),
+        .testTarget(name: "LabTests", dependencies: ["holdfast-lab"], swiftSettings: settings),
 
         .testTarget(name: "ManifestsTests", dependencies: ["Manifests"], swiftSettings: settings),
         .testTarget(name: "DriversTests", dependencies: ["Drivers"], swiftSettings: settings),
-        .testTarget(name: "RuntimeTests", dependencies: ["Runtime"], swiftSettings: settings),
-        .testTarget(name: "APITests", dependencies: ["API"], swiftSettings: settings),
-        .testTarget(name: "IntegrationTests", dependencies: [subprocess], path: "Tests/Integration", swiftSettings: settings),
+        .testTarget(
+            name: "RuntimeTests", dependencies: ["Runtime", .product(name: "NIOEmbedded", package: "swift-nio")],
+            swiftSettings: settings),
+        .testTarget(
+            name: "APITests",
+            dependencies: pure + nio + [
+                "API", "Runtime", "holdfast", logging, httpClient, crypto, x509,
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IntegrationTests", dependencies: [subprocess], path: "Tests/Integration", swiftSettings: settings),
     ]
 }
 

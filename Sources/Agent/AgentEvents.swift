@@ -1,4 +1,5 @@
 // What goes into the agent and what comes out of it.
+// Only the vocabulary: what an event leads to is in the other files of this folder.
 
 import Cluster
 import Consensus

@@ -29,3 +29,12 @@ public struct PeerFrame: Hashable, Sendable {
         case readIndexAnswer(id: UInt64, index: LogIndex?)
     }
 }
+
+extension PeerFrame {
+    /// A consensus message on its way.
+    public init(_ envelope: Envelope) {
+        self.init(
+            cluster: envelope.cluster, from: envelope.from, to: envelope.to,
+            body: .consensus(envelope.term, envelope.message))
+    }
+}

@@ -1,4 +1,5 @@
 // Declaring and deleting resources, and the small store of values.
+// Relies on the kinds having checked a declaration before it was proposed; looks at no spec itself.
 
 import Consensus
 
@@ -63,7 +64,8 @@ extension ClusterState {
         guard let check, declarationsRevision > check else { return nil }
         return refused(
             .conflict,
-            "resources changed at revision \(declarationsRevision), after the index \(check) this was planned at; run plan again")
+            "resources changed at revision \(declarationsRevision), after the index \(check) this was planned at; run plan again"
+        )
     }
 
     /// The kinds whose resources are roles: held by one member at a time.

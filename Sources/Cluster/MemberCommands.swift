@@ -1,4 +1,5 @@
 // Who belongs to the cluster, as people see it. The consensus configuration follows this list; see Decisions.
+// Does not move voters and learners itself, and opens or closes no connection.
 
 import Consensus
 
@@ -6,17 +7,22 @@ extension ClusterState {
     mutating func bootstrap(_ name: String, _ member: MemberRecord, _ record: CommandRecord) -> Outcome {
         guard clusterName.isEmpty else { return refused(.conflict, "this cluster is named \(clusterName) already") }
         clusterName = name
-        admit(member, cause: note("Bootstrapped", "cluster/\(name)", "founded by \(member.name)", record), record)
+        let event = note("Bootstrapped", "cluster/\(name)", "founded by \(member.name)", record)
+        // The founder is there: it has just proposed this.
+        admit(member, reachable: true, cause: event, record)
         return done()
     }
 
-    private mutating func admit(_ member: MemberRecord, cause: UInt64, _ record: CommandRecord) {
+    private mutating func admit(
+        _ member: MemberRecord, reachable: Bool, cause: UInt64, _ record: CommandRecord
+    ) {
         var admitted = member
         admitted.joined = revision
-        admitted.reachable = true
+        admitted.reachable = reachable
         admitted.stopping = false
         admitted.lastEvent = note(
-            "MemberJoined", "member/\(member.name)", "\(member.kind.rawValue) \(member.name) joined", cause: cause, record)
+            "MemberJoined", "member/\(member.name)", "\(member.kind.rawValue) \(member.name) joined", cause: cause,
+            record)
         members[member.id] = admitted
     }
 
@@ -37,20 +43,23 @@ extension ClusterState {
         // The same joiner asking again with the same key is answered as before: its first answer may have been lost.
         if let present = members[member.id], present.name == member.name { return unchanged("a member already") }
         guard let token = tokens[tokenID], token.secretHash == secretHash else {
-            return refused(.forbidden, "the join token is unknown or used; create one with: holdfast cluster token create")
+            return refused(
+                .forbidden, "the join token is unknown or used; create one with: holdfast cluster token create")
         }
         guard token.expiresMilliseconds >= record.milliseconds else {
             tokens[tokenID] = nil
             return refused(.forbidden, "the join token has expired; create one with: holdfast cluster token create")
         }
         guard token.kind == member.kind else {
-            return refused(.forbidden, "the join token is for a \(token.kind.rawValue), not for a \(member.kind.rawValue)")
+            return refused(
+                .forbidden, "the join token is for a \(token.kind.rawValue), not for a \(member.kind.rawValue)")
         }
         guard self.member(named: member.name) == nil else {
             return refused(.conflict, "a member named \(member.name) exists; remove it first or choose another name")
         }
         tokens[tokenID] = nil
-        admit(member, cause: 0, record)
+        // It counts as there once the leader has heard of it.
+        admit(member, reachable: false, cause: 0, record)
         return done()
     }
 
@@ -78,7 +87,8 @@ extension ClusterState {
         guard members.count > 1 else { return refused(.unsafe, "\(member.name) is the only member") }
         members[id] = nil
         for key in roles.keys { _ = roles.update(key) { $0.unfit[id.description] = nil } }
-        _ = note("MemberRemoved", "member/\(member.name)", "removed by \(record.actor)", cause: member.lastEvent, record)
+        _ = note(
+            "MemberRemoved", "member/\(member.name)", "removed by \(record.actor)", cause: member.lastEvent, record)
         return done()
     }
 
@@ -88,7 +98,8 @@ extension ClusterState {
         guard let member = members[id] else { return refused(.notFound, "no member \(id)") }
         guard member.reachable != reachable else { return unchanged() }
         let event = note(
-            reachable ? "MemberReturned" : "MemberLost", "member/\(member.name)", reason, cause: member.lastEvent, record)
+            reachable ? "MemberReachable" : "MemberLost", "member/\(member.name)", reason, cause: member.lastEvent,
+            record)
         _ = members.update(id) {
             $0.reachable = reachable
             $0.lastEvent = event
@@ -100,7 +111,8 @@ extension ClusterState {
         guard let member = members[id] else { return refused(.notFound, "no member \(id)") }
         guard !member.stopping else { return unchanged() }
         let event = note(
-            "MemberStopping", "member/\(member.name)", "stops and gives its roles away", cause: member.lastEvent, record)
+            "MemberStopping", "member/\(member.name)", "stops and gives its roles away", cause: member.lastEvent, record
+        )
         _ = members.update(id) {
             $0.stopping = true
             $0.lastEvent = event

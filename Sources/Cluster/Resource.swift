@@ -1,4 +1,5 @@
 // What people declare: a resource of some kind, with a spec that only its kind understands.
+// Fields that this version does not know are kept as they came. Checks nothing; the kinds do.
 
 import Consensus
 

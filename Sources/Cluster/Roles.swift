@@ -1,4 +1,5 @@
 // Who holds what. A role is one thing that exactly one member does at a time; its epoch grows with every new holder.
+// Leases are not here: the record says who may be given one, never until when.
 
 import Consensus
 

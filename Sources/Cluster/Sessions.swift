@@ -1,4 +1,5 @@
 // Which requests were carried out already, so that a retry is answered and not repeated.
+// Part of the replicated state, so every member forgets the same answers at the same revision.
 
 import Consensus
 

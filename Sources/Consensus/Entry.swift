@@ -1,4 +1,5 @@
 // What the log is made of.
+// Only values: RaftLog keeps them, Durability follows them to the disk.
 
 /// One position of the log. Two logs that hold an entry of the same index and term are identical up to it.
 public struct Entry: Hashable, Sendable {

@@ -1,4 +1,5 @@
 // The names of things in the consensus, each its own type so that they cannot be mixed up.
+// Drawing a new identifier is the world's: nothing here makes one up.
 
 /// A member's identity: the first eight bytes of the SHA-256 of its public key. Never its address or its name.
 public struct MemberID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {

@@ -1,4 +1,5 @@
 // What a member does while it leads: heartbeat rounds, replication, the commit rule, and giving up.
+// Relies on Progress for what each member holds, and on Durability for how far the own disk is.
 
 /// State that exists only while leading, and only for one term.
 public struct Leadership: Hashable, Sendable {
@@ -152,18 +153,6 @@ extension Raft {
         return true
     }
 
-    /// Tells a commit without waiting for the next entry or heartbeat. It hangs on the match point, so it can neither be
-    /// refused nor disturb the pipeline; if it is lost, the next heartbeat says the same.
-    mutating func tellCommit(to member: MemberID) {
-        guard let progress = leadership!.progress[member], let commit = progress.commitToTell(commitIndex),
-            let matchTerm = log.term(at: progress.match)
-        else { return }
-        _ = leadership!.progress.update(member) { $0.told(commit: commitIndex) }
-        let request = AppendRequest(
-            previousIndex: progress.match, previousTerm: matchTerm, entries: [], commit: commit)
-        sendNow(.appendRequest(request), to: member)
-    }
-
     /// The commit rule: an entry is committed when a majority holds it durably and it is of the leader's own term;
     /// earlier ones follow (Ongaro 3.6.2, Figure 8). The leader counts itself only as far as its own disk is.
     mutating func advanceCommit(now: Instant) {
@@ -212,6 +201,11 @@ extension Raft {
     public func leaseIsCertainlyOver(_ member: MemberID, now: Instant) -> Bool {
         guard let leadership, member != id else { return false }
         return leadership.leases.outstanding(member, now: now) == nil && now >= leadership.reassignNotBefore
+    }
+
+    /// When the last lease that may be out to `member` has certainly ended; nil when none is out.
+    public func leaseOutstandingUntil(_ member: MemberID, now: Instant) -> Instant? {
+        leadership?.leases.outstanding(member, now: now)
     }
 
     public mutating func withholdLease(from member: MemberID) { leadership?.leases.withhold(from: member) }

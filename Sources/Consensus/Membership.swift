@@ -1,4 +1,5 @@
 // Changing the configuration, one member at a time.
+// Who should be a voter is decided elsewhere (Decisions); here is only when a change is safe.
 
 extension Raft {
     /// Proposes one change. It is in force as soon as it is in the log.

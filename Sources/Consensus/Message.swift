@@ -31,4 +31,5 @@ public enum Message: Hashable, Sendable {
     case heartbeatReply(HeartbeatReply)
     case leaseGrant(LeaseGrant)
     case campaignNow(CampaignNow)
+    case commitNotice(CommitNotice)
 }

@@ -51,6 +51,8 @@ public struct Raft: Sendable {
     public internal(set) var role: Role = .follower
     /// The leader of the current term, when known.
     public internal(set) var leader: MemberID?
+    /// The leader this member gave up on before it campaigned last: it has been silent for an election timeout.
+    public internal(set) var deserter: MemberID?
     /// The configuration that applies now: the last one in the log, committed or not.
     public internal(set) var configuration: Configuration
     /// Where that configuration stands in the log; zero for the one from before the log.
@@ -132,6 +134,14 @@ public struct Raft: Sendable {
         }
     }
 
+    /// Whether a flush would hand anything out. What waits for a full disk queue does not count: no flush moves it before
+    /// a write completes.
+    public var hasOutput: Bool {
+        let toWrite = !afterDurable.isEmpty || hardStateDirty || unwrittenFrom <= log.lastIndex
+        return !outbox.isEmpty || !notices.isEmpty || commitIndex > announcedCommit || leader != announcedLeader
+            || (toWrite && !isWaitingForDisk)
+    }
+
     /// Hands out everything the inputs since the last flush ask for: messages that may leave at once, then at most
     /// one write with the messages that wait for it, then what became known.
     public mutating func flush(now: Instant, into effects: inout [Effect]) {
@@ -199,6 +209,9 @@ public struct Raft: Sendable {
         case .heartbeatReply(let reply):
             guard observe(envelope, now: now, random: &random) else { return }
             receive(reply, from: envelope.from, now: now)
+        case .commitNotice(let notice):
+            guard observe(envelope, now: now, random: &random) else { return }
+            receive(notice, from: envelope.from, now: now, random: &random)
         case .leaseGrant(let grant):
             guard observe(envelope, now: now, random: &random) else { return }
             receive(grant, from: envelope.from, now: now)

@@ -1,4 +1,5 @@
 // The times the protocol runs on, and the inequalities between them that its safety needs.
+// Relies on nothing measured: that clocks keep within the drift bound is assumed, not checked here.
 
 /// Timings of one cluster. The defaults suit a LAN.
 public struct Timing: Hashable, Sendable {
@@ -45,7 +46,7 @@ public struct Timing: Hashable, Sendable {
         if quorumLease < heartbeat * 3 { return "quorumLease must be at least three heartbeats" }
         if promise < stretched(quorumLease) {
             return
-                "promise must be at least quorumLease × (1 + drift)/(1 − drift), so that no second leader can be elected early"
+                "promise must be at least quorumLease × (1 + drift)/(1 − drift), so that no second leader is elected early"
         }
         if memberLease > quorumLease { return "memberLease must not be longer than quorumLease" }
         if memberLease < heartbeat * 2 { return "memberLease must be at least two heartbeats" }

@@ -1,4 +1,5 @@
 // Handing leadership over: by the operator's word, or because the own disk hangs.
+// Does not choose when: an operator, a stopping agent or Leadership does.
 
 /// A hand-over under way.
 public struct Transfer: Hashable, Sendable {

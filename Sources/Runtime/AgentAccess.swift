@@ -1,4 +1,5 @@
 // How the API reaches the agent of this member, without knowing how the agent runs.
+// A protocol and nothing else, so that the API can be tested against an agent that is not there.
 
 import Agent
 import Cluster

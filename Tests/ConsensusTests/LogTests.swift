@@ -216,6 +216,7 @@ import Testing
         }
         #expect(bench.writes.count == 8)
         #expect(bench.raft.log.lastIndex <= index(9))
+        #expect(!bench.raft.hasOutput, "nothing to spin on")
         bench.persist()
         let held = bench.raft.log.lastIndex.rawValue
         bench.receive(Bench.append(after: held, term: 1, [Bench.entry(held + 1, term: 1)]), from: 2, term: 1)
@@ -256,9 +257,9 @@ import Testing
         bench.persist()
         bench.forget()
         bench.accept(through: 2, from: 2)
-        #expect(bench.messages(to: 2).appends.map(\.commit) == [index(2)])
+        #expect(bench.messages(to: 2).notices.map(\.commit) == [index(2)])
         bench.accept(through: 2, from: 2)
-        #expect(bench.messages(to: 2).appends.count == 1)
+        #expect(bench.messages(to: 2).notices.count == 1)
     }
 
     @Test func aLeaderThatRemovedItselfTellsTheCommitBeforeItStepsDown() {
@@ -269,7 +270,7 @@ import Testing
         bench.forget()
         bench.accept(through: 2, from: 2)
         #expect(!bench.raft.isLeader)
-        #expect(bench.messages(to: 2).appends.map(\.commit) == [index(2)])
-        #expect(bench.messages(to: 3).appends.map(\.commit) == [index(2)])
+        #expect(bench.messages(to: 2).notices.map(\.commit) == [index(2)])
+        #expect(bench.messages(to: 3).notices.map(\.commit) == [index(2)])
     }
 }

@@ -1,4 +1,5 @@
 // A member's answer to an append: what it holds durably, or where it may match.
+// Leaves only after the disk has what it claims; a refusal waits too, because the term it carries must be durable.
 
 public enum AppendReply: Hashable, Sendable {
     /// Everything through this position is durable and equal to the leader's log.

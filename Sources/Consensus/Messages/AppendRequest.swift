@@ -1,4 +1,5 @@
 // The leader's entries for one member (Ongaro 3.5).
+// Also what shortens a follower's log, and only at a real conflict. Carries no lease and asks for no promise.
 
 /// Entries that follow (`previousIndex`, `previousTerm`); none when the leader only looks for the match point.
 public struct AppendRequest: Hashable, Sendable {
@@ -71,6 +72,7 @@ extension Raft {
         if isLeader || (leader != nil && leader != sender) { return false }
         if role != .follower { becomeFollower(in: term, now: now, random: &random) }
         leader = sender
+        deserter = nil
         resetElectionTimer(now: now, random: &random)
         return true
     }

@@ -1,4 +1,5 @@
 // "Campaign now": the last word of a leader that hands over (Ongaro 3.10).
+// It overrides the voters' promises, so what those promises protected travels in it and is waited for.
 
 public struct CampaignNow: Hashable, Sendable {
     /// How much longer the longest lease lasts that the sender has granted. Promises do not protect those leases in

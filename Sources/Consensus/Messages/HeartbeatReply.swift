@@ -1,4 +1,5 @@
 // A member's answer to a heartbeat: the promise is given; and, if wanted, the request for a lease.
+// Says nothing of the log: what a member holds it tells in its append replies.
 
 public struct HeartbeatReply: Hashable, Sendable {
     /// The round that is answered; zero tells a leader of an older term the present one.

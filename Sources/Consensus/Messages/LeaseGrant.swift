@@ -1,4 +1,5 @@
 // A member's lease, granted by the leader on top of its own quorum lease (points 2 and 3 of the chain).
+// Costs no disk write on either side. A restarted member refuses what was granted to its earlier incarnation.
 
 /// The answer to a LeaseRequest.
 public struct LeaseGrant: Hashable, Sendable {

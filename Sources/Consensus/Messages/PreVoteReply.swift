@@ -1,4 +1,5 @@
 // The answer to a pre-vote request.
+// It binds nobody: a voter may grant any number of them in one term.
 
 /// A granted pre-vote carries the term that was asked for; a refusal carries the voter's own, from which a candidate
 /// that fell behind learns where the others are.

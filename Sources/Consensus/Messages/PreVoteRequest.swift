@@ -20,6 +20,7 @@ extension Raft {
             return
         }
         role = .preCandidate
+        if let leader { deserter = leader }
         leader = nil
         ballots = [id: true]
         campaignsByTransfer = false

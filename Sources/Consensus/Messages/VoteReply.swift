@@ -1,4 +1,5 @@
 // The answer to a vote request, in the voter's term.
+// Leaves only when the vote is durable; a voter that forgot its vote could give it twice.
 
 public struct VoteReply: Hashable, Sendable {
     public let granted: Bool

@@ -1,4 +1,5 @@
 // A candidate asks for a vote in its new term (Ongaro 3.4).
+// Refused unheard while the promise to a leader lasts, unless that leader itself asked for the campaign.
 
 public struct VoteRequest: Hashable, Sendable {
     public let lastIndex: LogIndex

@@ -1,4 +1,5 @@
 // The VirtualIP kind: an address that exactly one member holds at a time.
+// Only the checked values; who may hold the address is decided from them in Decisions.
 
 import Cluster
 import Consensus

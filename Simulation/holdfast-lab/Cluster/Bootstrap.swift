@@ -1,0 +1,74 @@
+// From machines to a cluster: the first member makes it, the others join with single-use tokens of their kind. A lab
+// whose data was kept goes on from there without tokens.
+
+import Glibc
+
+/// Brings the agents of a lab up.
+struct Bootstrap {
+    let client: KeeperClient
+    let holdfast: HoldfastClient
+
+    init(client: KeeperClient, binary: String) {
+        self.client = client
+        holdfast = HoldfastClient(client: client, binary: binary)
+    }
+
+    /// Starts every agent and waits until all are members that reach each other.
+    func run(tell: (String) -> Void) throws {
+        let members = Topology.homelab.members
+        guard let first = members.first else { return }
+        if !hasJoined(first) { try initialize(first, tell: tell) }
+        try start(first)
+        try holdfast.wait(for: "a cluster of one", seconds: 30) { $0.leader != nil || self.hasJoined(first) }
+        try remember(first)
+        for member in members.dropFirst() {
+            if hasJoined(member) { try start(member) } else { try join(member, tell: tell) }
+        }
+        try holdfast.wait(for: "every member being reachable", seconds: 60) { status in
+            status.leader != nil
+                && members.allSatisfy { member in status.members.contains { $0.name == member.name && $0.reachable } }
+        }
+        try members.dropFirst().forEach(remember)
+        tell("\(members.count) agents run: \(members.map(\.name).joined(separator: ", "))")
+    }
+
+    private func hasJoined(_ member: Node) -> Bool { access(client.directory.joined(member.name), F_OK) == 0 }
+
+    private func initialize(_ member: Node, tell: (String) -> Void) throws {
+        let words = [
+            "cluster", "init", "--name", "home", "--data-dir", client.directory.data(of: member.name),
+            "--member", member.name, "--kind", member.kind.word, "--address", member.address,
+            "--peer-port", "\(HoldfastClient.peerPort)", "--api-port", "\(HoldfastClient.interfacePort)",
+        ]
+        tell("$ holdfast \(words.joined(separator: " "))")
+        var command = Command(try client.inside(member.name, [holdfast.binary] + words))
+        command.additionalEnvironment = ["HOLDFAST_CONFIG": client.directory.context]
+        command.deadlineMilliseconds = 30_000
+        try command.output(of: "holdfast cluster init on \(member.name)")
+    }
+
+    private func plainProgram(_ member: Node) -> [String] {
+        [holdfast.binary, "agent", "--data-dir", client.directory.data(of: member.name)]
+    }
+
+    private func start(_ member: Node) throws {
+        try client.ask(Request(.startAgent, node: member.name, arguments: plainProgram(member)))
+    }
+
+    private func join(_ member: Node, tell: (String) -> Void) throws {
+        let token = try holdfast.output(["cluster", "token", "create", "--kind", member.kind.word, "--ttl", "1h"])
+            .split(whereSeparator: \.isWhitespace).first.map(String.init)
+        guard let token else { throw LabError("holdfast cluster token create printed no token") }
+        var words = ["--name", member.name, "--kind", member.kind.word, "--address", member.address]
+        if case .guest(let host) = member.kind { words += ["--host", host] }
+        tell("$ holdfast agent --data-dir … --join TOKEN \(words.joined(separator: " "))")
+        try client.ask(
+            Request(.startAgent, node: member.name, arguments: plainProgram(member) + ["--join", token] + words))
+    }
+
+    /// From now on the agent starts without a token, whenever its node gets power.
+    private func remember(_ member: Node) throws {
+        try client.ask(Request(.memberJoined, node: member.name, arguments: plainProgram(member)))
+        try client.directory.touch(client.directory.joined(member.name))
+    }
+}

@@ -1,0 +1,173 @@
+// The routes and the door before them: who asks is established, the limit of requests in work is kept, the body is
+// read within bounds and deadline, and every error leaves as JSON.
+
+import Agent
+import Cluster
+import Consensus
+import FoundationEssentials
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import NIOSSL
+import Runtime
+
+struct API: Sendable {
+    typealias Answer = @Sendable (API, Call) async throws -> any Encodable & Sendable
+
+    let access: any AgentAccess
+    let trust: ClusterTrust
+    let bounds: APIServer.Bounds
+    let join: APIServer.JoinResponder
+    let requests: Admission
+    let joins: Admission
+    let streams: Admission
+    /// Milliseconds since 1970. Join tokens expire by it.
+    let wallClock: @Sendable () -> Int64
+
+    init(
+        access: any AgentAccess, trust: ClusterTrust, bounds: APIServer.Bounds,
+        join: @escaping APIServer.JoinResponder, wallClock: @escaping @Sendable () -> Int64 = API.systemWallClock
+    ) {
+        self.access = access
+        self.trust = trust
+        self.bounds = bounds
+        self.join = join
+        self.wallClock = wallClock
+        requests = Admission(most: bounds.requestsInWork, of: "requests")
+        joins = Admission(most: bounds.joinsInWork, of: "requests to join")
+        streams = Admission(most: bounds.eventStreams, of: "event streams")
+    }
+
+    static let systemWallClock: @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970 * 1000) }
+
+    func router() -> Router<APIContext> {
+        let router = Router(context: APIContext.self)
+        router.add(middleware: FailuresAsJSON())
+        addProbes(to: router)
+        addJoin(to: router)
+        addEventStream(to: router)
+        for route in API.reads + API.changes + API.clusterChanges { add(route, to: router) }
+        return router
+    }
+
+    /// One route: what it takes, who may use it, what it answers.
+    struct Route: Sendable {
+        let method: HTTPRequest.Method
+        let path: String
+        let needs: OperatorRole
+        let answer: Answer
+    }
+
+    private func add(_ route: Route, to router: Router<APIContext>) {
+        router.on(RouterPath(route.path), method: route.method) { request, context in
+            let principal = try await self.principal(of: context, needs: route.needs, for: route)
+            return try await self.requests.during {
+                let call = try await self.call(request, context, by: principal)
+                return try JSONReply.response(.ok, try await route.answer(self, call))
+            }
+        }
+    }
+
+    // MARK: The door
+
+    private func principal(of context: APIContext, needs: OperatorRole, for route: Route) async throws -> Principal {
+        try await principal(of: context, needs: needs, "\(route.method.rawValue) \(route.path)")
+    }
+
+    /// Who asks, when they may.
+    /// - Throws: `APIFailure` with `unauthenticated` or `forbidden`.
+    func principal(of context: APIContext, needs: OperatorRole, _ what: String) async throws -> Principal {
+        guard let certificate = try await context.channel.nioSSL_peerCertificate().get() else {
+            throw APIFailure(
+                .unauthenticated, "\(what) needs a client certificate of this cluster, and none was shown",
+                next: "choose a context that has one: holdfast context list")
+        }
+        let principal: Principal
+        do {
+            principal = try Principal(certificate: certificate, trust: trust)
+        } catch {
+            throw APIFailure(
+                .forbidden, "\(what) was refused: \(error)",
+                next: "choose the context of cluster \(trust.cluster): holdfast context list")
+        }
+        if case .member(let id) = principal.subject { try await requirePresence(of: id) }
+        guard principal.role.includes(needs) else {
+            throw APIFailure(
+                .forbidden,
+                "\(what) needs the role \(needs.rawValue); \(principal.name) has \(principal.role.rawValue)",
+                next: "ask an admin for a certificate with that role")
+        }
+        return principal
+    }
+
+    /// Removing a member takes its rights away at once, while its certificate still runs.
+    private func requirePresence(of id: MemberID) async throws {
+        guard case .state(let state, _) = await access.submit(.readLocal) else {
+            throw APIFailure(.overloaded, "the agent has too much waiting", next: "try again in a moment")
+        }
+        guard state.members.contains(id) else {
+            throw APIFailure(.forbidden, "member \(id) does not belong to this cluster any more")
+        }
+    }
+
+    func call(_ request: Request, _ context: APIContext, by principal: Principal) async throws -> Call {
+        let milliseconds = try Call.timeoutMilliseconds(request.headers)
+        let deadline = access.now() + .milliseconds(milliseconds)
+        let body = try await collect(request, most: bounds.bodyBytes, within: .milliseconds(milliseconds))
+        return Call(
+            principal: principal, deadline: deadline, stamp: try Call.stamp(request.headers),
+            reason: try Call.reason(request.headers), parameters: context.parameters,
+            query: request.uri.queryParameters, headers: request.headers, body: body)
+    }
+
+    func collect(_ request: Request, most: Int, within limit: Duration) async throws -> [UInt8] {
+        let tooLarge = APIFailure(.tooLarge, "the request body is larger than \(most) bytes")
+        if let text = request.headers[.contentLength], let length = Int(text), length > most { throw tooLarge }
+        do {
+            return try await withDeadline(
+                limit, orThrow: APIFailure(.timedOut, "the request body did not arrive within \(limit)")
+            ) {
+                Array(buffer: try await request.body.collect(upTo: most))
+            }
+        } catch is NIOTooManyBytesError {
+            throw tooLarge
+        }
+    }
+}
+
+// MARK: Asking the agent
+
+extension API {
+    /// The state as the call wants it read, and how old it is.
+    func state(for call: Call) async throws -> (ClusterState, AgentView, ReadConsistency) {
+        let consistency = try call.consistency()
+        let request: AgentRequest = consistency == .local ? .readLocal : .read(deadline: call.deadline)
+        switch await access.submit(request) {
+        case .state(let state, let view): return (state, view, consistency)
+        case .failed(let failure): throw APIFailure(failure, changing: false)
+        case .outcome: throw APIFailure(.internal, "the agent answered a read with an outcome")
+        }
+    }
+
+    /// The state, certain to hold everything that was acknowledged before.
+    func freshState(for call: Call) async throws -> (ClusterState, AgentView) {
+        switch await access.submit(.read(deadline: call.deadline)) {
+        case .state(let state, let view): return (state, view)
+        case .failed(let failure): throw APIFailure(failure, changing: false)
+        case .outcome: throw APIFailure(.internal, "the agent answered a read with an outcome")
+        }
+    }
+
+    /// Proposes a command and gives its outcome.
+    /// - Throws: `APIFailure` when it did not take effect.
+    func propose(_ command: Command, for call: Call) async throws -> OutcomeDocument {
+        let request = AgentRequest.propose(command, stamp: call.stamp, actor: call.actor, deadline: call.deadline)
+        switch await access.submit(request) {
+        case .outcome(let outcome):
+            if let failure = APIFailure(outcome) { throw failure }
+            return OutcomeDocument(outcome)
+        case .failed(let failure): throw APIFailure(failure, changing: true)
+        case .state: throw APIFailure(.internal, "the agent answered a proposal with a state")
+        }
+    }
+}

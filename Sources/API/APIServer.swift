@@ -1,0 +1,95 @@
+// The HTTPS server of a member: the API that the CLI and scripts talk to.
+// Relies on the agent (through AgentAccess) for every answer and every change. Holds no policy: what may be changed is
+// checked by the kinds and by the replicated state; who may ask is decided by the client's certificate.
+
+import Cluster
+import Consensus
+import Hummingbird
+import HummingbirdCore
+import HummingbirdTLS
+import Logging
+import NIOCore
+import Runtime
+import ServiceLifecycle
+
+/// Serves the API of one member until the service group stops it.
+public struct APIServer: Service {
+    /// Answers `POST /v1/join`, the one change that needs no client certificate: it gets the body as it came and gives
+    /// the HTTP status and the JSON body of the answer. The body has at most `Bounds.joinBodyBytes`; at most
+    /// `Bounds.joinsInWork` run at once; it has to answer within the request's deadline by itself.
+    public typealias JoinResponder = @Sendable (_ body: [UInt8]) async -> (status: Int, body: [UInt8])
+
+    /// Where to listen, and how much to take on.
+    public struct Settings: Sendable {
+        /// An address of this machine, or `0.0.0.0` or `::` for all of them.
+        public var host: String
+        /// Zero: any free port; `onListening` tells which.
+        public var port: Int
+        public var bounds: Bounds
+
+        public init(host: String, port: Int, bounds: Bounds = Bounds()) {
+            self.host = host
+            self.port = port
+            self.bounds = bounds
+        }
+    }
+
+    /// What one server takes on at most. Beyond it the caller is told so.
+    public struct Bounds: Sendable {
+        /// Bytes of a request body; a larger one is answered with 413.
+        public var bodyBytes = 4 * 1024 * 1024
+        public var joinBodyBytes = 64 * 1024
+        /// Requests in work; further ones are answered with 429.
+        public var requestsInWork = 256
+        public var joinsInWork = 16
+        /// Open event streams; further ones are answered with 429.
+        public var eventStreams = 64
+        /// Open connections; further ones wait to be accepted.
+        public var connections = 1_024
+        /// Between two signs of life on an event stream without events.
+        public var streamKeepAlive: Duration = .seconds(15)
+
+        public init() {}
+    }
+
+    private let settings: Settings
+    private let credentials: APICredentialStore
+    private let api: API
+    private let logger: Logger
+    private let onListening: @Sendable (_ port: Int) -> Void
+
+    /// - Parameters:
+    ///   - access: the agent of this member.
+    ///   - credentials: what the server shows and whom it trusts; replaced while running through the store.
+    ///   - join: answers requests to join.
+    ///   - onListening: called once with the bound port.
+    public init(
+        access: any AgentAccess, settings: Settings, credentials: APICredentialStore,
+        join: @escaping JoinResponder, logger: Logger, onListening: @escaping @Sendable (_ port: Int) -> Void = { _ in }
+    ) {
+        self.settings = settings
+        self.credentials = credentials
+        self.api = API(access: access, trust: credentials.trust, bounds: settings.bounds, join: join)
+        self.logger = logger
+        self.onListening = onListening
+    }
+
+    /// Serves until the graceful shutdown of the service group: then it accepts no more connections, ends the event
+    /// streams and lets requests in work finish by their deadlines.
+    /// - Throws: when the certificates cannot be used or the address cannot be bound.
+    public func run() async throws {
+        let bodyBound = settings.bounds.bodyBytes * 2
+        let http = HTTP1Channel.Configuration(
+            additionalChannelHandlers: [RequestBodyBound(mostBytes: bodyBound)], idleTimeout: .seconds(90),
+            httpDecoderConfiguration: .init(
+                maxHeaderFieldSize: 16 * 1024, maxHeaderListSize: 32 * 1024, maxHeaderFieldCount: 64))
+        let application = Application(
+            responder: api.router().buildResponder(),
+            server: try .tls(.http1(configuration: http), tlsConfiguration: credentials.serverConfiguration()),
+            configuration: .init(
+                address: .hostname(settings.host, port: settings.port), serverName: "holdfast",
+                availableConnectionsDelegate: .maximum(settings.bounds.connections, logger: logger)),
+            onServerRunning: { channel in onListening(channel.localAddress?.port ?? 0) }, logger: logger)
+        try await application.run()
+    }
+}

@@ -1,0 +1,137 @@
+// The bodies of requests that change something, and of their answers.
+
+import Cluster
+import Consensus
+
+/// `POST /v1/plan`
+public struct PlanRequest: Sendable, Codable {
+    /// Each in the shape of a manifest.
+    public var declarations: [JSONValue]
+    /// Resources that would be deleted.
+    public var deletions: [ResourceKey]?
+
+    public init(declarations: [JSONValue], deletions: [ResourceKey]? = nil) {
+        self.declarations = declarations
+        self.deletions = deletions
+    }
+}
+
+/// `POST /v1/apply`
+public struct ApplyRequest: Sendable, Codable {
+    /// Each in the shape of a manifest.
+    public var declarations: [JSONValue]
+    /// The index of the plan this carries out; refused as a conflict when resources changed since.
+    public var checkRevision: UInt64?
+
+    public init(declarations: [JSONValue], checkRevision: UInt64? = nil) {
+        self.declarations = declarations
+        self.checkRevision = checkRevision
+    }
+}
+
+/// `POST /v1/delete`
+public struct DeleteRequest: Sendable, Codable {
+    public var keys: [ResourceKey]
+    public var checkRevision: UInt64?
+
+    public init(keys: [ResourceKey], checkRevision: UInt64? = nil) {
+        self.keys = keys
+        self.checkRevision = checkRevision
+    }
+}
+
+/// `POST /v1/tokens`. The secret stays with who made it.
+public struct TokenRequest: Sendable, Codable {
+    public var id: String
+    /// SHA-256 of the secret, 64 hexadecimal digits.
+    public var secretHash: String
+    public var kind: String
+    /// How long it may be used: 60 to 604,800 (a week).
+    public var ttlSeconds: Int64
+
+    public init(id: String, secretHash: String, kind: String, ttlSeconds: Int64) {
+        self.id = id
+        self.secretHash = secretHash
+        self.kind = kind
+        self.ttlSeconds = ttlSeconds
+    }
+}
+
+/// `POST /v1/members/remove`
+public struct RemoveMemberRequest: Sendable, Codable {
+    /// Name or id.
+    public var member: String
+
+    public init(member: String) { self.member = member }
+}
+
+/// `POST /v1/transfer-leader`
+public struct TransferRequest: Sendable, Codable {
+    /// Name or id of a voter; nil: the best one.
+    public var to: String?
+
+    public init(to: String? = nil) { self.to = to }
+}
+
+/// `POST /v1/vip/move`
+public struct MoveRequest: Sendable, Codable {
+    /// The VirtualIP's name.
+    public var name: String
+    /// The name or id of the member that shall hold it.
+    public var to: String
+
+    public init(name: String, to: String) {
+        self.name = name
+        self.to = to
+    }
+}
+
+/// `PUT /v1/kv/KEY`
+public struct ValueRequest: Sendable, Codable {
+    public var value: String
+
+    public init(value: String) { self.value = value }
+}
+
+/// The answer to a change that took effect, or had nothing to change.
+public struct OutcomeDocument: Hashable, Sendable, Codable {
+    /// False when everything was as asked for already.
+    public var changed: Bool
+    public var message: String
+    /// The revision after the change.
+    public var revision: UInt64
+
+    public init(changed: Bool, message: String, revision: UInt64) {
+        self.changed = changed
+        self.message = message
+        self.revision = revision
+    }
+
+    init(_ outcome: Outcome) {
+        self.init(changed: outcome.code == .done, message: outcome.message, revision: outcome.revision)
+    }
+}
+
+/// The answer to `GET /v1/kv/KEY`.
+public struct ValueDocument: Hashable, Sendable, Codable {
+    public var key: String
+    public var value: String
+    /// The revision that wrote it.
+    public var modified: UInt64
+    public var read: ReadAge
+}
+
+/// The answer to `GET /v1/kv`.
+public struct ValuesDocument: Hashable, Sendable, Codable {
+    public struct Item: Hashable, Sendable, Codable {
+        public var key: String
+        public var value: String
+        public var modified: UInt64
+    }
+
+    /// In the order of their keys.
+    public var values: [Item]
+    /// Whether there are more than were asked for; ask on with `?after=KEY`.
+    public var more: Bool
+    public var read: ReadAge
+}

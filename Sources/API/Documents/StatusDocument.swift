@@ -1,0 +1,185 @@
+// The answer to `GET /v1/status`: everything one needs to know at a glance.
+
+import Agent
+import Cluster
+import Consensus
+import Decisions
+
+public struct StatusDocument: Hashable, Sendable, Codable {
+    public var cluster: String
+    public var clusterID: String
+    /// The leader's name; nil when the answering member knows none.
+    public var leader: String?
+    public var revision: UInt64
+    /// Whether a majority of the voters follows the leader, as far as the answering member can tell.
+    public var quorum: Bool
+    public var members: [MemberDocument]
+    public var addresses: [AddressDocument]
+    public var tolerance: [ToleranceDocument]
+    /// What is not as it should be, each in a sentence.
+    public var degraded: [String]
+    public var read: ReadAge
+}
+
+public struct MemberDocument: Hashable, Sendable, Codable {
+    public var name: String
+    public var id: String
+    public var kind: String
+    /// The host a guest runs on; for hosts and witnesses their own name.
+    public var host: String
+    public var domain: String
+    public var reachable: Bool
+    /// It stops by its own word.
+    public var stopping: Bool
+    public var voter: Bool
+    public var leader: Bool
+    public var version: String
+    /// Where the API answers: `address:port`.
+    public var endpoint: String
+    public var peerEndpoint: String
+    /// Log entries it lacks, where the answering member knows (it is the leader).
+    public var lacking: UInt64?
+}
+
+public struct AddressDocument: Hashable, Sendable, Codable {
+    /// The name of the VirtualIP, and its address with the prefix length as declared.
+    public var name: String
+    public var address: String
+    public var phase: RolePhase
+    public var holder: String?
+    /// While it is being released: who gets it.
+    public var successor: String?
+    public var epoch: UInt64
+    /// When it got there, in text and in milliseconds since 1970.
+    public var since: String
+    public var sinceMilliseconds: Int64
+    public var reason: String
+    /// Candidates that cannot serve now, and why, by name.
+    public var unfit: [UnfitDocument]
+}
+
+public enum RolePhase: String, Sendable, Codable {
+    case vacant
+    case held
+    case releasing
+}
+
+public struct UnfitDocument: Hashable, Sendable, Codable {
+    public var member: String
+    public var why: String
+}
+
+public struct ToleranceDocument: Hashable, Sendable, Codable {
+    public var domain: String
+    public var members: [String]
+    public var canBeLost: Bool
+    /// Why not; empty when it can.
+    public var why: [String]
+
+    init(_ tolerance: Tolerance) {
+        domain = tolerance.domain
+        members = tolerance.members
+        canBeLost = tolerance.canBeLost
+        why = tolerance.obstacles
+    }
+}
+
+/// The answer to `GET /v1/tolerance`.
+public struct ToleranceReport: Hashable, Sendable, Codable {
+    public var tolerance: [ToleranceDocument]
+    public var read: ReadAge
+}
+
+/// The answer to `GET /v1/members`.
+public struct MembersDocument: Hashable, Sendable, Codable {
+    public var members: [MemberDocument]
+    public var read: ReadAge
+}
+
+// MARK: From the state
+
+extension StatusDocument {
+    init(cluster: ClusterID, state: ClusterState, view: AgentView, consistency: ReadConsistency) {
+        let members = MemberDocument.all(state, view)
+        let addresses = AddressDocument.all(state)
+        self.init(
+            cluster: state.clusterName, clusterID: cluster.description,
+            leader: view.leader.map { state.name(of: $0) }, revision: state.revision,
+            quorum: consistency == .linearizable || Self.seesQuorum(view), members: members, addresses: addresses,
+            tolerance: ToleranceDocument.all(state, view), degraded: Self.degraded(members, addresses),
+            read: ReadAge(consistency, state, view))
+    }
+
+    /// A linearizable answer proves a quorum; a local one only tells what this member believes.
+    private static func seesQuorum(_ view: AgentView) -> Bool {
+        view.role == .leader ? view.hasQuorumLease : view.leader != nil
+    }
+
+    private static func degraded(_ members: [MemberDocument], _ addresses: [AddressDocument]) -> [String] {
+        var sentences: [String] = []
+        for member in members {
+            if !member.reachable { sentences.append("\(member.kind) \(member.name) is unreachable") }
+            if member.stopping { sentences.append("\(member.kind) \(member.name) is stopping") }
+        }
+        for address in addresses {
+            switch address.phase {
+            case .vacant: sentences.append("nobody holds \(address.name) (\(address.address)): \(address.reason)")
+            case .releasing: sentences.append("\(address.name) is on its way: \(address.reason)")
+            case .held: break
+            }
+            for unfit in address.unfit {
+                sentences.append("\(unfit.member) cannot hold \(address.name): \(unfit.why)")
+            }
+        }
+        return sentences
+    }
+}
+
+extension MemberDocument {
+    /// All members, by name.
+    static func all(_ state: ClusterState, _ view: AgentView) -> [MemberDocument] {
+        state.members.values.sorted { $0.name < $1.name }.map { member in
+            MemberDocument(
+                name: member.name, id: member.id.description, kind: member.kind.rawValue,
+                host: member.host.isEmpty ? member.name : member.host, domain: member.failureDomain,
+                reachable: member.reachable && !view.silent.contains(member.id), stopping: member.stopping,
+                voter: view.configuration.isVoter(member.id), leader: view.leader == member.id,
+                version: member.version, endpoint: member.apiEndpoint, peerEndpoint: member.peerEndpoint,
+                lacking: view.lacking[member.id])
+        }
+    }
+}
+
+extension AddressDocument {
+    /// The addresses of all VirtualIPs, by name; also one that was deleted and is not let go of yet.
+    static func all(_ state: ClusterState) -> [AddressDocument] {
+        state.roles.pairs.filter { $0.0.kind == "VirtualIP" }.map { key, role in
+            AddressDocument(key: key, role: role, state: state)
+        }
+    }
+
+    init(key: ResourceKey, role: RoleRecord, state: ClusterState) {
+        let successor: MemberID?
+        let phase: RolePhase
+        switch role.phase {
+        case .vacant: (phase, successor) = (.vacant, nil)
+        case .held: (phase, successor) = (.held, nil)
+        case .releasing(_, let to): (phase, successor) = (.releasing, to)
+        }
+        self.init(
+            name: key.name, address: state.resources[key]?.declaration.spec["address"]?.string ?? "deleted",
+            phase: phase, holder: role.holder.map { state.name(of: $0) },
+            successor: successor.map { state.name(of: $0) }, epoch: role.epoch,
+            since: timestamp(milliseconds: role.sinceMilliseconds), sinceMilliseconds: role.sinceMilliseconds,
+            reason: role.reason,
+            unfit: role.unfit.pairs.map { id, why in
+                UnfitDocument(member: MemberID(id).map { state.name(of: $0) } ?? id, why: why)
+            })
+    }
+}
+
+extension ToleranceDocument {
+    static func all(_ state: ClusterState, _ view: AgentView) -> [ToleranceDocument] {
+        Tolerance.all(state: state, configuration: view.configuration, silent: view.silent).map(ToleranceDocument.init)
+    }
+}

@@ -1,0 +1,59 @@
+// Answers as JSON, errors among them.
+
+import Cluster
+import FoundationEssentials
+import HTTPTypes
+import Hummingbird
+import NIOCore
+
+enum JSONReply {
+    static func response(_ status: HTTPResponse.Status, _ body: any Encodable & Sendable) throws -> Response {
+        response(status, bytes: try CanonicalJSON.encode(body))
+    }
+
+    static func response(_ status: HTTPResponse.Status, bytes: [UInt8]) -> Response {
+        Response(
+            status: status,
+            headers: [
+                .contentType: "application/json; charset=utf-8", .cacheControl: "no-store",
+                .contentLength: String(bytes.count),
+            ], body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+    }
+
+    static func response(_ failure: APIFailure) -> Response {
+        // An error is plain text and numbers; if even that could not be written, its code alone is sent.
+        let bytes =
+            (try? CanonicalJSON.encode(FailureBody(error: failure)))
+            ?? Array(
+                "{\"error\":{\"code\":\"\(failure.code.rawValue)\",\"message\":\"\",\"next\":\"\",\"problems\":[]}}"
+                    .utf8)
+        var response = response(HTTPResponse.Status(code: failure.code.httpStatus), bytes: bytes)
+        if failure.code == .overloaded, let name = HTTPField.Name("Retry-After") { response.headers[name] = "1" }
+        return response
+    }
+}
+
+/// Turns everything a route throws into a JSON error.
+struct FailuresAsJSON: RouterMiddleware {
+    func handle(
+        _ request: Request, context: APIContext, next: (Request, APIContext) async throws -> Response
+    ) async throws -> Response {
+        do {
+            return try await next(request, context)
+        } catch let failure as APIFailure {
+            return JSONReply.response(failure)
+        } catch let error as HTTPError where error.status == .notFound {
+            return JSONReply.response(
+                APIFailure(.notFound, "there is no \(request.method.rawValue) \(request.uri.path) here"))
+        } catch is CancellationError {
+            return JSONReply.response(
+                APIFailure(.overloaded, "this member is stopping", next: "ask another member"))
+        } catch {
+            context.logger.error("a request failed: \(request.method.rawValue) \(request.uri.path): \(error)")
+            return JSONReply.response(
+                APIFailure(
+                    .internal, "\(request.method.rawValue) \(request.uri.path) failed inside this member",
+                    next: "its log tells why: journalctl -u holdfast"))
+        }
+    }
+}

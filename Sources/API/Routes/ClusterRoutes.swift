@@ -1,0 +1,101 @@
+// Changes of the cluster itself. They need an admin.
+
+import Agent
+import Cluster
+import Consensus
+import HTTPTypes
+
+extension API {
+    static let clusterChanges: [Route] = [
+        Route(method: .post, path: "/v1/tokens", needs: .admin) { api, call in try await api.createToken(call) },
+        Route(method: .post, path: "/v1/members/remove", needs: .admin) { api, call in
+            try await api.removeMember(call)
+        },
+        Route(method: .post, path: "/v1/transfer-leader", needs: .admin) { api, call in
+            try await api.transferLeader(call)
+        },
+    ]
+
+    private func createToken(_ call: Call) async throws -> OutcomeDocument {
+        let request = try call.decode(TokenRequest.self)
+        guard let kind = MemberKind(rawValue: request.kind) else {
+            throw APIFailure(.badRequest, "kind is \(request.kind); it must be host, guest or witness")
+        }
+        guard (60...604_800).contains(request.ttlSeconds) else {
+            throw APIFailure(.badRequest, "ttlSeconds is \(request.ttlSeconds); it must be 60 to 604800 (a week)")
+        }
+        guard request.secretHash.utf8.count == 64, request.secretHash.utf8.allSatisfy(Self.isLowercaseHexadecimal)
+        else {
+            throw APIFailure(
+                .badRequest, "secretHash must be the SHA-256 of the secret, 64 lower-case hexadecimal digits")
+        }
+        guard (8...64).contains(request.id.utf8.count), request.id.utf8.allSatisfy(Self.isLowercaseHexadecimal) else {
+            throw APIFailure(.badRequest, "id must have 8 to 64 lower-case hexadecimal digits")
+        }
+        let token = JoinToken(
+            id: request.id, secretHash: request.secretHash, kind: kind,
+            expiresMilliseconds: wallClock() + request.ttlSeconds * 1000)
+        return try await propose(.createToken(token), for: call)
+    }
+
+    private static func isLowercaseHexadecimal(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
+    }
+
+    private func removeMember(_ call: Call) async throws -> OutcomeDocument {
+        let request = try call.decode(RemoveMemberRequest.self)
+        let (state, view) = try await freshState(for: call)
+        let member = try Self.member(request.member, in: state)
+        let remaining = view.configuration.voters.filter { $0 != member.id }
+        if view.configuration.isVoter(member.id) {
+            let answering = remaining.filter { voter in
+                state.members[voter]?.reachable == true && !view.silent.contains(voter)
+            }
+            let needed = remaining.count / 2 + 1
+            guard answering.count >= needed else {
+                throw APIFailure(
+                    .unsafe,
+                    "without \(member.name) only \(answering.count) of \(remaining.count) voters would answer, and "
+                        + "\(needed) are needed",
+                    next: "bring the unreachable voters back first: holdfast cluster members")
+            }
+        }
+        return try await propose(.removeMember(member.id), for: call)
+    }
+
+    private func transferLeader(_ call: Call) async throws -> OutcomeDocument {
+        let request = try call.decode(TransferRequest.self)
+        let (state, view) = try await freshState(for: call)
+        let target = try request.to.map { try Self.member($0, in: state) }
+        if let target {
+            guard view.leader != target.id else {
+                return OutcomeDocument(
+                    changed: false, message: "\(target.name) leads already", revision: state.revision)
+            }
+            guard view.configuration.isVoter(target.id) else {
+                throw APIFailure(
+                    .unsafe, "\(target.name) is no voter and cannot lead",
+                    next: "see who votes: holdfast cluster members")
+            }
+            guard target.reachable, !view.silent.contains(target.id) else {
+                throw APIFailure(.unsafe, "\(target.name) is unreachable")
+            }
+        }
+        switch await access.submit(.transferLeadership(to: target?.id, deadline: call.deadline)) {
+        case .outcome(let outcome):
+            if let failure = APIFailure(outcome) { throw failure }
+            return OutcomeDocument(outcome)
+        case .state(let state, let view):
+            return OutcomeDocument(
+                changed: true, message: "\(view.leader.map { state.name(of: $0) } ?? "another member") leads",
+                revision: state.revision)
+        case .failed(let failure): throw APIFailure(failure, changing: true)
+        }
+    }
+
+    /// A member by name or id.
+    static func member(_ text: String, in state: ClusterState) throws -> MemberRecord {
+        if let member = state.member(named: text) ?? MemberID(text).flatMap({ state.members[$0] }) { return member }
+        throw APIFailure(.notFound, "no member is called \(text)", next: "see who there is: holdfast cluster members")
+    }
+}

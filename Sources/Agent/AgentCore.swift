@@ -1,0 +1,256 @@
+// One member as a plain value: consensus, replicated state and decisions together. Events and the time go in, effects
+// come out. The daemon and the simulator are two shells around this same value.
+//
+// Relies on: one owner that feeds events in batches, calls at or after `nextDeadline`, and performs effects in order.
+// Does not: read clocks, touch sockets, disks or kernels, or keep anything a restart may not forget outside its log.
+
+import Cluster
+import Consensus
+import Kinds
+
+/// What a member is when it starts.
+public struct AgentSetup: Sendable {
+    public var cluster: ClusterID
+    /// As the member would announce itself now.
+    public var record: MemberRecord
+    /// The name of the cluster this member founds; nil for a member that joined.
+    public var founds: String?
+    /// Drawn at random for each start: names this process's requests and its memory.
+    public var session: UInt64
+    public var timing: Timing
+
+    public init(cluster: ClusterID, record: MemberRecord, founds: String?, session: UInt64, timing: Timing = Timing()) {
+        self.cluster = cluster
+        self.record = record
+        self.founds = founds
+        self.session = session
+        self.timing = timing
+    }
+}
+
+public struct AgentCore: Sendable {
+    public let setup: AgentSetup
+    public internal(set) var raft: Raft
+    public internal(set) var state = ClusterState()
+    public internal(set) var applied: LogIndex = .zero
+
+    /// This member's lease: until when, and what must have been applied before it counts.
+    var leaseUntil: Instant = .distantPast
+    var leaseFloor: LogIndex = .zero
+
+    /// The declared addresses, parsed; follows the state.
+    var specs: SortedMap<ResourceKey, VirtualIPSpec> = [:]
+    var specsRevision: UInt64 = 0
+    var knownPeers: [MemberRecord] = []
+    var publishedEvent: UInt64 = 0
+
+    var proposals = Proposals()
+    var reads = ReadRequests()
+    var local = LocalRoles()
+    var fitness = Fitness()
+    var duties = LeaderDuties()
+    var stop = StopProgress()
+
+    var effects: [AgentEffect] = []
+    /// Reused between batches.
+    var raftEffects: [Effect] = []
+    var wallMilliseconds: Int64 = 0
+
+    /// Starts a member from what its disk holds.
+    public init(setup: AgentSetup, hardState: HardState, entries: [Entry], now: Instant) {
+        self.setup = setup
+        let founders = setup.founds == nil ? [] : [setup.record.id]
+        raft = Raft(
+            id: setup.record.id, cluster: setup.cluster, timing: setup.timing,
+            rank: setup.record.kind == .host ? .preferred : .lastResort, incarnation: setup.session,
+            hardState: hardState, entries: entries, initialConfiguration: Configuration(voters: founders), now: now)
+    }
+
+    public var id: MemberID { setup.record.id }
+
+    /// Takes a batch of events in and returns what to do, in order.
+    /// - Parameter wallMilliseconds: the wall clock, for people to read in events; nothing is decided by it but the
+    ///   expiry of join tokens.
+    public mutating func handle(
+        _ events: some Sequence<AgentEvent>, now: Instant, wallMilliseconds: Int64,
+        random: inout some RandomNumberGenerator
+    ) -> [AgentEffect] {
+        self.wallMilliseconds = wallMilliseconds
+        for event in events { handle(event, now: now, random: &random) }
+        if raft.nextDeadline <= now { raft.handle(.tick, now: now, random: &random) }
+        settle(now: now)
+        defer { effects = [] }
+        return effects
+    }
+
+    /// When `handle` must be called again at the latest.
+    public var nextDeadline: Instant {
+        var next = min(raft.nextDeadline, proposals.nextDeadline, reads.nextDeadline)
+        if !local.isEmpty { next = min(next, leaseUntil) }
+        if mayDecide { next = min(next, duties.nextDecision) }
+        return min(next, fitness.nextRetry, stop.deadline)
+    }
+
+    private mutating func handle(_ event: AgentEvent, now: Instant, random: inout some RandomNumberGenerator) {
+        switch event {
+        case .frame(let frame): receive(frame, now: now, random: &random)
+        case .persisted(let sequence): raft.handle(.persisted(sequence), now: now, random: &random)
+        case .request(let id, let request): accept(request, id, now: now)
+        case .report(let report): receive(report, now: now)
+        case .stop: beginStop(now: now)
+        case .tick: break
+        }
+    }
+
+    private mutating func receive(_ frame: PeerFrame, now: Instant, random: inout some RandomNumberGenerator) {
+        guard frame.cluster == setup.cluster, frame.to == id, frame.from != id else { return }
+        switch frame.body {
+        case .consensus(let term, let message):
+            let envelope = Envelope(
+                cluster: frame.cluster, from: frame.from, to: frame.to, term: term, message: message)
+            raft.handle(.received(envelope), now: now, random: &random)
+        case .proposal(let proposal, let record): proposeForPeer(record, proposal, from: frame.from, now: now)
+        case .proposalRefused(let proposal, _): proposals.refused(proposal, now: now)
+        case .readIndex(let read): readForPeer(read, from: frame.from, now: now)
+        case .readIndexAnswer(let read, let index): reads.answered(read, index, now: now)
+        }
+    }
+
+    /// Lets everything follow from what was taken in: the consensus' effects, the applied state, this member's part
+    /// in it. What is proposed on the way is flushed in a further round; each round needs a proposal of the one
+    /// before, and proposals of one batch are few, so the bound is never reached by a sound member.
+    private mutating func settle(now: Instant) {
+        for _ in 0..<16 {
+            let before = raft.log.lastIndex
+            flushRaft(now: now)
+            reconcile(now: now)
+            if raft.log.lastIndex == before && !raft.hasOutput { return }
+        }
+    }
+
+    private mutating func flushRaft(now: Instant) {
+        raft.flush(now: now, into: &raftEffects)
+        for effect in raftEffects {
+            switch effect {
+            case .send(let envelope): effects.append(.send(PeerFrame(envelope)))
+            case .persist(let write): effects.append(.persist(write))
+            case .committed(let index): apply(through: index, now: now)
+            case .readReady(let read, let index): readReady(read, index, now: now)
+            case .readRefused(let read): readRefused(read, now: now)
+            case .leaseRenewed(let until, let floor): renewLease(until: until, floor: floor)
+            case .leaderChanged(let leader):
+                duties.reset(now: now)
+                proposals.retryAll()
+                reads.retryAll()
+                effects.append(.log(leaderWords(leader)))
+            }
+        }
+        raftEffects.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func reconcile(now: Instant) {
+        followMembership(now: now)
+        reconcileRoles(now: now)
+        reconcileFitness(now: now)
+        performLeaderDuties(now: now)
+        announceIfNeeded(now: now)
+        continueStop(now: now)
+        retryProposals(now: now)
+        retryReads(now: now)
+        answerReads(now: now)
+    }
+
+    private func leaderWords(_ leader: MemberID?) -> String {
+        guard let leader else { return "no leader is known (term \(raft.term))" }
+        return leader == id
+            ? "leading in term \(raft.term)" : "following \(state.name(of: leader)) in term \(raft.term)"
+    }
+
+    private mutating func renewLease(until: Instant, floor: LogIndex) {
+        guard until > leaseUntil else { return }
+        leaseUntil = until
+        leaseFloor = floor
+    }
+
+    /// Whether this member may act on its roles now.
+    func holdsLease(now: Instant) -> Bool { now < leaseUntil && applied >= leaseFloor }
+
+    // MARK: The applied state
+
+    private mutating func apply(through index: LogIndex, now: Instant) {
+        for entry in raft.committedEntries(from: applied.next, through: index) {
+            applied = entry.index
+            guard case .command(let bytes) = entry.payload else { continue }
+            guard let record = try? CanonicalJSON.decode(CommandRecord.self, from: bytes) else {
+                // The same bytes fail the same way on every member of this version.
+                effects.append(.log("entry \(entry.index) is not a command this version knows; it changes nothing"))
+                continue
+            }
+            let outcome = state.apply(record)
+            if let request = proposals.finished(record.stamp) { effects.append(.respond(request, .outcome(outcome))) }
+        }
+        publishEvents()
+        if state.declarationsRevision != specsRevision { readDeclarations() }
+        answerReads(now: now)
+    }
+
+    private mutating func publishEvents() {
+        guard state.lastEventID > publishedEvent else { return }
+        let fresh = state.events.suffix(Int(min(state.lastEventID - publishedEvent, UInt64(state.events.count))))
+        publishedEvent = state.lastEventID
+        effects.append(.events(Array(fresh)))
+    }
+
+    private mutating func readDeclarations() {
+        specsRevision = state.declarationsRevision
+        specs = [:]
+        for resource in state.resources(ofKind: "VirtualIP") {
+            do {
+                specs[resource.declaration.key] = try VirtualIPSpec(resource.declaration)
+            } catch {
+                effects.append(
+                    .log("\(resource.declaration.key) is not understood here and has no candidates: \(error)"))
+            }
+        }
+        if let declared = state.resources(ofKind: "Cluster").first {
+            do {
+                raft.timing = try ClusterSpec(declared.declaration).timing
+            } catch {
+                effects.append(.log("\(declared.declaration.key) is not understood here; timings stay: \(error)"))
+            }
+        }
+        var checks: SortedMap<ResourceKey, HealthCheck> = [:]
+        for (role, spec) in specs.pairs where isCandidate(spec) { checks[role] = spec.follow }
+        fitness.keep(checks)
+        effects.append(.healthChecks(checks))
+    }
+
+    func isCandidate(_ spec: VirtualIPSpec) -> Bool { spec.candidates.contains { $0.member == setup.record.name } }
+
+    private mutating func followMembership(now: Instant) {
+        let peers = state.members.values.filter { $0.id != id }
+        if peers != knownPeers {
+            knownPeers = peers
+            effects.append(.peers(peers))
+        }
+        raft.wantsLease =
+            specs.values.contains { isCandidate($0) } || state.roles.values.contains { $0.holder == id }
+    }
+
+    /// What this member knows now, for `status`.
+    public func view(now: Instant) -> AgentView {
+        var silent: [MemberID] = []
+        var lacking: SortedMap<MemberID, UInt64> = [:]
+        if raft.isLeader {
+            let standings = standings(now: now)
+            for (member, standing) in standings.pairs where member != id {
+                if !standing.reachable { silent.append(member) }
+                lacking[member] = standing.lacking
+            }
+        }
+        return AgentView(
+            member: id, role: raft.role, term: raft.term, leader: raft.leader, commitIndex: raft.commitIndex,
+            appliedIndex: applied, configuration: raft.configuration, silent: silent, lacking: lacking,
+            hasQuorumLease: raft.holdsQuorumLease(now: now), timing: raft.timing)
+    }
+}

@@ -1,0 +1,146 @@
+// What a leader does beyond replication: it looks who is there, and proposes what follows from it. The decisions
+// themselves are in Decisions; here is only when they are made, and with what knowledge.
+
+import Cluster
+import Consensus
+import Decisions
+import Kinds
+
+struct LeaderDuties: Sendable {
+    var nextDecision: Instant = .distantPast
+    /// The last entry this leader proposed on its own account; it decides again once that is applied.
+    var barrier: LogIndex = .zero
+    var decidedRevision: UInt64 = 0
+    /// Since when each member has been heard of without a break.
+    var steadySince: SortedMap<MemberID, Instant> = [:]
+
+    mutating func reset(now: Instant) {
+        self = LeaderDuties()
+        nextDecision = now
+    }
+}
+
+extension AgentCore {
+    /// How long a new leader waits for a first word before it counts a member as silent. The leader it deposed gets
+    /// none of it: that one has been silent for a whole election timeout. What shares its failure domain has probably
+    /// gone with it and gets a short one; if it is there after all, it has lost nothing, since its lease ended with
+    /// the old leader's.
+    private func firstWord(of member: MemberID) -> Interval {
+        guard let deserter = raft.deserter else { return raft.timing.heartbeat }
+        if member == deserter { return .zero }
+        let sharesDomain = state.members[member]?.failureDomain == state.members[deserter]?.failureDomain
+        return sharesDomain ? raft.timing.heartbeat / 3 : raft.timing.heartbeat
+    }
+
+    /// Silence after which a member counts as unreachable; its lease ends later still.
+    private var silence: Interval { raft.timing.quorumLease - raft.timing.heartbeat }
+
+    /// This leader's knowledge of every member and every holder of a role.
+    func standings(now: Instant) -> SortedMap<MemberID, LeaderView.Standing> {
+        var standings: SortedMap<MemberID, LeaderView.Standing> = [:]
+        guard let leadership = raft.leadership else { return standings }
+        for member in state.members.keys { standings[member] = standing(member, leadership, now: now) }
+        for record in state.roles.values {
+            if let holder = record.holder, standings[holder] == nil {
+                standings[holder] = standing(holder, leadership, now: now)
+            }
+        }
+        return standings
+    }
+
+    private func standing(_ member: MemberID, _ leadership: Leadership, now: Instant) -> LeaderView.Standing {
+        if member == id {
+            return LeaderView.Standing(
+                reachable: true, leaseIsCertainlyOver: false, steadyFor: now - leadership.since, lacking: 0)
+        }
+        let reachable: Bool
+        if let heard = raft.lastHeard(member) {
+            reachable = now - heard < silence
+        } else {
+            reachable = now - leadership.since < firstWord(of: member)
+        }
+        let match = leadership.progress[member]?.match
+        return LeaderView.Standing(
+            reachable: reachable, leaseIsCertainlyOver: raft.leaseIsCertainlyOver(member, now: now),
+            steadyFor: duties.steadySince[member].map { now - $0 } ?? .zero,
+            lacking: match.map { raft.log.lastIndex.rawValue - $0.rawValue })
+    }
+
+    /// A leader decides only on a state that contains everything it inherited and everything it proposed before.
+    var mayDecide: Bool {
+        raft.isLeader && raft.hasCommittedInTerm && applied == raft.commitIndex && applied >= duties.barrier
+    }
+
+    mutating func performLeaderDuties(now: Instant) {
+        guard mayDecide, now >= duties.nextDecision || state.revision != duties.decidedRevision else { return }
+        foundCluster(now: now)
+        let standings = standings(now: now)
+        noteSteadiness(standings, now: now)
+        duties.decidedRevision = state.revision
+        duties.nextDecision = nextLook(standings, now: now)
+
+        let view = LeaderView(leader: id, standings: standings, configuration: raft.configuration)
+        for command in RoleDecisions.decide(state: state, specs: specs, view: view) { propose(command, now: now) }
+        retryProposals(now: now)
+        if let change = VoterDecisions.next(state: state, view: view) {
+            // Refused while another change is under way or the member is not caught up; looked at again soon.
+            if case .success = raft.propose(change, now: now) {
+                effects.append(.log("configuration: \(words(change))"))
+            }
+        }
+        yieldToBetterLeader(standings, now: now)
+        if raft.isLeader && raft.log.lastIndex > applied { duties.barrier = raft.log.lastIndex }
+    }
+
+    private mutating func foundCluster(now: Instant) {
+        guard let name = setup.founds, state.clusterName.isEmpty, state.members.isEmpty else { return }
+        propose(.bootstrap(clusterName: name, member: setup.record), now: now)
+    }
+
+    private mutating func noteSteadiness(_ standings: SortedMap<MemberID, LeaderView.Standing>, now: Instant) {
+        for (member, standing) in standings.pairs {
+            if !standing.reachable {
+                duties.steadySince[member] = nil
+            } else if duties.steadySince[member] == nil {
+                duties.steadySince[member] = now
+            }
+        }
+    }
+
+    /// The next moment at which the decisions can come out differently without anything happening: a heartbeat from
+    /// now, or earlier when a holder's lease ends before.
+    private func nextLook(_ standings: SortedMap<MemberID, LeaderView.Standing>, now: Instant) -> Instant {
+        var next = now + raft.timing.heartbeat
+        if let since = raft.leadership?.since, since + raft.timing.heartbeat / 3 > now {
+            next = min(next, since + raft.timing.heartbeat / 3)
+        }
+        for record in state.roles.values {
+            guard let holder = record.holder, let over = raft.leaseOutstandingUntil(holder, now: now) else { continue }
+            next = min(next, over)
+        }
+        return max(next, now + .milliseconds(1))
+    }
+
+    /// A witness or guest that had to lead hands over as soon as a host can.
+    private mutating func yieldToBetterLeader(
+        _ standings: SortedMap<MemberID, LeaderView.Standing>, now: Instant
+    ) {
+        guard setup.record.kind != .host else { return }
+        let better = raft.configuration.voters.first { voter in
+            guard state.members[voter]?.kind == .host, let standing = standings[voter] else { return false }
+            return standing.steadyFor >= .seconds(2) && standing.lacking == 0
+        }
+        if let better, raft.startTransfer(to: better, now: now) {
+            effects.append(.log("handing leadership to the host \(state.name(of: better))"))
+        }
+    }
+
+    private func words(_ change: ConfigurationChange) -> String {
+        switch change {
+        case .addLearner(let member): "adding \(state.name(of: member)) as a learner"
+        case .promote(let member): "making \(state.name(of: member)) a voter"
+        case .demote(let member): "making \(state.name(of: member)) a learner"
+        case .remove(let member): "removing \(state.name(of: member))"
+        }
+    }
+}

@@ -1,0 +1,115 @@
+// This member's own part: which addresses it answers for, under its lease, as its applied state says.
+//
+// It acts on a role only while three things hold together: the applied state names it as the holder, its lease has not
+// ended, and the state has applied the lease's floor. The driver gets every renewal as a new `until`; the kernel
+// enforces it, so nothing here has to be in time for safety, only for service.
+
+import Cluster
+import Consensus
+import Kinds
+
+struct LocalRoles: Sendable {
+    /// How long the old holder of a planned move goes on accepting packets that still reach it.
+    static let drain = Interval.milliseconds(100)
+
+    struct Held: Sendable {
+        var epoch: UInt64
+        var address: VirtualAddress
+        var until: Instant
+        /// The driver was told to let go, and its word is awaited.
+        var releasing = false
+    }
+
+    var held: SortedMap<ResourceKey, Held> = [:]
+    /// Releases that the driver has confirmed, and the command that tells the cluster.
+    var confirmed: SortedMap<ResourceKey, Confirmed> = [:]
+
+    struct Confirmed: Sendable {
+        let epoch: UInt64
+        var told: RequestStamp?
+    }
+
+    var isEmpty: Bool { held.isEmpty }
+}
+
+extension AgentCore {
+    mutating func reconcileRoles(now: Instant) {
+        dropWhatIsNotOurs(now: now)
+        for (role, record) in state.roles.pairs where record.holder == id {
+            switch record.phase {
+            case .held: hold(role, record, now: now)
+            case .releasing: release(role, record, now: now)
+            case .vacant: break
+            }
+        }
+        tellReleases(now: now)
+    }
+
+    private mutating func dropWhatIsNotOurs(now: Instant) {
+        for (role, held) in local.held.pairs {
+            let stillOurs = state.roles[role]?.holder == id && state.roles[role]?.epoch == held.epoch
+            let addressChanged = specs[role].map { $0.address != held.address } ?? false
+            // At the end of the lease the kernel has fallen silent already; this takes the address away as well.
+            guard !stillOurs || addressChanged || now >= leaseUntil else { continue }
+            // A release in progress ends by itself, and its drain must not be cut short by being someone else's now.
+            if !held.releasing || now >= leaseUntil {
+                effects.append(.address(.drop(role: role, address: held.address)))
+            }
+            local.held[role] = nil
+        }
+    }
+
+    private mutating func hold(_ role: ResourceKey, _ record: RoleRecord, now: Instant) {
+        guard let spec = specs[role], holdsLease(now: now), !fitness.hasFailed(role) else { return }
+        if let held = local.held[role], held.until == leaseUntil { return }
+        local.held[role] = LocalRoles.Held(epoch: record.epoch, address: spec.address, until: leaseUntil)
+        effects.append(
+            .address(.hold(role: role, address: spec.address, epoch: record.epoch, until: leaseUntil)))
+    }
+
+    private mutating func release(_ role: ResourceKey, _ record: RoleRecord, now: Instant) {
+        guard local.confirmed[role]?.epoch != record.epoch else { return }
+        if let held = local.held[role] {
+            guard !held.releasing else { return }
+            _ = local.held.update(role) { $0.releasing = true }
+            effects.append(
+                .address(
+                    .release(role: role, address: held.address, epoch: held.epoch, drain: LocalRoles.drain)))
+        } else {
+            // Not acting on it (no lease, or a process that has just started and cleaned up): nothing to wait for.
+            local.confirmed[role] = LocalRoles.Confirmed(epoch: record.epoch)
+        }
+    }
+
+    /// Tells the cluster of releases until it has taken note.
+    private mutating func tellReleases(now: Instant) {
+        for (role, confirmed) in local.confirmed.pairs {
+            guard let record = state.roles[role], record.epoch == confirmed.epoch, case .releasing(id, _) = record.phase
+            else {
+                local.confirmed[role] = nil
+                continue
+            }
+            if proposals.isOpen(confirmed.told) { continue }
+            let stamp = propose(.released(role: role, epoch: confirmed.epoch), now: now)
+            _ = local.confirmed.update(role) { $0.told = stamp }
+        }
+    }
+
+    mutating func receive(_ report: RoleReport, now: Instant) {
+        switch report {
+        case .holding: break
+        case .released(let role, let epoch):
+            guard let held = local.held[role], held.releasing, held.epoch == epoch else { return }
+            local.held[role] = nil
+            local.confirmed[role] = LocalRoles.Confirmed(epoch: epoch)
+        case .failed(let role, let epoch, let reason):
+            effects.append(.log("\(role): \(reason)"))
+            if let held = local.held[role], held.epoch == epoch {
+                effects.append(.address(.drop(role: role, address: held.address)))
+                local.held[role] = nil
+            }
+            fitness.failed(role, reason, now: now)
+        case .health(let role, let healthy, let detail): fitness.checked(role, healthy: healthy, detail: detail)
+        }
+    }
+}

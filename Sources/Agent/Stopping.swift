@@ -1,0 +1,75 @@
+// Starting and stopping as a good citizen: a member tells who and where it is when it starts, and gives its roles and
+// its leadership away before it stops.
+
+import Cluster
+import Consensus
+
+struct StopProgress: Sendable {
+    /// A stop does not wait longer than this for others to take over.
+    static let patience = Interval.seconds(3)
+
+    enum Phase: Sendable {
+        case running
+        case givingRolesAway(RequestStamp)
+        case handingOver
+        case stopped
+    }
+
+    var phase: Phase = .running
+    var giveUp: Instant = .distantFuture
+    var announced: RequestStamp?
+
+    var isStopping: Bool { if case .running = phase { false } else { true } }
+    var deadline: Instant { if case .stopped = phase { .distantFuture } else { giveUp } }
+}
+
+extension AgentCore {
+    /// Tells the cluster where this member is now, when that differs from what the cluster knows.
+    mutating func announceIfNeeded(now: Instant) {
+        guard !stop.isStopping, !proposals.isOpen(stop.announced), raft.leader != nil, let known = state.members[id]
+        else {
+            return
+        }
+        let own = setup.record
+        let differs =
+            known.stopping || known.host != own.host || known.peerEndpoint != own.peerEndpoint
+            || known.apiEndpoint != own.apiEndpoint || known.version != own.version
+        if differs { stop.announced = propose(.announce(member: own), now: now) }
+    }
+
+    mutating func beginStop(now: Instant) {
+        guard !stop.isStopping else { return }
+        stop.giveUp = now + StopProgress.patience
+        stop.phase = .givingRolesAway(propose(.stopping(id), now: now))
+        effects.append(.log("stopping: giving roles away first"))
+    }
+
+    mutating func continueStop(now: Instant) {
+        switch stop.phase {
+        case .running, .stopped: return
+        case .givingRolesAway(let told):
+            let mayHold = state.roles.values.contains { $0.holder == id }
+            if !proposals.isOpen(told) && !mayHold {
+                stop.phase = .handingOver
+                if let heir = raft.configuration.voters.first(where: { isGoodHeir($0, now: now) }) {
+                    _ = raft.startTransfer(to: heir, now: now)
+                }
+            }
+        case .handingOver: break
+        }
+        if case .handingOver = stop.phase, !raft.isLeader || raft.configuration.voters == [id] { finishStop() }
+        if now >= stop.giveUp { finishStop() }
+    }
+
+    private func isGoodHeir(_ voter: MemberID, now: Instant) -> Bool {
+        voter != id && raft.isLeader && raft.isCaughtUp(voter, within: 64, now: now)
+    }
+
+    private mutating func finishStop() {
+        if case .stopped = stop.phase { return }
+        for (role, held) in local.held.pairs { effects.append(.address(.drop(role: role, address: held.address))) }
+        local.held = [:]
+        stop.phase = .stopped
+        effects.append(.stopped)
+    }
+}

@@ -1,0 +1,39 @@
+// What a leader knows that is not in the replicated state, as input to its decisions: who is there, and who can
+// certainly no longer be acting. Made anew for each decision; it holds for that moment only.
+
+import Cluster
+import Consensus
+
+/// One moment of a leader's knowledge.
+public struct LeaderView: Sendable {
+    public struct Standing: Hashable, Sendable {
+        /// Heard of within the quorum lease (or not yet expected to have been heard of, right after an election).
+        public var reachable: Bool
+        /// It is certain that the member acts under no lease.
+        public var leaseIsCertainlyOver: Bool
+        /// For how long it has been heard of without a break, as far as this leader knows.
+        public var steadyFor: Interval
+        /// Entries it lacks; nil when unknown.
+        public var lacking: UInt64?
+
+        public init(reachable: Bool, leaseIsCertainlyOver: Bool, steadyFor: Interval, lacking: UInt64?) {
+            self.reachable = reachable
+            self.leaseIsCertainlyOver = leaseIsCertainlyOver
+            self.steadyFor = steadyFor
+            self.lacking = lacking
+        }
+    }
+
+    public var leader: MemberID
+    public var standings: SortedMap<MemberID, Standing>
+    /// In force now, committed or not.
+    public var configuration: Configuration
+
+    public init(leader: MemberID, standings: SortedMap<MemberID, Standing>, configuration: Configuration) {
+        self.leader = leader
+        self.standings = standings
+        self.configuration = configuration
+    }
+
+    public func isReachable(_ member: MemberID) -> Bool { standings[member]?.reachable ?? false }
+}

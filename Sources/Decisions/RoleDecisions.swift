@@ -1,0 +1,119 @@
+// Who should hold each role, decided by the leader from the replicated state and what it hears. The result is commands
+// to propose; each names the epoch it was decided at, so a decision that comes too late does nothing.
+//
+// The one rule that must never be bent: a role is given to another member only when the old holder has let go by its
+// own word, or when its lease is certainly over (point 3 of the chain of leases).
+
+import Cluster
+import Consensus
+import Kinds
+
+public enum RoleDecisions {
+    /// How long an earlier candidate must have been well before `preempt: always` takes the role back to it.
+    public static let steadyBeforePreempt = Interval.seconds(5)
+
+    /// The commands this leader should propose now. Deterministic in its inputs.
+    public static func decide(
+        state: ClusterState, specs: SortedMap<ResourceKey, VirtualIPSpec>, view: LeaderView
+    ) -> [Command] {
+        var commands = observations(state: state, view: view)
+        for (role, record) in state.roles.pairs {
+            let situation = Situation(role: role, record: record, spec: specs[role], state: state, view: view)
+            commands.append(contentsOf: situation.decide())
+        }
+        return commands
+    }
+
+    /// Changes of reachability, told to everybody once.
+    static func observations(state: ClusterState, view: LeaderView) -> [Command] {
+        var commands: [Command] = []
+        for (id, member) in state.members.pairs {
+            guard let standing = view.standings[id] else { continue }
+            // A member counts as lost only when its lease is over too, so that the loss and what follows from it are
+            // told in this order.
+            if member.reachable && !standing.reachable && standing.leaseIsCertainlyOver {
+                commands.append(
+                    .observeMember(id, reachable: false, reason: "not heard of for longer than the quorum lease"))
+            } else if !member.reachable && standing.reachable {
+                commands.append(.observeMember(id, reachable: true, reason: "the leader hears of it"))
+            }
+        }
+        return commands
+    }
+}
+
+/// One role and everything that bears on who should hold it.
+struct Situation {
+    let role: ResourceKey
+    let record: RoleRecord
+    /// Nil when the role is no longer declared.
+    let spec: VirtualIPSpec?
+    let state: ClusterState
+    let view: LeaderView
+
+    func decide() -> [Command] {
+        let candidates = ranking()
+        switch record.phase {
+        case .vacant:
+            guard let best = candidates.first else { return [] }
+            return [.assign(role: role, epoch: record.epoch, to: best, reason: "nobody held it", because: nil)]
+        case .held(let holder):
+            if isGone(holder) { return succeed(holder, candidates) }
+            return keepOrMove(holder, candidates)
+        case .releasing(let holder, let successor):
+            // A holder that died while letting go is succeeded like any other.
+            guard isGone(holder) else { return [] }
+            let heir = successor.flatMap { candidates.contains($0) ? [$0] : nil } ?? candidates
+            return succeed(holder, heir)
+        }
+    }
+
+    /// Whether the holder can be succeeded without its word.
+    private func isGone(_ holder: MemberID) -> Bool {
+        guard holder != view.leader, let standing = view.standings[holder] else { return false }
+        return !standing.reachable && standing.leaseIsCertainlyOver
+    }
+
+    private func succeed(_ holder: MemberID, _ candidates: [MemberID]) -> [Command] {
+        let lost = "\(state.name(of: holder)) was lost"
+        guard let best = candidates.first(where: { $0 != holder }) else {
+            let reason = "\(lost), and no other candidate is fit and reachable"
+            return [.vacate(role: role, epoch: record.epoch, reason: reason, because: holder)]
+        }
+        return [.assign(role: role, epoch: record.epoch, to: best, reason: lost, because: holder)]
+    }
+
+    /// A holder that is there keeps the role, unless it should not have it.
+    private func keepOrMove(_ holder: MemberID, _ candidates: [MemberID]) -> [Command] {
+        guard let reason = reasonToMove(holder, candidates) else { return [] }
+        let successor = candidates.first { $0 != holder }
+        return [.release(role: role, epoch: record.epoch, to: successor, reason: reason)]
+    }
+
+    private func reasonToMove(_ holder: MemberID, _ candidates: [MemberID]) -> String? {
+        let name = state.name(of: holder)
+        guard let spec else { return "\(role) is no longer declared" }
+        guard spec.candidates.contains(where: { $0.member == name }) else { return "\(name) is no longer a candidate" }
+        if state.members[holder]?.stopping == true { return "\(name) is stopping" }
+        if record.isUnfit(holder), candidates.contains(where: { $0 != holder }) {
+            return "\(name) cannot serve: \(record.unfit[holder.description] ?? "")"
+        }
+        if spec.preempt == .always, let best = candidates.first, best != holder,
+            (view.standings[best]?.steadyFor ?? .zero) >= RoleDecisions.steadyBeforePreempt
+        {
+            return "\(state.name(of: best)) comes first among the candidates and is well again"
+        }
+        return nil
+    }
+
+    /// Candidates that could take the role now, best first.
+    func ranking() -> [MemberID] {
+        guard let spec else { return [] }
+        return spec.candidates.compactMap { candidate -> MemberID? in
+            guard let member = state.member(named: candidate.member), member.kind != .witness, !member.stopping,
+                view.isReachable(member.id), !record.isUnfit(member.id)
+            else { return nil }
+            return member.id
+        }
+    }
+}

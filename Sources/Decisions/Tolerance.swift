@@ -1,0 +1,91 @@
+// What the cluster can lose right now. Asked for every failure domain: if everything in it vanished this moment, would
+// the rest still decide, and would every address still be held? It judges what is known now; it predicts nothing.
+
+import Cluster
+import Consensus
+
+/// Whether one failure domain can be lost now.
+public struct Tolerance: Hashable, Sendable {
+    /// The name of the host or witness that the domain is.
+    public let domain: String
+    /// The members in it, by name, sorted.
+    public let members: [String]
+    /// Why it cannot be lost, each in a sentence. Empty: it can.
+    public let obstacles: [String]
+
+    public var canBeLost: Bool { obstacles.isEmpty }
+
+    public init(domain: String, members: [String], obstacles: [String]) {
+        self.domain = domain
+        self.members = members
+        self.obstacles = obstacles
+    }
+}
+
+extension Tolerance {
+    /// The answer for every failure domain, in the order of their names.
+    /// - Parameter silent: members the leader has not heard of lately, beyond those the state says are unreachable.
+    public static func all(state: ClusterState, configuration: Configuration, silent: [MemberID] = []) -> [Tolerance] {
+        let members = state.members.values
+        let domains = SortedMap(members.map { ($0.failureDomain, true) }).keys
+        let survey = Survey(state: state, configuration: configuration, silent: silent)
+        return domains.map { domain in
+            Tolerance(
+                domain: domain, members: members.filter { $0.failureDomain == domain }.map(\.name).sorted(),
+                obstacles: survey.votingObstacles(to: domain) + survey.addressObstacles(to: domain))
+        }
+    }
+}
+
+/// The questions asked of one state.
+private struct Survey {
+    let state: ClusterState
+    let configuration: Configuration
+    let silent: [MemberID]
+
+    func answers(_ member: MemberRecord) -> Bool { member.reachable && !silent.contains(member.id) }
+
+    /// More than half of the voters must live outside the domain and answer.
+    func votingObstacles(to domain: String) -> [String] {
+        let outside = configuration.voters.filter { state.members[$0]?.failureDomain != domain }
+        let answering = outside.filter { voter in state.members[voter].map(answers) ?? false }
+        guard answering.count < configuration.quorum else { return [] }
+        let dead = outside.filter { !answering.contains($0) }.map { state.name(of: $0) }
+        let left = answering.isEmpty ? "none" : "\(answering.count)"
+        return [
+            "\(left) of \(configuration.voters.count) voters would be left, \(configuration.quorum) are needed"
+                + (dead.isEmpty ? "" : " (unreachable: \(dead.joined(separator: ", ")))")
+        ]
+    }
+
+    /// Every address must have a candidate outside the domain that could hold it.
+    func addressObstacles(to domain: String) -> [String] {
+        state.resources(ofKind: "VirtualIP").compactMap { resource in
+            let candidates = Self.candidates(of: resource.declaration)
+            let outside = candidates.filter { name in
+                guard let member = state.member(named: name) else { return false }
+                return member.failureDomain != domain && obstacle(member, role: resource.declaration.key) == nil
+            }
+            guard outside.isEmpty else { return nil }
+            let reasons = candidates.map { name -> String in
+                guard let member = state.member(named: name) else { return "\(name) is no member" }
+                if member.failureDomain == domain { return "\(name) would be lost" }
+                return "\(name) \(obstacle(member, role: resource.declaration.key) ?? "")"
+            }
+            return "nobody would be left to hold \(resource.declaration.name)"
+                + (reasons.isEmpty ? " (it has no candidates)" : " (\(reasons.joined(separator: ", ")))")
+        }
+    }
+
+    /// Why a member could not hold a role now; nil when it could.
+    func obstacle(_ member: MemberRecord, role: ResourceKey) -> String? {
+        if !answers(member) { return "is unreachable" }
+        if member.stopping { return "is stopping" }
+        if let unfit = state.roles[role]?.unfit[member.id.description] { return "is unfit: \(unfit)" }
+        return nil
+    }
+
+    static func candidates(of declaration: Declaration) -> [String] {
+        (declaration.spec["candidates"]?.array ?? []).compactMap { $0["member"]?.string }
+    }
+}

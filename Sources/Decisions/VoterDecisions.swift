@@ -1,0 +1,48 @@
+// Who should vote. The consensus configuration follows the member list one step at a time.
+//
+// For every failure domain F more than half of the voters must live outside F. Agents inside guests die with a host
+// that has a voter of its own, so they are learners always. Voters are hosts and witnesses, an odd number of them: an
+// even one tolerates no more losses than one less, and with two hosts alone the loss of *either* would stop everything.
+
+import Cluster
+import Consensus
+
+public enum VoterDecisions {
+    /// How far behind a learner may be to become a voter.
+    public static let mostLacking: UInt64 = 64
+
+    /// The next step from the present configuration toward the wanted one; nil when there is nothing to do.
+    public static func next(state: ClusterState, view: LeaderView) -> ConfigurationChange? {
+        let configuration = view.configuration
+        // First who should not be there at all, then who is missing.
+        for member in configuration.members where !state.members.contains(member) && member != view.leader {
+            return .remove(member)
+        }
+        for member in state.members.keys where !configuration.contains(member) { return .addLearner(member) }
+
+        let wanted = wantedVoters(state: state, view: view)
+        for learner in configuration.learners where wanted.contains(learner) {
+            if let lacking = view.standings[learner]?.lacking, lacking <= mostLacking, view.isReachable(learner) {
+                return .promote(learner)
+            }
+        }
+        for voter in configuration.voters where !wanted.contains(voter) && voter != view.leader {
+            return .demote(voter)
+        }
+        return nil
+    }
+
+    /// The members that should vote: present voters first, so that nobody is exchanged without need.
+    static func wantedVoters(state: ClusterState, view: LeaderView) -> [MemberID] {
+        let eligible = state.members.values.filter { $0.kind != .guest }.map(\.id)
+        let present = eligible.filter { view.configuration.isVoter($0) }
+        let caughtUp = eligible.filter { id in
+            guard !present.contains(id), let standing = view.standings[id], standing.reachable else { return false }
+            return (standing.lacking ?? .max) <= mostLacking
+        }
+        var wanted = Array((present + caughtUp).prefix(Configuration.mostVoters))
+        // A voter that is only silent keeps its vote; taking it away would be a second fault.
+        if wanted.count % 2 == 0, let last = wanted.last, !present.contains(last) { wanted.removeLast() }
+        return wanted
+    }
+}

@@ -1,0 +1,171 @@
+// The lease in the kernel: which addresses may speak, and until when. Elements of nftables sets are added, renewed and
+// deleted by nfnetlink transactions from this process; the rules around the sets come from GuardTables.
+//
+// The danger is a process that is stopped for any length of time between reading the clock and the kernel acting on
+// what was computed from it: the kernel starts counting when it handles the request.
+//
+//     read clock ── compute timeout ──── stopped ────┬─ kernel: expires = now + timeout   ← too late by the stop
+//
+// So every arming happens under a ticket, an element that lives a few ticks:
+//
+//     1. transaction {add ticket, timeout T}         the ticket ends at the latest at a + T, a = when it was added
+//     2. c = clock                                   a ≤ c
+//     3. transaction {delete ticket, …arm until u}   timeout = u − c − T − lag
+//
+// Deleting an expired element fails and voids its transaction, also before the kernel has collected the element. So step
+// 3 takes effect at b < a + T ≤ c + T, and ends at b + timeout < u. A renewal deletes the old elements in the same
+// transaction, so it never revives an expired one either; it has to come back as a fresh arming, with a fresh look at the
+// clock. `lag` is for the kernel's tick count, which may trail the clock by a few ticks when the processor that counts
+// them is held up.
+
+import CKernel
+import Consensus
+import Glibc
+
+/// Commands the tables of GuardTables. One thread only.
+final class LeaseGuard {
+    enum Arming: Equatable {
+        /// The kernel lets the address speak; its elements end before this instant, which is before `until`.
+        case armed(end: Instant)
+        /// A renewal found the elements expired. Nothing was changed.
+        case expired
+        /// Too little is left of the lease to arm anything. Nothing was changed.
+        case tooLate
+        /// This process was held up between clock and kernel. Nothing was changed.
+        case heldUp
+        /// An arming found elements of an earlier one. Nothing was changed.
+        case occupied
+        /// The tables are gone: somebody flushed the ruleset. Nothing was changed.
+        case tablesMissing
+    }
+
+    /// How long a ticket lives: three ticks of the kernel, at least 10 ms.
+    static let ticketLife = Interval(nanoseconds: Swift.max(BootClock.tick.nanoseconds * 3, 10_000_000))
+    /// How far the kernel's tick count may trail the clock: other processors step in after five ticks.
+    static let tickLag = BootClock.tick * 5
+    /// Elements shorter than this are not worth arming.
+    static let shortestArming = Interval(nanoseconds: Swift.max(BootClock.tick.nanoseconds * 2, 10_000_000))
+
+    /// Whether announcements from our packet socket are under the lease as well.
+    var guardsEgress = false
+    private let sets: GuardSetTransactions
+    private var lastTicket = UInt32.random(in: 0...UInt32.max)
+    private let clock: () -> Instant
+
+    /// `clock` reads CLOCK_BOOTTIME; tests let it take its time.
+    init(clock: @escaping () -> Instant = BootClock.now) throws(AddressDriverError) {
+        self.clock = clock
+        sets = try GuardSetTransactions()
+    }
+
+    // MARK: Guarding
+
+    /// Puts the address under guard: from now on it is silent here unless armed. Repeating is harmless.
+    func watch(_ address: IPv4Number) throws(AddressDriverError) -> Arming? {
+        let refusal = try sets.commit(guardedSets.map { .add($0, address, milliseconds: nil) })
+        guard let refusal else { return nil }
+        if refusal.code == ENOENT { return .tablesMissing }
+        throw AddressDriverError(attempted: "guard \(address)", code: refusal.code)
+    }
+
+    /// Takes the address out of our hands; only after it has left the interface.
+    func unwatch(_ address: IPv4Number) throws(AddressDriverError) {
+        for set in guardedSets { _ = try sets.commit([.delete(set, address)]) }
+    }
+
+    /// The addresses that an earlier process left under guard.
+    func watched() throws(AddressDriverError) -> [IPv4Number] {
+        try sets.elements(of: .guardedIP)
+    }
+
+    // MARK: Arming
+
+    /// Prolongs an armed address until shortly before `until`.
+    func renew(_ address: IPv4Number, until: Instant) throws(AddressDriverError) -> Arming {
+        let old: [SetChange] = speakingSets.map { .delete($0, address) }
+        return try withTicket(until: until, attempted: "renew the lease of \(address)") { milliseconds in
+            old + speakingSets.map { .add($0, address, milliseconds: milliseconds) }
+        }
+    }
+
+    /// Arms an address that is silent now. Leftovers of an unfinished drain are replaced.
+    func arm(_ address: IPv4Number, until: Instant) throws(AddressDriverError) -> Arming {
+        let changes = { (milliseconds: Int64) -> [SetChange] in
+            self.speakingSets.map { .add($0, address, milliseconds: milliseconds) }
+        }
+        var arming = try withTicket(until: until, attempted: "arm \(address)", changes)
+        if arming == .occupied {
+            try silence(address)
+            try deafen(address)
+            arming = try withTicket(until: until, attempted: "arm \(address)", changes)
+        }
+        // Nothing but the ticket is deleted here, so what is missing is a table.
+        if arming == .expired { return .tablesMissing }
+        // The ticket makes this impossible as long as the tick count keeps up; if it does not, be silent at once.
+        if case .armed = arming, clock() >= until {
+            try silence(address)
+            try deafen(address)
+            return .tooLate
+        }
+        return arming
+    }
+
+    /// No ARP answer and no announcement from now on. Does nothing for an address that is silent.
+    func silence(_ address: IPv4Number) throws(AddressDriverError) {
+        try remove(address, from: guardsEgress ? [.announcedARP, .announcedEgress] : [.announcedARP])
+    }
+
+    /// No IP packet in or out from now on.
+    func deafen(_ address: IPv4Number) throws(AddressDriverError) {
+        try remove(address, from: [.acceptedIP])
+    }
+
+    /// Removes our tables. Only when nothing is held any more.
+    func removeTables() throws(AddressDriverError) {
+        for set in guardedSets { try sets.removeTable(of: set) }
+    }
+
+    private var guardedSets: [GuardSet] {
+        guardsEgress ? [.guardedARP, .guardedIP, .guardedEgress] : [.guardedARP, .guardedIP]
+    }
+
+    private var speakingSets: [GuardSet] {
+        guardsEgress ? [.announcedARP, .acceptedIP, .announcedEgress] : [.announcedARP, .acceptedIP]
+    }
+
+    /// Carries out `changes(timeout)` under a ticket, so that what it arms ends before `until`.
+    private func withTicket(
+        until: Instant, attempted: String, _ changes: (Int64) -> [SetChange]
+    ) throws(AddressDriverError) -> Arming {
+        lastTicket &+= 1
+        let ticket = IPv4Number(number: lastTicket)
+        if let refusal = try sets.commit([.add(.ticket, ticket, milliseconds: Self.ticketLife.milliseconds)]) {
+            if refusal.code == ENOENT { return .tablesMissing }
+            throw AddressDriverError(attempted: attempted, code: refusal.code)
+        }
+        let end = until - Self.ticketLife - Self.tickLag
+        let left = end - clock()
+        guard left >= Self.shortestArming else { return .tooLate }
+        let refusal = try sets.commit([.delete(.ticket, ticket)] + changes(left.milliseconds))
+        guard let refusal else { return .armed(end: end) }
+        switch refusal.code {
+        case ENOENT: return refusal.position == 0 ? .heldUp : .expired
+        case EEXIST: return .occupied
+        default: throw AddressDriverError(attempted: attempted, code: refusal.code)
+        }
+    }
+
+    private func remove(_ address: IPv4Number, from speaking: [GuardSet]) throws(AddressDriverError) {
+        guard try sets.commit(speaking.map { .delete($0, address) }) != nil else { return }
+        // At least one is gone already, which voided the transaction: one by one.
+        for set in speaking {
+            guard let refusal = try sets.commit([.delete(set, address)]), refusal.code != ENOENT else { continue }
+            throw AddressDriverError(attempted: "silence \(address)", code: refusal.code)
+        }
+        // "No such element" is silence only while the rules are there; without them it is the opposite.
+        guard try watch(address) == .tablesMissing else { return }
+        throw AddressDriverError(
+            attempted: "silence \(address)", code: ENOENT,
+            advice: "somebody flushed the nftables ruleset; let it spare the tables called \(GuardSet.table)")
+    }
+}

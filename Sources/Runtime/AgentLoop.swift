@@ -1,0 +1,261 @@
+// The loop that feeds the agent's value: sockets, disk, drivers and timers become events, effects become calls.
+// It holds no policy. Everything here runs on one NIO event loop, so nothing needs a lock; what comes from other threads
+// (disk, drivers, API) enters through `execute`.
+//
+// One turn takes in everything that is waiting, asks the agent once, and performs the effects: so messages of one turn
+// leave in one flush per peer, and entries of one turn become durable with one write.
+
+import Agent
+import Cluster
+import Consensus
+import Kinds
+import Logging
+import NIOCore
+
+/// What carries out address orders: the driver of this member's kernel. Never blocks.
+public protocol AddressOrderTaker: Sendable {
+    func carryOut(_ order: AddressOrder)
+}
+
+/// What runs health checks: exactly the given ones from now on.
+public protocol HealthCheckTaker: Sendable {
+    func run(_ checks: SortedMap<ResourceKey, HealthCheck>)
+}
+
+/// What the loop needs from the rest of the member.
+public struct AgentWorld: Sendable {
+    public var transport: PeerTransport
+    public var store: LogStore
+    /// Nil on a member that can never hold an address (a witness, or tests of the consensus alone).
+    public var addresses: (any AddressOrderTaker)?
+    public var health: (any HealthCheckTaker)?
+    /// The members to talk to changed; written down so that a restart knows whom to call.
+    public var rememberPeers: @Sendable ([MemberRecord]) -> Void
+
+    public init(
+        transport: PeerTransport, store: LogStore, addresses: (any AddressOrderTaker)?,
+        health: (any HealthCheckTaker)?,
+        rememberPeers: @escaping @Sendable ([MemberRecord]) -> Void
+    ) {
+        self.transport = transport
+        self.store = store
+        self.addresses = addresses
+        self.health = health
+        self.rememberPeers = rememberPeers
+    }
+}
+
+/// How a loop ended.
+public enum AgentEnd: Sendable {
+    /// It was asked to stop and gave everything away.
+    case stopped
+    /// It cannot go on: why, and what to do about it.
+    case failed(String)
+}
+
+public final class AgentLoop: @unchecked Sendable, AgentAccess {
+    /// Subscribers that may follow events at one time.
+    static let mostSubscribers = 256
+    static let subscriberBuffer = 10_000
+
+    public let member: MemberID
+    private let eventLoop: any EventLoop
+    private let log: Logger
+    /// Completed when the loop has ended.
+    public let ended: EventLoopFuture<AgentEnd>
+    private let endPromise: EventLoopPromise<AgentEnd>
+
+    // Confined to the event loop.
+    private var core: AgentCore
+    private var world: AgentWorld?
+    private var random = SystemRandomNumberGenerator()
+    private var waiting: [AgentEvent] = []
+    private var turnIsScheduled = false
+    private var timer: Scheduled<Void>?
+    private var timerDeadline: Instant = .distantFuture
+    private var lastRequest: UInt64 = 0
+    private var requests: [UInt64: CheckedContinuation<AgentResponse, Never>] = [:]
+    private var lastSubscriber = 0
+    private var subscribers: [Int: AsyncStream<ClusterEvent>.Continuation] = [:]
+    private var hasEnded = false
+    private var members: Set<MemberID>
+
+    public init(core: AgentCore, eventLoop: any EventLoop, initialPeers: [MemberRecord], log: Logger) {
+        member = core.id
+        self.core = core
+        self.eventLoop = eventLoop
+        self.log = log
+        members = Set(initialPeers.map(\.id))
+        endPromise = eventLoop.makePromise()
+        ended = endPromise.futureResult
+    }
+
+    /// Starts turning. Call once, on any thread, after the transport listens.
+    public func start(_ world: AgentWorld, initialPeers: [MemberRecord]) {
+        eventLoop.execute {
+            self.world = world
+            world.transport.setPeers(initialPeers.filter { $0.id != self.member })
+            self.enqueue(.tick)
+        }
+    }
+
+    // MARK: Entrances from other threads
+
+    /// Frames that arrived; called on the event loop.
+    public func received(_ frames: [PeerFrame]) {
+        eventLoop.preconditionInEventLoop()
+        for frame in frames { waiting.append(.frame(frame)) }
+        scheduleTurn()
+    }
+
+    public func report(_ report: RoleReport) { eventLoop.execute { self.enqueue(.report(report)) } }
+
+    /// Writes that became durable together, or the end of the disk.
+    public func written(_ result: Result<[LogWrite], StorageError>) {
+        eventLoop.execute {
+            switch result {
+            case .success(let writes): self.durable(writes)
+            case .failure(let error): self.end(.failed("\(error)"))
+            }
+        }
+    }
+
+    /// Whether a peer with this identity may connect. Called on the event loop.
+    public func isMember(_ peer: MemberID) -> Bool {
+        eventLoop.preconditionInEventLoop()
+        return members.contains(peer)
+    }
+
+    /// Asks the agent to give its roles away and stop. `ended` tells when it has.
+    public func stop() { eventLoop.execute { self.enqueue(.stop) } }
+
+    public func now() -> Instant { BootClock.now() }
+
+    public func submit(_ request: AgentRequest) async -> AgentResponse {
+        await withCheckedContinuation { continuation in
+            eventLoop.execute {
+                guard !self.hasEnded else {
+                    continuation.resume(returning: .failed(.refused("this agent is stopping; ask another member")))
+                    return
+                }
+                self.lastRequest += 1
+                self.requests[self.lastRequest] = continuation
+                self.enqueue(.request(RequestID(rawValue: self.lastRequest), request))
+            }
+        }
+    }
+
+    public func events(after: UInt64) -> AsyncStream<ClusterEvent> {
+        let (stream, continuation) = AsyncStream.makeStream(
+            of: ClusterEvent.self, bufferingPolicy: .bufferingNewest(Self.subscriberBuffer))
+        eventLoop.execute {
+            guard !self.hasEnded, self.subscribers.count < Self.mostSubscribers else {
+                continuation.finish()
+                return
+            }
+            self.lastSubscriber += 1
+            let subscriber = self.lastSubscriber
+            for event in self.core.state.events where event.id > after { continuation.yield(event) }
+            self.subscribers[subscriber] = continuation
+            continuation.onTermination = { [weak self] _ in
+                guard let self else { return }
+                self.eventLoop.execute { self.subscribers[subscriber] = nil }
+            }
+        }
+        return stream
+    }
+
+    // MARK: The turn
+
+    private func enqueue(_ event: AgentEvent) {
+        waiting.append(event)
+        scheduleTurn()
+    }
+
+    private func scheduleTurn() {
+        guard !turnIsScheduled, !hasEnded else { return }
+        turnIsScheduled = true
+        // Not at once: whatever else this loop iteration brings in belongs to the same turn.
+        eventLoop.execute { self.turn() }
+    }
+
+    private func turn() {
+        turnIsScheduled = false
+        guard !hasEnded, world != nil else { return }
+        let batch = waiting
+        waiting.removeAll(keepingCapacity: true)
+        let effects = core.handle(
+            batch, now: BootClock.now(), wallMilliseconds: BootClock.wallMilliseconds(), random: &random)
+        for effect in effects { perform(effect) }
+        world?.transport.flush()
+        scheduleTimer()
+    }
+
+    /// One timer at the earliest moment the agent needs; left alone while it is early enough.
+    private func scheduleTimer() {
+        guard !hasEnded else { return }
+        let deadline = core.nextDeadline
+        if timer != nil && timerDeadline <= deadline && timerDeadline > BootClock.now() { return }
+        timer?.cancel()
+        timerDeadline = deadline
+        let delay = max(deadline - BootClock.now(), .zero)
+        timer = eventLoop.scheduleTask(in: .nanoseconds(min(delay.nanoseconds, 3_600_000_000_000))) {
+            self.timer = nil
+            self.enqueue(.tick)
+        }
+    }
+
+    private func durable(_ writes: [LogWrite]) {
+        guard !hasEnded, let last = writes.last else { return }
+        for write in writes {
+            for envelope in write.thenSend { world?.transport.send(PeerFrame(envelope)) }
+        }
+        world?.transport.flush()
+        enqueue(.persisted(last.sequence))
+    }
+
+    private func perform(_ effect: AgentEffect) {
+        guard let world else { return }
+        switch effect {
+        case .send(let frame): world.transport.send(frame)
+        case .persist(let write): world.store.write(write)
+        case .respond(let request, let response):
+            requests.removeValue(forKey: request.rawValue)?.resume(returning: response)
+        case .address(let order): carryOut(order, world)
+        case .healthChecks(let checks): world.health?.run(checks)
+        case .peers(let peers):
+            members = Set(peers.map(\.id))
+            world.transport.setPeers(peers)
+            world.rememberPeers(peers)
+        case .events(let events):
+            for event in events {
+                log.info("\(event.type) \(event.subject): \(event.message)")
+                for subscriber in subscribers.values { subscriber.yield(event) }
+            }
+        case .stopped: end(.stopped)
+        case .log(let words): log.notice("\(words)")
+        }
+    }
+
+    private func carryOut(_ order: AddressOrder, _ world: AgentWorld) {
+        if let addresses = world.addresses {
+            addresses.carryOut(order)
+        } else if case .hold(let role, _, let epoch, _) = order {
+            enqueue(
+                .report(.failed(role: role, epoch: epoch, reason: "this member was started without an address driver")))
+        }
+    }
+
+    private func end(_ how: AgentEnd) {
+        guard !hasEnded else { return }
+        hasEnded = true
+        timer?.cancel()
+        for (_, request) in requests {
+            request.resume(returning: .failed(.refused("this agent is stopping; ask another member")))
+        }
+        requests = [:]
+        for (_, subscriber) in subscribers { subscriber.finish() }
+        subscribers = [:]
+        endPromise.succeed(how)
+    }
+}

@@ -1,0 +1,142 @@
+// Admitting a machine, on the member it asked. The HTTP route calls `prepare`, has the command replicated, and when that
+// succeeded calls `complete`. Nothing here waits or remembers anything.
+// The token is checked where it counts once, when the command is applied, and not here.
+
+import Cluster
+import Consensus
+import Crypto
+import FoundationEssentials
+import SwiftASN1
+import X509
+
+/// What a member does with a `JoinRequest`.
+public struct Enrollment: Sendable {
+    let identity: MemberIdentity
+
+    public init(identity: MemberIdentity) { self.identity = identity }
+
+    /// A request that is well-formed, as the command that would admit its sender.
+    public struct Prepared: Sendable {
+        public let record: MemberRecord
+        public let command: Command
+        let publicKey: P256.Signing.PublicKey
+    }
+
+    /// Checks a request. Refuses at once where this member could not complete it, so that no token is used up in vain.
+    /// - Parameter members: the cluster's members as this one knows them.
+    public func prepare(_ request: JoinRequest, members: [MemberRecord]) throws(EnrollmentRefusal) -> Prepared {
+        guard identity.authority != nil else { throw Self.elsewhere(members) }
+        let signing = try SigningRequest(pem: request.csr)
+        guard isValidName(request.name) else { throw .invalid(EnrollmentRefusal.badName("member", request.name)) }
+        switch request.kind {
+        case .guest:
+            guard isValidName(request.host) else { throw .invalid(EnrollmentRefusal.badName("host", request.host)) }
+        case .host, .witness:
+            guard request.host.isEmpty else { throw .invalid("a \(request.kind.rawValue) runs on no other host") }
+        }
+        let peer = try Self.endpoint(request.peerEndpoint, "peer")
+        let api = try Self.endpoint(request.apiEndpoint, "API")
+        guard peer != api else { throw .invalid("peer and API endpoint are both \(peer); they need a port each") }
+        guard (1...64).contains(request.version.utf8.count),
+            request.version.utf8.allSatisfy({ (33...126).contains($0) })
+        else { throw .invalid("the version is not 1 to 64 printable characters") }
+        guard (1...64).contains(request.tokenID.utf8.count) else { throw .invalid("the token's id is malformed") }
+        guard let secret = bytes(base64URL: request.secret), secret.count == JoinTokenText.secretBytes else {
+            throw .invalid("the token's secret is malformed; copy the token again in one piece")
+        }
+        let record = MemberRecord(
+            id: signing.memberID, name: request.name, kind: request.kind, host: request.host,
+            peerEndpoint: peer.description, apiEndpoint: api.description, version: request.version)
+        let command = Command.join(
+            tokenID: request.tokenID, secretHash: JoinTokenText.hash(of: secret), member: record)
+        return Prepared(record: record, command: command, publicKey: signing.publicKey)
+    }
+
+    private static func endpoint(_ text: String, _ what: String) throws(EnrollmentRefusal) -> Endpoint {
+        guard let endpoint = Endpoint(text) else {
+            throw .invalid("the \(what) endpoint \(text.prefix(80).debugDescription) is not host:port")
+        }
+        guard !endpoint.isUnspecified else {
+            throw .invalid("other members cannot connect to \(endpoint); state this machine's own address")
+        }
+        return endpoint
+    }
+
+    private static func elsewhere(_ members: [MemberRecord]) -> EnrollmentRefusal {
+        .authorityElsewhere(endpoints: members.filter { $0.kind == .host }.map(\.apiEndpoint))
+    }
+
+    /// The answer, after the command was applied.
+    /// - Parameter members: the members after the command. What the new member is comes from here and never from its
+    ///   request: a guest that repeats its request as a host must not get the authority's key.
+    public func complete(
+        _ prepared: Prepared, members: [MemberRecord], now: Date = Date()
+    ) throws -> JoinResponse {
+        guard let authority = identity.authority else { throw Self.elsewhere(members) }
+        guard let record = members.first(where: { $0.id == prepared.record.id }) else {
+            throw EnrollmentRefusal.invalid("member \(prepared.record.name) was not admitted, or removed again at once")
+        }
+        let certificate = try authority.issue(member: record.name, key: prepared.publicKey, now: now)
+        let sealed =
+            record.kind == .host ? try SealedAuthorityKey.seal(authority, for: prepared.publicKey) : nil
+        return JoinResponse(
+            cluster: identity.cluster, memberID: record.id, certificate: try certificate.serializeAsPEM().pemString,
+            authority: try authority.trust.certificate.serializeAsPEM().pemString, authorityKey: sealed,
+            members: members)
+    }
+
+    /// A new certificate for a member that proved its identity by its present one.
+    /// - Parameters:
+    ///   - csr: PKCS #10 in PEM, for the key the member has: a key never changes, it is the identity.
+    ///   - members: the cluster's members; who is not among them gets nothing.
+    /// - Returns: the certificate, PEM.
+    public func renew(
+        csr: String, for member: MemberID, members: [MemberRecord], now: Date = Date()
+    ) throws -> String {
+        guard let authority = identity.authority else { throw Self.elsewhere(members) }
+        let signing = try SigningRequest(pem: csr)
+        guard signing.memberID == member else {
+            throw EnrollmentRefusal.invalid("the signing request is for another key than that of member \(member)")
+        }
+        guard let record = members.first(where: { $0.id == member }) else {
+            throw EnrollmentRefusal.invalid("member \(member) does not belong to the cluster; join anew with a token")
+        }
+        return try authority.issue(member: record.name, key: signing.publicKey, now: now).serializeAsPEM().pemString
+    }
+}
+
+/// Why a machine is not admitted, in words for the person at that machine.
+public enum EnrollmentRefusal: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The request itself is wrong (HTTP 400).
+    case invalid(String)
+    /// This member cannot sign; these can (HTTP 421).
+    case authorityElsewhere(endpoints: [String])
+
+    static func badName(_ what: String, _ name: String) -> String {
+        "\(name.prefix(80).debugDescription) is not a \(what) name: 1 to 63 of a-z, 0-9 and hyphen"
+    }
+
+    public var description: String {
+        switch self {
+        case .invalid(let why): why
+        case .authorityElsewhere(let endpoints):
+            "this member does not hold the authority's key; ask a host: \(endpoints.joined(separator: ", "))"
+        }
+    }
+
+    /// The HTTP status that fits.
+    public var status: Int {
+        switch self {
+        case .invalid: 400
+        case .authorityElsewhere: 421
+        }
+    }
+
+    /// The body that the joining side understands.
+    public var body: JoinRefusalBody {
+        switch self {
+        case .invalid: JoinRefusalBody(message: description)
+        case .authorityElsewhere(let endpoints): JoinRefusalBody(message: description, endpoints: endpoints)
+        }
+    }
+}

@@ -1,0 +1,89 @@
+// A member's identity: its key, its certificate, the authority it believes, and what is settled about it.
+// On disk it is the folder `identity` of the data directory:
+//     key.pem (0600)  certificate.pem  authority.pem  authority-key.pem (0600, on hosts)  member.json
+// `member.json` is written last, so a folder that has one is complete. `key.pem` may stand alone: it is written before
+// joining, so that a join that was cut off is repeated with the same key and counts once.
+
+import Cluster
+import Consensus
+import Crypto
+import FoundationEssentials
+import SwiftASN1
+import X509
+
+/// Who this member is. Holds private keys and is never printed.
+public struct MemberIdentity: Sendable, CustomStringConvertible, CustomReflectable {
+    public let settings: MemberSettings
+    public let key: P256.Signing.PrivateKey
+    public let certificate: Certificate
+    public let trust: ClusterTrust
+    /// On hosts: what it takes to admit and renew members.
+    public let authority: ClusterAuthority?
+
+    public var cluster: ClusterID { settings.cluster }
+    public var member: MemberID { settings.member }
+
+    /// - Throws: `CertificateRefusal` when key, certificate, authority and settings do not belong together. The time is
+    ///   not checked: a member that was off for months starts, and renews.
+    public init(
+        settings: MemberSettings, key: P256.Signing.PrivateKey, certificate: Certificate, trust: ClusterTrust,
+        authority: ClusterAuthority?
+    ) throws(CertificateRefusal) {
+        guard P256.Signing.PublicKey(certificate.publicKey)?.derRepresentation == key.publicKey.derRepresentation else {
+            throw .unusable("it is for another key")
+        }
+        guard settings.member == MemberID(publicKey: key.publicKey) else {
+            throw .unusable(
+                "the key belongs to member \(MemberID(publicKey: key.publicKey)), not to \(settings.member)")
+        }
+        guard settings.cluster == trust.cluster else { throw .otherCluster(trust.cluster, ours: settings.cluster) }
+        if let authority, authority.trust.pin != trust.pin {
+            throw .unusable("the authority's key belongs to another authority")
+        }
+        let begins = max(certificate.notValidBefore, trust.certificate.notValidBefore)
+        let subject = try trust.authenticate(certificate, as: .client, now: begins)
+        guard subject == .member(settings.member) else { throw .unusable("it is for \(subject)") }
+        self.settings = settings
+        self.key = key
+        self.certificate = certificate
+        self.trust = trust
+        self.authority = authority
+    }
+
+    /// The first member of a new cluster, with the cluster's id and authority.
+    /// - Parameter name: checked with `isValidName`.
+    public static func found(
+        name: String, address: String, peerPort: Int, apiPort: Int, now: Date = Date()
+    ) throws -> MemberIdentity {
+        guard isValidName(name) else { throw EnrollmentRefusal.invalid(EnrollmentRefusal.badName("member", name)) }
+        var generator = SystemRandomNumberGenerator()
+        let cluster = ClusterID(rawValue: UInt64.random(in: 1 ... .max, using: &generator))
+        let authority = try ClusterAuthority.create(cluster: cluster, now: now)
+        let key = P256.Signing.PrivateKey()
+        let id = MemberID(publicKey: key.publicKey)
+        let settings = MemberSettings(
+            cluster: cluster, member: id, name: name, kind: .host, address: address, peerPort: peerPort,
+            apiPort: apiPort, initialVoters: [id])
+        return try MemberIdentity(
+            settings: settings, key: key, certificate: authority.issue(member: name, key: key.publicKey, now: now),
+            trust: authority.trust, authority: authority)
+    }
+
+    /// Where the certificate stops being believed.
+    public var expires: Date { certificate.notValidAfter }
+
+    /// Two thirds of the certificate's life are over, so there is a month to get a new one.
+    public func needsRenewal(now: Date = Date()) -> Bool {
+        let life = certificate.notValidAfter.timeIntervalSince(certificate.notValidBefore)
+        return now > certificate.notValidBefore + life * 2 / 3
+    }
+
+    /// The same identity with a new certificate for the same key.
+    public func renewed(with certificate: Certificate) throws(CertificateRefusal) -> MemberIdentity {
+        try MemberIdentity(
+            settings: settings, key: key, certificate: certificate, trust: trust, authority: authority)
+    }
+
+    public var description: String { "member \(settings.member) (\(settings.name)) of cluster \(settings.cluster)" }
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}

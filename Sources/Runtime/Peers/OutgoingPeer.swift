@@ -1,0 +1,198 @@
+// The connection this member keeps open to one other, for sending: opened again whenever it ends, and a bounded queue for
+// what cannot leave at once. Confined to the transport's event loop.
+// Lost frames are not repeated: whoever sends (the consensus) repeats what matters.
+
+import Agent
+import Consensus
+import NIOCore
+
+/// Opens a connection; the completed connection reports to its owner. Fails when there is none to be had.
+typealias PeerDial = (_ id: MemberID, _ attempt: UInt64, _ endpoint: Endpoint) -> EventLoopFuture<PeerConnection>
+
+final class OutgoingPeer {
+    /// What may wait for one peer that is unreachable or slow; beyond that the newest frame is dropped.
+    static let mostQueuedBytes = 8 * 1024 * 1024
+    static let mostQueuedFrames = 4_096
+    /// From so many bytes on a batch is handed to the connection before it is flushed.
+    static let writeBytes = 256 * 1024
+    static let shortestRetry = TimeAmount.milliseconds(20)
+    static let longestRetry = TimeAmount.seconds(1)
+    /// A connection that stood so long was a good one: after it, trying again starts with the shortest wait.
+    static let settledAfter = TimeAmount.seconds(1)
+
+    private enum State {
+        case stopped
+        case waiting(Scheduled<Void>)
+        /// Nil until TCP stands.
+        case connecting(PeerConnection?)
+        case connected(PeerConnection, since: NIODeadline)
+    }
+
+    let id: MemberID
+    let name: String
+    let endpoint: Endpoint
+    private let loop: any EventLoop
+    private let dial: PeerDial
+    private let report: (OutgoingPeer, String) -> Void
+    private var state = State.stopped
+    private var attempt: UInt64 = 0
+    private var failures = 0
+    /// The last connection stood for a while, or there was none yet.
+    private(set) var hasSettled = true
+    private var lastAttempt = NIODeadline.uptimeNanoseconds(0)
+    private var queue = ByteBuffer()
+    private var queuedFrames = 0
+    private var hasUnflushedWrites = false
+    /// Frames that were not sent because the queue was full.
+    private(set) var dropped: UInt64 = 0
+
+    /// - Parameter report: called with a reason when an attempt or a connection has ended.
+    init(
+        id: MemberID, name: String, endpoint: Endpoint, loop: any EventLoop, dial: @escaping PeerDial,
+        report: @escaping (OutgoingPeer, String) -> Void
+    ) {
+        self.id = id
+        self.name = name
+        self.endpoint = endpoint
+        self.loop = loop
+        self.dial = dial
+        self.report = report
+    }
+
+    /// While TCP stands.
+    var channel: (any Channel)? {
+        switch state {
+        case .stopped, .waiting: nil
+        case .connecting(let connection): connection?.channel
+        case .connected(let connection, _): connection.channel
+        }
+    }
+
+    var isConnected: Bool { if case .connected = state { true } else { false } }
+
+    // MARK: Connecting
+
+    func start() { if case .stopped = state { connect() } }
+
+    /// Ends the connection and does not open another.
+    func stop(_ reason: String) {
+        let before = state
+        state = .stopped
+        queue.clear()
+        queuedFrames = 0
+        switch before {
+        case .stopped: break
+        case .waiting(let retry): retry.cancel()
+        case .connecting(let connection): connection?.end(reason)
+        case .connected(let connection, _): connection.end(reason)
+        }
+    }
+
+    /// The peer is alive, since it just connected to us: there is no point in waiting any longer.
+    func hurry() {
+        guard case .waiting(let retry) = state, NIODeadline.now() - lastAttempt >= Self.shortestRetry else { return }
+        retry.cancel()
+        connect()
+    }
+
+    private func connect() {
+        attempt += 1
+        lastAttempt = .now()
+        state = .connecting(nil)
+        let current = attempt
+        dial(id, current, endpoint).assumeIsolated().whenComplete { [weak self] result in
+            self?.dialed(attempt: current, result)
+        }
+    }
+
+    private func dialed(attempt: UInt64, _ result: Result<PeerConnection, any Error>) {
+        guard attempt == self.attempt, case .connecting(nil) = state else {
+            // Stopped meanwhile. A connection that is ready already is the one in `state`.
+            if case .success(let connection) = result, !isCurrent(connection) { connection.end("no longer wanted") }
+            return
+        }
+        switch result {
+        case .failure(let error): retry(after: "cannot connect: \(error)")
+        case .success(let connection):
+            state = .connecting(connection)
+            if connection.channel == nil { retry(after: "it closed the connection at once") }
+        }
+    }
+
+    private func isCurrent(_ connection: PeerConnection) -> Bool {
+        switch state {
+        case .connecting(let present): present === connection
+        case .connected(let present, _): present === connection
+        case .stopped, .waiting: false
+        }
+    }
+
+    /// Whether the connection is the one this peer asked for; otherwise it ends.
+    func ready(_ connection: PeerConnection, attempt: UInt64) {
+        guard attempt == self.attempt, case .connecting = state else { return connection.end("no longer wanted") }
+        state = .connected(connection, since: .now())
+        hasUnflushedWrites = false
+        flush()
+    }
+
+    func ended(_ connection: PeerConnection, reason: String) {
+        guard isCurrent(connection) else { return }
+        if case .connected(_, let since) = state {
+            hasSettled = NIODeadline.now() - since >= Self.settledAfter
+            if hasSettled { failures = 0 }
+        }
+        retry(after: reason)
+    }
+
+    private func retry(after reason: String) {
+        let delay = Self.delay(failures: failures, jitter: Double.random(in: 0.5...1))
+        failures += 1
+        state = .waiting(
+            loop.assumeIsolated().scheduleTask(in: delay) { [weak self] in
+                guard let self, case .waiting = state else { return }
+                connect()
+            })
+        report(self, reason)
+    }
+
+    /// 20 ms, doubled with every failure in a row up to 1 s, times the jitter, so that two members that lost each other
+    /// do not try in step.
+    static func delay(failures: Int, jitter: Double) -> TimeAmount {
+        let doubled = shortestRetry.nanoseconds << Int64(min(max(failures, 0), 10))
+        return .nanoseconds(Int64(Double(min(doubled, longestRetry.nanoseconds)) * jitter))
+    }
+
+    // MARK: Sending
+
+    /// Queues a frame. It leaves with the next `flush`, or earlier when a lot is waiting.
+    func send(_ frame: PeerFrame) throws(WireError) {
+        if queuedFrames >= Self.mostQueuedFrames || queue.readableBytes >= Self.mostQueuedBytes {
+            flush()
+            guard queuedFrames == 0 else {
+                dropped += 1
+                return
+            }
+        }
+        try WireCodec.encode(frame, into: &queue)
+        queuedFrames += 1
+        if queue.readableBytes >= Self.writeBytes { write(andFlush: false) }
+    }
+
+    /// Sends what waits, in one write, if the connection takes it.
+    func flush() { write(andFlush: true) }
+
+    private func write(andFlush flush: Bool) {
+        guard case .connected(let connection, _) = state, let channel = connection.channel else { return }
+        if queuedFrames > 0 && channel.isWritable {
+            let batch = queue
+            queue = channel.allocator.buffer(capacity: min(batch.readableBytes, Self.writeBytes))
+            queuedFrames = 0
+            channel.write(batch, promise: nil)
+            hasUnflushedWrites = true
+        }
+        if flush && hasUnflushedWrites {
+            hasUnflushedWrites = false
+            channel.flush()
+        }
+    }
+}

@@ -1,0 +1,56 @@
+// TLS between members: 1.3 only, both sides with a certificate of the cluster's own authority.
+// Whether a certificate is believed is decided in ClusterTrust, not by the TLS library, so that a refusal has a reason.
+
+import NIOCore
+import NIOSSL
+import X509
+
+/// The TLS contexts of one member. A renewed certificate needs new ones; connections that stand keep theirs.
+struct PeerTLS {
+    let server: NIOSSLContext
+    let client: NIOSSLContext
+
+    init(_ identity: MemberIdentity) throws {
+        let root = try NIOSSLCertificate(bytes: identity.trust.certificate.derBytes(), format: .der)
+        let chain = try identity.certificateChain()
+        let key = try identity.privateKeySource()
+        var server = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: key)
+        // Asks the client for a certificate, and fails without one.
+        server.certificateVerification = .noHostnameVerification
+        server.trustRoots = .certificates([root])
+        var client = TLSConfiguration.makeClientConfiguration()
+        client.certificateVerification = .noHostnameVerification
+        client.trustRoots = .certificates([root])
+        client.certificateChain = chain
+        client.privateKey = key
+        self.server = try NIOSSLContext(configuration: Self.bounded(server))
+        self.client = try NIOSSLContext(configuration: Self.bounded(client))
+    }
+
+    private static func bounded(_ configuration: TLSConfiguration) -> TLSConfiguration {
+        var bounded = configuration
+        bounded.minimumTLSVersion = .tlsv13
+        // A peer that does not answer a farewell is not waited for.
+        bounded.shutdownTimeout = .milliseconds(250)
+        return bounded
+    }
+}
+
+extension MemberIdentity {
+    /// What this member shows as a server: its own certificate, then the authority's, which a joining machine needs to
+    /// find the key that its token pins.
+    public func certificateChain() throws -> [NIOSSLCertificateSource] {
+        try [certificate, trust.certificate].map {
+            .certificate(try NIOSSLCertificate(bytes: $0.derBytes(), format: .der))
+        }
+    }
+
+    /// This member's key, for TLS.
+    public func privateKeySource() throws -> NIOSSLPrivateKeySource {
+        .privateKey(try NIOSSLPrivateKey(bytes: Array(key.derRepresentation), format: .der))
+    }
+}
+
+extension Certificate {
+    func derBytes() throws -> [UInt8] { try serializeAsPEM().derBytes }
+}

@@ -1,0 +1,291 @@
+// Frames between members, over TLS, on one event loop: the agent's own, so that a frame crosses no thread on its way.
+// Each member keeps one connection to every other, for sending, and accepts one from every other, for receiving. That is
+// one connection more than needed, and spares all questions of who opens it and which of two is the right one.
+//
+// It delivers in order or not at all, at most once, and never says what was lost; the consensus lives with that.
+// What a peer does wrong closes the connection, with a reason in the log, and does nothing else.
+
+import Agent
+import Cluster
+import Consensus
+import Logging
+import NIOCore
+import NIOPosix
+import NIOSSL
+
+/// The peer connections of one member. Except for `start` and `shutDown`, everything is called on the event loop, and
+/// everything it calls is called there.
+public final class PeerTransport: @unchecked Sendable {
+    // Unchecked, because all state is confined to `loop`; every way in checks that.
+
+    /// Connections that have not proved an identity yet; more are closed at once.
+    static let mostUnauthenticated = 64
+
+    let loop: any EventLoop
+    private let handshakeTimeout: TimeAmount
+    private let log: Logger
+    private let isMember: @Sendable (MemberID) -> Bool
+    private let received: ([PeerFrame]) -> Void
+    private var identity: MemberIdentity
+    private var tls: PeerTLS
+    private var listener: (any Channel)?
+    private var peers: [MemberID: OutgoingPeer] = [:]
+    /// Every accepted connection, and the one of each member that counts.
+    private var accepted: [ObjectIdentifier: PeerConnection] = [:]
+    private var incoming: [MemberID: PeerConnection] = [:]
+    private var throttle = ReportThrottle()
+    private var isShutDown = false
+
+    /// - Parameters:
+    ///   - isMember: the allow-list; asked at every handshake and at every `setPeers`.
+    ///   - received: the frames of one read, in order. Their sender, recipient and cluster have been checked.
+    /// - Throws: when the TLS library cannot use the identity.
+    public convenience init(
+        eventLoop: any EventLoop, identity: MemberIdentity, log: Logger,
+        isMember: @escaping @Sendable (MemberID) -> Bool, received: @escaping ([PeerFrame]) -> Void
+    ) throws {
+        try self.init(
+            eventLoop: eventLoop, identity: identity, log: log, handshakeTimeout: .seconds(2), isMember: isMember,
+            received: received)
+    }
+
+    init(
+        eventLoop: any EventLoop, identity: MemberIdentity, log: Logger, handshakeTimeout: TimeAmount,
+        isMember: @escaping @Sendable (MemberID) -> Bool, received: @escaping ([PeerFrame]) -> Void
+    ) throws {
+        loop = eventLoop
+        self.handshakeTimeout = handshakeTimeout
+        self.identity = identity
+        self.log = log
+        self.isMember = isMember
+        self.received = received
+        tls = try PeerTLS(identity)
+    }
+
+    // MARK: Life
+
+    /// Listens for the other members.
+    /// - Parameter port: 0 for any.
+    /// - Returns: the port.
+    /// - Throws: `PeerTransportError`.
+    @discardableResult
+    public func start(host: String, port: Int) async throws -> Int {
+        let bootstrap = ServerBootstrap(group: loop)
+            .serverChannelOption(.backlog, value: 128)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture { try accept(channel) }
+            }
+        do {
+            let channel = try await bootstrap.bind(host: host, port: port).get()
+            try await loop.submit { [self] in
+                listener = channel
+                if isShutDown { channel.close(promise: nil) }
+            }.get()
+            return channel.localAddress?.port ?? port
+        } catch {
+            throw PeerTransportError(host: host, port: port, error: error)
+        }
+    }
+
+    /// Closes everything; frames that were not sent are lost. Returns within about a second.
+    public func shutDown() async {
+        let closing = loop.flatSubmit { [self] () -> EventLoopFuture<Void> in
+            isShutDown = true
+            let channels = accepted.values.compactMap(\.channel) + peers.values.compactMap(\.channel)
+            for peer in peers.values { peer.stop("this member stops") }
+            peers = [:]
+            for connection in accepted.values { connection.end("this member stops") }
+            let listening = listener?.close()
+            return EventLoopFuture.andAllComplete(
+                channels.map(\.closeFuture) + (listening.map { [$0] } ?? []), on: loop)
+        }
+        // Every close is bounded by the TLS farewell's 250 ms; this is for the case that one of them is not.
+        let done = loop.makePromise(of: Void.self)
+        closing.whenComplete { _ in done.succeed() }
+        let alarm = loop.scheduleTask(in: .seconds(1)) { done.succeed() }
+        try? await done.futureResult.get()
+        alarm.cancel()
+    }
+
+    /// Uses a renewed certificate for connections from now on; those that stand stay.
+    public func use(_ renewed: MemberIdentity) throws {
+        loop.preconditionInEventLoop()
+        precondition(renewed.member == identity.member && renewed.cluster == identity.cluster, "a key never changes")
+        tls = try PeerTLS(renewed)
+        identity = renewed
+    }
+
+    // MARK: Peers
+
+    /// Connects to exactly these members (this one is left out), and closes connections of whoever is no member any more.
+    public func setPeers(_ members: [MemberRecord]) {
+        loop.preconditionInEventLoop()
+        guard !isShutDown else { return }
+        var wanted: [MemberID: (name: String, endpoint: Endpoint)] = [:]
+        for member in members where member.id != identity.member {
+            guard let endpoint = Endpoint(member.peerEndpoint) else {
+                warn(
+                    "endpoint \(member.id)", "cannot connect to a member",
+                    ["peer": "\(member.name)", "reason": "its peer endpoint \(member.peerEndpoint) is not host:port"])
+                continue
+            }
+            wanted[member.id] = (member.name, endpoint)
+        }
+        for (id, peer) in peers where wanted[id]?.endpoint != peer.endpoint {
+            peers[id] = nil
+            peer.stop(wanted[id] == nil ? "it is no peer any more" : "its endpoint changed")
+        }
+        for (id, connection) in incoming where !isMember(id) {
+            connection.end("member \(id) does not belong to the cluster any more")
+        }
+        for (id, member) in wanted where peers[id] == nil {
+            let peer = OutgoingPeer(
+                id: id, name: member.name, endpoint: member.endpoint, loop: loop,
+                dial: { [unowned self] in dial($0, attempt: $1, $2) },
+                report: { [weak self] in self?.outgoingEnded($0, reason: $1) })
+            peers[id] = peer
+            peer.start()
+        }
+    }
+
+    /// Queues a frame for the peer it is addressed to. To anyone but a peer it is dropped.
+    public func send(_ frame: PeerFrame) {
+        loop.preconditionInEventLoop()
+        guard let peer = peers[frame.to] else { return }
+        do throws(WireError) {
+            try peer.send(frame)
+        } catch {
+            warn("encode \(frame.to)", "a frame was not sent", ["peer": "\(peer.name)", "reason": "\(error)"])
+        }
+    }
+
+    /// Sends what was queued since the last call, one write and one flush for each peer.
+    public func flush() {
+        loop.preconditionInEventLoop()
+        for peer in peers.values { peer.flush() }
+    }
+
+    /// Peers that frames can be sent to now, in order. A peer that refuses us is among them for a moment, because in
+    /// TLS 1.3 the client has finished before the server has decided.
+    public var connected: [MemberID] {
+        loop.preconditionInEventLoop()
+        return peers.values.filter(\.isConnected).map(\.id).sorted()
+    }
+
+    /// Frames dropped since the peer was set because its queue was full.
+    public func droppedFrames(to id: MemberID) -> UInt64 {
+        loop.preconditionInEventLoop()
+        return peers[id]?.dropped ?? 0
+    }
+
+    // MARK: Opening and accepting
+
+    private func dial(_ id: MemberID, attempt: UInt64, _ endpoint: Endpoint) -> EventLoopFuture<PeerConnection> {
+        let bootstrap = ClientBootstrap(group: loop)
+            .connectTimeout(.milliseconds(500))
+            .channelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try PeerSocket.prepare(channel)
+                    let connection = PeerConnection(
+                        direction: .outgoing(id, attempt: attempt), identity: identity,
+                        handshakeTimeout: handshakeTimeout, owner: self)
+                    let handler = try NIOSSLClientHandler(context: tls.client, serverHostname: nil) {
+                        $1.succeed(connection.verify($0))
+                    }
+                    try channel.pipeline.syncOperations.addHandlers([handler, connection])
+                }
+            }
+        let connecting: EventLoopFuture<any Channel>
+        if let address = try? SocketAddress(ipAddress: endpoint.host, port: endpoint.port) {
+            connecting = bootstrap.connect(to: address)
+        } else {
+            connecting = bootstrap.connect(host: endpoint.host, port: endpoint.port)
+        }
+        return connecting.flatMapThrowing { try $0.pipeline.syncOperations.handler(type: PeerConnection.self) }
+    }
+
+    private func accept(_ channel: any Channel) throws {
+        let unproven = accepted.values.count { !$0.isReady }
+        guard unproven < Self.mostUnauthenticated, !isShutDown else {
+            warn(
+                "too many", "a connection was closed at once",
+                [
+                    "address": "\(channel.remoteAddress.map { "\($0)" } ?? "unknown")",
+                    "reason": "\(unproven) connections that have not proved an identity are open",
+                ])
+            throw TooManyConnections()
+        }
+        try PeerSocket.prepare(channel)
+        let connection = PeerConnection(
+            direction: .incoming, identity: identity, handshakeTimeout: handshakeTimeout, owner: self)
+        let handler = NIOSSLServerHandler(context: tls.server) { $1.succeed(connection.verify($0)) }
+        try channel.pipeline.syncOperations.addHandlers([handler, PeerFrameBatches(), connection])
+        accepted[ObjectIdentifier(connection)] = connection
+    }
+
+    // MARK: Words
+
+    private func outgoingEnded(_ peer: OutgoingPeer, reason: String) {
+        warn(
+            "to \(peer.id) \(reason.prefix(40))", "no connection to a member",
+            [
+                "peer": "\(peer.name)", "member": "\(peer.id)", "address": "\(peer.endpoint)", "reason": "\(reason)",
+                "dropped": "\(peer.dropped)",
+            ])
+    }
+
+    private func warn(_ subject: String, _ message: Logger.Message, _ facts: Logger.Metadata) {
+        guard let suppressed = throttle.admit(subject) else { return }
+        var facts = facts
+        if suppressed > 0 { facts["repeated"] = "\(suppressed)" }
+        log.warning(message, metadata: facts)
+    }
+}
+
+extension PeerTransport: PeerConnectionOwner {
+    func objection(to member: MemberID, on connection: PeerConnection) -> String? {
+        if connection.direction == .incoming && !isMember(member) {
+            return "member \(member) does not belong to this cluster, or not any more"
+        }
+        return nil
+    }
+
+    func connectionReady(_ connection: PeerConnection, from member: MemberID) {
+        if case .outgoing(_, let attempt) = connection.direction {
+            guard let peer = peers[member] else { return connection.end("it is no peer any more") }
+            // One that refuses us looks connected for a moment, again and again; that is not worth a line each time.
+            log.log(
+                level: peer.hasSettled ? .info : .debug, "connected to a member",
+                metadata: ["peer": "\(peer.name)", "address": "\(peer.endpoint)"])
+            return peer.ready(connection, attempt: attempt)
+        }
+        incoming[member]?.end("the member opened another connection, from \(connection.remote)")
+        incoming[member] = connection
+        log.info("a member connected", metadata: ["member": "\(member)", "address": "\(connection.remote)"])
+        peers[member]?.hurry()
+    }
+
+    func connectionWritable(_ connection: PeerConnection) {
+        if let member = connection.member { peers[member]?.flush() }
+    }
+
+    func connection(_ connection: PeerConnection, received frames: [PeerFrame]) {
+        guard !isShutDown else { return }
+        received(frames)
+    }
+
+    func connectionEnded(_ connection: PeerConnection, reason: String) {
+        if case .outgoing(let id, _) = connection.direction {
+            peers[id]?.ended(connection, reason: reason)
+            return
+        }
+        accepted[ObjectIdentifier(connection)] = nil
+        if let member = connection.member, incoming[member] === connection { incoming[member] = nil }
+        guard !isShutDown else { return }
+        let who = connection.member.map { "member \($0)" } ?? "a stranger"
+        warn(
+            "from \(who) \(reason.prefix(40))", "a connection ended",
+            ["from": "\(who)", "address": "\(connection.remote)", "reason": "\(reason)"])
+    }
+}

@@ -1,0 +1,217 @@
+// Reads the log back at start. What it accepts is exactly what was acknowledged, or more of what was handed in, in order.
+//
+// Relies on: SegmentHeader and LogRecord telling whether bytes are as they were written. Repairs one thing only, a torn
+// last flush, which was never acknowledged. Anything else that cannot be read is refused, with every file left as it is.
+
+import Consensus
+
+/// What a recovery found, and where the log goes on.
+struct LogRecovery {
+    private(set) var log = RecoveredLog(hardState: HardState(), entries: [], notes: [])
+    private(set) var end = LogEnd()
+
+    private let disk: any LogDisk
+    private let cluster: ClusterID
+    private let member: MemberID
+    /// Where the last flush begins in the current segment.
+    private var lastFlush = SegmentHeader.bytes
+
+    /// Reads every segment, repairs a torn end, and makes what was read durable. Returns the open last segment; nil
+    /// when there is none.
+    static func recover(
+        disk: any LogDisk, cluster: ClusterID, member: MemberID
+    ) throws(StorageError) -> (LogRecovery, (any LogFile)?) {
+        var recovery = LogRecovery(disk: disk, cluster: cluster, member: member)
+        let file = try recovery.readSegments()
+        return (recovery, file)
+    }
+
+    private init(disk: any LogDisk, cluster: ClusterID, member: MemberID) {
+        self.disk = disk
+        self.cluster = cluster
+        self.member = member
+    }
+
+    private mutating func readSegments() throws(StorageError) -> (any LogFile)? {
+        let names = try disk.attempt { () throws(DiskFault) in try disk.names() }
+        // A spare was reserved and never written to, or a start of a segment that never came to be.
+        if names.contains(SegmentWriter.spareName) {
+            try disk.attempt { () throws(DiskFault) in try disk.remove(SegmentWriter.spareName) }
+        }
+        let numbers = names.compactMap(SegmentHeader.number).sorted()
+        for (position, number) in numbers.enumerated() {
+            let name = SegmentHeader.name(number)
+            guard number == UInt64(position) + 1 else {
+                throw .corrupted(
+                    file: path(SegmentHeader.name(UInt64(position) + 1)), offset: 0, reason: "the file is missing")
+            }
+            let bytes = try disk.attempt { () throws(DiskFault) in try disk.read(name) }
+            let isLast = number == numbers.last
+            let junk = try bytes.withBytes { (raw) throws(StorageError) in
+                try readSegment(raw, name: name, isLast: isLast)
+            }
+            if isLast { return try secure(bytes, name: name, junk: junk) }
+        }
+        return nil
+    }
+
+    // MARK: One segment
+
+    /// Reads header and records. Returns where the last byte that is not zero lies behind the last record, for the
+    /// last segment.
+    private mutating func readSegment(
+        _ bytes: UnsafeRawBufferPointer, name: String, isLast: Bool
+    ) throws(StorageError) -> Int {
+        try begin(try readHeader(bytes, name: name), name: name)
+        while let record = LogRecord(in: bytes, at: end.offset, nonce: end.nonce),
+            record.sequence == end.sequence, record.previous == end.previousChecksum
+        {
+            try apply(record, in: bytes, name: name)
+            if record.positionInBatch == 0 { lastFlush = end.offset }
+            end.offset = record.end
+            end.sequence += 1
+            end.previousChecksum = record.checksum
+        }
+        guard isLast else { return end.offset }
+        if let later = acknowledgedRecord(behind: end.offset, in: bytes) {
+            throw damaged(
+                name,
+                "record \(end.sequence) cannot be read, but record \(later.sequence) behind it proves that it "
+                    + "was acknowledged")
+        }
+        return endOfData(in: bytes)
+    }
+
+    private func readHeader(_ bytes: UnsafeRawBufferPointer, name: String) throws(StorageError) -> SegmentHeader {
+        let header: SegmentHeader
+        do { header = try SegmentHeader(bytes) } catch {
+            switch error {
+            case .newer(let version):
+                throw .newerVersion(file: path(name), found: version, known: SegmentHeader.version)
+            case .damaged(let reason): throw .corrupted(file: path(name), offset: 0, reason: reason)
+            }
+        }
+        guard header.cluster == cluster else {
+            throw .foreign(file: path(name), found: "cluster \(header.cluster)", expected: "cluster \(cluster)")
+        }
+        guard header.member == member else {
+            throw .foreign(file: path(name), found: "member \(header.member)", expected: "member \(member)")
+        }
+        guard SegmentHeader.name(header.segment) == name else {
+            throw .corrupted(file: path(name), offset: 0, reason: "the file holds segment \(header.segment)")
+        }
+        guard header.segmentBytes == bytes.count else {
+            throw .corrupted(
+                file: path(name), offset: min(bytes.count, header.segmentBytes),
+                reason: "the file has \(bytes.count) bytes, not \(header.segmentBytes)")
+        }
+        return header
+    }
+
+    /// Goes on in the next segment, when the one before led exactly up to it. `end` still stands in the one before.
+    private mutating func begin(_ header: SegmentHeader, name: String) throws(StorageError) {
+        guard header.firstSequence == end.sequence, header.previousChecksum == end.previousChecksum else {
+            guard end.segment > 0 else { throw damaged(name, "the first segment does not begin the log") }
+            throw damaged(
+                SegmentHeader.name(end.segment),
+                "record \(end.sequence) cannot be read, but \(name) proves that the records before "
+                    + "\(header.firstSequence) were acknowledged")
+        }
+        guard header.lastIndex == end.lastIndex, header.hardState == log.hardState else {
+            throw .corrupted(
+                file: path(name), offset: 0, reason: "its header does not agree with the records before it")
+        }
+        end.segment = header.segment
+        end.segmentBytes = header.segmentBytes
+        end.nonce = header.nonce
+        end.offset = SegmentHeader.bytes
+        lastFlush = SegmentHeader.bytes
+    }
+
+    private mutating func apply(
+        _ record: LogRecord, in bytes: UnsafeRawBufferPointer, name: String
+    ) throws(StorageError) {
+        let payload = bytes.part(record.payload)
+        switch LogRecord.Kind(rawValue: record.kind) {
+        case .hardState:
+            var reader = ByteReader(payload)
+            guard let hardState = reader.hardState(), reader.isAtEnd else {
+                throw damaged(name, "record \(record.sequence) is whole, but holds no hard state")
+            }
+            log.hardState = hardState
+            end.hardState = hardState
+        case .entries:
+            guard let entries = StoredEntries.decode(payload), let first = entries.first, accept(first) else {
+                throw damaged(name, "record \(record.sequence) is whole, but its entries do not continue the log")
+            }
+            // A record that begins at or before the last entry replaces the tail.
+            log.entries.removeSubrange(Int(first.index.rawValue) - 1..<log.entries.count)
+            log.entries.append(contentsOf: entries)
+            end.lastIndex = first.index + (entries.count - 1)
+        case nil:
+            throw damaged(name, "record \(record.sequence) is of an unknown kind, \(record.kind)")
+        }
+    }
+
+    private func accept(_ first: Entry) -> Bool {
+        guard first.index <= end.lastIndex.next else { return false }
+        guard first.index > LogIndex(rawValue: 1) else { return true }
+        return log.entries[Int(first.index.rawValue) - 2].term <= first.term
+    }
+
+    // MARK: The end of the log
+
+    /// A whole record behind `offset` whose flush began after the one that should stand at `offset`. A flush begins
+    /// only when everything before it is durable, so such a record means that something acknowledged is damaged:
+    ///
+    ///     flush 7: [20][21]   flush 8: [22][23][24]
+    ///               20  21              22  ??  24      torn: 24 is of the same flush as 23. Cut 23 and 24.
+    ///               20  ??              22  23  24      damaged: 22 began a flush after 21. Cut nothing.
+    private func acknowledgedRecord(behind offset: Int, in bytes: UnsafeRawBufferPointer) -> LogRecord? {
+        var place = offset
+        while place + LogRecord.headerBytes <= bytes.count {
+            if bytes.number(at: place, as: UInt32.self) == LogRecord.magic,
+                let record = LogRecord(in: bytes, at: place, nonce: end.nonce), record.batchStart > end.sequence
+            {
+                return record
+            }
+            place += LogRecord.alignment
+        }
+        return nil
+    }
+
+    /// The end of the last eight bytes that are not all zero, at or behind the last record's end.
+    private func endOfData(in bytes: UnsafeRawBufferPointer) -> Int {
+        var place = bytes.count
+        while place > end.offset && bytes.number(at: place - 8, as: UInt64.self) == 0 { place -= 8 }
+        return place
+    }
+
+    /// Cuts what lies behind the last record, and makes durable what was just read.
+    ///
+    /// The last flush may never have reached the disk: its process was killed before the flush, or the flush failed
+    /// and the kernel kept the pages as if it had not. What was read is only then the truth when it is written again.
+    private mutating func secure(_ bytes: [UInt8], name: String, junk: Int) throws(StorageError) -> any LogFile {
+        if junk > end.offset {
+            log.notes.append(
+                "\(path(name)): a write was torn at byte \(end.offset); \(junk - end.offset) bytes that were never "
+                    + "acknowledged were cut, the log ends with entry \(end.lastIndex)")
+        }
+        let start = lastFlush
+        let again = bytes[start..<end.offset] + repeatElement(0, count: junk - end.offset)
+        return try disk.attempt { () throws(DiskFault) in
+            let file = try disk.open(name)
+            try file.write([UInt8](again), at: start)
+            try file.synchronize()
+            try disk.synchronizeNames()
+            return file
+        }
+    }
+
+    private func path(_ name: String) -> String { disk.path + "/" + name }
+
+    private func damaged(_ name: String, _ reason: String) -> StorageError {
+        .corrupted(
+            file: path(name), offset: end.offset, reason: reason + " (the last entry before it is \(end.lastIndex))")
+    }
+}

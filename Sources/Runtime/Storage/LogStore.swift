@@ -1,0 +1,101 @@
+// The log on this member's disk, from outside: opened once, written in order, never blocking its owner.
+//
+// Everything queued while the disk is busy leaves together in the next flush (group commit). DESIGN.md beside this file
+// has the format and why it holds. Does not: decide what is written, or read the log again while it runs.
+
+import Consensus
+import Glibc
+
+/// What an opened log holds.
+public struct RecoveredLog: Hashable, Sendable {
+    public var hardState: HardState
+    /// Gapless from index 1.
+    public var entries: [Entry]
+    /// What was repaired or found unusual, each in words for the log.
+    public var notes: [String]
+
+    public init(hardState: HardState, entries: [Entry], notes: [String]) {
+        self.hardState = hardState
+        self.entries = entries
+        self.notes = notes
+    }
+}
+
+/// The durable log of one member. Safe to use from any thread.
+public final class LogStore: Sendable {
+    /// Bounds of one store.
+    public struct Options: Hashable, Sendable {
+        /// Size of a new segment file in bytes: a multiple of 4,096, at least 8,192. An entry must fit into one.
+        public var segmentBytes = 16 * 1024 * 1024
+        /// Writes that may wait for the disk; with one more the store fails with `StorageError.overloaded`.
+        public var queuedWrites = 16_384
+        /// Bytes that may wait for the disk; beyond them the store fails with `StorageError.overloaded`. A single
+        /// larger write is still taken when nothing else waits.
+        public var queuedBytes = 64 * 1024 * 1024
+
+        public init() {}
+    }
+
+    /// Told of progress on the store's own thread, in order: writes that became durable together, or, as the very
+    /// last call, why the store stopped. It must not block.
+    public typealias Completion = @Sendable (Result<[LogWrite], StorageError>) -> Void
+
+    private let thread: WritingThread
+
+    private init(thread: WritingThread) { self.thread = thread }
+
+    deinit { thread.queue.close() }
+
+    /// Opens (or creates) the log in `directory` and recovers what it holds. The directory's parent must exist; one
+    /// store at a time has it open. Blocks while it reads.
+    public static func open(
+        directory: String, cluster: ClusterID, member: MemberID, options: Options = Options()
+    ) throws(StorageError) -> (LogStore, RecoveredLog) {
+        try open(disk: DirectoryDisk(claiming: directory), cluster: cluster, member: member, options: options)
+    }
+
+    /// The same on any disk.
+    static func open(
+        disk: any LogDisk, cluster: ClusterID, member: MemberID, options: Options
+    ) throws(StorageError) -> (LogStore, RecoveredLog) {
+        precondition(
+            options.segmentBytes % 4_096 == 0 && options.segmentBytes >= 2 * SegmentHeader.bytes,
+            "a segment is a multiple of 4,096 bytes, at least two of them")
+        do {
+            let (recovery, file) = try LogRecovery.recover(disk: disk, cluster: cluster, member: member)
+            var log = recovery.log
+            var writer = try SegmentWriter(
+                disk: disk, cluster: cluster, member: member, segmentBytes: options.segmentBytes, end: recovery.end,
+                file: file)
+            // Without a spare the log still works until its segment is full.
+            do { try writer.reserve() } catch { log.notes.append(Self.warning(error)) }
+            let queue = WriteQueue(
+                directory: disk.path, mostWrites: options.queuedWrites, mostBytes: options.queuedBytes)
+            return (LogStore(thread: WritingThread(writer: writer, queue: queue)), log)
+        } catch {
+            disk.release()
+            throw error
+        }
+    }
+
+    /// Begins to write. Called once; what was handed in before is written first. `warning` gets what a person should
+    /// know while everything still works.
+    public func start(
+        warning: @escaping @Sendable (String) -> Void = { _ in }, completion: @escaping Completion
+    ) {
+        thread.start(warning: warning, completion: completion)
+    }
+
+    /// Queues a write and returns at once. Writes become durable, and complete, in the order they were handed in.
+    /// After a failure was reported, or after `close`, further writes are dropped.
+    public func write(_ write: LogWrite) { thread.queue.append(write) }
+
+    /// Writes what is queued, then closes the files and gives the directory free. Waits at most `seconds`; false when
+    /// the disk did not answer by then. May be called twice, but not from the completion.
+    @discardableResult
+    public func close(waitingSeconds seconds: Int = 10) -> Bool { thread.close(waitingSeconds: seconds) }
+
+    static func warning(_ error: StorageError) -> String {
+        "the next log segment could not be reserved, the log goes on in the present one: \(error)"
+    }
+}

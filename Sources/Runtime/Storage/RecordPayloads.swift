@@ -1,0 +1,120 @@
+// What records hold: a hard state, or consecutive entries. DESIGN.md has the layout byte by byte.
+
+import Consensus
+
+extension [UInt8] {
+    /// 32 bytes: term, vote (with a flag, since every number may be a member), longest promise.
+    mutating func append(hardState: HardState) {
+        append(number: hardState.term.rawValue)
+        append(number: UInt64(hardState.vote == nil ? 0 : 1))
+        append(number: hardState.vote?.rawValue ?? 0)
+        append(number: hardState.longestPromise.nanoseconds)
+    }
+
+    mutating func append(entry: Entry) {
+        append(number: entry.term.rawValue)
+        switch entry.payload {
+        case .empty:
+            append(number: EntryKind.empty.rawValue)
+            append(number: UInt32(0))
+        case .command(let bytes):
+            append(number: EntryKind.command.rawValue)
+            append(number: UInt32(bytes.count))
+            append(contentsOf: bytes)
+        case .configuration(let configuration):
+            append(number: EntryKind.configuration.rawValue)
+            append(number: UInt32(entry.storedBytes - EntryKind.frameBytes))
+            append(number: UInt32(configuration.voters.count))
+            append(number: UInt32(configuration.learners.count))
+            for member in configuration.voters { append(number: member.rawValue) }
+            for member in configuration.learners { append(number: member.rawValue) }
+        }
+    }
+}
+
+private enum EntryKind: UInt32 {
+    case empty = 0
+    case command = 1
+    case configuration = 2
+
+    /// Term, kind, length.
+    static let frameBytes = 16
+}
+
+extension Entry {
+    /// What the entry costs within a record.
+    var storedBytes: Int {
+        switch payload {
+        case .empty: EntryKind.frameBytes
+        case .command(let bytes): EntryKind.frameBytes + bytes.count
+        case .configuration(let configuration):
+            EntryKind.frameBytes + 8 + 8 * (configuration.voters.count + configuration.learners.count)
+        }
+    }
+}
+
+/// Entries as a record holds them: the first one's index, their number, then each.
+enum StoredEntries {
+    /// First index and count.
+    static let frameBytes = 16
+
+    /// Nil when the bytes are not what `append` wrote. Indices follow each other by construction, terms are checked.
+    static func decode(_ payload: UnsafeRawBufferPointer) -> [Entry]? {
+        var reader = ByteReader(payload)
+        guard let first = reader.number(UInt64.self), let count = reader.number(UInt64.self), first > 0, count > 0,
+            count <= UInt64(payload.count), first < UInt64.max / 2
+        else { return nil }
+        var entries: [Entry] = []
+        entries.reserveCapacity(Int(count))
+        for position in 0..<count {
+            let index = LogIndex(rawValue: first + position)
+            guard let entry = reader.entry(at: index), entry.term >= (entries.last?.term ?? .zero) else { return nil }
+            entries.append(entry)
+        }
+        return reader.isAtEnd ? entries : nil
+    }
+}
+
+extension ByteReader {
+    mutating func hardState() -> HardState? {
+        guard let term = number(UInt64.self), let hasVote = number(UInt64.self), let vote = number(UInt64.self),
+            let promise = number(Int64.self), hasVote <= 1, promise >= 0
+        else { return nil }
+        return HardState(
+            term: Term(rawValue: term), vote: hasVote == 1 ? MemberID(rawValue: vote) : nil,
+            longestPromise: .nanoseconds(promise))
+    }
+
+    fileprivate mutating func entry(at index: LogIndex) -> Entry? {
+        guard let term = number(UInt64.self), let kind = number(UInt32.self).flatMap(EntryKind.init),
+            let length = number(UInt32.self)
+        else { return nil }
+        let payload: Entry.Payload
+        switch kind {
+        case .empty:
+            guard length == 0 else { return nil }
+            payload = .empty
+        case .command:
+            guard let bytes = bytes(Int(length)) else { return nil }
+            payload = .command(bytes)
+        case .configuration:
+            guard let voters = number(UInt32.self), let learners = number(UInt32.self),
+                UInt64(length) == 8 + 8 * (UInt64(voters) + UInt64(learners)),
+                let voterNumbers = numbers(voters), let learnerNumbers = numbers(learners),
+                let configuration = Configuration(voterNumbers: voterNumbers, learnerNumbers: learnerNumbers)
+            else { return nil }
+            payload = .configuration(configuration)
+        }
+        return Entry(index: index, term: Term(rawValue: term), payload: payload)
+    }
+
+    private mutating func numbers(_ count: UInt32) -> [UInt64]? {
+        guard count <= UInt32(Configuration.mostVoters + Configuration.mostLearners) else { return nil }
+        var found: [UInt64] = []
+        for _ in 0..<count {
+            guard let number = number(UInt64.self) else { return nil }
+            found.append(number)
+        }
+        return found
+    }
+}

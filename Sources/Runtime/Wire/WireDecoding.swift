@@ -1,0 +1,238 @@
+// Generated messages as the agent's plain values, every field checked on the way.
+//
+// The bytes come from another member, which may be broken, older or newer. What passes here keeps the preconditions of
+// Sources/Consensus: members nowhere twice, entries in order, numbers far from overflow, durations not negative. Whether
+// a message makes sense now (its term, its sender, its place in the log) is for the consensus to judge.
+
+import Agent
+import Consensus
+import FoundationEssentials
+import SwiftProtobuf
+
+extension WirePeerFrame {
+    func checked() throws(WireError) -> PeerFrame {
+        guard cluster != 0 else { throw .invalid(field: "cluster", reason: "is missing") }
+        let sender = try Check.member(from, "from")
+        let recipient = try Check.member(to, "to")
+        guard sender != recipient else { throw .invalid(field: "to", reason: "is the sender itself") }
+        return PeerFrame(
+            cluster: ClusterID(rawValue: cluster), from: sender, to: recipient, body: try checkedBody())
+    }
+
+    private func checkedBody() throws(WireError) -> PeerFrame.Body {
+        switch body {
+        case .consensus(let message):
+            return try message.checked()
+        case .proposal(let proposal):
+            return .proposal(id: proposal.id, record: [UInt8](proposal.record))
+        case .proposalRefused(let refusal):
+            guard refusal.hasLeader else { return .proposalRefused(id: refusal.id, leader: nil) }
+            return .proposalRefused(id: refusal.id, leader: try Check.member(refusal.leader, "proposal_refused.leader"))
+        case .readIndex(let request):
+            return .readIndex(id: request.id)
+        case .readIndexAnswer(let answer):
+            guard answer.hasIndex else { return .readIndexAnswer(id: answer.id, index: nil) }
+            return .readIndexAnswer(id: answer.id, index: try Check.index(answer.index, "read_index_answer.index"))
+        case nil:
+            throw Check.absent("body", unknownFields)
+        }
+    }
+}
+
+extension WireConsensus {
+    func checked() throws(WireError) -> PeerFrame.Body {
+        guard let message else { throw Check.absent("consensus.message", unknownFields) }
+        let plain = try message.checked()
+        // A member that has seen no election yet is in term zero, and can say so only when it refuses a pre-vote.
+        if term == 0, plain != .preVoteReply(PreVoteReply(granted: false)) {
+            throw .invalid(field: "consensus.term", reason: "is zero")
+        }
+        return .consensus(try Check.term(term, "consensus.term"), plain)
+    }
+}
+
+extension WireConsensus.OneOf_Message {
+    func checked() throws(WireError) -> Consensus.Message {
+        switch self {
+        case .preVoteRequest(let request):
+            let (index, term) = try Check.position(request.lastIndex, request.lastTerm, "pre_vote_request.last")
+            return .preVoteRequest(PreVoteRequest(lastIndex: index, lastTerm: term))
+        case .preVoteReply(let reply):
+            return .preVoteReply(PreVoteReply(granted: reply.granted))
+        case .voteRequest(let request):
+            let (index, term) = try Check.position(request.lastIndex, request.lastTerm, "vote_request.last")
+            return .voteRequest(VoteRequest(lastIndex: index, lastTerm: term, byTransfer: request.byTransfer))
+        case .voteReply(let reply):
+            return .voteReply(VoteReply(granted: reply.granted))
+        case .appendRequest(let request):
+            return .appendRequest(try request.checked())
+        case .appendReply(let reply):
+            return .appendReply(try reply.checked())
+        case .heartbeat(let heartbeat):
+            guard heartbeat.round > 0 else { throw .invalid(field: "heartbeat.round", reason: "is zero") }
+            return .heartbeat(
+                Heartbeat(
+                    round: try Check.number(heartbeat.round, "heartbeat.round"),
+                    promise: try Check.duration(heartbeat.promiseNanoseconds, "heartbeat.promise"),
+                    commit: try Check.index(heartbeat.commit, "heartbeat.commit")))
+        case .heartbeatReply(let reply):
+            return .heartbeatReply(try reply.checked())
+        case .leaseGrant(let grant):
+            return .leaseGrant(
+                LeaseGrant(
+                    stamp: try Check.stamp(grant.stampNanoseconds, "lease_grant.stamp"), incarnation: grant.incarnation,
+                    duration: try Check.duration(grant.durationNanoseconds, "lease_grant.duration"),
+                    floor: try Check.index(grant.floor, "lease_grant.floor")))
+        case .campaignNow(let order):
+            return .campaignNow(
+                CampaignNow(
+                    longestGrant: try Check.duration(order.longestGrantNanoseconds, "campaign_now.longest_grant")))
+        case .commitNotice(let notice):
+            return .commitNotice(CommitNotice(commit: try Check.index(notice.commit, "commit_notice.commit")))
+        }
+    }
+}
+
+extension WireAppendRequest {
+    func checked() throws(WireError) -> AppendRequest {
+        let (index, term) = try Check.position(previousIndex, previousTerm, "append_request.previous")
+        var plain: [Entry] = []
+        plain.reserveCapacity(entries.count)
+        var lastTerm = term
+        var lastIndex = index
+        for entry in entries {
+            lastIndex = lastIndex.next
+            let checked = try entry.checked(at: lastIndex)
+            guard checked.term >= lastTerm else {
+                throw .invalid(field: "entry.term", reason: "goes back from \(lastTerm) to \(checked.term)")
+            }
+            lastTerm = checked.term
+            plain.append(checked)
+        }
+        return AppendRequest(
+            previousIndex: index, previousTerm: term, entries: plain,
+            commit: try Check.index(commit, "append_request.commit"))
+    }
+}
+
+extension WireEntry {
+    /// The wire carries no index; the entry's place among its neighbours gives it.
+    func checked(at index: LogIndex) throws(WireError) -> Entry {
+        guard term > 0 else { throw .invalid(field: "entry.term", reason: "is zero") }
+        let payload: Entry.Payload
+        switch self.payload {
+        case .empty: payload = .empty
+        case .command(let bytes): payload = .command([UInt8](bytes))
+        case .configuration(let members): payload = .configuration(try members.checked())
+        case nil: throw Check.absent("entry.payload", unknownFields)
+        }
+        return Entry(index: index, term: try Check.term(term, "entry.term"), payload: payload)
+    }
+}
+
+extension WireConfiguration {
+    func checked() throws(WireError) -> Configuration {
+        let field = "configuration"
+        guard !voters.isEmpty else { throw .invalid(field: field, reason: "has no voter") }
+        guard !voters.contains(0), !learners.contains(0) else {
+            throw .invalid(field: field, reason: "names nobody's number")
+        }
+        guard let plain = Configuration(voterNumbers: voters, learnerNumbers: learners) else {
+            throw .invalid(
+                field: field,
+                reason:
+                    "has more than \(Configuration.mostVoters) voters or \(Configuration.mostLearners) learners, or "
+                    + "somebody twice")
+        }
+        return plain
+    }
+}
+
+extension Configuration {
+    /// From numbers somebody else wrote down; nil where the plain initializer would trap.
+    init?(voterNumbers: [UInt64], learnerNumbers: [UInt64]) {
+        guard voterNumbers.count <= Self.mostVoters, learnerNumbers.count <= Self.mostLearners else { return nil }
+        let all = (voterNumbers + learnerNumbers).sorted()
+        guard zip(all, all.dropFirst()).allSatisfy({ $0 < $1 }) else { return nil }
+        self.init(
+            voters: voterNumbers.map { MemberID(rawValue: $0) }, learners: learnerNumbers.map { MemberID(rawValue: $0) }
+        )
+    }
+}
+
+extension WireAppendReply {
+    func checked() throws(WireError) -> AppendReply {
+        switch outcome {
+        case .acceptedThrough(let index):
+            return .accepted(through: try Check.index(index, "append_reply.accepted_through"))
+        case .refused(let refusal):
+            let (index, term) = try Check.position(refusal.hintIndex, refusal.hintTerm, "append_reply.refused.hint")
+            return .refused(
+                after: try Check.index(refusal.after, "append_reply.refused.after"), hintIndex: index, hintTerm: term)
+        case nil:
+            throw Check.absent("append_reply.outcome", unknownFields)
+        }
+    }
+}
+
+extension WireHeartbeatReply {
+    func checked() throws(WireError) -> HeartbeatReply {
+        let round = try Check.number(round, "heartbeat_reply.round")
+        guard hasLeaseAsked else { return HeartbeatReply(round: round, leaseAsked: nil) }
+        let stamp = try Check.stamp(leaseAsked.stampNanoseconds, "heartbeat_reply.lease_asked.stamp")
+        return HeartbeatReply(
+            round: round, leaseAsked: LeaseRequest(stamp: stamp, incarnation: leaseAsked.incarnation))
+    }
+}
+
+/// The ranges fields must lie in.
+private enum Check {
+    static func number(_ value: UInt64, _ field: String) throws(WireError) -> UInt64 {
+        guard value < WireCodec.numberLimit else {
+            throw .invalid(field: field, reason: "is beyond any count: \(value)")
+        }
+        return value
+    }
+
+    static func index(_ value: UInt64, _ field: String) throws(WireError) -> LogIndex {
+        LogIndex(rawValue: try number(value, field))
+    }
+
+    static func term(_ value: UInt64, _ field: String) throws(WireError) -> Term {
+        Term(rawValue: try number(value, field))
+    }
+
+    /// A position of the log with its term: both are zero before the first entry, and neither after it.
+    static func position(
+        _ index: UInt64, _ term: UInt64, _ field: String
+    ) throws(WireError) -> (LogIndex, Term) {
+        guard (index == 0) == (term == 0) else {
+            throw .invalid(field: field, reason: "is entry \(index) of term \(term); both are zero or none")
+        }
+        return (try self.index(index, field), try self.term(term, field))
+    }
+
+    static func member(_ value: UInt64, _ field: String) throws(WireError) -> MemberID {
+        guard value != 0 else { throw .invalid(field: field, reason: "is missing") }
+        return MemberID(rawValue: value)
+    }
+
+    static func duration(_ nanoseconds: Int64, _ field: String) throws(WireError) -> Interval {
+        guard (0...WireCodec.longestDurationNanoseconds).contains(nanoseconds) else {
+            throw .invalid(field: field, reason: "is \(nanoseconds) ns; allowed is 0 to one hour")
+        }
+        return .nanoseconds(nanoseconds)
+    }
+
+    static func stamp(_ nanoseconds: Int64, _ field: String) throws(WireError) -> Instant {
+        guard (0...WireCodec.latestStampNanoseconds).contains(nanoseconds) else {
+            throw .invalid(field: field, reason: "is \(nanoseconds) ns, which no clock reads")
+        }
+        return Instant(nanoseconds: nanoseconds)
+    }
+
+    /// Nothing known is there: either nothing at all, or something of a later version.
+    static func absent(_ field: String, _ unknown: UnknownStorage) -> WireError {
+        unknown.data.isEmpty ? .invalid(field: field, reason: "is missing") : .unknownKind(of: field)
+    }
+}

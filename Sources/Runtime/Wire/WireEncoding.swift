@@ -1,0 +1,140 @@
+// The agent's plain values as generated messages, kind by kind. Shape only; nothing here can fail except entries that do
+// not follow each other, because the wire does not carry their indices.
+
+import Agent
+import Consensus
+import FoundationEssentials
+
+extension WirePeerFrame {
+    init(_ frame: PeerFrame) throws(WireError) {
+        cluster = frame.cluster.rawValue
+        from = frame.from.rawValue
+        to = frame.to.rawValue
+        switch frame.body {
+        case .consensus(let term, let message):
+            consensus = try WireConsensus(term: term, message)
+        case .proposal(let id, let record):
+            proposal = .with {
+                $0.id = id
+                $0.record = Data(record)
+            }
+        case .proposalRefused(let id, let leader):
+            proposalRefused = .with {
+                $0.id = id
+                if let leader { $0.leader = leader.rawValue }
+            }
+        case .readIndex(let id):
+            readIndex = .with { $0.id = id }
+        case .readIndexAnswer(let id, let index):
+            readIndexAnswer = .with {
+                $0.id = id
+                if let index { $0.index = index.rawValue }
+            }
+        }
+    }
+}
+
+extension WireConsensus {
+    init(term: Term, _ message: Consensus.Message) throws(WireError) {
+        self.term = term.rawValue
+        switch message {
+        case .preVoteRequest(let request):
+            preVoteRequest = .with {
+                $0.lastIndex = request.lastIndex.rawValue
+                $0.lastTerm = request.lastTerm.rawValue
+            }
+        case .preVoteReply(let reply):
+            preVoteReply = .with { $0.granted = reply.granted }
+        case .voteRequest(let request):
+            voteRequest = .with {
+                $0.lastIndex = request.lastIndex.rawValue
+                $0.lastTerm = request.lastTerm.rawValue
+                $0.byTransfer = request.byTransfer
+            }
+        case .voteReply(let reply):
+            voteReply = .with { $0.granted = reply.granted }
+        case .appendRequest(let request):
+            appendRequest = try WireAppendRequest(request)
+        case .appendReply(let reply):
+            appendReply = WireAppendReply(reply)
+        case .heartbeat(let beat):
+            heartbeat = .with {
+                $0.round = beat.round
+                $0.promiseNanoseconds = beat.promise.nanoseconds
+                $0.commit = beat.commit.rawValue
+            }
+        case .heartbeatReply(let reply):
+            heartbeatReply = WireHeartbeatReply(reply)
+        case .leaseGrant(let grant):
+            leaseGrant = .with {
+                $0.stampNanoseconds = grant.stamp.nanoseconds
+                $0.incarnation = grant.incarnation
+                $0.durationNanoseconds = grant.duration.nanoseconds
+                $0.floor = grant.floor.rawValue
+            }
+        case .campaignNow(let order):
+            campaignNow = .with { $0.longestGrantNanoseconds = order.longestGrant.nanoseconds }
+        case .commitNotice(let notice):
+            commitNotice = .with { $0.commit = notice.commit.rawValue }
+        }
+    }
+}
+
+extension WireAppendRequest {
+    init(_ request: AppendRequest) throws(WireError) {
+        previousIndex = request.previousIndex.rawValue
+        previousTerm = request.previousTerm.rawValue
+        commit = request.commit.rawValue
+        entries.reserveCapacity(request.entries.count)
+        var index = request.previousIndex
+        for entry in request.entries {
+            index = index.next
+            guard entry.index == index else {
+                throw .invalid(field: "entries", reason: "has \(entry.index) where \(index) belongs")
+            }
+            entries.append(WireEntry(entry))
+        }
+    }
+}
+
+extension WireEntry {
+    init(_ entry: Entry) {
+        term = entry.term.rawValue
+        switch entry.payload {
+        case .empty: empty = WireEmpty()
+        case .command(let bytes): command = Data(bytes)
+        case .configuration(let members):
+            configuration = .with {
+                $0.voters = members.voters.map(\.rawValue)
+                $0.learners = members.learners.map(\.rawValue)
+            }
+        }
+    }
+}
+
+extension WireAppendReply {
+    init(_ reply: AppendReply) {
+        switch reply {
+        case .accepted(let index):
+            acceptedThrough = index.rawValue
+        case .refused(let after, let hintIndex, let hintTerm):
+            refused = .with {
+                $0.after = after.rawValue
+                $0.hintIndex = hintIndex.rawValue
+                $0.hintTerm = hintTerm.rawValue
+            }
+        }
+    }
+}
+
+extension WireHeartbeatReply {
+    init(_ reply: HeartbeatReply) {
+        round = reply.round
+        if let asked = reply.leaseAsked {
+            leaseAsked = .with {
+                $0.stampNanoseconds = asked.stamp.nanoseconds
+                $0.incarnation = asked.incarnation
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+// `holdfast cluster init`: founds a cluster on this machine. It makes the cluster's authority, this host's identity and
+// an administrator's context; it starts nothing and asks nobody.
+
+import ArgumentParser
+import Cluster
+import Crypto
+import Runtime
+import X509
+
+struct ClusterInit: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "init", abstract: "Found a cluster on this host.",
+        discussion: """
+            Writes this host's identity and the cluster's authority to the data directory, and an administrator's context
+            to $HOLDFAST_CONFIG (or ~/.config/holdfast/config.yaml). Then start the agent: holdfast agent --data-dir DIR
+            """)
+
+    @Option(help: "What the cluster is called.")
+    var name: String
+
+    @OptionGroup var place: DataDirectoryOption
+
+    @Option(help: "This host's name in the cluster; a-z, 0-9 and hyphen.")
+    var member: String
+
+    @Option(help: "The first member is always a host.")
+    var kind: String = MemberKind.host.rawValue
+
+    @Option(help: "This host's own address, where the others reach it.")
+    var address: String
+
+    @Option(help: "Port for the other members.")
+    var peerPort: Int = 7_400
+
+    @Option(help: "Port for the CLI and for machines that join.")
+    var apiPort: Int = 7_443
+
+    @Option(help: "Name of the administrator whose context is written.")
+    var admin: String = "admin"
+
+    func run() async throws {
+        guard kind == MemberKind.host.rawValue else {
+            throw CommandFailure(
+                ExitStatus.error, "a cluster is founded by a host, not by a \(kind)", next: "--kind host")
+        }
+        guard isValidName(name) else {
+            throw CommandFailure(
+                ExitStatus.error, "\(name.debugDescription) is not a cluster name: 1 to 63 of a-z, 0-9 and hyphen")
+        }
+        let folder = IdentityFolder(dataDirectory: place.dataDir)
+        let identity: MemberIdentity
+        do {
+            identity = try MemberIdentity.found(name: member, address: address, peerPort: peerPort, apiPort: apiPort)
+            try folder.create(identity)
+            try ClusterNameFile(dataDirectory: place.dataDir).write(name)
+        } catch {
+            throw CommandFailure(ExitStatus.error, "the cluster was not founded: \(error)")
+        }
+        let path = try addContext(identity)
+        let terminal = Terminal.current
+        terminal.note("cluster \(name) (\(identity.cluster)) founded; \(admin)'s context is in \(path)")
+        terminal.note("next: holdfast agent --data-dir \(place.dataDir)")
+    }
+
+    /// Adds (or replaces) the context of this cluster, and makes it the current one.
+    private func addContext(_ identity: MemberIdentity) throws -> String {
+        let path = ContextFile.path(Terminal.current.environment)
+        guard let authority = identity.authority else { preconditionFailure("a founder holds the authority") }
+        let key = P256.Signing.PrivateKey()
+        let context: ClusterContext
+        do {
+            let certificate = try authority.issue(operator: admin, role: .admin, key: key.publicKey)
+            context = ClusterContext(
+                name: name, endpoints: [identity.settings.apiEndpoint.description],
+                authority: try identity.trust.certificate.serializeAsPEM().pemString,
+                certificate: try certificate.serializeAsPEM().pemString, key: key.pemRepresentation)
+        } catch {
+            throw CommandFailure(ExitStatus.error, "no context could be made for \(admin): \(error)")
+        }
+        var file = try ContextFile.load(path: path) { Terminal.current.note($0) }
+        file.contexts.removeAll { $0.name == name }
+        file.contexts.append(context)
+        file.current = name
+        try file.save(path: path)
+        return path
+    }
+}
+
+/// `--data-dir`, the same for every command that works on this machine's own member.
+struct DataDirectoryOption: ParsableArguments {
+    @Option(help: "Where this member keeps its identity and its log.")
+    var dataDir: String = "/var/lib/holdfast"
+}

@@ -1,0 +1,37 @@
+// Small files of a member beside its identity: the name of the cluster it founded, and whom it knew last.
+// Neither is a source of truth: the name is used once, for the first command of a new cluster; the list only tells a
+// member that was off whom to call before it has caught up with the log.
+
+import Cluster
+import FoundationEssentials
+
+/// The name given to `cluster init`; absent on members that joined.
+struct ClusterNameFile {
+    let path: String
+
+    init(dataDirectory: String) { path = dataDirectory + "/founded-cluster" }
+
+    func write(_ name: String) throws { try Data(name.utf8).write(to: URL(filePath: path), options: .atomic) }
+
+    func read() -> String? {
+        FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
+    }
+}
+
+/// The members this one talked to last.
+struct KnownPeersFile {
+    let path: String
+
+    init(dataDirectory: String) { path = dataDirectory + "/peers.json" }
+
+    /// Atomic; not synced: a lost list costs a moment, never correctness.
+    func write(_ peers: [MemberRecord]) throws {
+        try JSONEncoder().encode(peers).write(to: URL(filePath: path), options: .atomic)
+    }
+
+    /// - Throws: when the file is there and is no such list.
+    func read() throws -> [MemberRecord]? {
+        guard let data = FileManager.default.contents(atPath: path) else { return nil }
+        return try JSONDecoder().decode([MemberRecord].self, from: data)
+    }
+}

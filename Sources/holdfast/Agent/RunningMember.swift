@@ -1,0 +1,192 @@
+// One member put together and run: log, peers, drivers, agent, API. Started in this order, ended in the reverse one.
+
+import API
+import Agent
+import Cluster
+import Consensus
+import Drivers
+import Logging
+import NIOCore
+import NIOPosix
+import Runtime
+import ServiceLifecycle
+
+struct RunningMember {
+    let identity: MemberIdentity
+    let dataDirectory: String
+    let log: Logger
+    private let record: MemberRecord
+    private let peersFile: KnownPeersFile
+
+    /// - Parameter host: overrides the host a guest joined on; it may have moved since.
+    init(identity: MemberIdentity, dataDirectory: String, host: String?, log: Logger) throws {
+        self.identity = identity
+        self.dataDirectory = dataDirectory
+        self.log = log
+        var settings = identity.settings
+        if let host { settings.host = host }
+        record = settings.record(version: Version.current)
+        peersFile = KnownPeersFile(dataDirectory: dataDirectory)
+    }
+
+    func run() async throws {
+        let (store, recovered) = try LogStore.open(
+            directory: dataDirectory + "/log", cluster: identity.cluster, member: identity.member)
+        defer { store.close() }
+        for note in recovered.notes { log.notice("log: \(note)") }
+
+        // A loop of its own: nothing else may stand in the way of a heartbeat.
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let eventLoop = group.next()
+        let peers = try knownPeers()
+        let loop = AgentLoop(core: core(recovered), eventLoop: eventLoop, initialPeers: peers, log: log)
+        try await eventLoop.submit { RealTime.claim(log: log) }.get()
+
+        let transport = try PeerTransport(
+            eventLoop: eventLoop, identity: identity, log: log, isMember: { loop.isMember($0) },
+            received: { loop.received($0) })
+        try await transport.start(host: identity.settings.address, port: identity.settings.peerPort)
+        let drivers = try MemberDrivers(record: record, dataDirectory: dataDirectory, log: log) { loop.report($0) }
+
+        store.start(warning: { [log] in log.warning("log: \($0)") }, completion: { loop.written($0) })
+        loop.start(
+            AgentWorld(
+                transport: transport, store: store, addresses: drivers.addresses, health: drivers.health,
+                rememberPeers: rememberPeers()),
+            initialPeers: peers)
+        log.notice("\(identity) listens for peers at \(identity.settings.peerEndpoint)")
+
+        let end = await serve(loop, drivers)
+        drivers.shutDown()
+        await transport.shutDown()
+        try await group.shutdownGracefully()
+        switch end {
+        case .success(.stopped): log.notice("stopped")
+        case .success(.failed(let why)): throw CommandFailure(ExitStatus.error, "the agent ended: \(why)")
+        case .failure(let error): throw error
+        }
+    }
+
+    /// Runs agent and API until a signal or a failure ends them.
+    private func serve(_ loop: AgentLoop, _ drivers: MemberDrivers) async -> Result<AgentEnd, any Error> {
+        do {
+            var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
+                .init(service: AgentService(loop: loop), successTerminationBehavior: .gracefullyShutdownGroup),
+                .init(service: try apiServer(loop)),
+            ]
+            if let runner = drivers.health { services.append(.init(service: HealthService(runner: runner))) }
+            let group = ServiceGroup(
+                configuration: ServiceGroupConfiguration(
+                    services: services,
+                    gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
+            try await group.run()
+            return .success(try await loop.ended.get())
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func apiServer(_ loop: AgentLoop) throws -> APIServer {
+        let settings = identity.settings
+        return APIServer(
+            access: loop,
+            settings: APIServer.Settings(host: settings.address, port: settings.apiPort),
+            credentials: try APICredentialStore(APICredentials(identity), cluster: identity.cluster),
+            join: JoinDesk(identity: identity, access: loop, log: log).answer, logger: log,
+            onListening: { [log] port in log.notice("the API listens at \(settings.address):\(port)") })
+    }
+
+    private func core(_ recovered: RecoveredLog) -> AgentCore {
+        var random = SystemRandomNumberGenerator()
+        let founds =
+            identity.settings.initialVoters == [identity.member]
+            ? ClusterNameFile(dataDirectory: dataDirectory).read() : nil
+        return AgentCore(
+            setup: AgentSetup(cluster: identity.cluster, record: record, founds: founds, session: random.next()),
+            hardState: recovered.hardState, entries: recovered.entries, now: BootClock.now())
+    }
+
+    private func knownPeers() throws -> [MemberRecord] {
+        do {
+            return try peersFile.read() ?? identity.settings.knownMembers
+        } catch {
+            log.warning("\(peersFile.path) is not readable (\(error)); calling the members known when this one joined")
+            return identity.settings.knownMembers
+        }
+    }
+
+    private func rememberPeers() -> @Sendable ([MemberRecord]) -> Void {
+        let file = peersFile
+        let log = log
+        return { peers in
+            NIOThreadPool.singleton.submit { state in
+                guard case .active = state else { return }
+                do { try file.write(peers) } catch { log.warning("\(file.path) cannot be written: \(error)") }
+            }
+        }
+    }
+}
+
+/// The agent's loop as a service: a graceful shutdown gives everything away first.
+struct AgentService: Service {
+    let loop: AgentLoop
+
+    func run() async throws {
+        try await withGracefulShutdownHandler {
+            if case .failed(let why) = try await loop.ended.get() {
+                throw CommandFailure(ExitStatus.error, "the agent ended: \(why)")
+            }
+        } onGracefulShutdown: {
+            loop.stop()
+        }
+    }
+}
+
+/// Answers machines that want to join.
+struct JoinDesk: Sendable {
+    let identity: MemberIdentity
+    let access: any AgentAccess
+    let log: Logger
+
+    @Sendable func answer(_ body: [UInt8]) async -> (status: Int, body: [UInt8]) {
+        do {
+            let request = try CanonicalJSON.decode(JoinRequest.self, from: body)
+            let enrollment = Enrollment(identity: identity)
+            let prepared = try enrollment.prepare(request, members: try await members())
+            let deadline = access.now() + .seconds(5)
+            let proposal = AgentRequest.propose(prepared.command, stamp: nil, actor: request.name, deadline: deadline)
+            switch await access.submit(proposal) {
+            case .outcome(let outcome) where outcome.succeeded:
+                let response = try enrollment.complete(prepared, members: try await members())
+                return (200, try CanonicalJSON.encode(response))
+            case .outcome(let outcome): return refusal(outcome.code == .conflict ? 409 : 403, outcome.message)
+            case .failed(let failure): return refusal(503, "the cluster could not admit the member: \(failure)")
+            case .state: return refusal(500, "the agent gave no outcome")
+            }
+        } catch let refused as EnrollmentRefusal {
+            return (refused.status, encoded(refused.body))
+        } catch is DecodingError {
+            return refusal(400, "the body is not a request to join")
+        } catch {
+            log.warning("a request to join failed: \(error)")
+            return refusal(503, "\(error)")
+        }
+    }
+
+    private func members() async throws -> [MemberRecord] {
+        switch await access.submit(.read(deadline: access.now() + .seconds(5))) {
+        case .state(let state, _): return state.members.values
+        case .failed(let failure): throw failure
+        case .outcome: throw AgentFailure.refused("the agent gave no state")
+        }
+    }
+
+    private func refusal(_ status: Int, _ words: String) -> (Int, [UInt8]) {
+        (status, encoded(JoinRefusalBody(message: words)))
+    }
+
+    private func encoded(_ body: JoinRefusalBody) -> [UInt8] {
+        // Plain strings are always JSON; an empty body would still carry the status.
+        (try? CanonicalJSON.encode(body)) ?? []
+    }
+}

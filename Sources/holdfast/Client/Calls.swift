@@ -1,0 +1,99 @@
+// Every question and every change by its name.
+
+import API
+import Cluster
+import Consensus
+import FoundationEssentials
+
+extension HoldfastClient {
+    // MARK: Questions
+
+    func status(_ consistency: ReadConsistency, within limit: Duration) async throws -> StatusDocument {
+        try await get("/v1/status", consistency: consistency, within: limit)
+    }
+    func members(_ consistency: ReadConsistency, within limit: Duration) async throws -> MembersDocument {
+        try await get("/v1/members", consistency: consistency, within: limit)
+    }
+    func tolerance(_ consistency: ReadConsistency, within limit: Duration) async throws -> ToleranceReport {
+        try await get("/v1/tolerance", consistency: consistency, within: limit)
+    }
+    /// All resources, or those of one kind.
+    func resources(
+        ofKind kind: String?, _ consistency: ReadConsistency, within limit: Duration
+    ) async throws -> ResourcesDocument {
+        let path = "/v1/resources" + (kind.map { "/" + PercentEncoding.encode($0) } ?? "")
+        return try await get(path, consistency: consistency, within: limit)
+    }
+    func resource(
+        _ key: ResourceKey, _ consistency: ReadConsistency, within limit: Duration
+    ) async throws -> ResourceAnswer {
+        try await get(
+            "/v1/resources/\(PercentEncoding.encode(key.kind))/\(PercentEncoding.encode(key.name))",
+            consistency: consistency, within: limit)
+    }
+    func why(_ key: ResourceKey, _ consistency: ReadConsistency, within limit: Duration) async throws -> WhyDocument {
+        try await get(
+            "/v1/why/\(PercentEncoding.encode(key.kind))/\(PercentEncoding.encode(key.name))", consistency: consistency,
+            within: limit)
+    }
+    func events(
+        after: UInt64, _ consistency: ReadConsistency, within limit: Duration
+    ) async throws -> EventsDocument {
+        try await get("/v1/events", [("after", String(after))], consistency: consistency, within: limit)
+    }
+    func plan(_ request: PlanRequest, within limit: Duration) async throws -> PlanDocument {
+        // A plan changes nothing, but has a body: it is sent like a change, and repeated like a question.
+        try await change(.POST, "/v1/plan", request, within: limit)
+    }
+
+    // MARK: Values
+
+    func value(_ key: String, _ consistency: ReadConsistency, within limit: Duration) async throws -> ValueDocument {
+        try await get("/v1/kv/\(PercentEncoding.encode(key))", consistency: consistency, within: limit)
+    }
+    /// Up to a thousand values whose keys begin with `prefix`, after the key `after`.
+    func values(
+        prefix: String, after: String?, _ consistency: ReadConsistency, within limit: Duration
+    ) async throws -> ValuesDocument {
+        let query = [("prefix", prefix)] + (after.map { [("after", $0)] } ?? [])
+        return try await get("/v1/kv", query, consistency: consistency, within: limit)
+    }
+    func put(
+        _ value: String, at key: String, expecting expected: ExpectedValue?, within limit: Duration
+    ) async throws -> OutcomeDocument {
+        let condition: [(String, String)] =
+            switch expected {
+            case nil: []
+            case .absent?: [("If-None-Match", "*")]
+            case .value(let text)?: [("If-Match", "\"\(Data(text.utf8).base64EncodedString())\"")]
+            }
+        return try await change(
+            .PUT, "/v1/kv/\(PercentEncoding.encode(key))", ValueRequest(value: value), headers: condition, within: limit
+        )
+    }
+    func removeValue(at key: String, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.DELETE, "/v1/kv/\(PercentEncoding.encode(key))", within: limit)
+    }
+
+    // MARK: Changes
+
+    func apply(_ request: ApplyRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/apply", request, within: limit)
+    }
+    func delete(_ request: DeleteRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/delete", request, within: limit)
+    }
+    func move(_ request: MoveRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/vip/move", request, within: limit)
+    }
+    func createToken(_ request: TokenRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/tokens", request, within: limit)
+    }
+    func removeMember(_ request: RemoveMemberRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/members/remove", request, within: limit)
+    }
+    /// To a named member it may be repeated: it leads already then. Handing on to anybody could happen twice.
+    func transferLeader(_ request: TransferRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/transfer-leader", request, stamped: request.to != nil, within: limit)
+    }
+}

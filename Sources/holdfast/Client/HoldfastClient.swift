@@ -1,0 +1,164 @@
+// The API as typed methods. It goes from endpoint to endpoint until one answers or the time is up, and sends a change
+// again with the same stamp, so that it counts once.
+
+import API
+import Cluster
+import Consensus
+import FoundationEssentials
+import NIOHTTP1
+import Synchronization
+
+final class HoldfastClient: Sendable {
+    /// The pause after every endpoint has failed.
+    private static let pause: Duration = .milliseconds(100)
+    /// An endpoint gets no less than this of the time that is left, so that an election can end under it.
+    private static let leastShare: Duration = .milliseconds(400)
+    /// The part of an endpoint's share that its answer needs to get back.
+    private static let wayBack: Duration = .milliseconds(50)
+
+    let context: ClusterContext
+    private let transport: HTTPTransport
+    private let reason: String?
+    private let session: UInt64
+    private let progress: Mutex<Progress>
+
+    private struct Progress {
+        var nextRequest: UInt64 = 1
+        /// The endpoint that answered last; tried first.
+        var good = 0
+    }
+
+    /// - Parameter reason: goes into the record of every change.
+    /// - Throws: `CommandFailure` when the context's certificates cannot be used.
+    init(_ context: ClusterContext, reason: String? = nil) throws {
+        guard !context.endpoints.isEmpty else {
+            throw CommandFailure(ExitStatus.error, "context \(context.name) has no endpoints", next: "give --endpoints")
+        }
+        self.context = context
+        self.reason = reason
+        transport = try HTTPTransport(context)
+        var generator = SystemRandomNumberGenerator()
+        session = generator.next()
+        progress = Mutex(Progress())
+    }
+
+    func shutdown() async { await transport.shutdown() }
+
+    // MARK: Sending
+
+    /// - Throws: `CommandFailure` with the exit code that fits.
+    func get<Answer: Decodable>(
+        _ path: String, _ query: [(String, String)] = [], consistency: ReadConsistency = .linearizable,
+        within limit: Duration
+    ) async throws -> Answer {
+        var query = query
+        if consistency == .local { query.append(("consistency", "local")) }
+        let request = APIRequest(method: .GET, path: Self.path(path, query), isRepeatable: true)
+        return try Self.decode(try await send(request, within: limit))
+    }
+
+    /// A change. With `stamped` it may be sent any number of times and counts once.
+    func change<Answer: Decodable>(
+        _ method: HTTPMethod, _ path: String, _ body: (any Encodable)? = nil, headers: [(String, String)] = [],
+        stamped: Bool = true, within limit: Duration
+    ) async throws -> Answer {
+        var request = APIRequest(method: method, path: path, headers: headers, isRepeatable: stamped)
+        if let body { request.body = try CanonicalJSON.encode(body) }
+        if let reason { request.headers.append((APIHeader.reason, PercentEncoding.encode(reason))) }
+        if stamped {
+            let number = progress.withLock { progress in
+                defer { progress.nextRequest += 1 }
+                return progress.nextRequest
+            }
+            request.headers += [
+                (APIHeader.session, hexadecimal(session)), (APIHeader.request, String(number)),
+                (APIHeader.settled, String(number - 1)),
+            ]
+        }
+        return try Self.decode(try await send(request, within: limit))
+    }
+
+    private func send(_ request: APIRequest, within limit: Duration) async throws -> [UInt8] {
+        let deadline = ContinuousClock.now + limit
+        var said = Responses(context.endpoints)
+        while true {
+            for (turn, endpoint) in order().enumerated() {
+                let left = deadline - .now
+                guard left > .milliseconds(20) else { throw said.failure(limit) }
+                let share = min(left, max(Self.leastShare, left / (context.endpoints.count - turn)))
+                var timed = request
+                timed.headers.append(
+                    (APIHeader.timeout, String(max(1, min(60_000, (share - Self.wayBack).milliseconds)))))
+                let delivery = await transport.send(timed, to: context.endpoints[endpoint], within: share)
+                switch said.judge(delivery, from: context.endpoints[endpoint], repeatable: request.isRepeatable) {
+                case .answer(let body):
+                    progress.withLock { $0.good = endpoint }
+                    return body
+                case .final(let failure): throw failure
+                case .tryNext: break
+                }
+            }
+            guard deadline - .now > Self.pause else { throw said.failure(limit) }
+            try await Task.sleep(for: Self.pause)
+        }
+    }
+
+    /// Positions of the endpoints, the one that answered last first.
+    private func order() -> [Int] {
+        let good = progress.withLock { $0.good }
+        return [good] + context.endpoints.indices.filter { $0 != good }
+    }
+
+    private static func decode<Answer: Decodable>(_ body: [UInt8]) throws -> Answer {
+        do {
+            return try CanonicalJSON.decode(Answer.self, from: body)
+        } catch {
+            throw CommandFailure(
+                ExitStatus.error, "the member's answer is not understood: \(error)",
+                next: "compare the versions: holdfast version, holdfast cluster members")
+        }
+    }
+
+    static func path(_ path: String, _ query: [(String, String)]) -> String {
+        guard !query.isEmpty else { return path }
+        return path + "?"
+            + query.map { "\($0)=\(PercentEncoding.encode($1))" }.joined(separator: "&")
+    }
+
+    // MARK: Following events
+
+    /// Hands on events with an id greater than `after`, and new ones as they happen, until `event` wants no more or
+    /// `deadline` passes. Goes on at another endpoint when a stream breaks, without losing or repeating any.
+    func follow(after: UInt64, until deadline: ContinuousClock.Instant?, event: (ClusterEvent) async throws -> Bool)
+        async throws
+    {
+        var last = after
+        var said = Responses(context.endpoints)
+        var brokenSince: ContinuousClock.Instant?
+        while true {
+            for endpoint in order() {
+                let request = APIRequest(
+                    method: .GET, path: "/v1/events?after=\(last)", headers: [("Accept", "text/event-stream")],
+                    isRepeatable: true)
+                let end = try await transport.stream(request, from: context.endpoints[endpoint]) { line in
+                    brokenSince = nil
+                    progress.withLock { $0.good = endpoint }
+                    guard line.hasPrefix("data: ") else { return deadline.map { .now < $0 } ?? true }
+                    let next: ClusterEvent = try Self.decode(Array(line.utf8.dropFirst("data: ".utf8.count)))
+                    last = next.id
+                    return try await event(next)
+                }
+                guard let end else { return }
+                if case .final(let failure) = said.judge(end, from: context.endpoints[endpoint], repeatable: true) {
+                    throw failure
+                }
+            }
+            let since = brokenSince ?? .now
+            brokenSince = since
+            guard ContinuousClock.now - since < .seconds(60), deadline.map({ .now < $0 }) ?? true else {
+                throw said.failure(.seconds(60))
+            }
+            try await Task.sleep(for: .milliseconds(500))
+        }
+    }
+}

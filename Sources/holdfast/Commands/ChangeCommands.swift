@@ -1,0 +1,146 @@
+// Commands that declare, change and delete resources.
+
+import API
+import ArgumentParser
+import Cluster
+import Consensus
+
+struct PlanCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plan",
+        abstract: "What apply would change, and the index to check against. Exit code 1: something.")
+
+    @OptionGroup var manifests: ManifestOptions
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+        let declarations = try manifests.read()
+        let plan = try await connection.withClient { client, limit in
+            try await client.plan(PlanRequest(declarations: declarations.map(\.document)), within: limit)
+        }
+        let names = plan.changes.map { "\($0.kind.lowercased())/\($0.name)" }.joined(separator: "\n")
+        output.show(plan, name: { names }) { _ in PlanText.plan(plan, style: Terminal.current.style) }
+        if !plan.changes.isEmpty { throw ExitCode(ExitStatus.difference) }
+    }
+}
+
+struct DiffCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "diff", abstract: "What apply would change, as lines of the manifests. Exit code 1: something.")
+
+    @OptionGroup var manifests: ManifestOptions
+    @OptionGroup var connection: ConnectionOptions
+
+    func run() async throws {
+        let declarations = try manifests.read()
+        let plan = try await connection.withClient { client, limit in
+            try await client.plan(PlanRequest(declarations: declarations.map(\.document)), within: limit)
+        }
+        guard !plan.changes.isEmpty else { return }
+        Terminal.current.print(PlanText.difference(plan, style: Terminal.current.style))
+        throw ExitCode(ExitStatus.difference)
+    }
+}
+
+struct ApplyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "apply", abstract: "Declares what manifests say.")
+
+    @OptionGroup var manifests: ManifestOptions
+    @Option(help: "The index plan printed; refused (exit code 4) when resources changed since.") var checkIndex: UInt64?
+    @Flag(help: "Only show what would change.") var dryRun = false
+    @Flag(help: "Wait until everything declared is healthy, at most --timeout (60s).") var wait = false
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+        let declarations = try manifests.read()
+        let documents = declarations.map(\.document)
+        try await connection.withClient(limit: wait ? .seconds(60) : .seconds(2)) { client, limit in
+            let deadline = ContinuousClock.now + limit
+            if dryRun {
+                let plan = try await client.plan(PlanRequest(declarations: documents), within: limit)
+                return output.show(plan, name: { "" }) { _ in PlanText.plan(plan, style: Terminal.current.style) }
+            }
+            let request = ApplyRequest(declarations: documents, checkRevision: checkIndex)
+            output.show(try await client.apply(request, within: limit))
+            if wait { try await waitUntilHealthy(declarations.map(\.key), client, deadline) }
+        }
+    }
+
+    private func waitUntilHealthy(
+        _ keys: [ResourceKey], _ client: HoldfastClient, _ deadline: ContinuousClock.Instant
+    ) async throws {
+        try await Waiting.until(deadline, "everything declared is healthy") { left in
+            let answer = try await client.resources(ofKind: nil, .linearizable, within: left)
+            return answer.resources
+                .filter { resource in
+                    keys.contains { $0.kind == resource.kind && $0.name == resource.metadata.name }
+                        && [.missing, .progressing, .degraded].contains(resource.status?.health)
+                }
+                .map { "\($0.shortName) is \($0.status?.health.rawValue ?? "Unknown")" }
+        }
+    }
+}
+
+struct DeleteCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "delete", abstract: "Deletes resources, by name or as manifests name them.")
+
+    @Argument(help: "KIND/NAME") var keys: [TypedKey] = []
+    @Option(name: [.customShort("f"), .customLong("filename")], help: "A file, a folder, or - for the standard input.")
+    var files: [String] = []
+    @Option(help: "The index plan printed; refused (exit code 4) when resources changed since.") var checkIndex: UInt64?
+    @Flag(help: "Only show what would be deleted.") var dryRun = false
+    @Flag(name: [.customShort("y"), .long], help: "Do not ask.") var yes = false
+    @Flag(help: "Wait until what they held is let go of, at most --timeout (60s).") var wait = false
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        if keys.isEmpty && files.isEmpty { throw ValidationError("Name what to delete: KIND/NAME, or -f FILE.") }
+    }
+
+    func run() async throws {
+        let terminal = Terminal.current
+        let wanted = keys.map(\.key) + (files.isEmpty ? [] : try ManifestOptions.read(files).map(\.key))
+        try await connection.withClient(limit: wait ? .seconds(60) : .seconds(2)) { client, limit in
+            let deadline = ContinuousClock.now + limit
+            if dryRun {
+                let plan = try await client.plan(PlanRequest(declarations: [], deletions: wanted), within: limit)
+                return output.show(plan, name: { "" }) { _ in PlanText.plan(plan, style: terminal.style) }
+            }
+            let list = wanted.map(\.description).joined(separator: ", ")
+            try terminal.confirm("Delete \(list)?", unless: yes)
+            let request = DeleteRequest(keys: wanted, checkRevision: checkIndex)
+            output.show(try await client.delete(request, within: limit))
+            guard wait else { return }
+            try await Waiting.until(deadline, "what was deleted is let go of") { left in
+                let status = try await client.status(.linearizable, within: left)
+                return status.addresses.filter { address in
+                    wanted.contains { $0.kind == "VirtualIP" && $0.name == address.name }
+                }.map { "\($0.holder ?? "nobody") holds \($0.name)" }
+            }
+        }
+    }
+}
+
+/// Asking again until nothing is left to wait for.
+enum Waiting {
+    /// - Parameter missing: what is not there yet, each in a few words; empty when the waiting is over.
+    /// - Throws: `CommandFailure` with the exit code for timeouts.
+    static func until(
+        _ deadline: ContinuousClock.Instant, _ what: String, missing: (_ left: Duration) async throws -> [String]
+    ) async throws {
+        while true {
+            let left = deadline - .now
+            let rest = try await missing(max(left, .milliseconds(500)))
+            if rest.isEmpty { return }
+            guard left > .milliseconds(300) else {
+                throw CommandFailure(
+                    ExitStatus.timedOut, "the time was up before \(what)", next: "holdfast status", details: rest)
+            }
+            try await Task.sleep(for: .milliseconds(250))
+        }
+    }
+}

@@ -1,0 +1,98 @@
+// The cluster itself: its members, what it can lose, who leads, who may join.
+
+import API
+import ArgumentParser
+import Cluster
+import Consensus
+import Runtime
+import X509
+
+struct ClusterCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "cluster", abstract: "The cluster itself: members, tokens, leadership.",
+        subcommands: [
+            ClusterInit.self, Members.self, ToleranceCommand.self, Token.self, TransferLeader.self, Remove.self,
+        ])
+
+    struct Members: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(commandName: "members", abstract: "Who belongs to it.")
+
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+        @OptionGroup var read: ReadOptions
+        @OptionGroup var watching: WatchOptions
+
+        func run() async throws {
+            try await connection.withClient { client, limit in
+                try await watching.run {
+                    let answer = try await client.members(read.consistency, within: limit)
+                    read.noteAge(answer.read)
+                    Self.show(answer, output)
+                }
+            }
+        }
+
+        static func show(_ answer: MembersDocument, _ output: OutputOptions) {
+            let names = answer.members.map { "member/\($0.name)" }.joined(separator: "\n")
+            output.show(answer.members, name: { names }) { wide in
+                StatusText.members(answer.members, Terminal.current.style, wide: wide).lines().joined(separator: "\n")
+            }
+        }
+    }
+
+    struct ToleranceCommand: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "tolerance", abstract: "What can be lost now, and what not, and why.")
+
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+        @OptionGroup var read: ReadOptions
+
+        func run() async throws {
+            let report = try await connection.withClient { client, limit in
+                try await client.tolerance(read.consistency, within: limit)
+            }
+            read.noteAge(report.read)
+            let names = report.tolerance.filter(\.canBeLost).map(\.domain).joined(separator: "\n")
+            output.show(report.tolerance, name: { names }) { _ in
+                StatusText.tolerance(report.tolerance, Terminal.current.style)
+            }
+        }
+    }
+
+    struct TransferLeader: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "transfer-leader", abstract: "Hands leadership to another voter.")
+
+        @Argument(help: "Its name; without it, the best one.") var member: String?
+        @Option(help: "The same, as an option.") var to: String?
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            let outcome = try await connection.withClient(limit: .seconds(5)) { client, limit in
+                try await client.transferLeader(TransferRequest(to: member ?? to), within: limit)
+            }
+            output.show(outcome)
+        }
+    }
+
+    struct Remove: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "remove", abstract: "Removes a member for good; its certificate is worth nothing from then on."
+        )
+
+        @Argument(help: "Name or id of the member.") var member: String
+        @Flag(name: [.customShort("y"), .long], help: "Do not ask.") var yes = false
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            try Terminal.current.confirm("Remove \(member) from the cluster?", unless: yes)
+            let outcome = try await connection.withClient { client, limit in
+                try await client.removeMember(RemoveMemberRequest(member: member), within: limit)
+            }
+            output.show(outcome)
+        }
+    }
+}

@@ -1,0 +1,73 @@
+// Making a join token. The secret is made here and shown once; the cluster gets only its hash.
+
+import API
+import ArgumentParser
+import Cluster
+import Consensus
+import Runtime
+import X509
+
+extension MemberKind: ExpressibleByArgument {}
+
+extension ClusterCommand {
+    struct Token: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "token", abstract: "Permissions to join.", subcommands: [Create.self])
+    }
+}
+
+extension ClusterCommand.Token {
+    struct Create: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "create", abstract: "Makes a token with which one machine may join once.",
+            discussion: "The token is a secret until it is used. It is printed on the standard output, alone.")
+
+        @Option(help: "What may join with it: host, guest or witness.") var kind: MemberKind
+        @Option(help: "How long it may be used, 1m to 168h.") var ttl = TimeLimit(duration: .seconds(3600))
+        @OptionGroup var connection: ConnectionOptions
+
+        func run() async throws {
+            let terminal = Terminal.current
+            let token = try await connection.withClient { client, limit in
+                let status = try await client.status(.linearizable, within: limit)
+                let token = try JoinTokenText(
+                    trust: Self.trust(client.context, status), endpoints: try Self.endpoints(status), kind: kind)
+                let kept = token.replicated(expiresMilliseconds: 0)
+                _ = try await client.createToken(
+                    TokenRequest(
+                        id: kept.id, secretHash: kept.secretHash, kind: kind.rawValue,
+                        ttlSeconds: ttl.duration.components.seconds), within: limit)
+                return token
+            }
+            terminal.note("One \(kind.rawValue) may join with this token within \(ttl.duration.components.seconds) s:")
+            terminal.print(token.text)
+        }
+
+        private static func trust(_ context: ClusterContext, _ status: StatusDocument) throws -> ClusterTrust {
+            guard let cluster = ClusterID(status.clusterID) else {
+                throw CommandFailure(ExitStatus.error, "the cluster's id is malformed: \(status.clusterID)")
+            }
+            do {
+                return try ClusterTrust(cluster: cluster, certificate: Certificate(pemEncoded: context.authority))
+            } catch {
+                throw CommandFailure(
+                    ExitStatus.error, "the authority in context \(context.name) cannot be used: \(error)",
+                    next: "holdfast context list")
+            }
+        }
+
+        /// Only hosts admit: they hold the authority's key.
+        private static func endpoints(_ status: StatusDocument) throws -> [Endpoint] {
+            let hosts = status.members.filter { $0.kind == MemberKind.host.rawValue }
+            let endpoints = (hosts.filter(\.reachable) + hosts.filter { !$0.reachable }).compactMap {
+                Endpoint($0.endpoint)
+            }
+            guard !endpoints.isEmpty else {
+                throw CommandFailure(
+                    ExitStatus.error, "no host of the cluster tells an API endpoint, so nobody could be asked to join",
+                    next: "holdfast cluster members -o wide")
+            }
+            return endpoints
+        }
+    }
+}

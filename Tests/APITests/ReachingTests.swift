@@ -1,0 +1,160 @@
+// Finding a member that answers, and what the person is told when none does.
+
+@testable import API
+import Cluster
+import Consensus
+import NIOCore
+import NIOPosix
+import Testing
+
+@testable import holdfast
+
+@Suite(.timeLimit(.minutes(1))) struct ReachingTests {
+    /// A port on which nobody listens.
+    private func closedPort() async throws -> Int {
+        let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .bind(host: "127.0.0.1", port: 0).get()
+        let port = channel.localAddress?.port ?? 0
+        try await channel.close()
+        return port
+    }
+
+    @Test func aRefusedEndpointIsPassedOver() async throws {
+        let lab = try Lab.make()
+        let closed = try await closedPort()
+        try await lab.serving { server in
+            let person = try Person.make(
+                server, as: lab.credential(role: .operator),
+                endpoints: ["127.0.0.1:\(closed)", "127.0.0.1:\(server.port)"])
+            defer { person.forget() }
+            #expect(await person.run("kv", "put", "a", "1").status == 0)
+            #expect(
+                await person.run("status", "--endpoints", "127.0.0.1:\(closed),127.0.0.1:\(server.port)").status == 0)
+        }
+    }
+
+    @Test func withNobodyThereTheExitCodeIsFiveAndEveryEndpointIsNamed() async throws {
+        let lab = try Lab.make()
+        let closed = try await closedPort()
+        try await lab.serving { server in
+            let person = try Person.make(server, as: lab.credential(role: .viewer), endpoints: ["127.0.0.1:\(closed)"])
+            defer { person.forget() }
+            let result = await person.run("status", "--timeout", "2s")
+            #expect(result.status == 5)
+            #expect(
+                result.notes == """
+                    holdfast: no member could be reached within 2000 ms
+                      127.0.0.1:\(closed): connection refused
+                      try: systemctl status holdfast on a member, or give other --endpoints
+
+                    """)
+        }
+    }
+
+    @Test func withoutQuorumTheExitCodeIsFiveWithTheMembersWords() async throws {
+        let lab = try Lab.make()
+        try await lab.serving { server in
+            let person = try Person.make(server, as: lab.credential(role: .operator))
+            defer { person.forget() }
+            lab.agent.set(.noQuorum)
+            let result = await person.run("status", "--timeout", "2s")
+            #expect(result.status == 5)
+            #expect(result.notes.hasPrefix("holdfast: no member answered with a quorum within 2000 ms\n"))
+            #expect(result.notes.contains("2 of 3 voters are silent"))
+            #expect(await person.run("kv", "put", "a", "1", "--timeout", "2s").status == 5)
+            let local = await person.run("status", "--consistency", "local")
+            #expect(local.status == 0)
+            #expect(local.output.contains("As pve1 has it: revision 12"))
+        }
+    }
+
+    @Test func aChangeWhoseAnswerWasLostCountsOnceAtTheNextMember() async throws {
+        let lab = try Lab.make()
+        try await lab.serving { server in
+            let breaking = try await Breaker.listen(before: server.port) { lab.agent.state.values.contains("a") }
+            let credential = try lab.credential(role: .operator)
+            let client = try HoldfastClient(
+                ClusterContext(
+                    name: "home", endpoints: ["127.0.0.1:\(breaking.port)", "127.0.0.1:\(server.port)"],
+                    authority: try lab.authorityPEM, certificate: credential.certificate, key: credential.key))
+            let outcome = try await client.put("1", at: "a", expecting: .absent, within: .seconds(10))
+            await client.shutdown()
+            try await breaking.close()
+            #expect(outcome.changed)
+            #expect(lab.agent.state.values["a"]?.value == "1")
+            #expect(lab.agent.state.revision == outcome.revision)
+        }
+    }
+
+    @Test func anEndpointOfAnotherClusterIsNotTrusted() async throws {
+        let lab = try Lab.make()
+        let stranger = try Lab.make()
+        try await stranger.serving { foreign in
+            try await lab.serving { server in
+                let person = try Person.make(
+                    server, as: lab.credential(role: .viewer), endpoints: ["127.0.0.1:\(foreign.port)"])
+                defer { person.forget() }
+                let result = await person.run("status", "--timeout", "2s")
+                #expect(result.status == 5)
+                #expect(result.notes.contains("was not signed by this cluster's authority"))
+            }
+        }
+    }
+}
+
+/// Hands bytes on to a server and back, until the server sends something while `isCut` holds: that is lost, and with it
+/// the connection.
+private final class Breaker: Sendable {
+    let port: Int
+    private let channel: any Channel
+
+    private init(_ channel: any Channel) {
+        self.channel = channel
+        port = channel.localAddress?.port ?? 0
+    }
+
+    static func listen(before server: Int, isCut: @escaping @Sendable () -> Bool) async throws -> Breaker {
+        let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { near in
+                ClientBootstrap(group: near.eventLoop)
+                    .channelInitializer { far in
+                        far.eventLoop.makeCompletedFuture {
+                            try far.pipeline.syncOperations.addHandler(Pass(to: near, isCut: isCut))
+                        }
+                    }
+                    .connect(host: "127.0.0.1", port: server)
+                    .flatMapThrowing { far in
+                        try near.pipeline.syncOperations.addHandler(Pass(to: far) { false })
+                    }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        return Breaker(channel)
+    }
+
+    func close() async throws { try await channel.close() }
+
+    private final class Pass: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        typealias OutboundOut = ByteBuffer
+
+        private let other: any Channel
+        private let isCut: @Sendable () -> Bool
+
+        init(to other: any Channel, isCut: @escaping @Sendable () -> Bool) {
+            self.other = other
+            self.isCut = isCut
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            let part = unwrapInboundIn(data)
+            if isCut() {
+                other.close(promise: nil)
+                context.close(promise: nil)
+            } else {
+                other.writeAndFlush(part, promise: nil)
+            }
+        }
+        func channelInactive(context: ChannelHandlerContext) { other.close(promise: nil) }
+        func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    }
+}

@@ -1,0 +1,302 @@
+// A small deterministic lab for tests of whole agents: a virtual clock, a network with a fixed delay, disks that take a
+// moment, and kernels that enforce address leases. Ground truth (who answers for an address) is checked after every event.
+// The full simulator is elsewhere; this one has just what the agent's own tests need.
+
+import Agent
+import Cluster
+import Consensus
+import Kinds
+import Testing
+
+struct SplitMix64: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
+
+final class TestLab {
+    struct Armed {
+        var epoch: UInt64
+        var until: Instant
+    }
+
+    final class Node {
+        let setup: AgentSetup
+        var core: AgentCore
+        var isUp = true
+        var isPaused = false
+        var life: UInt64 = 1
+        var hardState = HardState()
+        var entries: [Entry] = []
+        var armed: SortedMap<ResourceKey, Armed> = [:]
+        var backlog: [AgentEvent] = []
+        var responses: [RequestID: AgentResponse] = [:]
+        var stopped = false
+
+        init(setup: AgentSetup, now: Instant) {
+            self.setup = setup
+            core = AgentCore(setup: setup, hardState: HardState(), entries: [], now: now)
+        }
+    }
+
+    enum Happening {
+        case deliver(to: Int, PeerFrame, life: UInt64)
+        case written(node: Int, LogWrite, life: UInt64)
+        case report(node: Int, RoleReport, life: UInt64)
+        case wake(node: Int, life: UInt64)
+    }
+
+    static let cluster = ClusterID(rawValue: 0xC1)
+    var now = Instant(nanoseconds: 1_000_000_000)
+    var random: SplitMix64
+    var nodes: [Node] = []
+    private var queue: [(at: Instant, order: UInt64, what: Happening)] = []
+    private var order: UInt64 = 0
+    var cuts: Set<[Int]> = []
+    var networkDelay = Interval.microseconds(200)
+    var diskDelay = Interval.milliseconds(1)
+    var lastRequest: UInt64 = 0
+    /// Most owners any address ever had at one moment.
+    var mostOwners = 0
+
+    init(seed: UInt64 = 1) { random = SplitMix64(state: seed) }
+
+    // MARK: Members
+
+    func id(_ index: Int) -> MemberID { MemberID(rawValue: UInt64(index) + 1) }
+
+    func add(_ name: String, _ kind: MemberKind, host: String = "", founds: String? = nil) -> Int {
+        let index = nodes.count
+        let record = MemberRecord(
+            id: id(index), name: name, kind: kind, host: host, peerEndpoint: "\(name):7400",
+            apiEndpoint: "\(name):7443", version: "1")
+        let setup = AgentSetup(cluster: Self.cluster, record: record, founds: founds, session: random.next())
+        nodes.append(Node(setup: setup, now: now))
+        schedule(.wake(node: index, life: 1), after: .zero)
+        return index
+    }
+
+    /// Founds a cluster with `pve1` and lets pve2, a witness and two guests join.
+    static func five(seed: UInt64 = 1) -> TestLab {
+        let lab = TestLab(seed: seed)
+        _ = lab.add("pve1", .host, founds: "home")
+        lab.run(for: .milliseconds(100))
+        for (name, kind, host) in [
+            ("pve2", MemberKind.host, ""), ("witness", .witness, ""), ("cp1", .guest, "pve1"), ("cp2", .guest, "pve2"),
+        ] {
+            let index = lab.add(name, kind, host: host)
+            let token = JoinToken(id: name, secretHash: "h", kind: kind, expiresMilliseconds: .max)
+            lab.must(.createToken(token))
+            lab.must(.join(tokenID: name, secretHash: "h", member: lab.nodes[index].setup.record))
+        }
+        lab.run(for: .seconds(2))
+        return lab
+    }
+
+    func kill(_ index: Int) {
+        let node = nodes[index]
+        node.isUp = false
+        node.life += 1
+        node.backlog = []
+    }
+
+    func restart(_ index: Int) {
+        let node = nodes[index]
+        var setup = node.setup
+        setup.session = random.next()
+        node.isUp = true
+        node.isPaused = false
+        node.armed = [:]
+        node.core = AgentCore(setup: setup, hardState: node.hardState, entries: node.entries, now: now)
+        schedule(.wake(node: index, life: node.life), after: .zero)
+    }
+
+    func pause(_ index: Int) { nodes[index].isPaused = true }
+
+    func resume(_ index: Int) {
+        nodes[index].isPaused = false
+        let waiting = nodes[index].backlog
+        nodes[index].backlog = []
+        turn(index, waiting)
+    }
+
+    func isolate(_ index: Int) {
+        for other in nodes.indices where other != index {
+            cuts.insert([index, other])
+            cuts.insert([other, index])
+        }
+    }
+
+    // MARK: Requests
+
+    func request(_ command: Command, at index: Int, within: Interval = .seconds(2)) -> RequestID {
+        lastRequest += 1
+        let id = RequestID(rawValue: lastRequest)
+        turn(index, [.request(id, .propose(command, stamp: nil, actor: "tester", deadline: now + within))])
+        return id
+    }
+
+    /// Carries out a command at any member that is up, and waits for its success.
+    func must(_ command: Command, at wanted: Int? = nil) {
+        let index = wanted ?? nodes.firstIndex { $0.isUp && !$0.isPaused }!
+        let request = request(command, at: index)
+        run(for: .seconds(2)) { self.nodes[index].responses[request] != nil }
+        guard case .outcome(let outcome)? = nodes[index].responses[request] else {
+            Issue.record("\(command) was answered by \(String(describing: nodes[index].responses[request]))")
+            return
+        }
+        #expect(outcome.succeeded, "\(outcome.message)")
+    }
+
+    func declareAddress(_ name: String, _ address: String, candidates: [String], preempt: String = "never") {
+        must(
+            .apply(
+                declarations: [
+                    Declaration(
+                        kind: "VirtualIP", name: name,
+                        spec: [
+                            "address": .string("\(address)/24"), "preempt": .string(preempt),
+                            "candidates": .array(candidates.map { ["member": .string($0)] }),
+                        ])
+                ], checkRevision: nil))
+    }
+
+    // MARK: What is true
+
+    func owners(_ role: ResourceKey) -> [Int] {
+        nodes.indices.filter { (nodes[$0].armed[role]?.until ?? .distantPast) > now }
+    }
+
+    func leader() -> Int? {
+        nodes.indices.filter { nodes[$0].isUp && nodes[$0].core.raft.isLeader }
+            .max { nodes[$0].core.raft.term < nodes[$1].core.raft.term }
+    }
+
+    func index(of name: String) -> Int { nodes.firstIndex { $0.setup.record.name == name }! }
+
+    // MARK: Running
+
+    /// Runs until `condition` holds, or for the given time at most.
+    func run(for length: Interval, until condition: () -> Bool = { false }) {
+        let end = now + length
+        var steps = 0
+        while !condition(), let next = earliest(), queue[next].at <= end {
+            let happening = queue.remove(at: next)
+            now = max(now, happening.at)
+            steps += 1
+            guard steps < 200_000 else {
+                Issue.record("the lab does not come to rest: 200,000 events before \(end)")
+                return
+            }
+            perform(happening.what)
+            checkOwners()
+        }
+        if !condition() { now = max(now, end) }
+    }
+
+    private func earliest() -> Int? {
+        queue.indices.min { (queue[$0].at, queue[$0].order) < (queue[$1].at, queue[$1].order) }
+    }
+
+    private func schedule(_ what: Happening, after delay: Interval) {
+        order += 1
+        queue.append((now + delay, order, what))
+    }
+
+    private func perform(_ what: Happening) {
+        switch what {
+        case .deliver(let to, let frame, let life):
+            guard nodes[to].isUp, nodes[to].life == life else { return }
+            turn(to, [.frame(frame)])
+        case .written(let index, let write, let life):
+            guard nodes[index].life == life else { return }
+            store(write, on: nodes[index])
+            for envelope in write.thenSend { send(PeerFrame(envelope), from: index) }
+            turn(index, [.persisted(write.sequence)])
+        case .report(let index, let report, let life):
+            guard nodes[index].life == life else { return }
+            turn(index, [.report(report)])
+        case .wake(let index, let life):
+            guard nodes[index].life == life, nodes[index].core.nextDeadline <= now else { return }
+            turn(index, [.tick])
+        }
+    }
+
+    private func store(_ write: LogWrite, on node: Node) {
+        if let hardState = write.hardState { node.hardState = hardState }
+        if let first = write.entries.first {
+            node.entries.removeAll { $0.index >= first.index }
+            node.entries += write.entries
+        }
+    }
+
+    func turn(_ index: Int, _ events: [AgentEvent]) {
+        let node = nodes[index]
+        guard node.isUp else { return }
+        if node.isPaused {
+            node.backlog += events
+            return
+        }
+        let effects = node.core.handle(
+            events, now: now, wallMilliseconds: now.nanoseconds / 1_000_000, random: &random)
+        for effect in effects { perform(effect, on: index) }
+        schedule(
+            .wake(node: index, life: node.life), after: max(node.core.nextDeadline - now, .nanoseconds(1)))
+    }
+
+    private func perform(_ effect: AgentEffect, on index: Int) {
+        let node = nodes[index]
+        switch effect {
+        case .send(let frame): send(frame, from: index)
+        case .persist(let write): schedule(.written(node: index, write, life: node.life), after: diskDelay)
+        case .respond(let request, let response): node.responses[request] = response
+        case .address(let order): carryOut(order, on: index)
+        case .stopped: node.stopped = true
+        case .healthChecks, .peers, .events, .log: break
+        }
+    }
+
+    private func send(_ frame: PeerFrame, from index: Int) {
+        guard let to = nodes.indices.first(where: { id($0) == frame.to }), !cuts.contains([index, to]) else { return }
+        schedule(.deliver(to: to, frame, life: nodes[to].life), after: networkDelay)
+    }
+
+    private func carryOut(_ order: AddressOrder, on index: Int) {
+        let node = nodes[index]
+        switch order {
+        case .hold(let role, _, let epoch, let until):
+            guard until > now else { return }
+            node.armed[role] = Armed(epoch: epoch, until: until)
+            schedule(
+                .report(node: index, .holding(role: role, epoch: epoch), life: node.life), after: .microseconds(100))
+        case .release(let role, _, let epoch, _):
+            node.armed[role] = nil
+            schedule(
+                .report(node: index, .released(role: role, epoch: epoch), life: node.life), after: .microseconds(100))
+        case .drop(let role, _): node.armed[role] = nil
+        }
+    }
+
+    private func checkOwners() {
+        for role in nodes.flatMap({ $0.armed.keys }) { mostOwners = max(mostOwners, owners(role).count) }
+    }
+}
+
+extension TestLab {
+    func stop(_ index: Int) { turn(index, [.stop]) }
+    func report(_ index: Int, _ report: RoleReport) { turn(index, [.report(report)]) }
+
+    func read(at index: Int) -> AgentResponse? {
+        lastRequest += 1
+        let id = RequestID(rawValue: lastRequest)
+        turn(index, [.request(id, .read(deadline: now + .seconds(2)))])
+        run(for: .seconds(2)) { self.nodes[index].responses[id] != nil }
+        return nodes[index].responses[id]
+    }
+
+}

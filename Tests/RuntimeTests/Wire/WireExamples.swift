@@ -1,0 +1,72 @@
+// One frame of every kind, with the values that are easy to get wrong.
+
+import Agent
+import Consensus
+
+let exampleMessages: [(Term, Message)] = {
+    func index(_ value: UInt64) -> LogIndex { LogIndex(rawValue: value) }
+    func term(_ value: UInt64) -> Term { Term(rawValue: value) }
+    let configuration = Configuration(
+        voters: [MemberID(rawValue: 1), MemberID(rawValue: .max)], learners: [MemberID(rawValue: 2)])
+    let entries = [
+        Entry(index: index(8), term: term(3), payload: .empty),
+        Entry(index: index(9), term: term(3), payload: .command([])),
+        Entry(index: index(10), term: term(4), payload: .command(Array(0...255))),
+        Entry(index: index(11), term: term(4), payload: .configuration(configuration)),
+    ]
+    return [
+        (term(5), .preVoteRequest(PreVoteRequest(lastIndex: index(7), lastTerm: term(4)))),
+        (term(1), .preVoteRequest(PreVoteRequest(lastIndex: .zero, lastTerm: .zero))),
+        (term(5), .preVoteReply(PreVoteReply(granted: true))),
+        (.zero, .preVoteReply(PreVoteReply(granted: false))),
+        (term(5), .voteRequest(VoteRequest(lastIndex: index(7), lastTerm: term(4), byTransfer: true))),
+        (term(5), .voteRequest(VoteRequest(lastIndex: index(7), lastTerm: term(4), byTransfer: false))),
+        (term(5), .voteReply(VoteReply(granted: true))),
+        (term(5), .voteReply(VoteReply(granted: false))),
+        (
+            term(4),
+            .appendRequest(
+                AppendRequest(previousIndex: index(7), previousTerm: term(3), entries: entries, commit: index(6)))
+        ),
+        (
+            term(4),
+            .appendRequest(AppendRequest(previousIndex: .zero, previousTerm: .zero, entries: [], commit: .zero))
+        ),
+        (term(4), .appendReply(.accepted(through: .zero))),
+        (term(4), .appendReply(.accepted(through: index(11)))),
+        (term(4), .appendReply(.refused(after: index(9), hintIndex: index(7), hintTerm: term(2)))),
+        (term(4), .appendReply(.refused(after: index(9), hintIndex: .zero, hintTerm: .zero))),
+        (term(4), .heartbeat(Heartbeat(round: 1, promise: .milliseconds(320), commit: index(9)))),
+        (term(4), .heartbeatReply(HeartbeatReply(round: 0, leaseAsked: nil))),
+        (
+            term(4),
+            .heartbeatReply(
+                HeartbeatReply(
+                    round: 12, leaseAsked: LeaseRequest(stamp: Instant(nanoseconds: 5), incarnation: .max)))
+        ),
+        (
+            term(4),
+            .leaseGrant(
+                LeaseGrant(
+                    stamp: Instant(nanoseconds: 5), incarnation: 0, duration: .milliseconds(300), floor: index(3)))
+        ),
+        (term(4), .campaignNow(CampaignNow(longestGrant: .zero))),
+    ]
+}()
+
+func frame(_ body: PeerFrame.Body) -> PeerFrame {
+    PeerFrame(
+        cluster: ClusterID(rawValue: 0xC1), from: MemberID(rawValue: 2), to: MemberID(rawValue: 1), body: body)
+}
+
+let exampleFrames: [PeerFrame] =
+    exampleMessages.map { frame(.consensus($0.0, $0.1)) } + [
+        frame(.proposal(id: .max, record: Array("{}".utf8))),
+        frame(.proposal(id: 0, record: [])),
+        frame(.proposalRefused(id: 7, leader: nil)),
+        frame(.proposalRefused(id: 7, leader: MemberID(rawValue: 3))),
+        frame(.readIndex(id: 9)),
+        frame(.readIndexAnswer(id: 9, index: nil)),
+        frame(.readIndexAnswer(id: 9, index: .zero)),
+        frame(.readIndexAnswer(id: 9, index: LogIndex(rawValue: 44))),
+    ]

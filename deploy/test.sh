@@ -1,0 +1,138 @@
+#!/bin/bash
+# Builds everything once and runs every test; the last line printed is the test runner's own summary.
+#
+#   deploy/test.sh           the whole package. From a clean clone on two cores: about six minutes to build, of which
+#                            one goes into fetching, and one or two to test. Built before: well under a minute to build.
+#   deploy/test.sh --pure    only the deciding half and the simulator, without sockets and TLS: under a minute in all.
+#
+# Needs Swift 6.2 or later. Installs what the tests lean on when it runs as root on Debian; otherwise it
+# names the packages and goes on with what is there. Tests make network namespaces of their own and leave nothing behind.
+# Reads no standard input. Ends with 0 only when every test passed, at least one ran, and none was skipped without a
+# reason.
+set -euo pipefail
+exec </dev/null
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"
+export PATH="$PATH:/usr/sbin:/sbin"
+
+# Every step has a bound in seconds, generous enough for a slow machine with one core.
+readonly apt_seconds=300 fetch_seconds=900 build_seconds=2700 test_seconds=1200
+
+scratch=.build
+case "${1-}" in
+"") ;;
+--pure)
+    export HOLDFAST_PURE=1
+    scratch=.build-pure
+    ;;
+*)
+    echo "usage: deploy/test.sh [--pure]" >&2
+    exit 2
+    ;;
+esac
+
+say() { printf '==> %s\n' "$*"; }
+fail() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+# bounded SECONDS COMMAND...: ends the command, and a while later kills it, when it takes longer.
+bounded() { timeout --kill-after=10 "$@"; }
+
+# What is missing of what the build and the tests lean on, as Debian packages. A word with a slash is a file.
+missing_packages() {
+    local needs=(git:git)
+    if [[ -z "${HOLDFAST_PURE-}" ]]; then
+        needs+=(/usr/include/zlib.h:zlib1g-dev ip:iproute2 nft:nftables unshare:util-linux nsenter:util-linux)
+    fi
+    local need what
+    for need in "${needs[@]}"; do
+        what=${need%%:*}
+        if [[ $what == /* ]]; then [[ -e $what ]] && continue; else command -v "$what" >/dev/null && continue; fi
+        echo "${need##*:}"
+    done | sort -u
+}
+
+install_packages() {
+    local packages
+    mapfile -t packages < <(missing_packages)
+    ((${#packages[@]})) || return 0
+    if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
+        say "missing, and not mine to install: apt install ${packages[*]} (going on without)"
+        return 0
+    fi
+    say "installing ${packages[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    bounded $apt_seconds apt-get update -qq || say "apt-get update failed; trying with the lists that are here"
+    bounded $apt_seconds apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null ||
+        say "could not install ${packages[*]}; tests that need them will say so"
+}
+
+# logged FILE SECONDS COMMAND...: quiet while it goes well; when it fails, the end of what it printed.
+logged() {
+    local log=$1 status=0
+    shift
+    bounded "$@" >"$log" 2>&1 || status=$?
+    ((status == 0)) && return 0
+    { grep -E 'error:' "$log" | sort -u | head -40 || true; } >&2
+    tail -n 40 "$log" >&2
+    if ((status == 124)); then
+        fail "\`${*:2}\` did not end within $1 s; see $log"
+    fi
+    fail "\`${*:2}\` failed with status $status; see $log"
+}
+
+# A shell that nobody logged into often lacks the toolchain's folder in its PATH; these are where installers put it.
+find_swift() {
+    local swift
+    for swift in "$HOME"/.local/share/swiftly/bin/swift /opt/*/usr/bin/swift /usr/local/*/usr/bin/swift; do
+        if [[ -x $swift ]]; then
+            PATH="$(dirname "$swift"):$PATH"
+            return 0
+        fi
+    done
+    fail "\`swift\` is not in PATH; install the toolchain from https://www.swift.org/install"
+}
+
+command -v swift >/dev/null || find_swift
+install_packages
+mkdir -p "$scratch"
+
+say "fetching dependencies"
+# One retry: of a dozen repositories one sometimes does not answer.
+bounded $fetch_seconds swift package --scratch-path "$scratch" resolve >"$scratch/fetch.log" 2>&1 ||
+    logged "$scratch/fetch.log" $fetch_seconds swift package --scratch-path "$scratch" resolve
+
+say "building everything with its tests, in debug (log: $scratch/build.log)"
+# The index store stays on: without it SwiftPM 6.3 cannot list the tests of a package on Linux.
+logged "$scratch/build.log" $build_seconds swift build --scratch-path "$scratch" --build-tests
+
+say "testing (log: $scratch/test.log)"
+status=0
+bounded $test_seconds swift test --scratch-path "$scratch" --skip-build --disable-xctest \
+    >"$scratch/test.log" 2>&1 || status=$?
+
+# What failed, each with its explanation (lines that begin with the arrow belong to the line before).
+awk '/recorded an issue/ { shown = 1; print; next } /^ *↳/ { if (shown) print; next } /^[◇✔✘➜]/ { shown = 0; next } shown' \
+    "$scratch/test.log"
+skipped=$(grep -c '^➜ .*skipped' "$scratch/test.log" || true)
+if ((skipped > 0)); then
+    say "skipped: $skipped"
+    grep '^➜ .*skipped' "$scratch/test.log"
+fi
+unexplained=$(grep -c '^➜ .*skipped\.$' "$scratch/test.log" || true)
+summary=$(grep -E 'Test run with [0-9]+ tests? ' "$scratch/test.log" | tail -n 1 || true)
+ran=$(sed -nE 's/.*Test run with ([0-9]+) tests? .*/\1/p' <<<"$summary")
+
+if ((status == 124)); then
+    tail -n 20 "$scratch/test.log" >&2
+    fail "the tests did not end within $test_seconds s; see $scratch/test.log"
+fi
+if [[ -z $summary ]]; then
+    tail -n 40 "$scratch/test.log" >&2
+    fail "the test runner ended with status $status and no summary: it crashed; see $scratch/test.log"
+fi
+((${ran:-0} > skipped)) || fail "no test ran; see $scratch/test.log"
+if ((unexplained > 0)); then fail "$unexplained tests were skipped without a reason; give each a reason or run it"; fi
+echo "$summary"
+exit $status
