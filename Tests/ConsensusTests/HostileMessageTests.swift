@@ -30,6 +30,7 @@ import Testing
                 }
             }
             all.append(.appendReply(.accepted(through: index)))
+            all.append(.commitNotice(CommitNotice(commit: index)))
             for span in spans.map(Interval.init) {
                 all.append(.heartbeat(Heartbeat(round: number, promise: span, commit: index)))
                 all.append(.campaignNow(CampaignNow(longestGrant: span)))
