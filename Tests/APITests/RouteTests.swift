@@ -291,6 +291,19 @@ import Testing
         }
     }
 
+    @Test func theOnlyVoterIsNotRemoved() async throws {
+        let lab = try Lab.make()
+        let only = lab.members[0]
+        lab.agent.change { $0.view.configuration = Configuration(voters: [only]) }
+        try await lab.serving { server in
+            let answer = try await server.ask(
+                .POST, "/v1/members/remove", as: lab.credential(role: .admin), json: RemoveMemberRequest(member: "pve1")
+            )
+            #expect(answer.failure?.code == .unsafe)
+            #expect(answer.failure?.message.contains("only voter") == true)
+        }
+    }
+
     @Test func leadershipIsHandedToAVoterThatAnswers() async throws {
         let lab = try Lab.make()
         try await lab.serving { server in

@@ -33,10 +33,13 @@ struct ConnectionOptions: ParsableArguments {
         return context
     }
 
+    /// So that a command ends within two seconds, its start and its end included.
+    static let defaultLimit: Duration = .milliseconds(1_900)
+
     /// Runs `work` with a client for the chosen cluster.
     /// - Parameter limit: how long to wait when the command line does not say.
     func withClient<Result: Sendable>(
-        limit: Duration = .seconds(2), _ work: (HoldfastClient, Duration) async throws -> Result
+        limit: Duration = Self.defaultLimit, _ work: (HoldfastClient, Duration) async throws -> Result
     ) async throws -> Result {
         let client = try HoldfastClient(try chosenContext(), reason: reason)
         do {
