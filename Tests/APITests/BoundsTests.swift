@@ -6,7 +6,7 @@ import Consensus
 import Runtime
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct BoundsTests {
+@Suite(.serialized, .timeLimit(.minutes(1))) struct BoundsTests {
     @Test func requestsBeyondTheLimitAreRefusedAtOnce() async throws {
         let lab = try Lab.make()
         var bounds = APIServer.Bounds()

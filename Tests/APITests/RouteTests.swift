@@ -6,7 +6,7 @@ import Consensus
 import Kinds
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct RouteTests {
+@Suite(.serialized, .timeLimit(.minutes(1))) struct RouteTests {
     @Test func statusTellsEverythingAtAGlance() async throws {
         let lab = try Lab.make()
         try await lab.serving { server in
