@@ -70,9 +70,9 @@ import Testing
         bench.persist()
         bench.forget()
         bench.accept(through: 2, from: 2)
-        #expect(bench.messages(to: 2).appends.map(\.commit) == [index(2)])
+        #expect(bench.messages(to: 2).notices.map(\.commit) == [index(2)])
         bench.accept(through: 2, from: 2)
-        #expect(bench.messages(to: 2).appends.count == 1)
+        #expect(bench.messages(to: 2).notices.count == 1)
     }
 
     @Test func aLeaderThatRemovedItselfTellsTheCommitBeforeItStepsDown() {
@@ -83,7 +83,7 @@ import Testing
         bench.forget()
         bench.accept(through: 2, from: 2)
         #expect(!bench.raft.isLeader)
-        #expect(bench.messages(to: 2).appends.map(\.commit) == [index(2)])
-        #expect(bench.messages(to: 3).appends.map(\.commit) == [index(2)])
+        #expect(bench.messages(to: 2).notices.map(\.commit) == [index(2)])
+        #expect(bench.messages(to: 3).notices.map(\.commit) == [index(2)])
     }
 }

@@ -12,9 +12,7 @@ struct HoldfastOptions: ParsableArguments {
 
     /// - Throws: when there is none.
     func binary() throws -> String {
-        let own = try Executables.own()
-        let folder = own.split(separator: "/").dropLast().joined(separator: "/")
-        let candidate = path.map(Executables.absolute) ?? "/\(folder)/holdfast"
+        let candidate = try path.map(Executables.absolute) ?? "\(Executables.ownFolder())/holdfast"
         guard Executables.isExecutable(candidate) else {
             throw LabError(
                 "there is no holdfast program at \(candidate); build it (swift build --product holdfast), "

@@ -21,7 +21,7 @@ struct Up: ParsableCommand {
             note("The lab stays up for you to look at; logs are in \(lab.directory.path)/nodes/*/agent.log")
             throw error
         }
-        print("The lab is up in \(lab.directory.path).")
+        print("The lab is up in \(lab.directory.path). Try: holdfast-lab exec client -- holdfast status")
     }
 }
 
@@ -71,6 +71,8 @@ struct Exec: ParsableCommand {
         guard !command.isEmpty else { throw LabError("exec \(node): no command given; write: exec \(node) -- ip addr") }
         let client = try KeeperClient(lab.directory)
         setenv("HOLDFAST_CONFIG", lab.directory.context, 1)
+        // `holdfast` lies beside this program.
+        setenv("PATH", "\(try Executables.ownFolder()):\(environment("PATH") ?? "/usr/sbin:/usr/bin:/sbin:/bin")", 1)
         let arguments = try client.inside(node, command)
         ChildProcess.withStrings(arguments) { list in _ = execv(arguments[0], list) }
         throw LabError("exec \(command.joined(separator: " ")) in \(node): \(errorText(errno))")

@@ -32,6 +32,11 @@ enum Executables {
         return String(decoding: buffer[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
+    /// The folder this program lies in.
+    static func ownFolder() throws -> String {
+        "/" + (try own().split(separator: "/").dropLast().joined(separator: "/"))
+    }
+
     static func isExecutable(_ path: String) -> Bool { access(path, X_OK) == 0 && !isDirectory(path) }
 
     static func isDirectory(_ path: String) -> Bool {

@@ -7,9 +7,9 @@ import Glibc
 /// One change of one set.
 enum SetChange {
     /// Adds an element. With a timeout it must be new; without, repeating is harmless.
-    case add(GuardSet, IPv4Address, milliseconds: Int64?)
+    case add(GuardSet, IPv4Number, milliseconds: Int64?)
     /// Deletes an element. Refused with ENOENT when it is absent or has expired.
-    case delete(GuardSet, IPv4Address)
+    case delete(GuardSet, IPv4Number)
 }
 
 /// A connection to nf_tables. One thread only.
@@ -46,7 +46,7 @@ final class GuardSetTransactions {
     }
 
     /// The elements of a set; none when there is no such set.
-    func elements(of set: GuardSet) throws(AddressDriverError) -> [IPv4Address] {
+    func elements(of set: GuardSet) throws(AddressDriverError) -> [IPv4Number] {
         let sequence = socket.sequences()
         var request = NetlinkWriter()
         request.message(type: Self.type(NFT_MSG_GETSETELEM), flags: NLM_F_DUMP, sequence: sequence) { message in
@@ -119,7 +119,7 @@ final class GuardSetTransactions {
         message.attribute(Int(NFTA_SET_ELEM_LIST_SET.rawValue), set.name)
     }
 
-    private static func element(_ address: IPv4Address, milliseconds: Int64?, in message: inout NetlinkWriter) {
+    private static func element(_ address: IPv4Number, milliseconds: Int64?, in message: inout NetlinkWriter) {
         message.nested(Int(NFTA_SET_ELEM_LIST_ELEMENTS.rawValue)) { list in
             list.nested(Int(NFTA_LIST_ELEM.rawValue)) { element in
                 element.nested(Int(NFTA_SET_ELEM_KEY.rawValue)) { key in
@@ -132,13 +132,13 @@ final class GuardSetTransactions {
         }
     }
 
-    private static func key(of element: ArraySlice<UInt8>) -> IPv4Address? {
+    private static func key(of element: ArraySlice<UInt8>) -> IPv4Number? {
         let attributes = NetlinkMessage.attributes(in: element)
         guard let key = attributes.first(where: { $0.type == Int(NFTA_SET_ELEM_KEY.rawValue) }),
             let data = NetlinkMessage.attributes(in: key.content).first,
             let number: UInt32 = NetlinkMessage.load(data.content)
         else { return nil }
-        return IPv4Address(number: UInt32(bigEndian: number))
+        return IPv4Number(number: UInt32(bigEndian: number))
     }
 
     private static func type(_ message: nf_tables_msg_types) -> Int {

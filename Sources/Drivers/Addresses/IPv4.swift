@@ -4,7 +4,7 @@ import Glibc
 import Kinds
 
 /// An IPv4 address; the number is in host byte order.
-struct IPv4Address: Hashable, Comparable, Sendable, CustomStringConvertible {
+struct IPv4Number: Hashable, Comparable, Sendable, CustomStringConvertible {
     let number: UInt32
 
     init(number: UInt32) { self.number = number }
@@ -21,10 +21,10 @@ struct IPv4Address: Hashable, Comparable, Sendable, CustomStringConvertible {
 
     var description: String { bytes.map(String.init).joined(separator: ".") }
 
-    static func < (left: IPv4Address, right: IPv4Address) -> Bool { left.number < right.number }
+    static func < (left: IPv4Number, right: IPv4Number) -> Bool { left.number < right.number }
 
     /// Whether both lie in one network of that prefix length (1 to 32).
-    func sharesNetwork(with other: IPv4Address, prefixLength: Int) -> Bool {
+    func sharesNetwork(with other: IPv4Number, prefixLength: Int) -> Bool {
         (number ^ other.number) >> (32 - UInt32(prefixLength)) == 0
     }
 
@@ -37,13 +37,13 @@ struct IPv4Address: Hashable, Comparable, Sendable, CustomStringConvertible {
 
 /// A virtual address whose text has been checked.
 struct CheckedAddress: Hashable, Sendable {
-    let address: IPv4Address
+    let address: IPv4Number
     let prefixLength: Int
     let interface: String?
 
     init(_ declared: VirtualAddress) throws(AddressDriverError) {
         let attempted = "hold \(declared.address)/\(declared.prefixLength)"
-        guard let parsed = IPv4Address(declared.address) else {
+        guard let parsed = IPv4Number(declared.address) else {
             throw .unusable(
                 attempted, "'\(declared.address)' is not an IPv4 address", advice: "write it like 192.168.1.99")
         }

@@ -61,7 +61,7 @@ final class LeaseGuard {
     // MARK: Guarding
 
     /// Puts the address under guard: from now on it is silent here unless armed. Repeating is harmless.
-    func watch(_ address: IPv4Address) throws(AddressDriverError) -> Arming? {
+    func watch(_ address: IPv4Number) throws(AddressDriverError) -> Arming? {
         let refusal = try sets.commit(guardedSets.map { .add($0, address, milliseconds: nil) })
         guard let refusal else { return nil }
         if refusal.code == ENOENT { return .tablesMissing }
@@ -69,19 +69,19 @@ final class LeaseGuard {
     }
 
     /// Takes the address out of our hands; only after it has left the interface.
-    func unwatch(_ address: IPv4Address) throws(AddressDriverError) {
+    func unwatch(_ address: IPv4Number) throws(AddressDriverError) {
         for set in guardedSets { _ = try sets.commit([.delete(set, address)]) }
     }
 
     /// The addresses that an earlier process left under guard.
-    func watched() throws(AddressDriverError) -> [IPv4Address] {
+    func watched() throws(AddressDriverError) -> [IPv4Number] {
         try sets.elements(of: .guardedIP)
     }
 
     // MARK: Arming
 
     /// Prolongs an armed address until shortly before `until`.
-    func renew(_ address: IPv4Address, until: Instant) throws(AddressDriverError) -> Arming {
+    func renew(_ address: IPv4Number, until: Instant) throws(AddressDriverError) -> Arming {
         let old: [SetChange] = speakingSets.map { .delete($0, address) }
         return try withTicket(until: until, attempted: "renew the lease of \(address)") { milliseconds in
             old + speakingSets.map { .add($0, address, milliseconds: milliseconds) }
@@ -89,7 +89,7 @@ final class LeaseGuard {
     }
 
     /// Arms an address that is silent now. Leftovers of an unfinished drain are replaced.
-    func arm(_ address: IPv4Address, until: Instant) throws(AddressDriverError) -> Arming {
+    func arm(_ address: IPv4Number, until: Instant) throws(AddressDriverError) -> Arming {
         let changes = { (milliseconds: Int64) -> [SetChange] in
             self.speakingSets.map { .add($0, address, milliseconds: milliseconds) }
         }
@@ -111,12 +111,12 @@ final class LeaseGuard {
     }
 
     /// No ARP answer and no announcement from now on. Does nothing for an address that is silent.
-    func silence(_ address: IPv4Address) throws(AddressDriverError) {
+    func silence(_ address: IPv4Number) throws(AddressDriverError) {
         try remove(address, from: guardsEgress ? [.announcedARP, .announcedEgress] : [.announcedARP])
     }
 
     /// No IP packet in or out from now on.
-    func deafen(_ address: IPv4Address) throws(AddressDriverError) {
+    func deafen(_ address: IPv4Number) throws(AddressDriverError) {
         try remove(address, from: [.acceptedIP])
     }
 
@@ -138,7 +138,7 @@ final class LeaseGuard {
         until: Instant, attempted: String, _ changes: (Int64) -> [SetChange]
     ) throws(AddressDriverError) -> Arming {
         lastTicket &+= 1
-        let ticket = IPv4Address(number: lastTicket)
+        let ticket = IPv4Number(number: lastTicket)
         if let refusal = try sets.commit([.add(.ticket, ticket, milliseconds: Self.ticketLife.milliseconds)]) {
             if refusal.code == ENOENT { return .tablesMissing }
             throw AddressDriverError(attempted: attempted, code: refusal.code)
@@ -155,7 +155,7 @@ final class LeaseGuard {
         }
     }
 
-    private func remove(_ address: IPv4Address, from speaking: [GuardSet]) throws(AddressDriverError) {
+    private func remove(_ address: IPv4Number, from speaking: [GuardSet]) throws(AddressDriverError) {
         guard try sets.commit(speaking.map { .delete($0, address) }) != nil else { return }
         // At least one is gone already, which voided the transaction: one by one.
         for set in speaking {

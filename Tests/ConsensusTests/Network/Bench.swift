@@ -176,6 +176,7 @@ extension Array where Element == Message {
     var preVotes: [Bool] { compactMap { if case .preVoteReply(let reply) = $0 { reply.granted } else { nil } } }
     var appendReplies: [AppendReply] { compactMap { if case .appendReply(let reply) = $0 { reply } else { nil } } }
     var appends: [AppendRequest] { compactMap { if case .appendRequest(let request) = $0 { request } else { nil } } }
+    var notices: [CommitNotice] { compactMap { if case .commitNotice(let notice) = $0 { notice } else { nil } } }
     var grants: [LeaseGrant] { compactMap { if case .leaseGrant(let grant) = $0 { grant } else { nil } } }
     var orders: [CampaignNow] { compactMap { if case .campaignNow(let order) = $0 { order } else { nil } } }
     var voteRequests: [VoteRequest] { compactMap { if case .voteRequest(let request) = $0 { request } else { nil } } }

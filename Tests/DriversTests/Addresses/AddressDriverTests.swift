@@ -77,25 +77,23 @@ private func shortLease() -> Instant { BootClock.now() + .milliseconds(400) }
         try await onTestNetwork { network in
             let reports = try Reports()
             let driver = try network.driver(reports)
-            // A drain is at most 100 ms. On a machine that is held up for longer there is nothing to see: once more.
+            // A drain is at most 100 ms. A machine that is held up for that long sees nothing of it, so it has several
+            // occasions to; a driver without a drain passes none of them.
+            var wasAccepted = false
             for epoch in UInt64(1)...10 {
                 driver.carryOut(TestNetwork.hold(epoch: epoch, until: longLease()))
                 #expect(reports.next() == .holding(role: TestNetwork.role, epoch: epoch))
                 try network.teachClient()
-                let ordered = BootClock.now()
                 driver.carryOut(
                     .release(role: TestNetwork.role, address: TestNetwork.virtual, epoch: epoch, drain: .seconds(9)))
                 #expect(reports.next() == .released(role: TestNetwork.role, epoch: epoch))
-                let isAccepted = network.client.isPinged(withinMilliseconds: 20)
+                wasAccepted = network.client.isPinged(withinMilliseconds: 40)
                 #expect(!network.client.isAnswered(withinMilliseconds: 20))
-                let wasInTime = BootClock.now() - ordered < .milliseconds(90)
                 while try network.presentAddress() != nil { _ = network.client.isAnswered(withinMilliseconds: 5) }
                 #expect(!network.client.isPinged(withinMilliseconds: 20))
-                if wasInTime {
-                    #expect(isAccepted)
-                    break
-                }
+                if wasAccepted { break }
             }
+            #expect(wasAccepted)
             driver.shutDown()
         }
     }
