@@ -10,7 +10,7 @@ import X509
 
 @testable import Runtime
 
-@Suite(.timeLimit(.minutes(1))) struct AuthorizationTests {
+@Suite(.serialized, .timeLimit(.minutes(1))) struct AuthorizationTests {
     enum Asker: String, CaseIterable, Sendable {
         case nobody, viewer, `operator`, admin, member
 

@@ -3,9 +3,10 @@
 @testable import API
 import Cluster
 import Consensus
+import Runtime
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct BoundsTests {
+@Suite(.serialized, .timeLimit(.minutes(1))) struct BoundsTests {
     @Test func requestsBeyondTheLimitAreRefusedAtOnce() async throws {
         let lab = try Lab.make()
         var bounds = APIServer.Bounds()
@@ -35,6 +36,7 @@ import Testing
         try await lab.serving(bounds: bounds) { server in
             let refused = try await server.ask(.POST, "/v1/join", as: nil, body: [])
             #expect(refused.status == 429)
+            #expect(try refused.decoded(JoinRefusalBody.self).message.contains("requests to join"))
             let answered = try await server.ask(.GET, "/v1/status", as: lab.credential(role: .viewer))
             #expect(answered.status == 200)
         }

@@ -63,7 +63,8 @@ struct Person: Sendable {
                 return answer
             },
             standardInput: { Array(input.utf8) }, colour: false,
-            environment: { $0 == "HOLDFAST_CONFIG" ? configuration : nil },
+            // Long enough for a machine that has much else to do; no test waits for it to pass.
+            environment: { ["HOLDFAST_CONFIG": configuration, "HOLDFAST_TIMEOUT": "50s"][$0] },
             clock: WallClock(now: { InMemoryAgent.wallClock + 90_000 }, offset: { _ in 0 }))
         let status = await Terminal.$current.withValue(terminal) { await Holdfast.run(arguments) }
         return CommandResult(

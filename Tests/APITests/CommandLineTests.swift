@@ -9,7 +9,7 @@ import Testing
 
 @testable import holdfast
 
-@Suite(.timeLimit(.minutes(1))) struct CommandLineTests {
+@Suite(.serialized, .timeLimit(.minutes(1))) struct CommandLineTests {
     /// A server, and a person with a certificate of that role.
     private func serving(
         _ lab: Lab, as role: OperatorRole = .admin, _ work: @Sendable (Person, TestServer) async throws -> Void
@@ -155,10 +155,20 @@ import Testing
     @Test func aDeletionThatWaitsEndsWhenTheHolderHasLetGo() async throws {
         let lab = try Lab.make()
         try await serving(lab) { person, _ in
-            let late = await person.run("delete", "vip/kube-api", "--wait", "--timeout", "2s")
-            #expect(late.status == 7)
-            #expect(late.notes.contains("pve1 holds kube-api"))
+            async let result = person.run("delete", "vip/kube-api", "--wait")
+            for await event in lab.agent.events(after: 0) where event.type == "Deleted" { break }
+            #expect(lab.agent.state.roles[.kubeAPI]?.holder == lab.members[0])
+            lab.agent.apply(.vacate(role: .kubeAPI, epoch: 1, reason: "deleted", because: nil))
+            #expect(await result.status == 0)
         }
+    }
+
+    @Test func waitingBeyondTheTimeEndsWithWhatIsMissing() async throws {
+        let failure = await #expect(throws: CommandFailure.self) {
+            try await Waiting.until(.now, "what was deleted is let go of") { _ in ["pve1 holds kube-api"] }
+        }
+        #expect(failure?.exitCode == 7)
+        #expect(failure?.details == ["pve1 holds kube-api"])
     }
 
     @Test func getShowsResourcesInEveryForm() async throws {

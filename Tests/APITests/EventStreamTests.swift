@@ -7,7 +7,7 @@ import Consensus
 import NIOCore
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct EventStreamTests {
+@Suite(.serialized, .timeLimit(.minutes(1))) struct EventStreamTests {
     /// Reads one stream; `more` says whether to go on after each line.
     private func lines(
         _ server: TestServer, after: UInt64, headers: [(String, String)] = [],
@@ -18,7 +18,7 @@ import Testing
             var request = HTTPClientRequest(url: "https://127.0.0.1:\(server.port)/v1/events?after=\(after)")
             request.headers.add(name: "Accept", value: "text/event-stream")
             for (name, value) in headers { request.headers.add(name: name, value: value) }
-            let response = try await client.execute(request, timeout: .seconds(20))
+            let response = try await client.execute(request, timeout: .seconds(60))
             #expect(response.headers.first(name: "content-type") == "text/event-stream; charset=utf-8")
             var rest = ""
             for try await part in response.body {

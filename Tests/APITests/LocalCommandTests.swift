@@ -6,6 +6,14 @@ import Testing
 
 @testable import holdfast
 
+extension Terminal {
+    fileprivate func with(environment: [String: String]) -> Terminal {
+        var other = self
+        other.environment = { environment[$0] }
+        return other
+    }
+}
+
 @Suite struct LocalCommandTests {
     private func context(_ name: String) -> ClusterContext {
         ClusterContext(
@@ -85,6 +93,18 @@ import Testing
         #expect(help.status == 0)
         #expect(help.output.contains("Exit codes"))
         #expect(help.notes == "")
+    }
+
+    @Test func theEnvironmentLengthensTheUsualTime() throws {
+        func limit(_ environment: [String: String], usually: Duration) throws -> Duration {
+            try Terminal.$current.withValue(Terminal.current.with(environment: environment)) {
+                try ConnectionOptions.limit(usually: usually)
+            }
+        }
+        #expect(try limit([:], usually: .seconds(2)) == .seconds(2))
+        #expect(try limit(["HOLDFAST_TIMEOUT": "5s"], usually: .seconds(2)) == .seconds(5))
+        #expect(try limit(["HOLDFAST_TIMEOUT": "5s"], usually: .seconds(60)) == .seconds(60))
+        #expect(throws: CommandFailure.self) { try limit(["HOLDFAST_TIMEOUT": "soon"], usually: .seconds(2)) }
     }
 
     @Test func versionCompletionAndExplanationsNeedNoCluster() async throws {

@@ -5,9 +5,9 @@ import Cluster
 import Consensus
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct MoveTests {
+@Suite(.serialized, .timeLimit(.minutes(1))) struct MoveTests {
     private func move(
-        _ lab: Lab, to target: String, name: String = "kube-api", timeout: Int = 2_000,
+        _ lab: Lab, to target: String, name: String = "kube-api", timeout: Int = 60_000,
         prepare: @escaping @Sendable (InMemoryAgent) -> Void = { _ in }
     ) async throws -> TestServer.Answer {
         prepare(lab.agent)
@@ -35,7 +35,7 @@ import Testing
         try await lab.serving { server in
             async let answer = server.ask(
                 .POST, "/v1/vip/move", as: lab.credential(role: .operator),
-                headers: [("Holdfast-Timeout", "20000")], json: MoveRequest(name: "kube-api", to: "pve2"))
+                headers: [("Holdfast-Timeout", "60000")], json: MoveRequest(name: "kube-api", to: "pve2"))
             for await event in lab.agent.events(after: 0) where event.type == "RoleReleasing" { break }
             lab.agent.apply(.released(role: .kubeAPI, epoch: 1))
             let moved = try await answer
@@ -45,7 +45,7 @@ import Testing
 
     @Test func aHolderThatNeverLetsGoIsToldByTheDeadline() async throws {
         let lab = try Lab.make()
-        let answer = try await move(lab, to: "pve2", timeout: 100) { agent in agent.change { $0.letsGo = false } }
+        let answer = try await move(lab, to: "pve2", timeout: 1_000) { agent in agent.change { $0.letsGo = false } }
         #expect(answer.status == 504)
         #expect(answer.failure?.code == .timedOut)
         #expect(answer.failure?.next == "see where it is: holdfast why virtualip/kube-api")
@@ -57,7 +57,7 @@ import Testing
         try await lab.serving { server in
             async let answer = server.ask(
                 .POST, "/v1/vip/move", as: lab.credential(role: .operator),
-                headers: [("Holdfast-Timeout", "20000")], json: MoveRequest(name: "kube-api", to: "pve2"))
+                headers: [("Holdfast-Timeout", "60000")], json: MoveRequest(name: "kube-api", to: "pve2"))
             for await event in lab.agent.events(after: 0) where event.type == "RoleReleasing" { break }
             lab.agent.apply(
                 .assign(role: .kubeAPI, epoch: 1, to: lab.members[3], reason: "pve1 was lost", because: nil))

@@ -6,7 +6,7 @@ import Consensus
 import Kinds
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct RouteTests {
+@Suite(.serialized, .timeLimit(.minutes(1))) struct RouteTests {
     @Test func statusTellsEverythingAtAGlance() async throws {
         let lab = try Lab.make()
         try await lab.serving { server in
@@ -288,6 +288,19 @@ import Testing
             #expect(try await remove("pve2").status == 200)
             #expect(try await remove(lab.members[3].description).status == 200)
             #expect(lab.agent.state.members.count == 2)
+        }
+    }
+
+    @Test func theOnlyVoterIsNotRemoved() async throws {
+        let lab = try Lab.make()
+        let only = lab.members[0]
+        lab.agent.change { $0.view.configuration = Configuration(voters: [only]) }
+        try await lab.serving { server in
+            let answer = try await server.ask(
+                .POST, "/v1/members/remove", as: lab.credential(role: .admin), json: RemoveMemberRequest(member: "pve1")
+            )
+            #expect(answer.failure?.code == .unsafe)
+            #expect(answer.failure?.message.contains("only voter") == true)
         }
     }
 

@@ -48,6 +48,11 @@ extension API {
         let member = try Self.member(request.member, in: state)
         let remaining = view.configuration.voters.filter { $0 != member.id }
         if view.configuration.isVoter(member.id) {
+            guard !remaining.isEmpty else {
+                throw APIFailure(
+                    .unsafe, "\(member.name) is the only voter, so nobody would be left to decide",
+                    next: "let another host join first: holdfast cluster token create --kind host")
+            }
             let answering = remaining.filter { voter in
                 state.members[voter]?.reachable == true && !view.silent.contains(voter)
             }

@@ -30,12 +30,18 @@ extension API {
 
     func addJoin(to router: Router<APIContext>) {
         router.post("/v1/join") { request, _ in
-            try await self.joins.during {
-                let milliseconds = try Call.timeoutMilliseconds(request.headers)
-                let body = try await self.collect(
-                    request, most: self.bounds.joinBodyBytes, within: .milliseconds(milliseconds))
-                let answer = await self.join(body)
-                return JSONReply.response(HTTPResponse.Status(code: answer.status), bytes: answer.body)
+            do {
+                return try await self.joins.during {
+                    let milliseconds = try Call.timeoutMilliseconds(request.headers)
+                    let body = try await self.collect(
+                        request, most: self.bounds.joinBodyBytes, within: .milliseconds(milliseconds))
+                    let answer = await self.join(body)
+                    return JSONReply.response(HTTPResponse.Status(code: answer.status), bytes: answer.body)
+                }
+            } catch let failure as APIFailure {
+                // A joiner reads refusals in one shape, whoever refuses.
+                return try JSONReply.response(
+                    HTTPResponse.Status(code: failure.code.httpStatus), JoinRefusalBody(message: failure.message))
             }
         }
     }

@@ -56,7 +56,7 @@ struct ApplyCommand: AsyncParsableCommand {
     func run() async throws {
         let declarations = try manifests.read()
         let documents = declarations.map(\.document)
-        try await connection.withClient(limit: wait ? .seconds(60) : .seconds(2)) { client, limit in
+        try await connection.withClient(limit: wait ? .seconds(60) : ConnectionOptions.defaultLimit) { client, limit in
             let deadline = ContinuousClock.now + limit
             if dryRun {
                 let plan = try await client.plan(PlanRequest(declarations: documents), within: limit)
@@ -104,7 +104,7 @@ struct DeleteCommand: AsyncParsableCommand {
     func run() async throws {
         let terminal = Terminal.current
         let wanted = keys.map(\.key) + (files.isEmpty ? [] : try ManifestOptions.read(files).map(\.key))
-        try await connection.withClient(limit: wait ? .seconds(60) : .seconds(2)) { client, limit in
+        try await connection.withClient(limit: wait ? .seconds(60) : ConnectionOptions.defaultLimit) { client, limit in
             let deadline = ContinuousClock.now + limit
             if dryRun {
                 let plan = try await client.plan(PlanRequest(declarations: [], deletions: wanted), within: limit)

@@ -150,7 +150,7 @@ struct EventsCommand: AsyncParsableCommand {
         try await connection.withClient { client, limit in
             // While watching, a stated time limits the watching, not the first answer.
             let answer = try await client.events(
-                after: after ?? 0, read.consistency, within: watch ? .seconds(2) : limit)
+                after: after ?? 0, read.consistency, within: watch ? try ConnectionOptions.limit() : limit)
             read.noteAge(answer.read)
             let wanted = Array(answer.events.filter(isWanted).suffix(max(0, last)))
             if output.output == .json || output.output == .yaml, !watch {

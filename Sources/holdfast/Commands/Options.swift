@@ -14,7 +14,7 @@ struct ConnectionOptions: ParsableArguments {
         help: ArgumentHelp("Members to ask instead of those in the context, address:port.", valueName: "a,b,c"))
     var endpoints: String?
 
-    @Option(help: "How long to wait altogether: 500ms, 10s, 2m.")
+    @Option(help: "How long to wait altogether: 500ms, 10s, 2m. $HOLDFAST_TIMEOUT lengthens what is usual.")
     var timeout: TimeLimit?
 
     @Option(help: "A sentence for the record of what is changed.")
@@ -33,14 +33,29 @@ struct ConnectionOptions: ParsableArguments {
         return context
     }
 
+    /// How long to wait when the command line does not say: what is usual for the command, or what the environment
+    /// says if that is longer, for slow networks and machines.
+    static func limit(usually limit: Duration = Self.defaultLimit) throws -> Duration {
+        guard let text = Terminal.current.environment("HOLDFAST_TIMEOUT"), !text.isEmpty else { return limit }
+        guard let longer = TimeLimit(argument: text) else {
+            throw CommandFailure(
+                ExitStatus.error, "HOLDFAST_TIMEOUT is \(text.debugDescription), which is no length of time",
+                next: "export HOLDFAST_TIMEOUT=5s")
+        }
+        return max(limit, longer.duration)
+    }
+
+    /// So that a command ends within two seconds, its start and its end included.
+    static let defaultLimit: Duration = .milliseconds(1_900)
+
     /// Runs `work` with a client for the chosen cluster.
     /// - Parameter limit: how long to wait when the command line does not say.
     func withClient<Result: Sendable>(
-        limit: Duration = .seconds(2), _ work: (HoldfastClient, Duration) async throws -> Result
+        limit: Duration = Self.defaultLimit, _ work: (HoldfastClient, Duration) async throws -> Result
     ) async throws -> Result {
         let client = try HoldfastClient(try chosenContext(), reason: reason)
         do {
-            let result = try await work(client, timeout?.duration ?? limit)
+            let result = try await work(client, try timeout?.duration ?? Self.limit(usually: limit))
             await client.shutdown()
             return result
         } catch {
