@@ -95,7 +95,7 @@ if !pureOnly {
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
-            exclude: ["Wire/peer.proto"],
+            exclude: ["Wire/peer.proto", "Storage/DESIGN.md"],
             swiftSettings: settings),
         .target(
             name: "API",

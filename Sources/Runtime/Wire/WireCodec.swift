@@ -4,6 +4,7 @@
 // Does not: decide whether a frame is meant for this member, or who sent it (the connection's certificate says that).
 
 import Agent
+import Consensus
 import NIOCore
 import SwiftProtobuf
 
@@ -40,9 +41,9 @@ extension WireError: CustomStringConvertible {
 public enum WireCodec {
     /// Most bytes of one frame, without its length prefix.
     public static let longestFrame = 4 * 1024 * 1024
-    /// Indices, terms and rounds stay below this. No cluster lives to count so far, and arithmetic on them cannot
-    /// overflow.
-    static let numberLimit: UInt64 = 1 << 56
+    /// Indices, terms and rounds are at most this, as the consensus has it: no cluster lives to count so far, and
+    /// arithmetic on them cannot overflow.
+    static let greatestNumber = LogIndex.greatest.rawValue
     /// Longest duration a peer may name, in nanoseconds: one hour. What a message allows beyond that is its receiver's.
     static let longestDurationNanoseconds: Int64 = 3_600_000_000_000
     /// Latest reading of a clock a peer may name, in nanoseconds; some 73 years after boot.

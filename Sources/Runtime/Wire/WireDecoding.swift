@@ -188,7 +188,7 @@ extension WireHeartbeatReply {
 /// The ranges fields must lie in.
 private enum Check {
     static func number(_ value: UInt64, _ field: String) throws(WireError) -> UInt64 {
-        guard value < WireCodec.numberLimit else {
+        guard value <= WireCodec.greatestNumber else {
             throw .invalid(field: field, reason: "is beyond any count: \(value)")
         }
         return value

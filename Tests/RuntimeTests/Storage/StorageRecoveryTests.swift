@@ -146,6 +146,26 @@ struct StorageRecoveryTests {
         }
     }
 
+    @Test func aRecordOfAnEarlierLifeIsNotTakenForTheNextOne() throws {
+        // Two lives part after the first write; the second of each has the same length.
+        let disk = ModelDisk()
+        var (earlier, _) = try open(disk)
+        try earlier.write([write(1, [entry(1, term: 1)])])
+        let later = disk.copy()
+        try earlier.write([write(2, [entry(2, term: 1)])])
+        let place = earlier.end.offset
+        try earlier.write([write(3, [entry(3, term: 1)])])
+        let stale = Array(disk.content(first)[place..<earlier.end.offset])
+        var (writer, _) = try open(later)
+        try writer.write([write(2, [entry(2, term: 2)])])
+        #expect(writer.end.offset == place)
+        // Whole, with the right sequence, at the right place: only its predecessor was another.
+        later.edit(first) { $0.replaceSubrange(place..<place + stale.count, with: stale) }
+        let (_, log) = try open(later)
+        #expect(log.entries == [entry(1, term: 1), entry(2, term: 2)])
+        #expect(log.notes.count == 1)
+    }
+
     @Test func whatOnlyTheKernelStillRemembersIsWrittenAgainBeforeItCounts() throws {
         let disk = ModelDisk()
         disk.forgetsPagesOfFailedFlush = true

@@ -180,12 +180,15 @@ struct WireCodecTests {
     @Test func numbersNoClusterLivesToSeeAreRefused() {
         #expect(isInvalid("heartbeat_reply.round") { try decodeConsensus({ $0.heartbeatReply.round = .max }) })
         #expect(isInvalid("heartbeat.round") { try decodeConsensus({ $0.heartbeat.commit = 1 }) })
-        #expect(isInvalid("lease_grant.floor") { try decodeConsensus({ $0.leaseGrant.floor = 1 << 56 }) })
+        #expect(
+            isInvalid("lease_grant.floor") {
+                try decodeConsensus({ $0.leaseGrant.floor = LogIndex.greatest.rawValue + 1 })
+            })
         #expect(isInvalid("read_index_answer.index") { try decode { $0.readIndexAnswer.index = .max } })
         #expect(
             isInvalid("consensus.term") {
                 try decodeConsensus({
-                    $0.term = 1 << 56
+                    $0.term = Term.greatest.rawValue + 1
                     $0.voteReply = WireVoteReply()
                 })
             })

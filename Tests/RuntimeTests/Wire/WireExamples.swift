@@ -51,6 +51,7 @@ let exampleMessages: [(Term, Message)] = {
                     stamp: Instant(nanoseconds: 5), incarnation: 0, duration: .milliseconds(300), floor: index(3)))
         ),
         (term(4), .campaignNow(CampaignNow(longestGrant: .zero))),
+        (term(4), .commitNotice(CommitNotice(commit: index(10)))),
     ]
 }()
 
