@@ -102,6 +102,10 @@ int holdfast_memory_file(const void *content, size_t length) {
     return result;
 }
 
+int holdfast_spawn_close_from(posix_spawn_file_actions_t *actions, int first) {
+    return -posix_spawn_file_actions_addclosefrom_np(actions, first);
+}
+
 int holdfast_name_thread(const char *name) {
     return -pthread_setname_np(pthread_self(), name);
 }

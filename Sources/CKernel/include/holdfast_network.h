@@ -2,6 +2,7 @@
 // Every function returns 0 (or a count) on success and a negative errno otherwise.
 #pragma once
 
+#include <spawn.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <linux/if_addr.h>
@@ -44,6 +45,10 @@ int holdfast_pipe(int ends[2]);
 
 // A close-on-exec file in memory with this content, open at its beginning.
 int holdfast_memory_file(const void *content, size_t length);
+
+// The program to be started keeps no descriptor from `first` on. Sockets of other libraries are not always
+// close-on-exec.
+int holdfast_spawn_close_from(posix_spawn_file_actions_t *actions, int first);
 
 // Names the calling thread (at most 15 bytes), as `top -H` shows it.
 int holdfast_name_thread(const char *name);

@@ -4,6 +4,7 @@
 import CKernel
 import Consensus
 import Glibc
+import Kinds
 import Logging
 
 /// The parts of the driver, ready for use, with nothing held.

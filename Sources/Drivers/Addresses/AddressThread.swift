@@ -111,7 +111,10 @@ final class ProcessLock {
     deinit { release() }
 
     func release() {
-        if descriptor >= 0 { close(descriptor) }
+        guard descriptor >= 0 else { return }
+        // Not by closing alone: a child between fork and exec has the same lock for a moment.
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
         descriptor = -1
     }
 }

@@ -5,6 +5,7 @@
 import CKernel
 import Consensus
 import Glibc
+import Kinds
 
 /// An interface an address can be announced on.
 struct Link: Hashable {

@@ -3,13 +3,22 @@
 
 import CKernel
 import Glibc
+import Kinds
 
 /// One change of one set.
 enum SetChange {
-    /// Adds an element. With a timeout it must be new; without, repeating is harmless.
+    /// Adds an element. One that is there stays as it is (before Linux 6.12; since then it takes the new timeout).
     case add(GuardSet, IPv4Number, milliseconds: Int64?)
     /// Deletes an element. Refused with ENOENT when it is absent or has expired.
     case delete(GuardSet, IPv4Number)
+
+    /// Makes sure that an element is absent, in the same transaction as what follows. Adding it first makes the deletion
+    /// succeed always; what is added and deleted in one transaction is never seen. (A refused transaction is not only a
+    /// nuisance: undoing it takes the kernel some ten milliseconds.)
+    static func clear(_ set: GuardSet, _ address: IPv4Number) -> [SetChange] {
+        let hasTimeouts = ![GuardSet.guardedARP, .guardedIP, .guardedEgress].contains(set)
+        return [.add(set, address, milliseconds: hasTimeouts ? 1 : nil), .delete(set, address)]
+    }
 }
 
 /// A connection to nf_tables. One thread only.
@@ -99,8 +108,8 @@ final class GuardSetTransactions {
     private static func write(_ change: SetChange, sequence: UInt32, to writer: inout NetlinkWriter) {
         switch change {
         case .add(let set, let address, let milliseconds):
-            let flags = NLM_F_CREATE | NLM_F_ACK | (milliseconds == nil ? 0 : NLM_F_EXCL)
-            writer.message(type: type(NFT_MSG_NEWSETELEM), flags: flags, sequence: sequence) { message in
+            writer.message(type: type(NFT_MSG_NEWSETELEM), flags: NLM_F_CREATE | NLM_F_ACK, sequence: sequence) {
+                message in
                 Self.name(set, in: &message)
                 element(address, milliseconds: milliseconds, in: &message)
             }

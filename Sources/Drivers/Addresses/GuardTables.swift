@@ -3,6 +3,7 @@
 
 import CKernel
 import Glibc
+import Kinds
 
 /// The sets of our tables, each in the protocol family it belongs to. Names avoid nft's reserved words.
 enum GuardSet: CaseIterable {

@@ -4,6 +4,7 @@
 
 import CKernel
 import Glibc
+import Kinds
 
 /// Reads and changes addresses. One thread only.
 final class InterfaceAddresses {

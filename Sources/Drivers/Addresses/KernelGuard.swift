@@ -4,6 +4,7 @@
 import CKernel
 import Consensus
 import Glibc
+import Kinds
 import Logging
 
 /// Enforces leases in the kernel. One thread only.
@@ -52,7 +53,7 @@ final class KernelGuard {
             switch try leases.renew(address, until: until) {
             case .armed: return .done
             // Missing tables are found again, and put back, by the arming that follows.
-            case .expired, .occupied, .tablesMissing: return .expired
+            case .expired, .tablesMissing: return .expired
             case .tooLate: return .impossible(Self.tooShort)
             case .heldUp: continue
             }
@@ -60,22 +61,16 @@ final class KernelGuard {
         return .impossible(Self.heldUp)
     }
 
-    /// Lets an address speak that is silent, or that may be: no matter what was armed before.
+    /// Lets an address speak, whatever was armed before; one that speaks already does so without a gap.
     func arm(_ address: IPv4Number, on link: Link, until: Instant, held: [HeldAddress]) throws(AddressDriverError)
         -> Result
     {
-        // An address that speaks already goes on without a gap.
-        if held.contains(where: { $0.address == address && $0.lifetimeSetAt != .distantPast && $0.stage == .holding }),
-            try renew(address, until: until) == .done
-        {
-            return .done
-        }
         for _ in 0..<Self.attempts {
             switch try leases.arm(address, until: until) {
             case .armed: return .done
             case .tooLate: return .impossible(Self.tooShort)
             case .tablesMissing: try rebuild(held: held, adding: address)
-            case .expired, .occupied, .heldUp: continue
+            case .expired, .heldUp: continue
             }
         }
         return .impossible(Self.heldUp)
@@ -84,10 +79,7 @@ final class KernelGuard {
     /// No ARP from now on; packets are still accepted.
     func silence(_ address: IPv4Number) throws(AddressDriverError) { try leases.silence(address) }
 
-    func disarm(_ address: IPv4Number) throws(AddressDriverError) {
-        try leases.silence(address)
-        try leases.deafen(address)
-    }
+    func disarm(_ address: IPv4Number) throws(AddressDriverError) { try leases.disarm(address) }
 
     /// Leaves no trace in the kernel; only when no address is held and none is left on an interface.
     func removeTables() throws(AddressDriverError) {

@@ -21,20 +21,19 @@
 import CKernel
 import Consensus
 import Glibc
+import Kinds
 
 /// Commands the tables of GuardTables. One thread only.
 final class LeaseGuard {
     enum Arming: Equatable {
-        /// The kernel lets the address speak; its elements end before this instant, which is before `until`.
-        case armed(end: Instant)
+        /// The kernel lets the address speak, until its elements end shortly before `until`.
+        case armed
         /// A renewal found the elements expired. Nothing was changed.
         case expired
         /// Too little is left of the lease to arm anything. Nothing was changed.
         case tooLate
         /// This process was held up between clock and kernel. Nothing was changed.
         case heldUp
-        /// An arming found elements of an earlier one. Nothing was changed.
-        case occupied
         /// The tables are gone: somebody flushed the ruleset. Nothing was changed.
         case tablesMissing
     }
@@ -70,7 +69,7 @@ final class LeaseGuard {
 
     /// Takes the address out of our hands; only after it has left the interface.
     func unwatch(_ address: IPv4Number) throws(AddressDriverError) {
-        for set in guardedSets { _ = try sets.commit([.delete(set, address)]) }
+        try clear(address, from: guardedSets, attempted: "take \(address) out of the guard")
     }
 
     /// The addresses that an earlier process left under guard.
@@ -88,23 +87,18 @@ final class LeaseGuard {
         }
     }
 
-    /// Arms an address that is silent now. Leftovers of an unfinished drain are replaced.
+    /// Arms an address, whatever was armed before: what is there is replaced, without a gap.
     func arm(_ address: IPv4Number, until: Instant) throws(AddressDriverError) -> Arming {
-        let changes = { (milliseconds: Int64) -> [SetChange] in
-            self.speakingSets.map { .add($0, address, milliseconds: milliseconds) }
+        let arming = try withTicket(until: until, attempted: "arm \(address)") { milliseconds in
+            speakingSets.flatMap {
+                SetChange.clear($0, address) + [.add($0, address, milliseconds: milliseconds)]
+            }
         }
-        var arming = try withTicket(until: until, attempted: "arm \(address)", changes)
-        if arming == .occupied {
-            try silence(address)
-            try deafen(address)
-            arming = try withTicket(until: until, attempted: "arm \(address)", changes)
-        }
-        // Nothing but the ticket is deleted here, so what is missing is a table.
+        // Nothing can be missing but a table.
         if arming == .expired { return .tablesMissing }
         // The ticket makes this impossible as long as the tick count keeps up; if it does not, be silent at once.
         if case .armed = arming, clock() >= until {
-            try silence(address)
-            try deafen(address)
+            try disarm(address)
             return .tooLate
         }
         return arming
@@ -112,12 +106,19 @@ final class LeaseGuard {
 
     /// No ARP answer and no announcement from now on. Does nothing for an address that is silent.
     func silence(_ address: IPv4Number) throws(AddressDriverError) {
-        try remove(address, from: guardsEgress ? [.announcedARP, .announcedEgress] : [.announcedARP])
+        try clear(
+            address, from: guardsEgress ? [.announcedARP, .announcedEgress] : [.announcedARP],
+            attempted: "silence \(address)")
+    }
+
+    /// Both, at one moment.
+    func disarm(_ address: IPv4Number) throws(AddressDriverError) {
+        try clear(address, from: speakingSets, attempted: "disarm \(address)")
     }
 
     /// No IP packet in or out from now on.
     func deafen(_ address: IPv4Number) throws(AddressDriverError) {
-        try remove(address, from: [.acceptedIP])
+        try clear(address, from: [.acceptedIP], attempted: "close \(address) to packets")
     }
 
     /// Removes our tables. Only when nothing is held any more.
@@ -143,29 +144,21 @@ final class LeaseGuard {
             if refusal.code == ENOENT { return .tablesMissing }
             throw AddressDriverError(attempted: attempted, code: refusal.code)
         }
-        let end = until - Self.ticketLife - Self.tickLag
-        let left = end - clock()
+        let left = until - Self.ticketLife - Self.tickLag - clock()
         guard left >= Self.shortestArming else { return .tooLate }
         let refusal = try sets.commit([.delete(.ticket, ticket)] + changes(left.milliseconds))
-        guard let refusal else { return .armed(end: end) }
+        guard let refusal else { return .armed }
         switch refusal.code {
         case ENOENT: return refusal.position == 0 ? .heldUp : .expired
-        case EEXIST: return .occupied
         default: throw AddressDriverError(attempted: attempted, code: refusal.code)
         }
     }
 
-    private func remove(_ address: IPv4Number, from speaking: [GuardSet]) throws(AddressDriverError) {
-        guard try sets.commit(speaking.map { .delete($0, address) }) != nil else { return }
-        // At least one is gone already, which voided the transaction: one by one.
-        for set in speaking {
-            guard let refusal = try sets.commit([.delete(set, address)]), refusal.code != ENOENT else { continue }
-            throw AddressDriverError(attempted: "silence \(address)", code: refusal.code)
-        }
-        // "No such element" is silence only while the rules are there; without them it is the opposite.
-        guard try watch(address) == .tablesMissing else { return }
+    /// Throws when the tables are gone: without their rules, an absent element is the opposite of silence.
+    private func clear(_ address: IPv4Number, from chosen: [GuardSet], attempted: String) throws(AddressDriverError) {
+        guard let refusal = try sets.commit(chosen.flatMap { SetChange.clear($0, address) }) else { return }
         throw AddressDriverError(
-            attempted: "silence \(address)", code: ENOENT,
-            advice: "somebody flushed the nftables ruleset; let it spare the tables called \(GuardSet.table)")
+            attempted: attempted, code: refusal.code,
+            advice: "if somebody flushed the nftables ruleset: let it spare the tables called \(GuardSet.table)")
     }
 }

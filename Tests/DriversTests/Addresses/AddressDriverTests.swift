@@ -66,7 +66,7 @@ private func shortLease() -> Instant { BootClock.now() + .milliseconds(400) }
                 #expect(network.client.isAnswered())
             }
             #expect(reports.isEmpty)
-            while try network.presentAddress() != nil { _ = network.client.isAnswered(withinMilliseconds: 5) }
+            try network.waitUntilAbsent()
             #expect(BootClock.now() >= until)
             #expect(!network.client.isAnswered(withinMilliseconds: 20))
             driver.shutDown()
@@ -77,23 +77,28 @@ private func shortLease() -> Instant { BootClock.now() + .milliseconds(400) }
         try await onTestNetwork { network in
             let reports = try Reports()
             let driver = try network.driver(reports)
-            // A drain is at most 100 ms. A machine that is held up for that long sees nothing of it, so it has several
-            // occasions to; a driver without a drain passes none of them.
-            var wasAccepted = false
+            // A drain is at most 100 ms. On a machine that is held up for longer there is nothing to see: once more.
             for epoch in UInt64(1)...10 {
                 driver.carryOut(TestNetwork.hold(epoch: epoch, until: longLease()))
                 #expect(reports.next() == .holding(role: TestNetwork.role, epoch: epoch))
+                // A conversation that is under way: each side knows where the other one is. A silent address is not
+                // used to ask for a neighbour either.
                 try network.teachClient()
+                #expect(network.client.isPinged())
+                let ordered = BootClock.now()
                 driver.carryOut(
                     .release(role: TestNetwork.role, address: TestNetwork.virtual, epoch: epoch, drain: .seconds(9)))
                 #expect(reports.next() == .released(role: TestNetwork.role, epoch: epoch))
-                wasAccepted = network.client.isPinged(withinMilliseconds: 40)
+                let isAccepted = network.client.isPinged(withinMilliseconds: 20)
                 #expect(!network.client.isAnswered(withinMilliseconds: 20))
-                while try network.presentAddress() != nil { _ = network.client.isAnswered(withinMilliseconds: 5) }
+                let wasInTime = BootClock.now() - ordered < .milliseconds(90)
+                try network.waitUntilAbsent()
                 #expect(!network.client.isPinged(withinMilliseconds: 20))
-                if wasAccepted { break }
+                if wasInTime {
+                    #expect(isAccepted)
+                    break
+                }
             }
-            #expect(wasAccepted)
             driver.shutDown()
         }
     }
@@ -156,7 +161,8 @@ private func shortLease() -> Instant { BootClock.now() + .milliseconds(400) }
             driver.carryOut(TestNetwork.hold(until: longLease()))
             #expect(reports.next() == .holding(role: TestNetwork.role, epoch: 1))
             try network.run("nft flush ruleset")
-            let until = shortLease()
+            // Putting the tables back starts `nft`, which takes its time on a busy machine.
+            let until = BootClock.now() + .seconds(2)
             driver.carryOut(TestNetwork.hold(until: until))
             #expect(reports.next() == .holding(role: TestNetwork.role, epoch: 1))
             driver.abandon()

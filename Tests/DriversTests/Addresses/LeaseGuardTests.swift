@@ -21,6 +21,12 @@ import Testing
         return try LeaseGuard(clock: clock)
     }
 
+    /// Arms it; a machine that is held up needs another attempt.
+    private static func arm(_ lease: LeaseGuard, until: Instant) throws {
+        for _ in 0..<100 where try lease.arm(TestNetwork.address, until: until) == .armed { return }
+        throw TestFailure(what: "not armed")
+    }
+
     private static func waitUntil(_ instant: Instant, _ network: TestNetwork) {
         while BootClock.now() < instant { _ = network.client.isAnswered(withinMilliseconds: 2) }
     }
@@ -30,9 +36,7 @@ import Testing
             let lease = try Self.guardedAddress(network)
             #expect(!network.client.isAnswered(withinMilliseconds: 30))
             #expect(!network.client.isPinged(withinMilliseconds: 30))
-            guard case .armed = try lease.arm(TestNetwork.address, until: BootClock.now() + .seconds(60)) else {
-                throw TestFailure(what: "not armed")
-            }
+            try Self.arm(lease, until: BootClock.now() + .seconds(60))
             #expect(network.client.isAnswered())
             #expect(network.client.isPinged())
             try lease.silence(TestNetwork.address)
@@ -47,18 +51,15 @@ import Testing
         try await onTestNetwork { network in
             let lease = try Self.guardedAddress(network)
             for _ in 0..<5 {
-                guard
-                    case .armed(let end) = try lease.arm(
-                        TestNetwork.address, until: BootClock.now() + .milliseconds(120))
-                else { continue }
+                let until = BootClock.now() + .milliseconds(120)
+                guard try lease.arm(TestNetwork.address, until: until) == .armed else { continue }
                 // Expired, but mostly not collected yet: the kernel does that once a second.
-                Self.waitUntil(end, network)
-                #expect(try lease.renew(TestNetwork.address, until: BootClock.now() + .seconds(60)) == .expired)
+                Self.waitUntil(until, network)
+                let renewal = try lease.renew(TestNetwork.address, until: BootClock.now() + .seconds(60))
+                #expect(renewal == .expired || renewal == .heldUp)
                 #expect(!network.client.isAnswered(withinMilliseconds: 10))
             }
-            guard case .armed = try lease.arm(TestNetwork.address, until: BootClock.now() + .seconds(60)) else {
-                throw TestFailure(what: "not armed")
-            }
+            try Self.arm(lease, until: BootClock.now() + .seconds(60))
             #expect(network.client.isAnswered())
         }
     }
@@ -76,9 +77,7 @@ import Testing
             #expect(try lease.arm(TestNetwork.address, until: BootClock.now() + .milliseconds(400)) == .heldUp)
             #expect(!network.client.isAnswered(withinMilliseconds: 10))
             isStopped.withLock { $0 = false }
-            guard case .armed = try lease.arm(TestNetwork.address, until: BootClock.now() + .seconds(60)) else {
-                throw TestFailure(what: "not armed")
-            }
+            try Self.arm(lease, until: BootClock.now() + .seconds(60))
             isStopped.withLock { $0 = true }
             #expect(try lease.renew(TestNetwork.address, until: BootClock.now() + .seconds(90)) == .heldUp)
             #expect(network.client.isAnswered())
@@ -98,13 +97,9 @@ import Testing
         try await onTestNetwork { network in
             let lease = try Self.guardedAddress(network)
             let until = BootClock.now() + .seconds(60)
-            guard case .armed = try lease.arm(TestNetwork.address, until: until) else {
-                throw TestFailure(what: "not armed")
-            }
+            try Self.arm(lease, until: until)
             try lease.silence(TestNetwork.address)
-            guard case .armed = try lease.arm(TestNetwork.address, until: until) else {
-                throw TestFailure(what: "not armed")
-            }
+            try Self.arm(lease, until: until)
             #expect(network.client.isAnswered())
         }
     }
@@ -119,7 +114,9 @@ import Testing
             _ = announcer.announce(TestNetwork.address, on: link)
             #expect(!network.client.hearsAnnouncement(withinMilliseconds: 50))
             let until = BootClock.now() + .seconds(60)
-            #expect(try lease.arm(TestNetwork.address, on: link, until: until, held: []) == .done)
+            guard try lease.arm(TestNetwork.address, on: link, until: until, held: []) == .done else {
+                throw TestFailure(what: "not armed")
+            }
             #expect(announcer.announce(TestNetwork.address, on: link) == 0)
             #expect(network.client.hearsAnnouncement())
         }

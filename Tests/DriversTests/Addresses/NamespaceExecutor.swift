@@ -50,7 +50,7 @@ final class NamespaceExecutor: TaskExecutor {
     }
 }
 
-/// Whether this process may make network namespaces: as root, or inside `unshare --user --map-root-user --net`.
+/// Whether this process may make network namespaces: as root, or inside `unshare --user --map-root-user`.
 let canMakeNetworks: Bool = {
     let allowed = Mutex(false)
     let tried = DispatchSemaphore(value: 0)
@@ -65,4 +65,4 @@ let canMakeNetworks: Bool = {
 }()
 
 let needsNetworks: Comment =
-    "needs network namespaces, nft and iproute2: run as root, or inside `unshare --user --map-root-user --net`"
+    "needs network namespaces, nft and iproute2: run as root, or inside `unshare --user --map-root-user`"

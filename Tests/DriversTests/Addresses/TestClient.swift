@@ -4,12 +4,14 @@
 import CKernel
 import Consensus
 import Glibc
+import Kinds
 import Synchronization
 
 @testable import Drivers
 
 final class TestClient: Sendable {
     private static let ownAddress: [UInt8] = [10, 77, 0, 2]
+    private static let owner = IPv4Number(number: 0x0a4d_0001)
     private let arp: Int32
     private let icmp: Int32
     private let link = Mutex(holdfast_link())
@@ -30,16 +32,25 @@ final class TestClient: Sendable {
     /// To be called when its interface `c0` is there.
     func plugIn() throws {
         let found = link.withLock { holdfast_link_named(arp, "c0", &$0) }
-        guard found == 0, holdfast_arp_watch(arp, [TestNetwork.address.number], 1) == 0 else {
+        guard found == 0, holdfast_arp_watch(arp, [TestNetwork.address.number, Self.owner.number], 2) == 0 else {
             throw TestFailure(what: "the client has no c0")
         }
     }
 
-    /// Whether somebody answers "who has the virtual address" within the time.
-    func isAnswered(withinMilliseconds limit: Int64 = 2_000) -> Bool {
+    /// Waits until the cable carries frames: right after an interface came up it drops some. False after ten seconds.
+    func reachesTheOwner() -> Bool { isAnswered(for: Self.owner, withinMilliseconds: 10_000) }
+
+    /// Whether somebody answers "who has the virtual address" within the time. Asks again every 50 ms.
+    func isAnswered(for address: IPv4Number = TestNetwork.address, withinMilliseconds limit: Int64 = 2_000) -> Bool {
         forgetWhatWasHeard()
-        sendARP(operation: 1, sender: Self.ownAddress, target: TestNetwork.address.bytes)
-        return hears(withinMilliseconds: limit) { $0[7] == 2 && Array($0[24..<28]) == Self.ownAddress }
+        for start in stride(from: 0, to: limit, by: 50) {
+            sendARP(operation: 1, sender: Self.ownAddress, target: address.bytes)
+            let isHeard = hears(withinMilliseconds: Swift.min(50, limit - start)) {
+                $0[7] == 2 && Array($0[14..<18]) == address.bytes && Array($0[24..<28]) == Self.ownAddress
+            }
+            if isHeard { return true }
+        }
+        return false
     }
 
     /// Whether an announcement of the virtual address is heard within the time.

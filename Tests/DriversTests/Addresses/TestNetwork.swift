@@ -50,6 +50,7 @@ final class TestNetwork: Sendable {
                 ip addr add 10.77.0.2/24 dev c0'
             """)
         try client.plugIn()
+        guard client.reachesTheOwner() else { throw TestFailure(what: "the cable carries nothing") }
     }
 
     deinit {
@@ -83,6 +84,15 @@ final class TestNetwork: Sendable {
     /// What is on the owner's interface of the virtual address.
     func presentAddress() throws -> InterfaceAddresses.Entry? {
         try InterfaceAddresses().list().first { $0.address == Self.address }
+    }
+
+    /// Asks for the address by ARP until it has left the owner's interface. Throws after ten seconds.
+    func waitUntilAbsent() throws {
+        let end = BootClock.now() + .seconds(10)
+        while try presentAddress() != nil {
+            guard BootClock.now() < end else { throw TestFailure(what: "the address is still there") }
+            _ = client.isAnswered(withinMilliseconds: 5)
+        }
     }
 
     static func hold(epoch: UInt64 = 1, until: Instant, _ address: VirtualAddress = virtual) -> AddressOrder {

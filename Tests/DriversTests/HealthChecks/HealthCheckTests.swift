@@ -48,7 +48,8 @@ import Testing
         let open = try await attempt(.tcp(host: "127.0.0.1", port: server.port))
         #expect(open.isSuccess)
         try await server.close()
-        let closed = try await attempt(.tcp(host: "127.0.0.1", port: server.port))
+        // Nobody listens on the port for tcpmux at this address, which is nobody's.
+        let closed = try await attempt(.tcp(host: "127.0.0.77", port: 1))
         #expect(!closed.isSuccess)
         let senseless = try await attempt(.tcp(host: "127.0.0.1", port: 70_000))
         #expect(senseless.detail.contains("no such port"))
@@ -95,12 +96,12 @@ import Testing
     }
 
     @Test func itReportsChangesOfTheGivenChecksOnly() async throws {
-        let server = try await TestServer.start(answering: .ok)
+        let server = try await TestServer.start(answering: .ok, on: "127.0.0.2")
         let (reports, receive) = AsyncStream<RoleReport>.makeStream(bufferingPolicy: .bufferingNewest(100))
         let runner = HealthCheckRunner(log: TestNetwork.quiet) { receive.yield($0) }
         let serving = Task { await runner.serve() }
         var iterator = reports.makeAsyncIterator()
-        let probe = HealthCheck.Probe.tcp(host: "127.0.0.1", port: server.port)
+        let probe = HealthCheck.Probe.tcp(host: "127.0.0.2", port: server.port)
 
         runner.run([role: check(probe)])
         guard case .health(role, true, _) = await iterator.next() else { throw TestFailure(what: "not healthy") }
@@ -124,7 +125,9 @@ struct TestServer {
     private let channel: any Channel
     var port: Int { channel.localAddress?.port ?? 0 }
 
-    static func start(answering status: HTTPResponseStatus?) async throws -> TestServer {
+    /// A test that closes its server gives it a host of its own (127.0.0.0/8), so that no other server gets the same port
+    /// at the same address afterwards.
+    static func start(answering status: HTTPResponseStatus?, on host: String = "127.0.0.1") async throws -> TestServer {
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -132,7 +135,7 @@ struct TestServer {
                     try channel.pipeline.syncOperations.addHandler(Answer(status: status))
                 }
             }
-            .bind(host: "127.0.0.1", port: 0).get()
+            .bind(host: host, port: 0).get()
         return TestServer(channel: channel)
     }
 
