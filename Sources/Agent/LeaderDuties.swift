@@ -80,8 +80,7 @@ extension AgentCore {
         duties.nextDecision = nextLook(standings, now: now)
 
         let view = LeaderView(leader: id, standings: standings, configuration: raft.configuration)
-        for command in RoleDecisions.decide(state: state, specs: specs, view: view) { propose(command, now: now) }
-        retryProposals(now: now)
+        for command in RoleDecisions.decide(state: state, specs: specs, view: view) { decree(command, now: now) }
         if let change = VoterDecisions.next(state: state, view: view) {
             // Refused while another change is under way or the member is not caught up; looked at again soon.
             if case .success = raft.propose(change, now: now) {
@@ -90,6 +89,24 @@ extension AgentCore {
         }
         yieldToBetterLeader(standings, now: now)
         if raft.isLeader && raft.log.lastIndex > applied { duties.barrier = raft.log.lastIndex }
+    }
+
+    /// Appends a decision to the log in the same step it was made in, or not at all.
+    ///
+    /// A decision to give a role away rests on this leader's lease table at this moment: from here on every grant has a
+    /// floor at or above the entry. Offered again later, or to another leader, it would stand *after* a fresh lease of
+    /// the old holder, whose floor lies before it, and two members would act. So it is never kept: what is still right
+    /// is decided anew.
+    private mutating func decree(_ command: Command, now: Instant) {
+        let record = CommandRecord(
+            stamp: proposals.stamp(session: setup.session), milliseconds: wallMilliseconds, actor: setup.record.name,
+            command: command)
+        guard let bytes = try? CanonicalJSON.encode(record) else {
+            preconditionFailure("a decision is made of names and numbers, which are always JSON")
+        }
+        if case .failure(let refusal) = raft.propose([bytes], now: now) {
+            effects.append(.log("a decision could not be proposed and is made anew: \(refusal)"))
+        }
     }
 
     private mutating func foundCluster(now: Instant) {
