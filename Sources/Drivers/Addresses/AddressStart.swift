@@ -54,7 +54,7 @@ struct AddressStart {
     /// under guard.
     private func cleanUp(_ present: [InterfaceAddresses.Entry], log: Logger) throws(AddressDriverError) {
         let watched = try kernelGuard?.watched() ?? []
-        var stuck: [IPv4Number] = []
+        var stuck: [IPv4Address] = []
         for entry in present where entry.isOurs || (entry.isTemporary && watched.contains(entry.address)) {
             let code = try addresses.remove(entry.address, prefixLength: entry.prefixLength, from: entry.interface)
             if code == 0 {

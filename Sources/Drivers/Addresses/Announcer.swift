@@ -17,7 +17,7 @@ struct Link: Hashable {
 final class Announcer {
     /// Another machine used one of our addresses as its own.
     struct Conflict: Hashable {
-        let address: IPv4Number
+        let address: IPv4Address
         let interface: Int32
         let hardwareAddress: [UInt8]
     }
@@ -63,7 +63,7 @@ final class Announcer {
 
     /// Says "this address is at my hardware address", as request and as reply, because some stations heed only one.
     /// Returns the error number of the first failure, 0 when both went out.
-    func announce(_ address: IPv4Number, on link: Link) -> Int32 {
+    func announce(_ address: IPv4Address, on link: Link) -> Int32 {
         guard let hardwareAddress = hardwareAddress(of: link) else { return ENODEV }
         for operation in [UInt8(1), 2] {
             let packet = Self.packet(
@@ -76,15 +76,15 @@ final class Announcer {
     }
 
     /// Asks whether anybody else has the address (RFC 5227's probe: no sender address). An answer is a conflict.
-    func probe(_ address: IPv4Number, on link: Link) {
+    func probe(_ address: IPv4Address, on link: Link) {
         guard let hardwareAddress = hardwareAddress(of: link) else { return }
-        let nobody = IPv4Number(number: 0)
+        let nobody = IPv4Address(number: 0)
         let packet = Self.packet(1, sender: (hardwareAddress, nobody), target: (Self.nowhere, address))
         _ = holdfast_arp_broadcast(descriptor, link.index, packet, packet.count)
     }
 
     /// From now on only ARP of others from one of these addresses is delivered; beyond 512 addresses, of the first 512.
-    func watch(_ addresses: [IPv4Number]) throws(AddressDriverError) {
+    func watch(_ addresses: [IPv4Address]) throws(AddressDriverError) {
         let numbers = addresses.prefix(Int(HOLDFAST_WATCHED_MAXIMUM)).map(\.number)
         let code = holdfast_arp_watch(descriptor, numbers, numbers.count)
         guard code == 0 else {
@@ -105,7 +105,7 @@ final class Announcer {
             guard length >= 28, packet[4] == 6, packet[5] == 4 else { continue }
             let number = packet[14..<18].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
             let conflict = Conflict(
-                address: IPv4Number(number: number), interface: interface, hardwareAddress: Array(packet[8..<14]))
+                address: IPv4Address(number: number), interface: interface, hardwareAddress: Array(packet[8..<14]))
             if !found.contains(conflict) { found.append(conflict) }
         }
         return found
@@ -122,7 +122,7 @@ final class Announcer {
 
     /// RFC 826 for Ethernet and IPv4.
     private static func packet(
-        _ operation: UInt8, sender: ([UInt8], IPv4Number), target: ([UInt8], IPv4Number)
+        _ operation: UInt8, sender: ([UInt8], IPv4Address), target: ([UInt8], IPv4Address)
     ) -> [UInt8] {
         [0, 1, 8, 0, 6, 4, 0, operation] + sender.0 + sender.1.bytes + target.0 + target.1.bytes
     }

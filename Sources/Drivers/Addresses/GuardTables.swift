@@ -46,7 +46,7 @@ enum GuardTables {
     ///   bridged here, to or from a holder elsewhere, are none of our business.
     /// - prerouting at -300 and postrouting at 300 lie outside of address translation, so a published container port is
     ///   covered as well.
-    static func script(guarding addresses: [IPv4Number]) -> String {
+    static func script(guarding addresses: [IPv4Address]) -> String {
         let table = GuardSet.table
         return """
             add table arp \(table)
@@ -95,7 +95,7 @@ enum GuardTables {
 
     /// Our own announcements leave through a packet socket, past the ARP hook; the egress hook of the interface
     /// (Linux 5.16) sees them. Without it a process that is stopped in the middle of announcing could do so too late.
-    static func egressScript(guarding addresses: [IPv4Number]) -> String {
+    static func egressScript(guarding addresses: [IPv4Address]) -> String {
         let table = GuardSet.table
         return """
             add table netdev \(table)
@@ -132,7 +132,7 @@ enum GuardTables {
         !interface.utf8.contains { $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") || $0 < 0x21 || $0 > 0x7e }
     }
 
-    private static func elements(_ addresses: [IPv4Number]) -> String {
+    private static func elements(_ addresses: [IPv4Address]) -> String {
         addresses.isEmpty ? "" : "elements = { \(addresses.map(\.description).joined(separator: ", ")) }"
     }
 

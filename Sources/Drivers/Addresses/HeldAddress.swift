@@ -12,7 +12,7 @@ struct HeldAddress {
     }
 
     let declared: VirtualAddress
-    let address: IPv4Number
+    let address: IPv4Address
     let link: Link
     var epoch: UInt64
     /// The end of the lease, as last ordered.

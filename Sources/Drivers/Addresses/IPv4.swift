@@ -2,25 +2,25 @@
 
 import Kinds
 
-extension IPv4Number {
+extension IPv4Address {
     /// The four bytes as they go over the wire.
     var bytes: [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: number >> (24 - 8 * $0)) } }
 
     /// Whether both lie in one network of that prefix length (1 to 32).
-    func sharesNetwork(with other: IPv4Number, prefixLength: Int) -> Bool {
+    func sharesNetwork(with other: IPv4Address, prefixLength: Int) -> Bool {
         (number ^ other.number) >> (32 - UInt32(prefixLength)) == 0
     }
 }
 
 /// A virtual address whose text has been checked.
 struct CheckedAddress: Hashable, Sendable {
-    let address: IPv4Number
+    let address: IPv4Address
     let prefixLength: Int
     let interface: String?
 
     init(_ declared: VirtualAddress) throws(AddressDriverError) {
         let attempted = "hold \(declared.address)/\(declared.prefixLength)"
-        guard let parsed = IPv4Number(declared.address) else {
+        guard let parsed = IPv4Address(declared.address) else {
             throw .unusable(
                 attempted, "'\(declared.address)' is not an IPv4 address", advice: "write it like 192.168.1.99")
         }

@@ -10,7 +10,7 @@ import Kinds
 final class InterfaceAddresses {
     /// An IPv4 address on an interface.
     struct Entry: Equatable {
-        let address: IPv4Number
+        let address: IPv4Address
         let prefixLength: Int
         let interface: Int32
         /// Who added it (IFA_PROTO, Linux 5.18); 0 when nobody said.
@@ -43,7 +43,7 @@ final class InterfaceAddresses {
 
     /// Adds the address, or gives it a new lifetime when it is there. The kernel removes it after `lifetimeSeconds`,
     /// up to 1.3 s late. Returns the error number, 0 when done.
-    func put(_ address: IPv4Number, on interface: Int32, lifetimeSeconds: UInt32) throws(AddressDriverError) -> Int32 {
+    func put(_ address: IPv4Address, on interface: Int32, lifetimeSeconds: UInt32) throws(AddressDriverError) -> Int32 {
         let lifetime = ifa_cacheinfo(ifa_prefered: lifetimeSeconds, ifa_valid: lifetimeSeconds, cstamp: 0, tstamp: 0)
         return try change(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, address, interface) { message in
             message.attribute(Int(IFA_CACHEINFO), value: lifetime)
@@ -54,14 +54,14 @@ final class InterfaceAddresses {
 
     /// Removes the address. Returns the error number, 0 when it is not there any more.
     func remove(
-        _ address: IPv4Number, prefixLength: Int = 32, from interface: Int32
+        _ address: IPv4Address, prefixLength: Int = 32, from interface: Int32
     ) throws(AddressDriverError) -> Int32 {
         let code = try change(RTM_DELADDR, 0, address, interface, prefixLength: prefixLength) { _ in }
         return code == EADDRNOTAVAIL || code == ENODEV ? 0 : code
     }
 
     private func change(
-        _ type: Int, _ flags: Int32, _ address: IPv4Number, _ interface: Int32, prefixLength: Int = 32,
+        _ type: Int, _ flags: Int32, _ address: IPv4Address, _ interface: Int32, prefixLength: Int = 32,
         _ more: (inout NetlinkWriter) -> Void
     ) throws(AddressDriverError) -> Int32 {
         let sequence = socket.sequences()
@@ -84,14 +84,14 @@ final class InterfaceAddresses {
     private static func entry(_ message: NetlinkMessage) -> Entry? {
         guard message.type == Int(RTM_NEWADDR), let header: ifaddrmsg = NetlinkMessage.load(message.payload[...])
         else { return nil }
-        var address: IPv4Number?
+        var address: IPv4Address?
         var origin: UInt8 = 0
         var isTemporary = false
         for attribute in message.attributes(after: MemoryLayout<ifaddrmsg>.size) {
             switch attribute.type {
             case Int(IFA_LOCAL):
                 let number: UInt32? = NetlinkMessage.load(attribute.content)
-                address = number.map { IPv4Number(number: UInt32(bigEndian: $0)) }
+                address = number.map { IPv4Address(number: UInt32(bigEndian: $0)) }
             case Int(IFA_PROTO): origin = attribute.content.first ?? 0
             case Int(IFA_CACHEINFO):
                 let lifetime: ifa_cacheinfo? = NetlinkMessage.load(attribute.content)

@@ -34,21 +34,21 @@ final class KernelGuard {
     }
 
     /// The addresses under guard, for the cleaning at start.
-    func watched() throws(AddressDriverError) -> [IPv4Number] { try leases.watched() }
+    func watched() throws(AddressDriverError) -> [IPv4Address] { try leases.watched() }
 
     /// Whether announcements on the interface are under the lease too.
     func guardsAnnouncements(on link: Link) -> Bool { coveredInterfaces.contains(link.index) }
 
     /// Puts an address that goes on `link` under guard.
-    func watch(_ address: IPv4Number, on link: Link, held: [HeldAddress]) throws(AddressDriverError) {
+    func watch(_ address: IPv4Address, on link: Link, held: [HeldAddress]) throws(AddressDriverError) {
         if leases.guardsEgress, !coveredInterfaces.contains(link.index) { cover(link) }
         guard try leases.watch(address) == .tablesMissing else { return }
         try rebuild(held: held, adding: address)
     }
 
-    func unwatch(_ address: IPv4Number) throws(AddressDriverError) { try leases.unwatch(address) }
+    func unwatch(_ address: IPv4Address) throws(AddressDriverError) { try leases.unwatch(address) }
 
-    func renew(_ address: IPv4Number, until: Instant) throws(AddressDriverError) -> Result {
+    func renew(_ address: IPv4Address, until: Instant) throws(AddressDriverError) -> Result {
         for _ in 0..<Self.attempts {
             switch try leases.renew(address, until: until) {
             case .armed: return .done
@@ -62,7 +62,7 @@ final class KernelGuard {
     }
 
     /// Lets an address speak, whatever was armed before; one that speaks already does so without a gap.
-    func arm(_ address: IPv4Number, on link: Link, until: Instant, held: [HeldAddress]) throws(AddressDriverError)
+    func arm(_ address: IPv4Address, on link: Link, until: Instant, held: [HeldAddress]) throws(AddressDriverError)
         -> Result
     {
         for _ in 0..<Self.attempts {
@@ -77,9 +77,9 @@ final class KernelGuard {
     }
 
     /// No ARP from now on; packets are still accepted.
-    func silence(_ address: IPv4Number) throws(AddressDriverError) { try leases.silence(address) }
+    func silence(_ address: IPv4Address) throws(AddressDriverError) { try leases.silence(address) }
 
-    func disarm(_ address: IPv4Number) throws(AddressDriverError) { try leases.disarm(address) }
+    func disarm(_ address: IPv4Address) throws(AddressDriverError) { try leases.disarm(address) }
 
     /// Leaves no trace in the kernel; only when no address is held and none is left on an interface.
     func removeTables() throws(AddressDriverError) {
@@ -92,7 +92,7 @@ final class KernelGuard {
 
     // MARK: Tables
 
-    private func build(guarding addresses: [IPv4Number]) throws(AddressDriverError) {
+    private func build(guarding addresses: [IPv4Address]) throws(AddressDriverError) {
         try GuardTables.apply(
             GuardTables.script(guarding: addresses), attempted: "set up the nftables tables of the guard")
         coveredInterfaces = []
@@ -106,7 +106,7 @@ final class KernelGuard {
     }
 
     /// Somebody removed our tables while addresses are held: put them back, guarding what is held, and arm again.
-    private func rebuild(held: [HeldAddress], adding address: IPv4Number) throws(AddressDriverError) {
+    private func rebuild(held: [HeldAddress], adding address: IPv4Address) throws(AddressDriverError) {
         guard BootClock.now() - lastRebuild >= .seconds(1) else {
             throw AddressDriverError(
                 .refused(code: ENOENT), attempted: "guard \(address)",

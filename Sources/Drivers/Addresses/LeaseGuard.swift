@@ -60,7 +60,7 @@ final class LeaseGuard {
     // MARK: Guarding
 
     /// Puts the address under guard: from now on it is silent here unless armed. Repeating is harmless.
-    func watch(_ address: IPv4Number) throws(AddressDriverError) -> Arming? {
+    func watch(_ address: IPv4Address) throws(AddressDriverError) -> Arming? {
         let refusal = try sets.commit(guardedSets.map { .add($0, address, milliseconds: nil) })
         guard let refusal else { return nil }
         if refusal.code == ENOENT { return .tablesMissing }
@@ -68,19 +68,19 @@ final class LeaseGuard {
     }
 
     /// Takes the address out of our hands; only after it has left the interface.
-    func unwatch(_ address: IPv4Number) throws(AddressDriverError) {
+    func unwatch(_ address: IPv4Address) throws(AddressDriverError) {
         try clear(address, from: guardedSets, attempted: "take \(address) out of the guard")
     }
 
     /// The addresses that an earlier process left under guard.
-    func watched() throws(AddressDriverError) -> [IPv4Number] {
+    func watched() throws(AddressDriverError) -> [IPv4Address] {
         try sets.elements(of: .guardedIP)
     }
 
     // MARK: Arming
 
     /// Prolongs an armed address until shortly before `until`.
-    func renew(_ address: IPv4Number, until: Instant) throws(AddressDriverError) -> Arming {
+    func renew(_ address: IPv4Address, until: Instant) throws(AddressDriverError) -> Arming {
         let old: [SetChange] = speakingSets.map { .delete($0, address) }
         return try withTicket(until: until, attempted: "renew the lease of \(address)") { milliseconds in
             old + speakingSets.map { .add($0, address, milliseconds: milliseconds) }
@@ -88,7 +88,7 @@ final class LeaseGuard {
     }
 
     /// Arms an address, whatever was armed before: what is there is replaced, without a gap.
-    func arm(_ address: IPv4Number, until: Instant) throws(AddressDriverError) -> Arming {
+    func arm(_ address: IPv4Address, until: Instant) throws(AddressDriverError) -> Arming {
         let arming = try withTicket(until: until, attempted: "arm \(address)") { milliseconds in
             speakingSets.flatMap {
                 SetChange.clear($0, address) + [.add($0, address, milliseconds: milliseconds)]
@@ -105,19 +105,19 @@ final class LeaseGuard {
     }
 
     /// No ARP answer and no announcement from now on. Does nothing for an address that is silent.
-    func silence(_ address: IPv4Number) throws(AddressDriverError) {
+    func silence(_ address: IPv4Address) throws(AddressDriverError) {
         try clear(
             address, from: guardsEgress ? [.announcedARP, .announcedEgress] : [.announcedARP],
             attempted: "silence \(address)")
     }
 
     /// Both, at one moment.
-    func disarm(_ address: IPv4Number) throws(AddressDriverError) {
+    func disarm(_ address: IPv4Address) throws(AddressDriverError) {
         try clear(address, from: speakingSets, attempted: "disarm \(address)")
     }
 
     /// No IP packet in or out from now on.
-    func deafen(_ address: IPv4Number) throws(AddressDriverError) {
+    func deafen(_ address: IPv4Address) throws(AddressDriverError) {
         try clear(address, from: [.acceptedIP], attempted: "close \(address) to packets")
     }
 
@@ -139,7 +139,7 @@ final class LeaseGuard {
         until: Instant, attempted: String, _ changes: (Int64) -> [SetChange]
     ) throws(AddressDriverError) -> Arming {
         lastTicket &+= 1
-        let ticket = IPv4Number(number: lastTicket)
+        let ticket = IPv4Address(number: lastTicket)
         if let refusal = try sets.commit([.add(.ticket, ticket, milliseconds: Self.ticketLife.milliseconds)]) {
             if refusal.code == ENOENT { return .tablesMissing }
             throw AddressDriverError(attempted: attempted, code: refusal.code)
@@ -155,7 +155,7 @@ final class LeaseGuard {
     }
 
     /// Throws when the tables are gone: without their rules, an absent element is the opposite of silence.
-    private func clear(_ address: IPv4Number, from chosen: [GuardSet], attempted: String) throws(AddressDriverError) {
+    private func clear(_ address: IPv4Address, from chosen: [GuardSet], attempted: String) throws(AddressDriverError) {
         guard let refusal = try sets.commit(chosen.flatMap { SetChange.clear($0, address) }) else { return }
         throw AddressDriverError(
             attempted: attempted, code: refusal.code,

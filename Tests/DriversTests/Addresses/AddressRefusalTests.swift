@@ -39,7 +39,7 @@ import Testing
             // The driver is as good as new, and what others configured is still there.
             driver.carryOut(TestNetwork.hold(until: BootClock.now() + .seconds(60)))
             #expect(reports.next() == .holding(role: TestNetwork.role, epoch: 1))
-            #expect(try InterfaceAddresses().list().contains { $0.address == IPv4Number("10.77.0.1") })
+            #expect(try InterfaceAddresses().list().contains { $0.address == IPv4Address("10.77.0.1") })
             driver.shutDown()
         }
     }

@@ -11,7 +11,7 @@ import Synchronization
 
 final class TestClient: Sendable {
     private static let ownAddress: [UInt8] = [10, 77, 0, 2]
-    private static let owner = IPv4Number(number: 0x0a4d_0001)
+    private static let owner = IPv4Address(number: 0x0a4d_0001)
     private let arp: Int32
     private let icmp: Int32
     private let link = Mutex(holdfast_link())
@@ -41,7 +41,7 @@ final class TestClient: Sendable {
     func reachesTheOwner() -> Bool { isAnswered(for: Self.owner, withinMilliseconds: 10_000) }
 
     /// Whether somebody answers "who has the virtual address" within the time. Asks again every 50 ms.
-    func isAnswered(for address: IPv4Number = TestNetwork.address, withinMilliseconds limit: Int64 = 2_000) -> Bool {
+    func isAnswered(for address: IPv4Address = TestNetwork.address, withinMilliseconds limit: Int64 = 2_000) -> Bool {
         forgetWhatWasHeard()
         for start in stride(from: 0, to: limit, by: 50) {
             sendARP(operation: 1, sender: Self.ownAddress, target: address.bytes)

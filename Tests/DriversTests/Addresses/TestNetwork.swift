@@ -25,7 +25,7 @@ struct TestFailure: Error { let what: String }
 final class TestNetwork: Sendable {
     static let virtual = VirtualAddress(address: "10.77.0.99", prefixLength: 24)
     static let role = ResourceKey(kind: "VirtualIP", name: "test")
-    static let address = IPv4Number(number: 0x0a4d_0063)
+    static let address = IPv4Address(number: 0x0a4d_0063)
 
     let client: TestClient
     /// A directory for locks, one for each network.
@@ -65,7 +65,7 @@ final class TestNetwork: Sendable {
     }
 
     /// Makes the client know where the address is, so that it sends packets without asking by ARP first.
-    func teachClient(_ address: IPv4Number = address) throws {
+    func teachClient(_ address: IPv4Address = address) throws {
         let link = Link(index: Int32(if_nametoindex("eth0")), name: "eth0")
         guard let bytes = try Announcer().hardwareAddress(of: link) else { throw TestFailure(what: "no eth0") }
         let text = bytes.map { String(format: "%02x", $0) }.joined(separator: ":")
