@@ -21,9 +21,11 @@ struct AddressWatch {
         var silences: [RunResult.Gap] = []
 
         /// Takes note of who answers now. `coveredUntil` is in the past when nobody does.
-        mutating func saw(owners: Int, coveredUntil next: Int64, now: Int64) {
+        /// - Returns: whether the last holder had fallen silent because nobody renewed it.
+        mutating func saw(owners: Int, coveredUntil next: Int64, now: Int64) -> Bool {
             mostOwners = max(mostOwners, owners)
-            if silentSince == nil, coveredUntil != .min, coveredUntil < now { silentSince = coveredUntil }
+            let ranOut = silentSince == nil && coveredUntil != .min && coveredUntil < now
+            if ranOut { silentSince = coveredUntil }
             if next > now {
                 if let from = silentSince { gaps.append(RunResult.Gap(from: from, to: now)) }
                 silentSince = nil
@@ -32,6 +34,7 @@ struct AddressWatch {
                 if silentSince == nil { silentSince = min(coveredUntil, now) }
                 coveredUntil = min(coveredUntil, now)
             }
+            return ranOut
         }
 
         mutating func echoed(sent: Int64, now: Int64, every: Int64, began: Int64) {

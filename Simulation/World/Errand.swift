@@ -79,7 +79,7 @@ extension World {
         case .transferLeadership(let name):
             let target = name.flatMap { machine(named: $0)?.id }
             guard let leader = machines.first(where: { $0.process?.core.raft.isLeader == true }) else { return }
-            marks.reach(.transferDone)
+            marks.reach(.leadershipTransferred)
             send(
                 .transferLeadership(to: target, deadline: .distantFuture), for: happening, at: leader.index,
                 within: 1_000_000_000)

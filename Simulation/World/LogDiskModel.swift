@@ -37,14 +37,15 @@ struct LogDiskModel: Sendable {
     }
 
     /// The process or the power is gone.
-    mutating func crash(_ draws: inout Draws) {
+    /// - Returns: whether a write was torn.
+    mutating func crash(_ draws: inout Draws) -> Bool {
         let survivors = draws.number(0...waiting.count)
         for write in waiting.prefix(survivors) { store(write, entryCount: write.entries.count, withHardState: true) }
-        if survivors < waiting.count, draws.chance(500) {
-            let torn = waiting[survivors]
-            store(torn, entryCount: draws.number(0...torn.entries.count), withHardState: draws.chance(500))
-        }
-        waiting = []
+        defer { waiting = [] }
+        guard survivors < waiting.count, draws.chance(500) else { return false }
+        let torn = waiting[survivors]
+        store(torn, entryCount: draws.number(0...torn.entries.count), withHardState: draws.chance(500))
+        return true
     }
 
     private mutating func store(_ write: LogWrite, entryCount: Int, withHardState: Bool) {

@@ -7,7 +7,7 @@ import Consensus
 
 final class Machine {
     /// The agent process.
-    struct Process {
+    final class Process {
         var core: AgentCore
         /// Stopped by SIGSTOP; what arrives waits.
         var isPaused = false
@@ -24,6 +24,8 @@ final class Machine {
         var applied: LogIndex = .zero
         /// It was asked to stop.
         var isStopping = false
+
+        init(core: AgentCore) { self.core = core }
     }
 
     /// Frames that wait for a stopped process; what its sockets hold, roughly. More are lost.
@@ -50,6 +52,8 @@ final class Machine {
     var life: UInt64 = 0
     /// Whether an agent is to run here when the machine runs.
     var wantsAgent = true
+    /// Its operating system is stopping.
+    var isGoingDown = false
     var hasJoined = false
     /// Names the boot that is under way; zero: none is.
     var bootTicket: UInt64 = 0

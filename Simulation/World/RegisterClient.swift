@@ -58,7 +58,7 @@ extension World {
             return
         }
         guard now - open.began < RegisterClient.limit else { return end(client: index, .unknown) }
-        marks.reach(.requestRetriedElsewhere)
+        marks.reach(.requestTriedElsewhere)
         clients[index].target = (clients[index].target + 1) % machines.count
         attempt(client: index)
     }

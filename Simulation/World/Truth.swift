@@ -23,6 +23,8 @@ struct Truth {
     private var written: [[Written]] = []
     private(set) var leaderChanges = 0
     private(set) var lastLeader: Int?
+    /// Some term had no leader.
+    private(set) var skippedTerm = false
 
     /// - Returns: what is wrong with a member's leading, if anything.
     mutating func sawLeader(_ raft: Raft, member: Int, life: UInt64) -> (String, String)? {
@@ -32,6 +34,7 @@ struct Truth {
         }
         leaders[raft.term] = Leader(member: member, life: life)
         if raft.term > newestTerm {
+            if newestTerm > .zero && raft.term > newestTerm.next { skippedTerm = true }
             newestTerm = raft.term
             if lastLeader != nil, lastLeader != member { leaderChanges += 1 }
             lastLeader = member
@@ -85,34 +88,36 @@ extension World {
     }
 
     func sawWrite(_ write: LogWrite, of machine: Machine) {
-        guard let raft = machine.process?.core.raft, !write.entries.isEmpty else { return }
+        guard let process = machine.process, !write.entries.isEmpty else { return }
         if let first = write.entries.first, first.index <= machine.disk.lastIndex { marks.reach(.logTruncated) }
-        check(truth.sawWrite(write, of: raft))
+        check(truth.sawWrite(write, of: process.core.raft))
     }
 
     /// Looks at a member after its turn.
     func lookAt(_ machine: Machine) {
         guard let process = machine.process else { return }
-        let raft = process.core.raft
-        observer?(machine.index, raft, now)
-        if raft.isLeader != process.wasLeader || raft.term != process.seenTerm {
-            if raft.isLeader {
-                check(truth.sawLeader(raft, member: machine.index, life: machine.life))
-                note(11, machine.index, raft.term.rawValue)
+        if let observer { observer(machine.index, process.core.raft, now) }
+        // Asked field by field: taking the value out would copy it, at every event.
+        let (isLeader, term) = (process.core.raft.isLeader, process.core.raft.term)
+        if isLeader != process.wasLeader || term != process.seenTerm {
+            if isLeader {
+                check(truth.sawLeader(process.core.raft, member: machine.index, life: machine.life))
+                note(11, machine.index, term.rawValue)
                 marks.reach(machine.plan.kind == .witness ? .witnessLed : .hostLed)
             } else if process.wasLeader {
                 marks.reach(.leaderSteppedDown)
             }
-            machine.process!.wasLeader = raft.isLeader
-            machine.process!.seenTerm = raft.term
+            process.wasLeader = isLeader
+            process.seenTerm = term
         }
         if process.core.applied > process.applied {
-            for entry in raft.committedEntries(from: process.applied.next, through: process.core.applied) {
+            for entry in process.core.raft.committedEntries(from: process.applied.next, through: process.core.applied) {
                 check(truth.sawApplied(entry, by: machine.index))
                 compareStates(at: entry.index, of: machine)
                 if case .configuration = entry.payload { marks.reach(.configurationChanged) }
+                if isLeader && entry.term < term { marks.reach(.entryOfOlderTermCommitted) }
             }
-            machine.process!.applied = process.core.applied
+            process.applied = process.core.applied
             digest.add(process.core.applied.rawValue)
         }
     }
@@ -120,13 +125,13 @@ extension World {
     /// All members that have applied the same entries have the same state. Compared at every sixteenth entry, when a
     /// member stops exactly there, and for all at the end.
     private func compareStates(at index: LogIndex, of machine: Machine) {
-        guard index.rawValue % 16 == 0, let core = machine.process?.core, core.applied == index else { return }
+        guard index.rawValue % 16 == 0, let process = machine.process, process.core.applied == index else { return }
         guard let known = states[index] else {
-            states[index] = core.state
+            states[index] = process.core.state
             if states.count > 64, let oldest = states.keys.first { states[oldest] = nil }
             return
         }
-        if known != core.state {
+        if known != process.core.state {
             violate("stateDiverged", "\(machine.name) computed another state from the first \(index) entries")
         }
     }

@@ -9,13 +9,13 @@ extension World {
     // MARK: Turns
 
     func turn(_ machine: Machine, _ events: [AgentEvent]) {
-        guard machine.process != nil else { return }
-        if machine.process!.isPaused || machine.isFrozen {
-            let room = Machine.mostBacklog - machine.process!.backlog.count
-            machine.process!.backlog.append(contentsOf: events.prefix(max(room, 0)))
+        guard let process = machine.process else { return }
+        if process.isPaused || machine.isFrozen {
+            let room = Machine.mostBacklog - process.backlog.count
+            process.backlog.append(contentsOf: events.prefix(max(room, 0)))
             return
         }
-        let effects = machine.process!.core.handle(
+        let effects = process.core.handle(
             events, now: machine.reading(at: now), wallMilliseconds: machine.clock.wallMilliseconds(at: now),
             random: &machine.draws)
         for effect in effects {
@@ -29,7 +29,7 @@ extension World {
     func scheduleWake(_ machine: Machine) {
         guard let process = machine.process, !process.isPaused, !machine.isFrozen else { return }
         let due = max(machine.clock.trueTime(of: process.core.nextDeadline), now + 1)
-        if due < process.wakeAt { machine.process!.wakeAt = due }
+        if due < process.wakeAt { process.wakeAt = due }
     }
 
     private func perform(_ effect: AgentEffect, of machine: Machine) {
@@ -51,10 +51,23 @@ extension World {
                         machine: machine.index, life: machine.life,
                         .health(role: role, healthy: true, detail: "simulated")), at: now + 1_000_000)
             }
-        case .events(let events): tellEvents(events)
+        case .events(let events):
+            for event in events { markEvent(event) }
+            tellEvents(events)
         case .log(let words): tell("\(machine.name): \(words)")
         case .stopped: processStopped(machine)
         case .peers: break
+        }
+    }
+
+    private func markEvent(_ event: ClusterEvent) {
+        switch event.type {
+        case "MemberLost": marks.reach(.memberLost)
+        case "RoleReleased": marks.reach(.roleReleased)
+        case "RoleAssigned": marks.reach(.roleAssigned)
+        case "RoleVacant": marks.reach(.roleVacated)
+        case "CandidateUnfit": marks.reach(.candidateUnfit)
+        default: break
         }
     }
 
@@ -95,6 +108,7 @@ extension World {
             return
         }
         note(2, machine.index, summary(frame))
+        markFrame(frame)
         turn(machine, [.frame(frame)])
     }
 
@@ -174,6 +188,7 @@ extension World {
         guard machine.isPowered, machine.wantsAgent, machine.process == nil else { return }
         note(6, machine.index, 0)
         guard !machine.disk.isCorrupt else {
+            marks.reach(.logRefused)
             return tell("\(machine.name): the log is damaged in the middle; the agent refuses to start")
         }
         if machine.disk.condition == .full || machine.disk.condition == .failing {
@@ -206,7 +221,7 @@ extension World {
         machine.process = nil
         machine.life += 1
         machine.diskBusyUntil = nil
-        machine.disk.crash(&machine.draws)
+        if machine.disk.crash(&machine.draws) { marks.reach(.restartWithTornWrite) }
     }
 
     private func processStopped(_ machine: Machine) {
@@ -215,6 +230,9 @@ extension World {
         for role in machine.kernel.speaking.keys { machine.kernel.speaking[role] = nil }
         watchAll()
         endProcess(machine)
+        // Whoever keeps services running starts it again, unless it was to stop.
+        guard machine.wantsAgent, !machine.isGoingDown else { return }
+        queue.push(.startAgent(machine: machine.index, life: machine.life), at: now + 1_000_000_000)
     }
 
     func resumeProcess(_ machine: Machine, life: UInt64) {
@@ -226,12 +244,11 @@ extension World {
     }
 
     func takeUpBacklog(_ machine: Machine) {
-        guard var process = machine.process, !process.isPaused, !machine.isFrozen else { return }
+        guard let process = machine.process, !process.isPaused, !machine.isFrozen else { return }
         let (calls, writes, events) = (process.calls, process.heldBack, process.backlog)
         process.calls = []
         process.heldBack = []
         process.backlog = []
-        machine.process = process
         for call in calls { performCall(call, on: machine, life: machine.life) }
         for write in writes {
             for envelope in write.thenSend { send(PeerFrame(envelope), from: machine) }

@@ -38,7 +38,7 @@ extension World {
         case .stallDisk(let name, let time):
             with(name) { machine in
                 machine.disk.condition = .stalled
-                if machine.process?.core.raft.isLeader == true { marks.reach(.diskStalledOnLeader) }
+                if machine.process?.core.raft.isLeader == true { marks.reach(.leaderDiskStalled) }
                 queue.push(.freeDisk(machine: machine.index), at: now + time)
             }
         case .slowDisk(let name, let time):
@@ -74,13 +74,15 @@ extension World {
 
     func powerOff(_ machine: Machine) {
         powerChanges += 1
-        for each in domain(of: machine) where each.isPowered {
+        for each in domain(of: machine) {
+            each.bootTicket = 0
+            each.isGoingDown = false
+            guard each.isPowered else { continue }
             each.isPowered = false
             endProcess(each)
             each.life += 1
             each.kernel = Kernel()
             if each.isFrozen { each.clock.goOn(at: now) }
-            each.bootTicket = 0
         }
         tell("\(machine.name) loses power")
         watchAll()
@@ -112,7 +114,10 @@ extension World {
     }
 
     private func shutDown(_ machine: Machine, thenBoot: Bool) {
-        for each in domain(of: machine) { askToStop(each) }
+        for each in domain(of: machine) {
+            each.isGoingDown = true
+            askToStop(each)
+        }
         // An operating system gives its services a bounded time.
         queue.push(.powerOff(machine: machine.index), at: now + 10_000_000_000)
         if thenBoot { queue.push(.laterPowerOn(machine: machine.index), at: now + 12_000_000_000) }

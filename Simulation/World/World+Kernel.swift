@@ -106,7 +106,7 @@ extension World {
             }
             names += names.isEmpty ? machine.name : " and \(machine.name)"
         }
-        watch.records[number].saw(owners: owners, coveredUntil: covered, now: now)
+        if watch.records[number].saw(owners: owners, coveredUntil: covered, now: now) { marks.reach(.elementRanOut) }
         if owners > 1 && (entitled > 1 || owners > 2) {
             violate("doubleAddress", "\(names) answer for \(role.name) at the same time")
         } else if owners > 1 {

@@ -125,7 +125,8 @@ public final class World {
 
     /// Lets everything happen up to a moment, or until a promise is broken.
     func advance(to end: Int64, until condition: () -> Bool = { false }) {
-        while truth.violation == nil, !condition() {
+        while truth.violation == nil {
+            if condition() { return }
             var time = queue.nextTime
             var sleeper: Machine?
             for machine in machines {
@@ -142,12 +143,12 @@ public final class World {
             }
             if digest.events % 8_192 == 0, isCancelled() { return }
         }
-        if truth.violation == nil && !condition() { now = max(now, end) }
+        if truth.violation == nil { now = max(now, end) }
     }
 
     private func wake(_ machine: Machine) {
         guard let process = machine.process else { return }
-        machine.process?.wakeAt = .max
+        process.wakeAt = .max
         guard !process.isPaused, !machine.isFrozen else { return }
         if process.core.nextDeadline > machine.reading(at: now) { return scheduleWake(machine) }
         note(1, machine.index, 0)

@@ -156,6 +156,9 @@ final class Corpus: Sendable {
 }
 
 extension Corpus.Summary {
+    /// Failures that are printed.
+    static let mostTold = 20
+
     func json() throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
@@ -174,7 +177,8 @@ extension Corpus.Summary {
                 + "\(concededAfterPause) moments beside a resumed guest",
         ]
         if !missingMarks.isEmpty { lines.append("  never reached: \(missingMarks.joined(separator: ", "))") }
-        for failure in failures {
+        if failures.count > Self.mostTold { lines.append("FAILED: the first \(Self.mostTold) of \(failures.count)") }
+        for failure in failures.prefix(Self.mostTold) {
             lines.append("FAILED \(failure.invariant) at t+\(decimal(failure.at)): \(failure.words)")
             lines.append("  \(failure.replay)")
         }
