@@ -28,9 +28,12 @@ extension World {
 
     func scheduleWake(_ machine: Machine) {
         guard let process = machine.process, !process.isPaused, !machine.isFrozen else { return }
-        let due = max(machine.clock.trueTime(of: process.core.nextDeadline), now + 1)
+        let due = max(machine.clock.trueTime(of: Self.deadline(of: &process.core)), now + 1)
         if due < process.wakeAt { process.wakeAt = due }
     }
+
+    /// Asked through a reference: reading the value out of its process would copy all of it, at every event.
+    static func deadline(of core: inout AgentCore) -> Instant { core.nextDeadline }
 
     private func perform(_ effect: AgentEffect, of machine: Machine) {
         switch effect {

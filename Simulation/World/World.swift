@@ -150,7 +150,7 @@ public final class World {
         guard let process = machine.process else { return }
         process.wakeAt = .max
         guard !process.isPaused, !machine.isFrozen else { return }
-        if process.core.nextDeadline > machine.reading(at: now) { return scheduleWake(machine) }
+        if Self.deadline(of: &process.core) > machine.reading(at: now) { return scheduleWake(machine) }
         note(1, machine.index, 0)
         turn(machine, [.tick])
     }
@@ -170,7 +170,7 @@ public final class World {
         case .resumeGuest(let index): resumeGuest(machines[index])
         case .freeDisk(let index): freeDisk(machines[index])
         case .usualDisk(let index): machines[index].diskLatency = plan.conditions.diskLatency
-        case .powerOff(let index): powerOff(machines[index])
+        case .powerOff(let index): if machines[index].isGoingDown { powerOff(machines[index]) }
         case .laterPowerOn(let index): powerOn(machines[index])
         case .plan(let number): perform(plan.timeline[number].action)
         case .client(let index, let serial): clientStep(index, serial: serial)

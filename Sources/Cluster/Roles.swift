@@ -35,7 +35,10 @@ public struct RoleRecord: Hashable, Sendable, Codable {
         }
     }
 
-    public func isUnfit(_ member: MemberID) -> Bool { unfit[member.description] != nil }
+    public func isUnfit(_ member: MemberID) -> Bool {
+        // Mostly nobody is, and spelling an id out takes longer than everything else a decision asks.
+        !unfit.isEmpty && unfit[member.description] != nil
+    }
 }
 
 /// Something that happened, kept with what caused it.
