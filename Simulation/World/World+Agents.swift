@@ -209,7 +209,7 @@ extension World {
             peerEndpoint: "\(machine.name):7400", apiEndpoint: "\(machine.name):7443", version: machine.version)
         let setup = AgentSetup(
             cluster: Self.cluster, record: record, founds: machine.index == 0 ? "simulated" : nil,
-            session: machine.draws.next(), timing: plan.timing)
+            session: machine.draws.next(), timing: plan.timing, readCommand: { [commands] in commands.read($0) })
         let core = AgentCore(
             setup: setup, hardState: machine.disk.hardState, entries: machine.disk.entries,
             now: machine.reading(at: now))

@@ -61,6 +61,7 @@ public final class World {
     var requests: SortedMap<UInt64, Asker> = [:]
     var lastRequest: UInt64 = 0
     var powerChanges: UInt64 = 0
+    let commands = CommandMemory()
     var watch: AddressWatch
     var truth = Truth()
     /// States some member had at an index, to compare with those of others.

@@ -18,13 +18,24 @@ public struct AgentSetup: Sendable {
     /// Drawn at random for each start: names this process's requests and its memory.
     public var session: UInt64
     public var timing: Timing
+    /// Reads a command from the log; nil for what this version does not know. A simulation of several members hands in
+    /// one that remembers, since all of them read the same bytes; it must answer like `Self.read`.
+    public var readCommand: @Sendable ([UInt8]) -> CommandRecord?
 
-    public init(cluster: ClusterID, record: MemberRecord, founds: String?, session: UInt64, timing: Timing = Timing()) {
+    public init(
+        cluster: ClusterID, record: MemberRecord, founds: String?, session: UInt64, timing: Timing = Timing(),
+        readCommand: @escaping @Sendable ([UInt8]) -> CommandRecord? = Self.read
+    ) {
         self.cluster = cluster
         self.record = record
         self.founds = founds
         self.session = session
         self.timing = timing
+        self.readCommand = readCommand
+    }
+
+    @Sendable public static func read(_ bytes: [UInt8]) -> CommandRecord? {
+        try? CanonicalJSON.decode(CommandRecord.self, from: bytes)
     }
 }
 
@@ -183,7 +194,7 @@ public struct AgentCore: Sendable {
         for entry in raft.committedEntries(from: applied.next, through: index) {
             applied = entry.index
             guard case .command(let bytes) = entry.payload else { continue }
-            guard let record = try? CanonicalJSON.decode(CommandRecord.self, from: bytes) else {
+            guard let record = setup.readCommand(bytes) else {
                 // The same bytes fail the same way on every member of this version.
                 effects.append(.log("entry \(entry.index) is not a command this version knows; it changes nothing"))
                 continue
