@@ -41,7 +41,10 @@ public struct AgentCore: Sendable {
     /// The declared addresses, parsed; follows the state.
     var specs: SortedMap<ResourceKey, VirtualIPSpec> = [:]
     var specsRevision: UInt64 = 0
-    var knownPeers: [MemberRecord] = []
+    /// Nil until they have been told.
+    var knownPeers: [MemberRecord]?
+    /// Whether the state has once been as new as the cluster's since this process started.
+    var isCurrent = false
     var publishedEvent: UInt64 = 0
 
     var proposals = Proposals()
@@ -60,6 +63,7 @@ public struct AgentCore: Sendable {
     public init(setup: AgentSetup, hardState: HardState, entries: [Entry], now: Instant) {
         self.setup = setup
         let founders = setup.founds == nil ? [] : [setup.record.id]
+        reads.askWhetherCurrent()
         raft = Raft(
             id: setup.record.id, cluster: setup.cluster, timing: setup.timing,
             rank: setup.record.kind == .host ? .preferred : .lastResort, incarnation: setup.session,
@@ -227,9 +231,12 @@ public struct AgentCore: Sendable {
 
     func isCandidate(_ spec: VirtualIPSpec) -> Bool { spec.candidates.contains { $0.member == setup.record.name } }
 
+    /// The peers follow the applied state, but not while it is being caught up with: an old state does not know members
+    /// that came later, and the leader may be one of them. Turned away, it could never send the rest. Until then this
+    /// member keeps to those it was told of when it joined, or that it knew last.
     private mutating func followMembership(now: Instant) {
         let peers = state.members.values.filter { $0.id != id }
-        if peers != knownPeers {
+        if isCurrent && peers != knownPeers {
             knownPeers = peers
             effects.append(.peers(peers))
         }

@@ -37,6 +37,8 @@ final class TestLab {
         var backlog: [AgentEvent] = []
         var responses: [RequestID: AgentResponse] = [:]
         var stopped = false
+        /// Whom it talks to; nil: everybody, as one does that was told of all members when it joined. Kept on disk.
+        var peers: Set<MemberID>?
 
         init(setup: AgentSetup, now: Instant) {
             self.setup = setup
@@ -89,13 +91,18 @@ final class TestLab {
         for (name, kind, host) in [
             ("pve2", MemberKind.host, ""), ("witness", .witness, ""), ("cp1", .guest, "pve1"), ("cp2", .guest, "pve2"),
         ] {
-            let index = lab.add(name, kind, host: host)
-            let token = JoinToken(id: name, secretHash: "h", kind: kind, expiresMilliseconds: .max)
-            lab.must(.createToken(token))
-            lab.must(.join(tokenID: name, secretHash: "h", member: lab.nodes[index].setup.record))
+            _ = lab.join(name, kind, host: host)
         }
         lab.run(for: .seconds(2))
         return lab
+    }
+
+    /// A further member joins with a token of its own.
+    func join(_ name: String, _ kind: MemberKind, host: String = "") -> Int {
+        let index = add(name, kind, host: host)
+        must(.createToken(JoinToken(id: name, secretHash: "h", kind: kind, expiresMilliseconds: .max)))
+        must(.join(tokenID: name, secretHash: "h", member: nodes[index].setup.record))
+        return index
     }
 
     func kill(_ index: Int) {
@@ -211,7 +218,7 @@ final class TestLab {
     private func perform(_ what: Happening) {
         switch what {
         case .deliver(let to, let frame, let life):
-            guard nodes[to].isUp, nodes[to].life == life else { return }
+            guard nodes[to].isUp, nodes[to].life == life, nodes[to].peers?.contains(frame.from) != false else { return }
             turn(to, [.frame(frame)])
         case .written(let index, let write, let life):
             guard nodes[index].life == life else { return }
@@ -257,12 +264,15 @@ final class TestLab {
         case .respond(let request, let response): node.responses[request] = response
         case .address(let order): carryOut(order, on: index)
         case .stopped: node.stopped = true
-        case .healthChecks, .peers, .events, .log: break
+        case .peers(let peers): node.peers = Set(peers.map(\.id))
+        case .healthChecks, .events, .log: break
         }
     }
 
     private func send(_ frame: PeerFrame, from index: Int) {
-        guard let to = nodes.indices.first(where: { id($0) == frame.to }), !cuts.contains([index, to]) else { return }
+        guard let to = nodes.indices.first(where: { id($0) == frame.to }), !cuts.contains([index, to]),
+            nodes[index].peers?.contains(frame.to) != false
+        else { return }
         schedule(.deliver(to: to, frame, life: nodes[to].life), after: networkDelay)
     }
 
@@ -289,6 +299,14 @@ final class TestLab {
 
 extension TestLab {
     func stop(_ index: Int) { turn(index, [.stop]) }
+    func transferLeadership(to index: Int) -> AgentResponse? {
+        lastRequest += 1
+        let request = RequestID(rawValue: lastRequest)
+        let leader = leader()!
+        turn(leader, [.request(request, .transferLeadership(to: id(index), deadline: now + .seconds(1)))])
+        return nodes[leader].responses[request]
+    }
+
     func report(_ index: Int, _ report: RoleReport) { turn(index, [.report(report)]) }
 
     func read(at index: Int) -> AgentResponse? {
