@@ -48,7 +48,7 @@ public struct AgentCore: Sendable {
     var publishedEvent: UInt64 = 0
 
     var proposals = Proposals()
-    var reads = ReadRequests()
+    var reads: ReadRequests
     var local = LocalRoles()
     var fitness = Fitness()
     var duties = LeaderDuties()
@@ -63,6 +63,7 @@ public struct AgentCore: Sendable {
     public init(setup: AgentSetup, hardState: HardState, entries: [Entry], now: Instant) {
         self.setup = setup
         let founders = setup.founds == nil ? [] : [setup.record.id]
+        reads = ReadRequests(session: setup.session)
         reads.askWhetherCurrent()
         raft = Raft(
             id: setup.record.id, cluster: setup.cluster, timing: setup.timing,

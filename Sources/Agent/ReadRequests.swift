@@ -31,10 +31,14 @@ struct ReadRequests: Sendable {
     var own: SortedMap<UInt64, Open> = [:]
     /// Reads of other members that this member, as leader, is asked about.
     var remote: SortedMap<UInt64, Remote> = [:]
-    private var lastID: UInt64 = 0
+    private var lastID: UInt64
+
+    /// - Parameter session: this process's own. An answer that an earlier process of this member asked for may still be
+    ///   on its way; counted from one number it would be taken for an answer to a read that came later, and be stale.
+    init(session: UInt64) { lastID = session }
 
     mutating func newID() -> UInt64 {
-        lastID += 1
+        lastID &+= 1
         return lastID
     }
 

@@ -44,3 +44,34 @@ private func makeLongHistory(_ lab: TestLab) {
     lab.run(for: .seconds(1))
     #expect(lab.nodes[first].peers == [])
 }
+
+/// The answer to an earlier process lay in a peer's queue while this member was down. It tells of a moment before the
+/// read that would take it for its own.
+@Test func anAnswerToAnEarlierProcessAnswersNoReadOfThisOne() {
+    func firstReadID(session: UInt64) -> UInt64? {
+        let record = MemberRecord(
+            id: MemberID(rawValue: 1), name: "pve1", kind: .host, peerEndpoint: "pve1:7400", apiEndpoint: "pve1:7443",
+            version: "1")
+        let now = Instant(nanoseconds: 1_000_000_000)
+        var core = AgentCore(
+            setup: AgentSetup(cluster: TestLab.cluster, record: record, founds: nil, session: session),
+            hardState: HardState(), entries: [], now: now)
+        var random = SplitMix64(state: 1)
+        let leader = MemberID(rawValue: 2)
+        let heartbeat = Envelope(
+            cluster: TestLab.cluster, from: leader, to: record.id, term: Term(rawValue: 1),
+            message: .heartbeat(Heartbeat(round: 1, promise: .milliseconds(320), commit: .zero)))
+        let events: [AgentEvent] = [
+            .frame(PeerFrame(heartbeat)),
+            .request(RequestID(rawValue: 1), .read(deadline: now + .seconds(1))),
+        ]
+        let effects = core.handle(events, now: now, wallMilliseconds: 0, random: &random)
+        return effects.compactMap { effect -> UInt64? in
+            guard case .send(let frame) = effect, case .readIndex(let id) = frame.body else { return nil }
+            return id
+        }.last
+    }
+    let first = firstReadID(session: 0x1234)
+    #expect(first != nil)
+    #expect(first != firstReadID(session: 0x5678))
+}
