@@ -91,7 +91,7 @@ public struct AgentCore: Sendable {
     /// When `handle` must be called again at the latest.
     public var nextDeadline: Instant {
         var next = min(raft.nextDeadline, proposals.nextDeadline, reads.nextDeadline)
-        if !local.isEmpty { next = min(next, leaseUntil) }
+        if !local.isEmpty { next = min(next, leaseUntil, local.nextEnd) }
         if mayDecide { next = min(next, duties.nextDecision) }
         return min(next, fitness.nextRetry, stop.deadline)
     }

@@ -50,6 +50,7 @@ final class TestLab {
         case deliver(to: Int, PeerFrame, life: UInt64)
         case written(node: Int, LogWrite, life: UInt64)
         case report(node: Int, RoleReport, life: UInt64)
+        case order(node: Int, AddressOrder, life: UInt64)
         case wake(node: Int, life: UInt64)
     }
 
@@ -62,6 +63,10 @@ final class TestLab {
     var cuts: Set<[Int]> = []
     var networkDelay = Interval.microseconds(200)
     var diskDelay = Interval.milliseconds(1)
+    /// How long orders wait for a member's driver thread.
+    var driverDelay: [Int: Interval] = [:]
+    /// Members whose driver neither carries out nor answers a release.
+    var deafToReleases: Set<Int> = []
     var lastRequest: UInt64 = 0
     /// Most owners any address ever had at one moment.
     var mostOwners = 0
@@ -228,6 +233,9 @@ final class TestLab {
         case .report(let index, let report, let life):
             guard nodes[index].life == life else { return }
             turn(index, [.report(report)])
+        case .order(let index, let order, let life):
+            guard nodes[index].life == life else { return }
+            carryOut(order, on: index)
         case .wake(let index, let life):
             guard nodes[index].life == life, nodes[index].core.nextDeadline <= now else { return }
             turn(index, [.tick])
@@ -262,7 +270,12 @@ final class TestLab {
         case .send(let frame): send(frame, from: index)
         case .persist(let write): schedule(.written(node: index, write, life: node.life), after: diskDelay)
         case .respond(let request, let response): node.responses[request] = response
-        case .address(let order): carryOut(order, on: index)
+        case .address(let order):
+            if let delay = driverDelay[index] {
+                schedule(.order(node: index, order, life: node.life), after: delay)
+            } else {
+                carryOut(order, on: index)
+            }
         case .stopped: node.stopped = true
         case .peers(let peers): node.peers = Set(peers.map(\.id))
         case .healthChecks, .events, .log: break
@@ -285,6 +298,7 @@ final class TestLab {
             schedule(
                 .report(node: index, .holding(role: role, epoch: epoch), life: node.life), after: .microseconds(100))
         case .release(let role, _, let epoch, _):
+            guard !deafToReleases.contains(index) else { return }
             node.armed[role] = nil
             schedule(
                 .report(node: index, .released(role: role, epoch: epoch), life: node.life), after: .microseconds(100))
