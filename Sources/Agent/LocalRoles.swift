@@ -54,9 +54,11 @@ extension AgentCore {
         for (role, dropped) in local.dropped.pairs where dropped.until <= now { local.dropped[role] = nil }
         for (role, held) in local.held.pairs {
             let stillOurs = state.roles[role]?.holder == id && state.roles[role]?.epoch == held.epoch
-            let addressChanged = specs[role].map { $0.address != held.address } ?? false
+            // The same address on another interface, or with another prefix length. Another address is another epoch's.
+            let placeChanged =
+                specs[role].map { $0.address != held.address && $0.address.address == held.address.address } ?? false
             // At the end of the lease the kernel has fallen silent already; this takes the address away as well.
-            guard !stillOurs || addressChanged || now >= leaseUntil else { continue }
+            guard !stillOurs || placeChanged || now >= leaseUntil else { continue }
             // A release in progress ends by itself, and its drain must not be cut short by being someone else's now.
             if held.releasing && now < leaseUntil { local.held[role] = nil } else { drop(role, held) }
         }
@@ -69,11 +71,17 @@ extension AgentCore {
     }
 
     private mutating func hold(_ role: ResourceKey, _ record: RoleRecord, now: Instant) {
-        guard let spec = specs[role], holdsLease(now: now), !fitness.hasFailed(role) else { return }
+        guard let address = address(of: role, record), holdsLease(now: now), !fitness.hasFailed(role) else { return }
         if let held = local.held[role], held.until == leaseUntil { return }
-        local.held[role] = LocalRoles.Held(epoch: record.epoch, address: spec.address, until: leaseUntil)
-        effects.append(
-            .address(.hold(role: role, address: spec.address, epoch: record.epoch, until: leaseUntil)))
+        local.held[role] = LocalRoles.Held(epoch: record.epoch, address: address, until: leaseUntil)
+        effects.append(.address(.hold(role: role, address: address, epoch: record.epoch, until: leaseUntil)))
+    }
+
+    /// What to answer for under the present epoch. When another address was declared meanwhile, the old one goes on
+    /// until the leader asks for it; another role may be held with the new one still.
+    private func address(of role: ResourceKey, _ record: RoleRecord) -> VirtualAddress? {
+        guard let spec = specs[role] else { return nil }
+        return spec.address.address == record.address ? spec.address : local.held[role]?.address
     }
 
     private mutating func release(_ role: ResourceKey, _ record: RoleRecord, now: Instant) {

@@ -21,6 +21,7 @@ struct SplitMix64: RandomNumberGenerator {
 
 final class TestLab {
     struct Armed {
+        var address: String
         var epoch: UInt64
         var until: Instant
     }
@@ -165,23 +166,34 @@ final class TestLab {
         #expect(outcome.succeeded, "\(outcome.message)")
     }
 
+    static func address(
+        _ name: String, _ address: String, candidates: [String], preempt: String = "never"
+    ) -> Declaration {
+        Declaration(
+            kind: "VirtualIP", name: name,
+            spec: [
+                "address": .string("\(address)/24"), "preempt": .string(preempt),
+                "candidates": .array(candidates.map { ["member": .string($0)] }),
+            ])
+    }
+
+    func declare(_ declarations: [Declaration]) { must(.apply(declarations: declarations, checkRevision: nil)) }
+
     func declareAddress(_ name: String, _ address: String, candidates: [String], preempt: String = "never") {
-        must(
-            .apply(
-                declarations: [
-                    Declaration(
-                        kind: "VirtualIP", name: name,
-                        spec: [
-                            "address": .string("\(address)/24"), "preempt": .string(preempt),
-                            "candidates": .array(candidates.map { ["member": .string($0)] }),
-                        ])
-                ], checkRevision: nil))
+        declare([Self.address(name, address, candidates: candidates, preempt: preempt)])
     }
 
     // MARK: What is true
 
     func owners(_ role: ResourceKey) -> [Int] {
         nodes.indices.filter { (nodes[$0].armed[role]?.until ?? .distantPast) > now }
+    }
+
+    /// Who answers for an address, under whatever role.
+    func owners(of address: String) -> [Int] {
+        nodes.indices.filter { index in
+            nodes[index].armed.values.contains { $0.address == address && $0.until > now }
+        }
     }
 
     func leader() -> Int? {
@@ -292,9 +304,9 @@ final class TestLab {
     private func carryOut(_ order: AddressOrder, on index: Int) {
         let node = nodes[index]
         switch order {
-        case .hold(let role, _, let epoch, let until):
+        case .hold(let role, let address, let epoch, let until):
             guard until > now else { return }
-            node.armed[role] = Armed(epoch: epoch, until: until)
+            node.armed[role] = Armed(address: address.address, epoch: epoch, until: until)
             schedule(
                 .report(node: index, .holding(role: role, epoch: epoch), life: node.life), after: .microseconds(100))
         case .release(let role, _, let epoch, _):
@@ -307,7 +319,9 @@ final class TestLab {
     }
 
     private func checkOwners() {
-        for role in nodes.flatMap({ $0.armed.keys }) { mostOwners = max(mostOwners, owners(role).count) }
+        for armed in nodes.flatMap({ $0.armed.values }) {
+            mostOwners = max(mostOwners, owners(of: armed.address).count)
+        }
     }
 }
 
