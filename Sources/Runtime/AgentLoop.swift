@@ -17,6 +17,18 @@ public protocol AddressOrderTaker: Sendable {
     func carryOut(_ order: AddressOrder)
 }
 
+extension AddressOrder {
+    /// What a member says to an order when it can hold no address, and why it cannot; nil when nothing is expected.
+    public func answer(unable reason: String) -> RoleReport? {
+        switch self {
+        case .hold(let role, _, let epoch, _): .failed(role: role, epoch: epoch, reason: reason)
+        // It holds nothing, so it has let go.
+        case .release(let role, _, let epoch, _): .released(role: role, epoch: epoch)
+        case .drop: nil
+        }
+    }
+}
+
 /// What runs health checks: exactly the given ones from now on.
 public protocol HealthCheckTaker: Sendable {
     func run(_ checks: SortedMap<ResourceKey, HealthCheck>)
@@ -238,12 +250,9 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
     }
 
     private func carryOut(_ order: AddressOrder, _ world: AgentWorld) {
-        if let addresses = world.addresses {
-            addresses.carryOut(order)
-        } else if case .hold(let role, _, let epoch, _) = order {
-            enqueue(
-                .report(.failed(role: role, epoch: epoch, reason: "this member was started without an address driver")))
-        }
+        if let addresses = world.addresses { return addresses.carryOut(order) }
+        let report = order.answer(unable: "this member was started without an address driver")
+        if let report { enqueue(.report(report)) }
     }
 
     private func end(_ how: AgentEnd) {

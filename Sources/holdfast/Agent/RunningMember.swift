@@ -46,7 +46,7 @@ struct RunningMember {
             eventLoop: eventLoop, identity: identity, log: log, isMember: { loop.isMember($0) },
             received: { loop.received($0) })
         try await transport.start(host: identity.settings.address, port: identity.settings.peerPort)
-        let drivers = try MemberDrivers(record: record, dataDirectory: dataDirectory, log: log) { loop.report($0) }
+        let drivers = MemberDrivers(record: record, dataDirectory: dataDirectory, log: log) { loop.report($0) }
 
         store.start(warning: { [log] in log.warning("log: \($0)") }, completion: { loop.written($0) })
         loop.start(
