@@ -141,6 +141,9 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
     /// Asks the agent to give its roles away and stop. `ended` tells when it has.
     public func stop() { eventLoop.execute { self.enqueue(.stop) } }
 
+    /// Ends at once, with nothing given away; what is held falls silent with its lease. Does nothing when it has ended.
+    public func abandon(_ why: String) { eventLoop.execute { self.end(.failed(why)) } }
+
     public func now() -> Instant { BootClock.now() }
 
     public func submit(_ request: AgentRequest) async -> AgentResponse {

@@ -40,6 +40,31 @@ private func canMakeNamespaces() async -> Bool {
         return (end.terminationStatus, end.standardOutput + end.standardError)
     }
 
+    /// Two agents that want the same port of the same address; the second has to end by itself, and to say why.
+    private func second(peerPort: Int, apiPort: Int) async throws -> (status: TerminationStatus, output: String) {
+        try await shell(
+            """
+            found first 7400 7443; found second \(peerPort) \(apiPort)
+            exec 3< <("$H" agent --data-dir $D/first 2>&1); FIRST=$!
+            until_it_says "the API listens"
+            timeout -k 5 60 "$H" agent --data-dir $D/second; STATUS=$?
+            kill -9 $FIRST
+            exit $STATUS
+            """)
+    }
+
+    @Test func anAgentWhosePeerPortIsTakenSaysSoAndEnds() async throws {
+        let (status, output) = try await second(peerPort: 7_400, apiPort: 7_444)
+        #expect(status == .exited(2), "\(output)")
+        #expect(output.contains("cannot listen for peers on 127.0.0.1:7400: Address already in use"), "\(output)")
+    }
+
+    @Test func anAgentWhoseAPIPortIsTakenSaysSoAndEnds() async throws {
+        let (status, output) = try await second(peerPort: 7_401, apiPort: 7_443)
+        #expect(status == .exited(2), "\(output)")
+        #expect(output.contains("cannot listen for the CLI on 127.0.0.1:7443: Address already in use"), "\(output)")
+    }
+
     @Test func anAgentWithoutTheCapabilitiesForAddressesGoesOnInWords() async throws {
         let (status, output) = try await shell(
             """
