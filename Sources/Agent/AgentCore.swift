@@ -227,6 +227,7 @@ public struct AgentCore: Sendable {
         var checks: SortedMap<ResourceKey, HealthCheck> = [:]
         for (role, spec) in specs.pairs where isCandidate(spec) { checks[role] = spec.follow }
         fitness.keep(checks)
+        fitness.keep(only: specs)
         effects.append(.healthChecks(checks))
     }
 

@@ -118,7 +118,7 @@ extension AgentCore {
 
     mutating func receive(_ report: RoleReport, now: Instant) {
         switch report {
-        case .holding: break
+        case .holding(let role, _): fitness.succeeded(role)
         case .released(let role, let epoch):
             guard let held = local.held[role], held.releasing, held.epoch == epoch else { return }
             local.held[role] = nil

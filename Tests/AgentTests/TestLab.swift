@@ -68,6 +68,8 @@ final class TestLab {
     var driverDelay: [Int: Interval] = [:]
     /// Members whose driver neither carries out nor answers a release.
     var deafToReleases: Set<Int> = []
+    /// Members whose driver fails every hold.
+    var failing: Set<Int> = []
     var lastRequest: UInt64 = 0
     /// Most owners any address ever had at one moment.
     var mostOwners = 0
@@ -306,6 +308,10 @@ final class TestLab {
         switch order {
         case .hold(let role, let address, let epoch, let until):
             guard until > now else { return }
+            guard !failing.contains(index) else {
+                let report = RoleReport.failed(role: role, epoch: epoch, reason: "no such interface")
+                return schedule(.report(node: index, report, life: node.life), after: .microseconds(100))
+            }
             node.armed[role] = Armed(address: address.address, epoch: epoch, until: until)
             schedule(
                 .report(node: index, .holding(role: role, epoch: epoch), life: node.life), after: .microseconds(100))
