@@ -87,8 +87,7 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
     private var timerDeadline: Instant = .distantFuture
     private var lastRequest: UInt64 = 0
     private var requests: [UInt64: CheckedContinuation<AgentResponse, Never>] = [:]
-    private var lastSubscriber = 0
-    private var subscribers: [Int: AsyncStream<ClusterEvent>.Continuation] = [:]
+    private var subscribers: [ObjectIdentifier: Subscriber] = [:]
     private var hasEnded = false
     private var members: Set<MemberID>
 
@@ -163,21 +162,28 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
     public func events(after: UInt64) -> AsyncStream<ClusterEvent> {
         let (stream, continuation) = AsyncStream.makeStream(
             of: ClusterEvent.self, bufferingPolicy: .bufferingNewest(Self.subscriberBuffer))
+        let subscriber = Subscriber(continuation)
+        // Set before the stream is given away: whoever drops it at once is told of here too. The subscription below is in
+        // the loop's queue by then, so its end comes after it.
+        continuation.onTermination = { [weak self] _ in
+            guard let self else { return }
+            self.eventLoop.execute { self.subscribers[ObjectIdentifier(subscriber)] = nil }
+        }
         eventLoop.execute {
             guard !self.hasEnded, self.subscribers.count < Self.mostSubscribers else {
                 continuation.finish()
                 return
             }
-            self.lastSubscriber += 1
-            let subscriber = self.lastSubscriber
             for event in self.core.state.events where event.id > after { continuation.yield(event) }
-            self.subscribers[subscriber] = continuation
-            continuation.onTermination = { [weak self] _ in
-                guard let self else { return }
-                self.eventLoop.execute { self.subscribers[subscriber] = nil }
-            }
+            self.subscribers[ObjectIdentifier(subscriber)] = subscriber
         }
         return stream
+    }
+
+    /// Someone who follows the events; its address is its name as long as it is kept.
+    private final class Subscriber: Sendable {
+        let stream: AsyncStream<ClusterEvent>.Continuation
+        init(_ stream: AsyncStream<ClusterEvent>.Continuation) { self.stream = stream }
     }
 
     // MARK: The turn
@@ -245,7 +251,7 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
         case .events(let events):
             for event in events {
                 log.info("\(event.type) \(event.subject): \(event.message)")
-                for subscriber in subscribers.values { subscriber.yield(event) }
+                for subscriber in subscribers.values { subscriber.stream.yield(event) }
             }
         case .stopped: end(.stopped)
         case .log(let words): log.notice("\(words)")
@@ -266,8 +272,9 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
             request.resume(returning: .failed(.refused("this agent is stopping; ask another member")))
         }
         requests = [:]
-        for (_, subscriber) in subscribers { subscriber.finish() }
+        let following = subscribers.values.map(\.stream)
         subscribers = [:]
+        for stream in following { stream.finish() }
         endPromise.succeed(how)
     }
 }
