@@ -65,6 +65,22 @@ private func canMakeNamespaces() async -> Bool {
         #expect(output.contains("cannot listen for the CLI on 127.0.0.1:7443: Address already in use"), "\(output)")
     }
 
+    @Test func aVoterWhoseLogIsGoneDoesNotStartAnew() async throws {
+        let (status, output) = try await shell(
+            """
+            found first 7400 7443
+            exec 3< <(exec "$H" agent --data-dir $D/first 2>&1); FIRST=$!
+            until_it_says "the API listens"
+            "$H" kv put k v >$D/put 2>&1
+            kill $FIRST
+            until_it_says "stopped"
+            rm -r $D/first/log
+            timeout -k 5 60 "$H" agent --data-dir $D/first
+            """)
+        #expect(status == .exited(2), "\(output)")
+        #expect(output.contains("without its log it must not vote"), "\(output)")
+    }
+
     @Test func anAgentWithoutTheCapabilitiesForAddressesGoesOnInWords() async throws {
         let (status, output) = try await shell(
             """

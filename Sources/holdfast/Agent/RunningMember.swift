@@ -33,6 +33,10 @@ struct RunningMember {
         let (store, recovered) = try LogStore.open(
             directory: dataDirectory + "/log", cluster: identity.cluster, member: identity.member)
         for note in recovered.notes { log.notice("log: \(note)") }
+        do { try requireMemory(recovered) } catch {
+            store.close()
+            throw error
+        }
 
         // A loop of its own: nothing else may stand in the way of a heartbeat.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -45,6 +49,18 @@ struct RunningMember {
         case .success(.failed(let why)): throw CommandFailure(ExitStatus.error, "the agent ended: \(why)")
         case .failure(let error): throw error
         }
+    }
+
+    /// A voter whose log is gone has forgotten what it acknowledged and whom it voted for, and the founder would found the
+    /// cluster a second time. Both could lose what clients were told is safe. A guest never votes and is fed again.
+    private func requireMemory(_ recovered: RecoveredLog) throws {
+        guard recovered.entries.isEmpty, record.kind != .guest, peersFile.exists else { return }
+        throw CommandFailure(
+            ExitStatus.error,
+            "the log in \(dataDirectory)/log is empty, but \(record.name) has been at work in this cluster before; without "
+                + "its log it must not vote",
+            next: "put the log back, or remove the member with holdfast cluster remove \(record.name), empty "
+                + "\(dataDirectory) and join anew with a token")
     }
 
     /// From the first connection to the last; whatever was started has ended when it returns.
