@@ -90,6 +90,10 @@ public struct APIServer: Service {
                 address: .hostname(settings.host, port: settings.port), serverName: "holdfast",
                 availableConnectionsDelegate: .maximum(settings.bounds.connections, logger: logger)),
             onServerRunning: { channel in onListening(channel.localAddress?.port ?? 0) }, logger: logger)
-        try await application.run()
+        do {
+            try await application.run()
+        } catch let error as IOError {
+            throw APIListeningError(host: settings.host, port: settings.port, error: error)
+        }
     }
 }

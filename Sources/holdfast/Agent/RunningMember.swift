@@ -127,16 +127,22 @@ struct RunningMember {
     }
 }
 
-/// The agent's loop as a service: a graceful shutdown gives everything away first.
+/// The agent's loop as a service: a graceful shutdown gives everything away first. So does a cancellation, which is what
+/// the service group does to the others when one service fails; a future that nobody completes cannot be cancelled, so
+/// without it the program would run on for ever without the API that failed.
 struct AgentService: Service {
     let loop: AgentLoop
 
     func run() async throws {
-        try await withGracefulShutdownHandler {
-            if case .failed(let why) = try await loop.ended.get() {
-                throw CommandFailure(ExitStatus.error, "the agent ended: \(why)")
+        try await withTaskCancellationHandler {
+            try await withGracefulShutdownHandler {
+                if case .failed(let why) = try await loop.ended.get() {
+                    throw CommandFailure(ExitStatus.error, "the agent ended: \(why)")
+                }
+            } onGracefulShutdown: {
+                loop.stop()
             }
-        } onGracefulShutdown: {
+        } onCancel: {
             loop.stop()
         }
     }
