@@ -63,7 +63,7 @@ struct ConnectionOptions: ParsableArguments {
     }
 
     /// So that a command ends within two seconds, its start and its end included.
-    static let defaultLimit: Duration = .milliseconds(1_900)
+    static let defaultLimit: Duration = .milliseconds(1_800)
 
     /// Runs `work` with a client for the chosen cluster.
     /// - Parameter limit: how long to wait when the command line does not say.
