@@ -31,6 +31,19 @@ var targets: [Target] = [
     .target(
         name: "SimulationChecks", dependencies: ["Consensus", "Cluster"], path: "Simulation/Checks",
         swiftSettings: settings),
+    .target(
+        name: "SimulationWorld",
+        dependencies: ["Consensus", "Cluster", "Kinds", "Decisions", "Agent", "SimulationChecks"],
+        path: "Simulation/World", swiftSettings: settings),
+    .target(
+        name: "SimulationFaults", dependencies: ["Consensus", "Cluster", "SimulationWorld"], path: "Simulation/Faults",
+        swiftSettings: settings),
+    .executableTarget(
+        name: "holdfast-sim",
+        dependencies: [
+            "Consensus", "Cluster", "SimulationChecks", "SimulationFaults", "SimulationWorld", argumentParser,
+        ],
+        path: "Simulation/holdfast-sim", swiftSettings: settings),
 
     .testTarget(name: "ConsensusTests", dependencies: ["Consensus"], swiftSettings: settings),
     .testTarget(name: "ClusterTests", dependencies: ["Cluster"], swiftSettings: settings),

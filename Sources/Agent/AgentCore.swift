@@ -42,6 +42,8 @@ public struct AgentCore: Sendable {
     var specs: SortedMap<ResourceKey, VirtualIPSpec> = [:]
     var specsRevision: UInt64 = 0
     var knownPeers: [MemberRecord] = []
+    /// The revision that membership was followed to; nil before the first time.
+    var followedRevision: UInt64?
     var publishedEvent: UInt64 = 0
 
     var proposals = Proposals()
@@ -227,7 +229,10 @@ public struct AgentCore: Sendable {
 
     func isCandidate(_ spec: VirtualIPSpec) -> Bool { spec.candidates.contains { $0.member == setup.record.name } }
 
+    /// Depends on the applied state alone, so once for each revision is enough.
     private mutating func followMembership(now: Instant) {
+        guard followedRevision != state.revision else { return }
+        followedRevision = state.revision
         let peers = state.members.values.filter { $0.id != id }
         if peers != knownPeers {
             knownPeers = peers

@@ -29,13 +29,22 @@ struct LocalRoles: Sendable {
         var told: RequestStamp?
     }
 
+    /// The roles whose record names this member, as of a revision of the state.
+    var named: [ResourceKey] = []
+    var namedRevision: UInt64?
+
     var isEmpty: Bool { held.isEmpty }
 }
 
 extension AgentCore {
     mutating func reconcileRoles(now: Instant) {
+        if local.namedRevision != state.revision {
+            local.namedRevision = state.revision
+            local.named = state.roles.pairs.filter { $0.1.holder == id }.map(\.0)
+        }
         dropWhatIsNotOurs(now: now)
-        for (role, record) in state.roles.pairs where record.holder == id {
+        for role in local.named {
+            guard let record = state.roles[role] else { continue }
             switch record.phase {
             case .held: hold(role, record, now: now)
             case .releasing: release(role, record, now: now)
