@@ -1,10 +1,11 @@
 // What a member does with an address: only under its lease, only above the floor, only for the epoch it was given.
 
-import Agent
 import Cluster
 import Consensus
 import Kinds
 import Testing
+
+@testable import Agent
 
 @Suite struct HoldingTests {
     private static let api = AgentBench.api
@@ -152,6 +153,34 @@ import Testing
         bench.report(.health(role: Self.api, healthy: false, detail: "connection refused"))
         bench.run(for: .milliseconds(200))
         #expect(bench.core.state.roles[Self.api]?.unfit.values == ["connection refused"])
+    }
+
+    /// Nobody holds an address whose check has not passed yet, not even for the moment until the first word of it.
+    @Test func anAddressWithAHealthCheckIsGivenToNobodyBeforeACheckHasPassed() {
+        var bench = AgentBench.founder()
+        bench.request(AgentBench.address(follow: ["tcp": "127.0.0.1:6443"]))
+        bench.run(for: .seconds(1))
+        #expect(bench.phase == .vacant)
+        #expect(bench.orders.isEmpty)
+        bench.report(.health(role: Self.api, healthy: true, detail: ""))
+        bench.run(for: .milliseconds(200))
+        #expect(holds(bench.orders.last, epoch: 1))
+    }
+
+    /// Deleted and declared again in one step: the check goes on and has passed, but the new role knows nothing of it.
+    @Test func aNewRoleIsToldEvenThatAllIsWell() {
+        let declaration = AgentBench.address(follow: ["tcp": "127.0.0.1:6443"])
+        var bench = AgentBench.follower(of: Array(Self.commands.prefix(3)) + [declaration], commit: 4)
+        bench.report(.health(role: Self.api, healthy: true, detail: ""))
+        bench.append([.reportFitness(role: Self.api, member: AgentBench.own, unfit: nil)], after: 4, commit: 5)
+        bench.run(for: Proposals.ownLifetime + .seconds(1))
+        bench.forget()
+        bench.append([.delete(keys: [Self.api], checkRevision: nil), declaration], after: 5, commit: 7)
+        let told = bench.sent.compactMap { frame -> Command? in
+            guard case .proposal(_, let record) = frame.body else { return nil }
+            return try? CanonicalJSON.decode(CommandRecord.self, from: record).command
+        }
+        #expect(told.contains(.reportFitness(role: Self.api, member: AgentBench.own, unfit: nil)))
     }
 
     // MARK: Stopping

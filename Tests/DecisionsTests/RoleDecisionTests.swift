@@ -3,6 +3,7 @@
 import Cluster
 import Consensus
 import Decisions
+import Kinds
 import Testing
 
 @Suite struct RoleDecisionTests {
@@ -74,6 +75,19 @@ import Testing
     @Test func aWitnessHoldsNoRole() {
         let bench = DecisionBench(candidates: ["witness", "pve2"])
         #expect(bench.assigned == pve2)
+    }
+
+    @Test func aCandidateThatIsToCheckItsHealthIsChosenOnlyAfterItsWord() {
+        var bench = DecisionBench()
+        bench.spec.follow = HealthCheck(
+            probe: .tcp(host: "127.0.0.1", port: 6443), every: .seconds(1), timeout: .seconds(1), failures: 3,
+            successes: 2)
+        #expect(bench.assigned == nil)
+        bench.apply(.reportFitness(role: api, member: pve1, unfit: "its health has not been checked yet"))
+        bench.apply(.reportFitness(role: api, member: pve2, unfit: nil))
+        #expect(bench.assigned == pve2)
+        bench.apply(.reportFitness(role: api, member: pve1, unfit: nil))
+        #expect(bench.assigned == pve1)
     }
 
     // MARK: Moving a role that is held
