@@ -31,6 +31,12 @@ var targets: [Target] = [
     .target(
         name: "SimulationChecks", dependencies: ["Consensus", "Cluster"], path: "Simulation/Checks",
         swiftSettings: settings),
+    .target(
+        name: "SimulationRaft", dependencies: ["Consensus", "Cluster"], path: "Simulation/RaftAlone",
+        exclude: ["README.md", "oracle", "differential.sh"], swiftSettings: settings),
+    .executableTarget(
+        name: "holdfast-sim", dependencies: ["SimulationRaft", argumentParser], path: "Simulation/holdfast-sim",
+        swiftSettings: settings),
 
     .testTarget(name: "ConsensusTests", dependencies: ["Consensus"], swiftSettings: settings),
     .testTarget(name: "ClusterTests", dependencies: ["Cluster"], swiftSettings: settings),
@@ -39,6 +45,9 @@ var targets: [Target] = [
     .testTarget(name: "AgentTests", dependencies: ["Agent", "Kinds"], swiftSettings: settings),
     .testTarget(
         name: "SimulationChecksTests", dependencies: ["SimulationChecks", "Cluster", "Consensus"],
+        swiftSettings: settings),
+    .testTarget(
+        name: "SimulationRaftTests", dependencies: ["SimulationRaft", "Consensus", "holdfast-sim"],
         swiftSettings: settings),
     .testTarget(name: "LintTests", swiftSettings: settings),
 ]
