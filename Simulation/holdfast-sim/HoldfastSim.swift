@@ -5,5 +5,5 @@ import ArgumentParser
 @main struct HoldfastSim: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "holdfast-sim", abstract: "The simulator of a Holdfast cluster.",
-        subcommands: [RaftCommand.self])
+        subcommands: [RaftCommand.self, RaftDifferentialCommand.self])
 }
