@@ -13,21 +13,24 @@ public struct LoneCluster: Sendable {
         let to: UInt64
     }
 
-    private var members: SortedMap<UInt64, LoneMember> = [:]
+    /// By number; a member is changed where it lies, because copies of one are dear.
+    private var members: [LoneMember?] = Array(repeating: nil, count: Int(RaftBounds.members.upperBound) + 1)
     private var messages: [Envelope] = []
     private var cuts: [Link] = []
 
     public init() {}
 
-    public var states: [MemberState] { members.values.map(\.state) }
-    public var hasMessages: Bool { !messages.isEmpty }
+    /// Every member as it stands, in the order of their numbers.
+    public private(set) var states: [MemberState] = []
+    private var touched: [UInt64] = []
 
-    func raft(_ id: UInt64) -> Raft? { members[id]?.raft }
+    func raft(_ id: UInt64) -> Raft? { members[Int(id)]?.raft }
     func isCut(from: UInt64, to: UInt64) -> Bool { cuts.contains(Link(from: from, to: to)) }
     /// Every link that is cut, in either direction.
     var hasCuts: Bool { !cuts.isEmpty }
 
     public mutating func perform(_ operation: RaftOperation) throws(RaftProgramError) {
+        defer { lookAtTouched() }
         switch operation {
         case .start(let id, let voters, let learners): try start(id, voters: voters, learners: learners)
         case .campaign(let id): try act(id) { $0.campaign() }
@@ -47,32 +50,44 @@ public struct LoneCluster: Sendable {
     }
 
     private mutating func start(_ id: UInt64, voters: [UInt64], learners: [UInt64]) throws(RaftProgramError) {
-        guard members[id] == nil else { throw RaftProgramError("member \(id) was started already") }
+        guard members[Int(id)] == nil else { throw RaftProgramError("member \(id) was started already") }
         let voters = voters.map(MemberID.init(rawValue:))
         let learners = learners.map(MemberID.init(rawValue:))
         guard Configuration.isWellFormed(voters: voters, learners: learners) else {
             throw RaftProgramError(
                 "a configuration has at most \(Configuration.mostVoters) voters, and nobody in it twice")
         }
-        members[id] = LoneMember(id: id, initial: Configuration(voters: voters, learners: learners))
+        members[Int(id)] = LoneMember(id: id, initial: Configuration(voters: voters, learners: learners))
         try act(id) { _ in }
     }
 
     /// Lets something happen to a member, and takes what it sends.
     private mutating func act(_ id: UInt64, _ body: (inout LoneMember) -> Void) throws(RaftProgramError) {
-        guard members[id] != nil else { throw RaftProgramError("member \(id) was not started") }
+        guard members[Int(id)] != nil else { throw RaftProgramError("member \(id) was not started") }
         change(id, body)
     }
 
     private mutating func change(_ id: UInt64, _ body: (inout LoneMember) -> Void) {
         var sent: [Envelope] = []
-        _ = members.update(id) { member in
-            body(&member)
-            swap(&sent, &member.outbox)
-        }
+        if !touched.contains(id) { touched.append(id) }
+        guard members[Int(id)] != nil else { return }
+        body(&members[Int(id)]!)
+        swap(&sent, &members[Int(id)]!.outbox)
         for envelope in sent where !isCut(from: envelope.from.rawValue, to: envelope.to.rawValue) {
             messages.append(envelope)
         }
+    }
+
+    private mutating func lookAtTouched() {
+        for id in touched {
+            guard let state = members[Int(id)]?.state else { continue }
+            if let position = states.firstIndex(where: { $0.id >= id }) {
+                if states[position].id == id { states[position] = state } else { states.insert(state, at: position) }
+            } else {
+                states.append(state)
+            }
+        }
+        touched.removeAll(keepingCapacity: true)
     }
 
     // MARK: Configuration
@@ -81,7 +96,7 @@ public struct LoneCluster: Sendable {
         _ id: UInt64, _ changes: [MemberChange], _ transition: RaftOperation.Transition
     ) throws(RaftProgramError) {
         guard changes.count == 1, transition == .auto else { throw NotInThisBuild.jointConfigurations.error }
-        guard let raft = members[id]?.raft else { return try act(id) { _ in } }
+        guard let raft = members[Int(id)]?.raft else { return try act(id) { _ in } }
         let member = MemberID(rawValue: changes[0].member)
         let isVoter = raft.configuration.isVoter(member)
         let isLearner = raft.configuration.learners.contains(member)
@@ -137,7 +152,7 @@ public struct LoneCluster: Sendable {
 
     private mutating func arrive(_ envelope: Envelope) {
         let to = envelope.to.rawValue
-        guard members[to]?.isUp == true, !isCut(from: envelope.from.rawValue, to: to) else { return }
+        guard RaftBounds.members.contains(to), members[Int(to)]?.isUp == true, !isCut(from: envelope.from.rawValue, to: to) else { return }
         change(to) { $0.handle(.received(envelope)) }
     }
 }

@@ -30,6 +30,8 @@ struct LoneMember: Sendable {
     // The disk.
     private var hardState = HardState()
     private var entries: [Entry] = []
+    /// The entries as they are printed.
+    private var printed: [MemberState.LogEntry] = []
 
     // What the process knows.
     private var applied: [String] = []
@@ -130,7 +132,8 @@ struct LoneMember: Sendable {
             if let newer = write.hardState { hardState = newer }
             if let first = write.entries.first {
                 entries.removeSubrange(Int(first.index.rawValue - 1)...)
-                entries.append(contentsOf: write.entries)
+                printed.removeSubrange(Int(first.index.rawValue - 1)...)
+                for entry in write.entries { record(entry) }
             }
             outbox.append(contentsOf: write.thenSend)
             raft?.handle(.persisted(write.sequence), now: now, random: &random)
@@ -157,7 +160,7 @@ struct LoneMember: Sendable {
         var state = MemberState(id: id, isUp: isUp)
         state.term = hardState.term.rawValue
         state.vote = hardState.vote?.rawValue ?? 0
-        state.log = printedLog
+        state.log = printed
         guard let raft else { return state }
         state.role =
             switch raft.role {
@@ -175,19 +178,22 @@ struct LoneMember: Sendable {
         return state
     }
 
-    private var printedLog: [MemberState.LogEntry] {
-        var before = initial
-        return entries.map { entry in
-            switch entry.payload {
-            case .empty: return MemberState.LogEntry(term: entry.term.rawValue, data: "")
-            case .command(let bytes):
-                return MemberState.LogEntry(term: entry.term.rawValue, data: String(decoding: bytes, as: UTF8.self))
-            case .configuration(let newer):
-                let change = Self.change(from: before, to: newer)
-                before = newer
-                return MemberState.LogEntry(term: entry.term.rawValue, data: "", change: change)
-            }
+    private mutating func record(_ entry: Entry) {
+        var line = MemberState.LogEntry(term: entry.term.rawValue, data: "")
+        switch entry.payload {
+        case .empty: break
+        case .command(let bytes): line.data = String(decoding: bytes, as: UTF8.self)
+        case .configuration(let newer): line.change = Self.change(from: lastConfiguration, to: newer)
         }
+        entries.append(entry)
+        printed.append(line)
+    }
+
+    private var lastConfiguration: Configuration {
+        for entry in entries.reversed() {
+            if case .configuration(let found) = entry.payload { return found }
+        }
+        return initial
     }
 
     /// What was wished for, read off the two configurations.

@@ -17,9 +17,9 @@ public struct MemberState: Hashable, Sendable {
     public struct LogEntry: Hashable, Sendable {
         public let term: UInt64
         /// What was proposed; empty for the entry a new leader begins with, and for a change of the configuration.
-        public let data: String
+        public internal(set) var data: String
         /// The change, such as `l4`, of an entry that changes the configuration.
-        public let change: String?
+        public internal(set) var change: String?
 
         public init(term: UInt64, data: String, change: String? = nil) {
             self.term = term

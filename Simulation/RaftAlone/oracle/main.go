@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime/debug"
 )
 
 type operation struct {
@@ -43,6 +44,7 @@ func main() {
 	onlyStabilize := flag.Bool("only-stabilize", false, "print states after stabilize only")
 	flag.Parse()
 	fixRandomness()
+	debug.SetGCPercent(1000)
 	lines := make(chan []byte, 1<<16)
 	go readLines(lines)
 	out := bufio.NewWriterSize(os.Stdout, 1<<16)

@@ -78,7 +78,9 @@ func (m *member) crash() {
 	m.leavesOffice = false
 }
 
-func (m *member) leads() bool { return m.node != nil && m.node.BasicStatus().RaftState == raft.StateLeader }
+func (m *member) leads() bool {
+	return m.node != nil && m.node.BasicStatus().RaftState == raft.StateLeader
+}
 
 func (m *member) campaign() {
 	if m.node != nil {
@@ -227,6 +229,11 @@ var roles = map[raft.StateType]string{
 }
 
 func quoted(text string) string {
+	if strings.IndexFunc(text, func(r rune) bool {
+		return r < 'a' && r != ' ' && r != '(' && r != ')' && r != '=' && (r < '0' || r > '9') || r > 'z'
+	}) < 0 {
+		return "\"" + text + "\""
+	}
 	bytes, _ := json.Marshal(text)
 	return string(bytes)
 }
@@ -277,7 +284,11 @@ func (m *member) print(out *bufio.Writer) {
 
 func printEntry(out *bufio.Writer, entry pb.Entry) {
 	if entry.Type == pb.EntryNormal {
-		fmt.Fprintf(out, `{"term":%d,"data":%s}`, entry.Term, quoted(string(entry.Data)))
+		out.WriteString(`{"term":`)
+		out.WriteString(strconv.FormatUint(entry.Term, 10))
+		out.WriteString(`,"data":`)
+		out.WriteString(quoted(string(entry.Data)))
+		out.WriteByte('}')
 		return
 	}
 	var change pb.ConfChange
