@@ -8,7 +8,8 @@ import Consensus
 
 /// Carries out operations on the product's own Raft.
 public struct LoneCluster: Sendable {
-    private struct Link: Hashable {
+    /// One direction between two members.
+    struct Link: Hashable {
         let from: UInt64
         let to: UInt64
     }
@@ -26,7 +27,17 @@ public struct LoneCluster: Sendable {
 
     func raft(_ id: UInt64) -> Raft? { members[Int(id)]?.raft }
     func isCut(from: UInt64, to: UInt64) -> Bool { cuts.contains(Link(from: from, to: to)) }
-    /// Every link that is cut, in either direction.
+    /// Links with messages on their way, in the order of the oldest.
+    var waitingLinks: [Link] {
+        var links: [Link] = []
+        for envelope in messages {
+            let link = Link(from: envelope.from.rawValue, to: envelope.to.rawValue)
+            if !links.contains(link) { links.append(link) }
+        }
+        return links
+    }
+
+    /// Whether any link is cut, in either direction.
     var hasCuts: Bool { !cuts.isEmpty }
 
     public mutating func perform(_ operation: RaftOperation) throws(RaftProgramError) {
@@ -152,7 +163,9 @@ public struct LoneCluster: Sendable {
 
     private mutating func arrive(_ envelope: Envelope) {
         let to = envelope.to.rawValue
-        guard RaftBounds.members.contains(to), members[Int(to)]?.isUp == true, !isCut(from: envelope.from.rawValue, to: to) else { return }
+        guard RaftBounds.members.contains(to), members[Int(to)]?.isUp == true,
+            !isCut(from: envelope.from.rawValue, to: to)
+        else { return }
         change(to) { $0.handle(.received(envelope)) }
     }
 }

@@ -15,6 +15,13 @@ struct LoneMember: Sendable {
         return timing
     }()
 
+    /// One entry a message: whoever steps from message to message sees every state in between.
+    static let limits: Limits = {
+        var limits = Limits()
+        limits.appendEntries = 1
+        return limits
+    }()
+
     /// Always draws the middle: every election timer is 800 ms and half of 200 ms.
     private struct Middle: RandomNumberGenerator {
         mutating func next() -> UInt64 { 1 << 63 }
@@ -56,8 +63,9 @@ struct LoneMember: Sendable {
         guard raft == nil else { return }
         starts += 1
         raft = Raft(
-            id: MemberID(rawValue: id), cluster: ClusterID(rawValue: 1), timing: Self.timing, rank: .lastResort,
-            incarnation: starts, hardState: hardState, entries: entries, initialConfiguration: initial, now: now)
+            id: MemberID(rawValue: id), cluster: ClusterID(rawValue: 1), timing: Self.timing, limits: Self.limits,
+            rank: .lastResort, incarnation: starts, hardState: hardState, entries: entries,
+            initialConfiguration: initial, now: now)
         // Past the grain of the clock, which a start adds to the promise it may have forgotten.
         now = now + .milliseconds(1)
         settle()
@@ -162,6 +170,8 @@ struct LoneMember: Sendable {
         state.vote = hardState.vote?.rawValue ?? 0
         state.log = printed
         guard let raft else { return state }
+        state.term = raft.term.rawValue
+        state.vote = raft.hardState.vote?.rawValue ?? 0
         state.role =
             switch raft.role {
             case .follower: .follower

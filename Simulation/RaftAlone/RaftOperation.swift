@@ -183,7 +183,8 @@ private struct RaftFields {
     private func member(_ value: JSONValue?, _ name: String) throws(RaftProgramError) -> UInt64 {
         guard let number = value?.int, let id = UInt64(exactly: number), RaftBounds.members.contains(id) else {
             let bounds = RaftBounds.members
-            throw RaftProgramError("\"\(name)\" must be a member's number, \(bounds.lowerBound) to \(bounds.upperBound)")
+            throw RaftProgramError(
+                "\"\(name)\" must be a member's number, \(bounds.lowerBound) to \(bounds.upperBound)")
         }
         return id
     }

@@ -60,9 +60,38 @@ extension Player {
         case 76..<80: perform(.transfer(id: leader, to: other))
         case 80..<88: configure(leader, other, draw)
         case 88..<90: perform(.read(id: leader))
+        case 90..<93: revive(leader, draw)
+        case 93..<97: walk(Int(1 + draw % 24), draw)
         default: perform(.stabilize)
         }
-        if (step.kind >> 16) % 4 == 0 { perform(.stabilize) }
+        switch (step.kind >> 16) % 8 {
+        case 0: perform(.stabilize)
+        case 1..<4: walk(Int(1 + draw % 12), step.kind >> 24)
+        default: break
+        }
+    }
+
+    /// Delivers single messages of whichever link the draw says, so that every state between two messages is seen.
+    private mutating func walk(_ count: Int, _ draw: UInt64) {
+        var random = Draw(state: draw)
+        for _ in 0..<count where violation == nil {
+            let links = cluster.waitingLinks
+            guard !links.isEmpty else { return }
+            let link = links[Int(random.below(UInt64(links.count)))]
+            perform(.deliver(from: link.from, to: link.to, count: 1, drop: random.below(10) == 0))
+        }
+    }
+
+    /// A leader takes what nobody else has, goes down, comes back and campaigns: the beginning of Ongaro's Figure 8.
+    private mutating func revive(_ id: UInt64, _ draw: UInt64) {
+        perform(.cut(id: id, to: nil, oneWay: false))
+        for _ in 0..<2 { perform(.propose(id: id, data: value())) }
+        perform(.crash(id: id))
+        perform(.restart(id: id))
+        perform(.heal)
+        for member in program.members { perform(.tick(id: member, count: 11)) }
+        perform(.campaign(id: id))
+        walk(Int(8 + draw % 24), draw)
     }
 
     private mutating func configure(_ leader: UInt64, _ id: UInt64, _ draw: UInt64) {

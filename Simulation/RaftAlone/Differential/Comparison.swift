@@ -52,7 +52,9 @@ enum Comparison {
         if leader.commit != leader.lastIndex { return "the leader's last entry is not committed" }
         let inside = leader.configuration.split { !"0123456789".contains($0) }.compactMap { UInt64($0) }
         for state in states where inside.contains(state.id) {
-            if state.term != leader.term || state.lead != leader.id { return "\(state.id) does not follow \(leader.id)" }
+            if state.term != leader.term || state.lead != leader.id {
+                return "\(state.id) does not follow \(leader.id)"
+            }
             if state.log != leader.log { return "the logs of \(state.id) and \(leader.id) differ" }
             if state.commit != leader.commit || state.applied != leader.applied {
                 return "\(state.id) has not applied what \(leader.id) has"

@@ -78,10 +78,11 @@ public enum Differential {
         var invariants = RaftInvariants()
         var points = player.points[...]
         for (position, operation) in player.operations.enumerated() {
-            if answers[position].first == UInt8(ascii: "{") {
+            if answers[position].first == UInt8(ascii: "{"), player.program.mode == .lockstep {
                 throw Disagreement(
                     reason: "the other side: \(operation.line): \(String(decoding: answers[position], as: UTF8.self))")
             }
+            if case .crash(let id) = operation { invariants.sawCrash(of: id) }
             guard case .stabilize = operation else { continue }
             guard let theirs = StateReader.read(answers[position]) else {
                 throw Disagreement(
@@ -94,7 +95,8 @@ public enum Differential {
             points.removeFirst()
             if let difference = Comparison.difference(point, theirs) {
                 throw Disagreement(
-                    reason: "after operation \(position + 1), \(point.what): \(difference)\n  ours   \(point.states.line)\n"
+                    reason:
+                        "after operation \(position + 1), \(point.what): \(difference)\n  ours   \(point.states.line)\n"
                         + "  theirs \(String(decoding: answers[position], as: UTF8.self))")
             }
             if player.program.mode == .chaos {

@@ -56,7 +56,9 @@ extension Player {
 
     private mutating func elect(_ draw: UInt64) {
         let states = states
-        guard let id = pick(voters.filter { voter in states.contains { $0.id == voter && $0.isUp && !$0.isLeader } }, draw)
+        guard
+            let id = pick(
+                voters.filter { voter in states.contains { $0.id == voter && $0.isUp && !$0.isLeader } }, draw)
         else { return }
         for state in states where state.isUp && !state.isLeader && isMember(state.id) {
             let missing = Self.promiseTicks - (idle[state.id] ?? 0)

@@ -104,7 +104,9 @@ struct Player {
 
     /// The leader of the newest term, if it reaches a majority.
     var mainLeader: MemberState? {
-        guard let newest = states.filter(\.isLeader).max(by: { $0.term < $1.term }), hasQuorum(newest) else { return nil }
+        guard let newest = states.filter(\.isLeader).max(by: { $0.term < $1.term }), hasQuorum(newest) else {
+            return nil
+        }
         return newest
     }
 

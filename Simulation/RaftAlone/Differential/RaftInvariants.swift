@@ -17,6 +17,9 @@ struct RaftInvariants {
     private var votes: SortedMap<Ballot, UInt64> = [:]
     private var before: SortedMap<UInt64, MemberState> = [:]
 
+    /// A member went down: what it knew was in memory only.
+    mutating func sawCrash(of id: UInt64) { _ = before.update(id) { $0.isUp = false } }
+
     /// Looks at the states after an operation; says what is wrong.
     mutating func look(at states: [MemberState]) -> String? {
         for state in states {
@@ -51,6 +54,12 @@ struct RaftInvariants {
         let expected = state.committed.compactMap { $0.data.isEmpty ? nil : $0.data }
         if state.isUp, state.applied != expected { return "applied something other than what is committed" }
         guard state.isLeader else { return nil }
+        // Ongaro 3.6.2, Figure 8: a leader commits by counting only what is of its own term.
+        if let last, last.isLeader, last.term == state.term, state.commit > last.commit,
+            state.committed.last?.term != state.term
+        {
+            return "committed an entry of an older term by counting"
+        }
         if let other = leaders[state.term], other != state.id {
             return "leads term \(state.term), which \(other) led"
         }

@@ -61,7 +61,7 @@ func (m *member) start() {
 	}
 	node, err := raft.NewRawNode(&raft.Config{
 		ID: m.id, ElectionTick: 10, HeartbeatTick: 1, Storage: m.disk,
-		MaxSizePerMsg: math.MaxUint64, MaxInflightMsgs: 256,
+		MaxSizePerMsg: 0, MaxCommittedSizePerReady: math.MaxUint64, MaxInflightMsgs: 256,
 		CheckQuorum: true, PreVote: true, Logger: quiet, DisableProposalForwarding: true,
 	})
 	if err != nil {
