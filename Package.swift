@@ -32,6 +32,9 @@ var targets: [Target] = [
         name: "SimulationChecks", dependencies: ["Consensus", "Cluster"], path: "Simulation/Checks",
         swiftSettings: settings),
     .target(
+        name: "SimulationRaft", dependencies: ["Consensus", "Cluster"], path: "Simulation/RaftAlone",
+        exclude: ["README.md", "oracle", "differential.sh"], swiftSettings: settings),
+    .target(
         name: "SimulationWorld",
         dependencies: ["Consensus", "Cluster", "Kinds", "Decisions", "Agent", "SimulationChecks"],
         path: "Simulation/World", swiftSettings: settings),
@@ -41,7 +44,8 @@ var targets: [Target] = [
     .executableTarget(
         name: "holdfast-sim",
         dependencies: [
-            "Consensus", "Cluster", "SimulationChecks", "SimulationFaults", "SimulationWorld", argumentParser,
+            "Consensus", "Cluster", "SimulationChecks", "SimulationFaults", "SimulationRaft", "SimulationWorld",
+            argumentParser,
         ],
         path: "Simulation/holdfast-sim", swiftSettings: settings),
 
@@ -52,6 +56,9 @@ var targets: [Target] = [
     .testTarget(name: "AgentTests", dependencies: ["Agent", "Kinds"], swiftSettings: settings),
     .testTarget(
         name: "SimulationChecksTests", dependencies: ["SimulationChecks", "Cluster", "Consensus"],
+        swiftSettings: settings),
+    .testTarget(
+        name: "SimulationRaftTests", dependencies: ["SimulationRaft", "Consensus", "holdfast-sim"],
         swiftSettings: settings),
     .testTarget(name: "LintTests", swiftSettings: settings),
 ]

@@ -46,6 +46,7 @@ private func put(_ key: String, _ value: String, session: UInt64, request: UInt6
     #expect(apply(1, check: 0).code == .done)
     #expect(apply(2, check: 0).code == .conflict)
     #expect(apply(3, check: 1).code == .done)
+    #expect(apply(4, check: 9_999).code == .conflict, "an index this cluster has not reached is another cluster's")
 }
 
 @Test func recordsSurviveTheirEncodingAndEqualOnesEncodeEqually() throws {
