@@ -34,9 +34,20 @@ var targets: [Target] = [
     .target(
         name: "SimulationRaft", dependencies: ["Consensus", "Cluster"], path: "Simulation/RaftAlone",
         exclude: ["README.md", "oracle", "differential.sh"], swiftSettings: settings),
-    .executableTarget(
-        name: "holdfast-sim", dependencies: ["SimulationRaft", argumentParser], path: "Simulation/holdfast-sim",
+    .target(
+        name: "SimulationWorld",
+        dependencies: ["Consensus", "Cluster", "Kinds", "Decisions", "Agent", "SimulationChecks"],
+        path: "Simulation/World", swiftSettings: settings),
+    .target(
+        name: "SimulationFaults", dependencies: ["Consensus", "Cluster", "SimulationWorld"], path: "Simulation/Faults",
         swiftSettings: settings),
+    .executableTarget(
+        name: "holdfast-sim",
+        dependencies: [
+            "Consensus", "Cluster", "SimulationChecks", "SimulationFaults", "SimulationRaft", "SimulationWorld",
+            argumentParser,
+        ],
+        path: "Simulation/holdfast-sim", swiftSettings: settings),
 
     .testTarget(name: "ConsensusTests", dependencies: ["Consensus"], swiftSettings: settings),
     .testTarget(name: "ClusterTests", dependencies: ["Cluster"], swiftSettings: settings),

@@ -1,9 +1,10 @@
-// The command line of the simulator: the list of its subcommands, each of which has a file of its own.
+// The simulator's command line: scenarios, seeds, replays, and the consensus core on its own.
 
 import ArgumentParser
 
-@main struct HoldfastSim: ParsableCommand {
+@main
+struct HoldfastSim: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "holdfast-sim", abstract: "The simulator of a Holdfast cluster.",
-        subcommands: [RaftCommand.self, RaftDifferentialCommand.self])
+        commandName: "holdfast-sim", abstract: "Rehearses the life and the faults of a home lab, faster than time.",
+        subcommands: [SeedsCommand.self, ReplayCommand.self, RaftCommand.self, RaftDifferentialCommand.self])
 }

@@ -6,8 +6,10 @@ import Consensus
 import Kinds
 
 struct Fitness: Sendable {
-    /// After a driver failed, the role is tried again when this has passed.
+    /// After a driver failed, the role is tried again when this has passed, and twice as long after each further failure
+    /// in a row, up to 16 times. Trying means holding: for a role that is taken back from others it is an outage.
     static let retryAfter = Interval.seconds(10)
+    static let mostDoublings = 4
 
     private struct Failure: Sendable {
         let reason: String
@@ -18,27 +20,52 @@ struct Fitness: Sendable {
     /// What the health check said last: nil inside when well.
     private var results: SortedMap<ResourceKey, String?> = [:]
     private var failures: SortedMap<ResourceKey, Failure> = [:]
+    /// Failures of a role since it was held last.
+    private var streaks: SortedMap<ResourceKey, Int> = [:]
+    /// Counts changes of what is known here.
+    private(set) var changes: UInt64 = 0
+    /// The revision and the change that were looked at last, with nothing left to tell.
+    var settledAt: (revision: UInt64, change: UInt64)?
     var told: SortedMap<ResourceKey, RequestStamp> = [:]
 
     var nextRetry: Instant { failures.values.map(\.retry).min() ?? .distantFuture }
 
     /// From now on exactly these checks are run.
     mutating func keep(_ wanted: SortedMap<ResourceKey, HealthCheck>) {
+        changes += 1
         for (role, check) in checks.pairs where wanted[role] != check { results[role] = nil }
         checks = wanted
+    }
+
+    /// Forgets what is not declared any more.
+    mutating func keep(only roles: SortedMap<ResourceKey, VirtualIPSpec>) {
+        for role in streaks.keys where !roles.contains(role) { streaks[role] = nil }
+        for role in told.keys where !roles.contains(role) { told[role] = nil }
     }
 
     mutating func checked(_ role: ResourceKey, healthy: Bool, detail: String) {
         guard checks.contains(role) else { return }
         results[role] = .some(healthy ? nil : detail)
+        changes += 1
     }
 
     mutating func failed(_ role: ResourceKey, _ reason: String, now: Instant) {
-        failures[role] = Failure(reason: reason, retry: now + Self.retryAfter)
+        // Renewals that were on their way already fail with the first.
+        guard failures[role] == nil else { return }
+        let streak = min(streaks[role] ?? 0, Self.mostDoublings)
+        streaks[role] = streak + 1
+        failures[role] = Failure(reason: reason, retry: now + Self.retryAfter * Int64(1 << streak))
+        changes += 1
     }
 
+    mutating func succeeded(_ role: ResourceKey) { streaks[role] = nil }
+
     mutating func forgetOldFailures(now: Instant) {
-        for (role, failure) in failures.pairs where failure.retry <= now { failures[role] = nil }
+        guard !failures.isEmpty else { return }
+        for (role, failure) in failures.pairs where failure.retry <= now {
+            failures[role] = nil
+            changes += 1
+        }
     }
 
     func hasFailed(_ role: ResourceKey) -> Bool { failures.contains(role) }
@@ -55,13 +82,20 @@ struct Fitness: Sendable {
 extension AgentCore {
     mutating func reconcileFitness(now: Instant) {
         fitness.forgetOldFailures(now: now)
+        if let settled = fitness.settledAt, settled == (state.revision, fitness.changes) { return }
         guard state.members.contains(id) else { return }
+        let name = id.description
+        var isSettled = true
         for (role, spec) in specs.pairs where isCandidate(spec) {
             let unfit = fitness.unfit(role)
-            guard let record = state.roles[role], record.unfit[id.description] != unfit,
-                !proposals.isOpen(fitness.told[role])
+            // With a health check silence is no word: it is told even that all is well.
+            guard let record = state.roles[role],
+                record.unfit[name] != unfit || (spec.follow != nil && !record.hasHeard(of: id))
             else { continue }
+            isSettled = false
+            if proposals.isOpen(fitness.told[role]) { continue }
             fitness.told[role] = propose(.reportFitness(role: role, member: id, unfit: unfit), now: now)
         }
+        fitness.settledAt = isSettled ? (state.revision, fitness.changes) : nil
     }
 }

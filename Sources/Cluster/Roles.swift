@@ -15,6 +15,10 @@ public struct RoleRecord: Hashable, Sendable, Codable {
 
     public var phase: Phase = .vacant
     public var epoch: UInt64 = 0
+    /// The address, without a prefix length, that the holder may answer for under this epoch: the declared one of the
+    /// moment it was assigned. A change of the declaration takes effect with the next epoch, so that an address goes from
+    /// one role to another only after its holder has let go.
+    public var address: String = ""
     /// The revision of the last change, and the leader's wall clock then.
     public var since: UInt64 = 0
     public var sinceMilliseconds: Int64 = 0
@@ -23,6 +27,9 @@ public struct RoleRecord: Hashable, Sendable, Codable {
     public var lastEvent: UInt64 = 0
     /// Candidates that reported they cannot serve, and why. Keys are member ids.
     public var unfit: SortedMap<String, String> = [:]
+    /// Candidates that have said whether they can serve, and the revision of their first word. One that is to check its
+    /// health and has said nothing yet is not known to be well. Keys are member ids.
+    public var heard: SortedMap<String, UInt64> = [:]
 
     public init() {}
 
@@ -35,7 +42,11 @@ public struct RoleRecord: Hashable, Sendable, Codable {
         }
     }
 
-    public func isUnfit(_ member: MemberID) -> Bool { unfit[member.description] != nil }
+    public func isUnfit(_ member: MemberID) -> Bool {
+        // Mostly nobody is, and spelling an id out takes longer than everything else a decision asks.
+        !unfit.isEmpty && unfit[member.description] != nil
+    }
+    public func hasHeard(of member: MemberID) -> Bool { heard.contains(member.description) }
 }
 
 /// Something that happened, kept with what caused it.

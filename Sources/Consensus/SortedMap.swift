@@ -2,71 +2,81 @@
 // Dictionary and Set order differs between processes and is banned from the pure half.
 // Look-up is O(log n); insertion and removal move O(n) elements: meant for up to some ten thousand entries.
 
-/// An ordered map on two parallel arrays.
+/// An ordered map on two parallel arrays. Inlinable throughout: every step of an agent walks through several of these,
+/// and generic code that is not compiled for its types looks each of them up at run time.
 public struct SortedMap<Key: Comparable & Sendable, Value: Sendable>: Sendable {
-    public private(set) var keys: [Key] = []
-    public private(set) var values: [Value] = []
+    @usableFromInline var storedKeys: [Key] = []
+    @usableFromInline var storedValues: [Value] = []
 
-    public init() {}
+    @inlinable public init() {}
+
+    @inlinable public var keys: [Key] { storedKeys }
+    @inlinable public var values: [Value] { storedValues }
 
     /// Builds from pairs in any order; of equal keys the last one stays.
+    @inlinable
     public init(_ pairs: [(Key, Value)]) {
         for (key, value) in pairs { self[key] = value }
     }
 
-    public var count: Int { keys.count }
-    public var isEmpty: Bool { keys.isEmpty }
+    @inlinable public var count: Int { storedKeys.count }
+    @inlinable public var isEmpty: Bool { storedKeys.isEmpty }
 
     /// The position of the first key that is not less than `key`.
+    @inlinable
     public func lowerBound(_ key: Key) -> Int {
         var low = 0
-        var high = keys.count
+        var high = storedKeys.count
         while low < high {
             let middle = (low + high) / 2
-            if keys[middle] < key { low = middle + 1 } else { high = middle }
+            if storedKeys[middle] < key { low = middle + 1 } else { high = middle }
         }
         return low
     }
 
+    @inlinable
     public func index(of key: Key) -> Int? {
         let position = lowerBound(key)
-        return position < keys.count && keys[position] == key ? position : nil
+        return position < storedKeys.count && storedKeys[position] == key ? position : nil
     }
 
+    @inlinable
     public func contains(_ key: Key) -> Bool { index(of: key) != nil }
 
     /// Reads, inserts, replaces (a value) or removes (nil).
+    @inlinable
     public subscript(key: Key) -> Value? {
-        get { index(of: key).map { values[$0] } }
+        get { index(of: key).map { storedValues[$0] } }
         set {
             let position = lowerBound(key)
-            let present = position < keys.count && keys[position] == key
+            let present = position < storedKeys.count && storedKeys[position] == key
             switch (present, newValue) {
-            case (true, .some(let value)): values[position] = value
+            case (true, .some(let value)): storedValues[position] = value
             case (true, .none):
-                keys.remove(at: position)
-                values.remove(at: position)
+                storedKeys.remove(at: position)
+                storedValues.remove(at: position)
             case (false, .some(let value)):
-                keys.insert(key, at: position)
-                values.insert(value, at: position)
+                storedKeys.insert(key, at: position)
+                storedValues.insert(value, at: position)
             case (false, .none): break
             }
         }
     }
 
     /// Changes a present value in place; does nothing for an absent key.
+    @inlinable
     public mutating func update<Result>(_ key: Key, _ change: (inout Value) -> Result) -> Result? {
         guard let position = index(of: key) else { return nil }
-        return change(&values[position])
+        return change(&storedValues[position])
     }
 
     /// The pairs in key order.
-    public var pairs: Zip2Sequence<[Key], [Value]> { zip(keys, values) }
+    @inlinable public var pairs: Zip2Sequence<[Key], [Value]> { zip(storedKeys, storedValues) }
 }
 
 extension SortedMap: Equatable where Value: Equatable {}
 extension SortedMap: Hashable where Key: Hashable, Value: Hashable {}
 
 extension SortedMap: ExpressibleByDictionaryLiteral {
-    public init(dictionaryLiteral elements: (Key, Value)...) { self.init(elements) }
+    @inlinable public init(dictionaryLiteral elements: (Key, Value)...) { self.init(elements) }
 }

@@ -1,0 +1,128 @@
+// What can befall the lab, or be asked of it, at a moment of a plan. Each is one verb of scenario files.
+
+import Consensus
+
+/// One thing that happens to the world, named by machines and addresses.
+public enum Happening: Hashable, Sendable {
+    // Power and processes.
+    case powerOn(String)
+    case powerOff(String)
+    /// The operating system stops: agents are asked to stop, then the power goes.
+    case shutdown(String)
+    case reboot(String)
+    case stopAgent(String)
+    case startAgent(String)
+    case killAgent(String)
+    /// SIGSTOP, for a while.
+    case pauseAgent(String, Int64)
+    /// A guest stands still, clocks and all, for a while.
+    case pauseGuest(String, Int64)
+
+    // Wires. Names are machines; a host's cable carries its guests.
+    case isolate(String)
+    case rejoin(String)
+    case cut(String, String, oneWay: Bool)
+    case heal(String, String)
+    case healAll
+    /// Chances in a million.
+    case loss(String, String, Int)
+    case copies(String, String, Int)
+    case late(String, String, Int)
+    case delay(String, String, Int64)
+
+    // Disks.
+    case stallDisk(String, Int64)
+    case slowDisk(String, Int64)
+    case fillDisk(String)
+    case failDisk(String)
+    case mendDisk(String)
+    case corruptLog(String)
+
+    // Clocks.
+    case stepClock(String, Int64)
+    case driftClock(String, Int64)
+
+    // People.
+    case version(String, String)
+    case join(String)
+    case remove(String)
+    /// Move an address to a member.
+    case move(String, String)
+    /// Hand leadership to a member, or to the best one.
+    case transferLeadership(String?)
+    /// Declare an address anew with these candidates.
+    case redeclare(String, candidates: [String], preempt: String)
+    /// Take an address out of the declarations.
+    case delete(String)
+    /// Declare other timings; milliseconds of the quorum lease.
+    case retime(Int64)
+}
+
+extension Happening: CustomStringConvertible {
+    /// The verb as scenario files write it.
+    public var description: String {
+        switch self {
+        case .powerOn(let name): "power-on \(name)"
+        case .powerOff(let name): "power-off \(name)"
+        case .shutdown(let name): "shutdown \(name)"
+        case .reboot(let name): "reboot \(name)"
+        case .stopAgent(let name): "stop-agent \(name)"
+        case .startAgent(let name): "start-agent \(name)"
+        case .killAgent(let name): "kill-agent \(name)"
+        case .pauseAgent(let name, let time): "pause-agent \(name) \(TimeText.length(time))"
+        case .pauseGuest(let name, let time): "pause-guest \(name) \(TimeText.length(time))"
+        case .isolate(let name): "isolate \(name)"
+        case .rejoin(let name): "rejoin \(name)"
+        case .cut(let from, let to, let oneWay): "cut \(from) \(to)\(oneWay ? " one-way" : "")"
+        case .heal(let from, let to): "heal \(from) \(to)"
+        case .healAll: "heal"
+        case .loss(let from, let to, let chance): "loss \(from) \(to) \(TimeText.percent(chance))"
+        case .copies(let from, let to, let chance): "copies \(from) \(to) \(TimeText.percent(chance))"
+        case .late(let from, let to, let chance): "late \(from) \(to) \(TimeText.percent(chance))"
+        case .delay(let from, let to, let time): "delay \(from) \(to) \(TimeText.length(time))"
+        case .stallDisk(let name, let time): "stall-disk \(name) \(TimeText.length(time))"
+        case .slowDisk(let name, let time): "slow-disk \(name) \(TimeText.length(time))"
+        case .fillDisk(let name): "fill-disk \(name)"
+        case .failDisk(let name): "fail-disk \(name)"
+        case .mendDisk(let name): "mend-disk \(name)"
+        case .corruptLog(let name): "corrupt-log \(name)"
+        case .stepClock(let name, let time): "step-clock \(name) \(TimeText.length(time))"
+        case .driftClock(let name, let rate): "drift-clock \(name) \(rate)ppm"
+        case .version(let name, let version): "version \(name) \(version)"
+        case .join(let name): "join \(name)"
+        case .remove(let name): "remove \(name)"
+        case .move(let address, let member): "move-address \(address) \(member)"
+        case .transferLeadership(let member): "transfer-leader\(member.map { " \($0)" } ?? "")"
+        case .redeclare(let address, let candidates, let preempt):
+            "redeclare \(address) \(candidates.joined(separator: ",")) \(preempt)"
+        case .delete(let address): "delete-address \(address)"
+        case .retime(let lease): "retime \(lease)ms"
+        }
+    }
+}
+
+/// Times and shares as scenario files write them.
+public enum TimeText {
+    /// The shortest exact form: `2s`, `1500ms`, `20us`, `7ns`.
+    public static func length(_ nanoseconds: Int64) -> String {
+        for (unit, size) in [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)] as [(String, Int64)]
+        where nanoseconds % size == 0 {
+            return "\(nanoseconds / size)\(unit)"
+        }
+        return "\(nanoseconds)ns"
+    }
+
+    public static func percent(_ perMillion: Int) -> String {
+        guard perMillion % 10_000 != 0 else { return "\(perMillion / 10_000)%" }
+        let fraction = String(perMillion % 10_000 + 10_000).dropFirst()
+        var digits = String(fraction)
+        while digits.hasSuffix("0") { digits.removeLast() }
+        return "\(perMillion / 10_000).\(digits)%"
+    }
+
+    /// Seconds with milliseconds, for stories: `12.034`.
+    public static func seconds(_ nanoseconds: Int64) -> String {
+        let milliseconds = nanoseconds / 1_000_000
+        return "\(milliseconds / 1_000)." + String(String(milliseconds % 1_000 + 1_000).dropFirst())
+    }
+}

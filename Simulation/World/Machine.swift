@@ -1,0 +1,78 @@
+// One machine of the world: power, a clock, a kernel, a disk, and the agent that runs on it.
+// Only what is true of it; what happens to it is in the files that extend World.
+
+import Agent
+import Cluster
+import Consensus
+
+final class Machine {
+    /// The agent process.
+    final class Process {
+        var core: AgentCore
+        /// Stopped by SIGSTOP; what arrives waits.
+        var isPaused = false
+        var backlog: [AgentEvent] = []
+        /// Writes that became durable while it stood still; what they let out waits.
+        var heldBack: [LogWrite] = []
+        /// Driver calls that the stop caught.
+        var calls: [KernelCall] = []
+        /// True time of the next turn that its own deadlines ask for.
+        var wakeAt: Int64 = .max
+        /// What the last turn left, to see what changed.
+        var seenTerm: Term = .zero
+        var wasLeader = false
+        var applied: LogIndex = .zero
+        /// It was asked to stop.
+        var isStopping = false
+
+        init(core: AgentCore) { self.core = core }
+    }
+
+    /// Frames that wait for a stopped process; what its sockets hold, roughly. More are lost.
+    static let mostBacklog = 4_096
+
+    let index: Int
+    let plan: Plan.Member
+    let id: MemberID
+    /// The machine it lives on, for a guest.
+    let hostIndex: Int?
+
+    var version: String
+    var isPowered = true
+    /// A guest that its hypervisor holds still.
+    var isFrozen: Bool { clock.isStopped }
+    var clock: MachineClock
+    var kernel = Kernel()
+    var disk = LogDiskModel()
+    var diskLatency: ClosedRange<Int64>
+    /// True time at which the write in front is durable; nil: none is under way.
+    var diskBusyUntil: Int64?
+    var process: Process?
+    /// Counts processes; what was scheduled for an earlier one does nothing.
+    var life: UInt64 = 0
+    /// Whether an agent is to run here when the machine runs.
+    var wantsAgent = true
+    /// Its operating system is stopping.
+    var isGoingDown = false
+    var hasJoined = false
+    /// Names the boot that is under way; zero: none is.
+    var bootTicket: UInt64 = 0
+    /// True time until which a resumed guest may speak beside a new holder (failover.md, "Pause").
+    var concededUntil: Int64 = .min
+    var draws: Draws
+
+    init(index: Int, plan: Plan.Member, hostIndex: Int?, clock: MachineClock, latency: ClosedRange<Int64>, draws: Draws)
+    {
+        self.index = index
+        self.plan = plan
+        self.hostIndex = hostIndex
+        id = MemberID(rawValue: UInt64(index) + 1)
+        version = plan.version
+        self.clock = clock
+        diskLatency = latency
+        self.draws = draws
+    }
+
+    var name: String { plan.name }
+    func reading(at now: Int64) -> Instant { clock.reading(at: now) }
+}

@@ -1,0 +1,294 @@
+// Agents as processes: what wakes them, what they ask of the world, and what becomes of it.
+
+import Agent
+import Cluster
+import Consensus
+import Kinds
+
+extension World {
+    // MARK: Turns
+
+    func turn(_ machine: Machine, _ events: [AgentEvent]) {
+        guard let process = machine.process else { return }
+        if process.isPaused || machine.isFrozen {
+            let room = Machine.mostBacklog - process.backlog.count
+            process.backlog.append(contentsOf: events.prefix(max(room, 0)))
+            return
+        }
+        let effects = process.core.handle(
+            events, now: machine.reading(at: now), wallMilliseconds: machine.clock.wallMilliseconds(at: now),
+            random: &machine.draws)
+        for effect in effects {
+            perform(effect, of: machine)
+            if machine.process == nil { return }
+        }
+        lookAt(machine)
+        scheduleWake(machine)
+    }
+
+    func scheduleWake(_ machine: Machine) {
+        guard let process = machine.process, !process.isPaused, !machine.isFrozen else { return }
+        let due = max(machine.clock.trueTime(of: Self.deadline(of: &process.core)), now + 1)
+        if due < process.wakeAt { process.wakeAt = due }
+    }
+
+    /// Asked through a reference: reading the value out of its process would copy all of it, at every event.
+    static func deadline(of core: inout AgentCore) -> Instant { core.nextDeadline }
+
+    private func perform(_ effect: AgentEffect, of machine: Machine) {
+        switch effect {
+        case .send(let frame): send(frame, from: machine)
+        case .persist(let write):
+            sawWrite(write, of: machine)
+            machine.disk.submit(write)
+            serveDisk(machine)
+        case .respond(let request, let response): respond(request, response, from: machine)
+        case .address(let order):
+            queue.push(
+                .kernelCall(machine: machine.index, life: machine.life, KernelCall(order: order)),
+                at: now + machine.draws.number(30_000...300_000))
+        case .healthChecks(let checks):
+            for role in checks.keys {
+                queue.push(
+                    .report(
+                        machine: machine.index, life: machine.life,
+                        .health(role: role, healthy: true, detail: "simulated")), at: now + 1_000_000)
+            }
+        case .events(let events):
+            for event in events { markEvent(event) }
+            tellEvents(events)
+        case .log(let words): tell("\(machine.name): \(words)")
+        case .stopped: processStopped(machine)
+        case .peers: break
+        }
+    }
+
+    private func markEvent(_ event: ClusterEvent) {
+        switch event.type {
+        case "MemberLost": marks.reach(.memberLost)
+        case "RoleReleased": marks.reach(.roleReleased)
+        case "RoleAssigned": marks.reach(.roleAssigned)
+        case "RoleVacant": marks.reach(.roleVacated)
+        case "CandidateUnfit": marks.reach(.candidateUnfit)
+        default: break
+        }
+    }
+
+    private func tellEvents(_ events: [ClusterEvent]) {
+        guard tells else { return }
+        for event in events where event.id > toldEvent {
+            toldEvent = event.id
+            tell("\(event.subject) \(event.type): \(event.message)")
+        }
+    }
+
+    // MARK: Frames
+
+    func send(_ frame: PeerFrame, from machine: Machine) {
+        guard frame.to.rawValue >= 1, frame.to.rawValue <= UInt64(machines.count) else { return }
+        let to = Int(frame.to.rawValue) - 1
+        guard let delays = carry(from: machine.index, to: to) else { return }
+        queue.push(.frame(frame, to: to), at: now + delays.first)
+        if let second = delays.second { queue.push(.frame(frame, to: to), at: now + second) }
+    }
+
+    /// How long a frame takes, and a copy of it if there is one; nil: it is lost.
+    func carry(from: Int, to: Int) -> (first: Int64, second: Int64?)? {
+        guard !wires.isCut(from: from, to: to) else { return nil }
+        let quality = wires.quality(from: from, to: to)
+        if wireDraws.rarely(quality.loss) { return nil }
+        var first = wireDraws.number(quality.delay)
+        if wireDraws.rarely(quality.late) { first += wireDraws.number(0...quality.lateness) }
+        return (first, wireDraws.rarely(quality.copy) ? first + wireDraws.number(0...quality.lateness) : nil)
+    }
+
+    /// Whether anything that leaves one machine now can get to another: power, cables and cuts.
+    func isReachable(from: Int, to: Int) -> Bool { !wires.isCut(from: from, to: to) }
+
+    func arrive(_ frame: PeerFrame, at machine: Machine) {
+        // Delivered only while the receiver runs; a cut in the meantime takes what is on the wire with it.
+        guard machine.process != nil, !wires.isCut(from: Int(frame.from.rawValue) - 1, to: machine.index) else {
+            return
+        }
+        note(2, machine.index, summary(frame))
+        markFrame(frame)
+        turn(machine, [.frame(frame)])
+    }
+
+    /// A few bits of a frame for the trace.
+    private func summary(_ frame: PeerFrame) -> UInt64 {
+        guard case .consensus(let term, let message) = frame.body else { return frame.from.rawValue << 40 | 0xFF }
+        let kind: UInt64
+        switch message {
+        case .preVoteRequest: kind = 1
+        case .preVoteReply: kind = 2
+        case .voteRequest: kind = 3
+        case .voteReply(let reply): kind = reply.granted ? 5 : 4
+        case .appendRequest(let request): kind = 6 + request.previousIndex.rawValue << 8
+        case .appendReply: kind = 7
+        case .heartbeat(let heartbeat): kind = 8 + heartbeat.round << 8
+        case .heartbeatReply: kind = 9
+        case .commitNotice: kind = 10
+        case .leaseGrant: kind = 11
+        case .campaignNow: kind = 12
+        }
+        return frame.from.rawValue << 40 ^ term.rawValue << 24 ^ kind
+    }
+
+    // MARK: Disks
+
+    /// Starts the write in front, if the disk takes any.
+    func serveDisk(_ machine: Machine) {
+        guard machine.diskBusyUntil == nil, !machine.disk.isIdle, machine.disk.condition != .stalled else { return }
+        let done = now + machine.draws.number(machine.diskLatency)
+        machine.diskBusyUntil = done
+        queue.push(.durable(machine: machine.index, life: machine.life), at: done)
+    }
+
+    func writeIsDurable(_ machine: Machine, life: UInt64) {
+        guard machine.life == life, machine.process != nil else { return }
+        machine.diskBusyUntil = nil
+        switch machine.disk.condition {
+        case .stalled: return
+        case .full: return fail(machine, "the log disk is full")
+        case .failing: return fail(machine, "the log disk gave an I/O error; what was not acknowledged counts as lost")
+        case .well: break
+        }
+        guard !machine.isFrozen else {
+            // The hypervisor holds the guest still; the write is done when it goes on.
+            machine.diskBusyUntil = now
+            return
+        }
+        guard let write = machine.disk.complete() else { return }
+        note(3, machine.index, write.sequence.rawValue)
+        // The writing thread belongs to the process: stopped with it, it sends nothing.
+        if machine.process!.isPaused {
+            machine.process!.heldBack.append(write)
+        } else {
+            for envelope in write.thenSend { send(PeerFrame(envelope), from: machine) }
+            turn(machine, [.persisted(write.sequence)])
+        }
+        if machine.process != nil { serveDisk(machine) }
+    }
+
+    func freeDisk(_ machine: Machine) {
+        guard machine.disk.condition == .stalled else { return }
+        note(4, machine.index, 1)
+        machine.disk.condition = .well
+        if machine.process != nil { serveDisk(machine) }
+    }
+
+    /// The agent ends with words, and whatever keeps services running tries again later.
+    private func fail(_ machine: Machine, _ words: String) {
+        tell("\(machine.name): \(words); the agent ends")
+        endProcess(machine)
+        queue.push(.startAgent(machine: machine.index, life: machine.life), at: now + 5_000_000_000)
+    }
+
+    // MARK: Processes
+
+    func startProcess(_ machine: Machine) {
+        guard machine.isPowered, machine.wantsAgent, machine.process == nil else { return }
+        note(6, machine.index, 0)
+        guard !machine.disk.isCorrupt else {
+            marks.reach(.logRefused)
+            return tell("\(machine.name): the log is damaged in the middle; the agent refuses to start")
+        }
+        if machine.disk.condition == .full || machine.disk.condition == .failing {
+            tell("\(machine.name): the log disk cannot be written; the agent does not start")
+            queue.push(.startAgent(machine: machine.index, life: machine.life), at: now + 5_000_000_000)
+            return
+        }
+        machine.life += 1
+        // A new process takes down what an earlier one left.
+        machine.kernel = Kernel()
+        watchAll()
+        let host = machine.hostIndex.map { machines[$0].name } ?? ""
+        let record = MemberRecord(
+            id: machine.id, name: machine.name, kind: machine.plan.kind, host: host,
+            peerEndpoint: "\(machine.name):7400", apiEndpoint: "\(machine.name):7443", version: machine.version)
+        let setup = AgentSetup(
+            cluster: Self.cluster, record: record, founds: machine.index == 0 ? "simulated" : nil,
+            session: machine.draws.next(), timing: plan.timing, readCommand: { [commands] in commands.read($0) })
+        let core = AgentCore(
+            setup: setup, hardState: machine.disk.hardState, entries: machine.disk.entries,
+            now: machine.reading(at: now))
+        machine.process = Machine.Process(core: core)
+        tell("\(machine.name): the agent starts")
+        turn(machine, [.tick])
+    }
+
+    /// The process is gone, however; what it handed to the disk may or may not be there.
+    func endProcess(_ machine: Machine) {
+        guard machine.process != nil else { return }
+        machine.process = nil
+        machine.life += 1
+        machine.diskBusyUntil = nil
+        if machine.disk.crash(&machine.draws) { marks.reach(.restartWithTornWrite) }
+    }
+
+    private func processStopped(_ machine: Machine) {
+        tell("\(machine.name): the agent has stopped")
+        // It waits for its driver: whatever was held is silent now.
+        for role in machine.kernel.speaking.keys { machine.kernel.speaking[role] = nil }
+        watchAll()
+        endProcess(machine)
+        // Whoever keeps services running starts it again, unless it was to stop.
+        guard machine.wantsAgent, !machine.isGoingDown else { return }
+        queue.push(.startAgent(machine: machine.index, life: machine.life), at: now + 1_000_000_000)
+    }
+
+    func resumeProcess(_ machine: Machine, life: UInt64) {
+        guard machine.life == life, machine.process?.isPaused == true else { return }
+        note(7, machine.index, 0)
+        tell("\(machine.name): the agent goes on")
+        machine.process!.isPaused = false
+        takeUpBacklog(machine)
+    }
+
+    func takeUpBacklog(_ machine: Machine) {
+        guard let process = machine.process, !process.isPaused, !machine.isFrozen else { return }
+        let (calls, writes, events) = (process.calls, process.heldBack, process.backlog)
+        process.calls = []
+        process.heldBack = []
+        process.backlog = []
+        for call in calls { performCall(call, on: machine, life: machine.life) }
+        for write in writes {
+            for envelope in write.thenSend { send(PeerFrame(envelope), from: machine) }
+            turn(machine, [.persisted(write.sequence)])
+        }
+        turn(machine, events)
+        scheduleWake(machine)
+    }
+
+    // MARK: Requests
+
+    func accept(_ request: AgentRequest, at machine: Machine, from asker: Asker) {
+        guard machine.process != nil else { return }
+        lastRequest += 1
+        requests[lastRequest] = asker
+        note(8, machine.index, lastRequest)
+        var request = request
+        // The API gives the agent two seconds, on the machine's own clock.
+        let deadline = machine.reading(at: now) + .seconds(2)
+        switch request {
+        case .propose(let command, let stamp, let actor, _):
+            request = .propose(command, stamp: stamp, actor: actor, deadline: deadline)
+        case .read: request = .read(deadline: deadline)
+        case .transferLeadership(let to, _): request = .transferLeadership(to: to, deadline: deadline)
+        case .readLocal: break
+        }
+        turn(machine, [.request(RequestID(rawValue: lastRequest), request)])
+    }
+
+    private func respond(_ request: RequestID, _ response: AgentResponse, from machine: Machine) {
+        guard let asker = requests[request.rawValue] else { return }
+        requests[request.rawValue] = nil
+        switch asker {
+        case .client(let index, let serial):
+            guard let delay = carry(from: machine.index, to: outside) else { return }
+            queue.push(.answer(index, serial: serial, response), at: now + delay.first)
+        case .person(let number, let serial): errandAnswered(number, serial: serial, response)
+        }
+    }
+}
