@@ -6,5 +6,7 @@ import ArgumentParser
 struct HoldfastSim: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "holdfast-sim", abstract: "Rehearses the life and the faults of a home lab, faster than time.",
-        subcommands: [SeedsCommand.self, ReplayCommand.self, RaftCommand.self, RaftDifferentialCommand.self])
+        subcommands: [
+            SeedsCommand.self, ReplayCommand.self, TraceCommand.self, RaftCommand.self, RaftDifferentialCommand.self,
+        ])
 }
