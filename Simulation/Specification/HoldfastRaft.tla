@@ -365,7 +365,7 @@ Spec == Init /\ [][Next]_vars
 
 \* Members take part alike; TLC looks at one of each set of states that differ in names only.
 Symmetry == {f \in [Members -> Members] :
-               (\A a, b \in Members : a # b => f[a] # f[b]) /\ {f[m] : m \in FirstVoters} = FirstVoters}
+               (\A m, n \in Members : m # n => f[m] # f[n]) /\ {f[m] : m \in FirstVoters} = FirstVoters}
 
 OneLeaderPerTerm == \A t \in Terms : Cardinality(elected[t]) <= 1
 

@@ -65,7 +65,9 @@ public enum TraceWindow {
         let active = (1...trace.start.members.count).filter { member in
             trace.steps.contains { $0.member == member }
         }
-        let oldest = active.map { trace.start.members[$0 - 1].term }.min() ?? 0
+        // What a write on its way speaks for may be of an older term than memory.
+        let oldest =
+            active.map { trace.start.members[$0 - 1] }.flatMap { [$0.term] + $0.writes.map(\.image.term) }.min() ?? 0
         var small = trace
         small.start.terms = [:]
         for (term, record) in trace.start.terms.pairs where term >= oldest && term > 0 {
