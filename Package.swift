@@ -41,11 +41,14 @@ var targets: [Target] = [
     .target(
         name: "SimulationFaults", dependencies: ["Consensus", "Cluster", "SimulationWorld"], path: "Simulation/Faults",
         swiftSettings: settings),
+    .target(
+        name: "SimulationTraces", dependencies: ["Consensus", "Agent", "SimulationWorld"], path: "Simulation/Traces",
+        swiftSettings: settings),
     .executableTarget(
         name: "holdfast-sim",
         dependencies: [
-            "Consensus", "Cluster", "SimulationChecks", "SimulationFaults", "SimulationRaft", "SimulationWorld",
-            argumentParser,
+            "Consensus", "Cluster", "SimulationChecks", "SimulationFaults", "SimulationRaft", "SimulationTraces",
+            "SimulationWorld", argumentParser,
         ],
         path: "Simulation/holdfast-sim", swiftSettings: settings),
 
