@@ -6,5 +6,11 @@ import ArgumentParser
 struct HoldfastSim: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "holdfast-sim", abstract: "Rehearses the life and the faults of a home lab, faster than time.",
-        subcommands: [SeedsCommand.self, ReplayCommand.self])
+        subcommands: [
+            RunCommand.self,
+            SeedsCommand.self,
+            ReplayCommand.self,
+            ShrinkCommand.self,
+            TraceCommand.self,
+        ])
 }
