@@ -87,8 +87,8 @@ public struct Plan: Hashable, Sendable {
         public var leader: [String] = []
         /// Most changes of the leader after the start.
         public var mostLeaderChanges: Int?
-        /// How the run ends: everything true again, or no quorum by right.
-        public var quorum = true
+        /// Whether somebody leads at the end; nil: not looked at.
+        public var quorum: Bool?
         public init() {}
     }
 

@@ -1,6 +1,8 @@
 // What must hold at every moment, checked on ground truth: the consensus' own promises, seen across all members at once.
 // Incremental: each event costs what it changed.
 
+import Agent
+import Cluster
 import Consensus
 
 struct Truth {
@@ -97,8 +99,7 @@ extension World {
     func lookAt(_ machine: Machine) {
         guard let process = machine.process else { return }
         if let observer { observer(machine.index, process.core.raft, now) }
-        // Asked field by field: taking the value out would copy it, at every event.
-        let (isLeader, term) = (process.core.raft.isLeader, process.core.raft.term)
+        let (isLeader, term, applied) = Self.standing(of: &process.core)
         if isLeader != process.wasLeader || term != process.seenTerm {
             if isLeader {
                 check(truth.sawLeader(process.core.raft, member: machine.index, life: machine.life))
@@ -110,16 +111,20 @@ extension World {
             process.wasLeader = isLeader
             process.seenTerm = term
         }
-        if process.core.applied > process.applied {
-            for entry in process.core.raft.committedEntries(from: process.applied.next, through: process.core.applied) {
+        if applied > process.applied {
+            for entry in process.core.raft.committedEntries(from: process.applied.next, through: applied) {
                 check(truth.sawApplied(entry, by: machine.index))
                 compareStates(at: entry.index, of: machine)
                 if case .configuration = entry.payload { marks.reach(.configurationChanged) }
                 if isLeader && entry.term < term { marks.reach(.entryOfOlderTermCommitted) }
             }
-            process.applied = process.core.applied
-            digest.add(process.core.applied.rawValue)
+            process.applied = applied
+            digest.add(applied.rawValue)
         }
+    }
+
+    private static func standing(of core: inout AgentCore) -> (isLeader: Bool, term: Term, applied: LogIndex) {
+        (core.raft.isLeader, core.raft.term, core.applied)
     }
 
     /// All members that have applied the same entries have the same state. Compared at every sixteenth entry, when a

@@ -28,9 +28,12 @@ extension World {
 
     func scheduleWake(_ machine: Machine) {
         guard let process = machine.process, !process.isPaused, !machine.isFrozen else { return }
-        let due = max(machine.clock.trueTime(of: process.core.nextDeadline), now + 1)
+        let due = max(machine.clock.trueTime(of: Self.deadline(of: &process.core)), now + 1)
         if due < process.wakeAt { process.wakeAt = due }
     }
+
+    /// Asked through a reference: reading the value out of its process would copy all of it, at every event.
+    static func deadline(of core: inout AgentCore) -> Instant { core.nextDeadline }
 
     private func perform(_ effect: AgentEffect, of machine: Machine) {
         switch effect {
@@ -206,7 +209,7 @@ extension World {
             peerEndpoint: "\(machine.name):7400", apiEndpoint: "\(machine.name):7443", version: machine.version)
         let setup = AgentSetup(
             cluster: Self.cluster, record: record, founds: machine.index == 0 ? "simulated" : nil,
-            session: machine.draws.next(), timing: plan.timing)
+            session: machine.draws.next(), timing: plan.timing, readCommand: { [commands] in commands.read($0) })
         let core = AgentCore(
             setup: setup, hardState: machine.disk.hardState, entries: machine.disk.entries,
             now: machine.reading(at: now))

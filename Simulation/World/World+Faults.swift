@@ -160,8 +160,11 @@ extension World {
         tell("\(machine.name) goes on where it stood")
         marks.reach(.guestResumed)
         machine.clock.goOn(at: now)
-        // What failover.md concedes: one lease after a resume.
-        machine.concededUntil = now + plan.timing.memberLease.nanoseconds * 11 / 10
+        // What failover.md concedes: one lease after a resume; of the lengths that are in force, or still in the kernel.
+        let reading = machine.reading(at: now)
+        var lease = (machine.process?.core.raft.timing ?? plan.timing).memberLease
+        for element in machine.kernel.speaking.values { lease = max(lease, element.until - reading) }
+        machine.concededUntil = now + lease.nanoseconds * 11 / 10
         if machine.diskBusyUntil != nil {
             machine.diskBusyUntil = nil
             serveDisk(machine)

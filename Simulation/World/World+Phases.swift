@@ -88,6 +88,7 @@ extension World {
             if machine.isFrozen { resumeGuest(machine) }
             if machine.process?.isPaused == true { resumeProcess(machine, life: machine.life) }
             machine.wantsAgent = true
+            machine.isGoingDown = false
             mend(machine)
         }
         for machine in machines where !machine.isPowered { powerOn(machine) }
@@ -153,7 +154,7 @@ extension World {
             return "\(leader.name) still leads for a host"
         }
         for machine in able where state.members[machine.id] != nil {
-            guard let process = machine.process else { return "\(machine.name) does not run" }
+            guard let process = machine.process, !process.isStopping else { return "\(machine.name) does not run" }
             guard process.core.raft.leader == leader.id, process.core.raft.term == head.core.raft.term else {
                 return "\(machine.name) does not follow \(leader.name)"
             }
@@ -233,8 +234,8 @@ extension World {
         if let most = plan.expect.mostLeaderChanges, truth.leaderChanges > most {
             violate("expectation", "the leader changed \(truth.leaderChanges) times, allowed \(most)")
         }
-        if plan.expect.quorum != (leaderName != nil) {
-            violate("expectation", plan.expect.quorum ? "there is no leader" : "\(leaderName ?? "somebody") leads")
+        if let quorum = plan.expect.quorum, quorum != (leaderName != nil) {
+            violate("expectation", quorum ? "there is no leader" : "\(leaderName ?? "somebody") leads")
         }
     }
 

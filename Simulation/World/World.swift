@@ -61,6 +61,7 @@ public final class World {
     var requests: SortedMap<UInt64, Asker> = [:]
     var lastRequest: UInt64 = 0
     var powerChanges: UInt64 = 0
+    let commands = CommandMemory()
     var watch: AddressWatch
     var truth = Truth()
     /// States some member had at an index, to compare with those of others.
@@ -150,7 +151,7 @@ public final class World {
         guard let process = machine.process else { return }
         process.wakeAt = .max
         guard !process.isPaused, !machine.isFrozen else { return }
-        if process.core.nextDeadline > machine.reading(at: now) { return scheduleWake(machine) }
+        if Self.deadline(of: &process.core) > machine.reading(at: now) { return scheduleWake(machine) }
         note(1, machine.index, 0)
         turn(machine, [.tick])
     }
@@ -170,7 +171,7 @@ public final class World {
         case .resumeGuest(let index): resumeGuest(machines[index])
         case .freeDisk(let index): freeDisk(machines[index])
         case .usualDisk(let index): machines[index].diskLatency = plan.conditions.diskLatency
-        case .powerOff(let index): powerOff(machines[index])
+        case .powerOff(let index): if machines[index].isGoingDown { powerOff(machines[index]) }
         case .laterPowerOn(let index): powerOn(machines[index])
         case .plan(let number): perform(plan.timeline[number].action)
         case .client(let index, let serial): clientStep(index, serial: serial)

@@ -76,7 +76,7 @@ public struct APIServer: Service {
 
     /// Serves until the graceful shutdown of the service group: then it accepts no more connections, ends the event
     /// streams and lets requests in work finish by their deadlines.
-    /// - Throws: when the certificates cannot be used or the address cannot be bound.
+    /// - Throws: when the certificates cannot be used; `APIListeningError` when the address cannot be bound.
     public func run() async throws {
         let bodyBound = settings.bounds.bodyBytes * 2
         let http = HTTP1Channel.Configuration(
@@ -90,6 +90,21 @@ public struct APIServer: Service {
                 address: .hostname(settings.host, port: settings.port), serverName: "holdfast",
                 availableConnectionsDelegate: .maximum(settings.bounds.connections, logger: logger)),
             onServerRunning: { channel in onListening(channel.localAddress?.port ?? 0) }, logger: logger)
-        try await application.run()
+        do {
+            try await application.run()
+        } catch let error as IOError {
+            throw APIListeningError(host: settings.host, port: settings.port, error: error)
+        }
+    }
+}
+
+/// The port of the API could not be opened.
+public struct APIListeningError: Error, Sendable, CustomStringConvertible {
+    public let description: String
+
+    init(host: String, port: Int, error: IOError) {
+        description =
+            "cannot listen for the CLI on \(Endpoint(host: host, port: port)): "
+            + ListeningFailure.words(error, port: port)
     }
 }

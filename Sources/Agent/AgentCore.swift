@@ -18,13 +18,24 @@ public struct AgentSetup: Sendable {
     /// Drawn at random for each start: names this process's requests and its memory.
     public var session: UInt64
     public var timing: Timing
+    /// Reads a command from the log; nil for what this version does not know. A simulation of several members hands in
+    /// one that remembers, since all of them read the same bytes; it must answer like `Self.read`.
+    public var readCommand: @Sendable ([UInt8]) -> CommandRecord?
 
-    public init(cluster: ClusterID, record: MemberRecord, founds: String?, session: UInt64, timing: Timing = Timing()) {
+    public init(
+        cluster: ClusterID, record: MemberRecord, founds: String?, session: UInt64, timing: Timing = Timing(),
+        readCommand: @escaping @Sendable ([UInt8]) -> CommandRecord? = Self.read
+    ) {
         self.cluster = cluster
         self.record = record
         self.founds = founds
         self.session = session
         self.timing = timing
+        self.readCommand = readCommand
+    }
+
+    @Sendable public static func read(_ bytes: [UInt8]) -> CommandRecord? {
+        try? CanonicalJSON.decode(CommandRecord.self, from: bytes)
     }
 }
 
@@ -41,13 +52,16 @@ public struct AgentCore: Sendable {
     /// The declared addresses, parsed; follows the state.
     var specs: SortedMap<ResourceKey, VirtualIPSpec> = [:]
     var specsRevision: UInt64 = 0
-    var knownPeers: [MemberRecord] = []
-    /// The revision that membership was followed to; nil before the first time.
-    var followedRevision: UInt64?
+    /// Nil until they have been told.
+    var knownPeers: [MemberRecord]?
+    /// Whether the state has once been as new as the cluster's since this process started.
+    var isCurrent = false
+    /// What membership was followed to; nil before the first time.
+    var followed: (revision: UInt64, isCurrent: Bool)?
     var publishedEvent: UInt64 = 0
 
     var proposals = Proposals()
-    var reads = ReadRequests()
+    var reads: ReadRequests
     var local = LocalRoles()
     var fitness = Fitness()
     var duties = LeaderDuties()
@@ -62,6 +76,8 @@ public struct AgentCore: Sendable {
     public init(setup: AgentSetup, hardState: HardState, entries: [Entry], now: Instant) {
         self.setup = setup
         let founders = setup.founds == nil ? [] : [setup.record.id]
+        reads = ReadRequests(session: setup.session)
+        reads.askWhetherCurrent()
         raft = Raft(
             id: setup.record.id, cluster: setup.cluster, timing: setup.timing,
             rank: setup.record.kind == .host ? .preferred : .lastResort, incarnation: setup.session,
@@ -88,7 +104,7 @@ public struct AgentCore: Sendable {
     /// When `handle` must be called again at the latest.
     public var nextDeadline: Instant {
         var next = min(raft.nextDeadline, proposals.nextDeadline, reads.nextDeadline)
-        if !local.isEmpty { next = min(next, leaseUntil) }
+        if !local.isEmpty { next = min(next, leaseUntil, local.nextEnd) }
         if mayDecide { next = min(next, duties.nextDecision) }
         return min(next, fitness.nextRetry, stop.deadline)
     }
@@ -183,7 +199,7 @@ public struct AgentCore: Sendable {
         for entry in raft.committedEntries(from: applied.next, through: index) {
             applied = entry.index
             guard case .command(let bytes) = entry.payload else { continue }
-            guard let record = try? CanonicalJSON.decode(CommandRecord.self, from: bytes) else {
+            guard let record = setup.readCommand(bytes) else {
                 // The same bytes fail the same way on every member of this version.
                 effects.append(.log("entry \(entry.index) is not a command this version knows; it changes nothing"))
                 continue
@@ -224,17 +240,21 @@ public struct AgentCore: Sendable {
         var checks: SortedMap<ResourceKey, HealthCheck> = [:]
         for (role, spec) in specs.pairs where isCandidate(spec) { checks[role] = spec.follow }
         fitness.keep(checks)
+        fitness.keep(only: specs)
         effects.append(.healthChecks(checks))
     }
 
     func isCandidate(_ spec: VirtualIPSpec) -> Bool { spec.candidates.contains { $0.member == setup.record.name } }
 
-    /// Depends on the applied state alone, so once for each revision is enough.
+    /// The peers follow the applied state, but not while it is being caught up with: an old state does not know members
+    /// that came later, and the leader may be one of them. Turned away, it could never send the rest. Until then this
+    /// member keeps to those it was told of when it joined, or that it knew last.
     private mutating func followMembership(now: Instant) {
-        guard followedRevision != state.revision else { return }
-        followedRevision = state.revision
+        // Depends on nothing else, so once for each revision is enough.
+        if let followed, followed == (state.revision, isCurrent) { return }
+        followed = (state.revision, isCurrent)
         let peers = state.members.values.filter { $0.id != id }
-        if peers != knownPeers {
+        if isCurrent && peers != knownPeers {
             knownPeers = peers
             effects.append(.peers(peers))
         }

@@ -6,8 +6,10 @@ import Consensus
 import Kinds
 
 struct Fitness: Sendable {
-    /// After a driver failed, the role is tried again when this has passed.
+    /// After a driver failed, the role is tried again when this has passed, and twice as long after each further failure
+    /// in a row, up to 16 times. Trying means holding: for a role that is taken back from others it is an outage.
     static let retryAfter = Interval.seconds(10)
+    static let mostDoublings = 4
 
     private struct Failure: Sendable {
         let reason: String
@@ -18,6 +20,8 @@ struct Fitness: Sendable {
     /// What the health check said last: nil inside when well.
     private var results: SortedMap<ResourceKey, String?> = [:]
     private var failures: SortedMap<ResourceKey, Failure> = [:]
+    /// Failures of a role since it was held last.
+    private var streaks: SortedMap<ResourceKey, Int> = [:]
     /// Counts changes of what is known here.
     private(set) var changes: UInt64 = 0
     /// The revision and the change that were looked at last, with nothing left to tell.
@@ -33,6 +37,12 @@ struct Fitness: Sendable {
         checks = wanted
     }
 
+    /// Forgets what is not declared any more.
+    mutating func keep(only roles: SortedMap<ResourceKey, VirtualIPSpec>) {
+        for role in streaks.keys where !roles.contains(role) { streaks[role] = nil }
+        for role in told.keys where !roles.contains(role) { told[role] = nil }
+    }
+
     mutating func checked(_ role: ResourceKey, healthy: Bool, detail: String) {
         guard checks.contains(role) else { return }
         results[role] = .some(healthy ? nil : detail)
@@ -40,9 +50,15 @@ struct Fitness: Sendable {
     }
 
     mutating func failed(_ role: ResourceKey, _ reason: String, now: Instant) {
-        failures[role] = Failure(reason: reason, retry: now + Self.retryAfter)
+        // Renewals that were on their way already fail with the first.
+        guard failures[role] == nil else { return }
+        let streak = min(streaks[role] ?? 0, Self.mostDoublings)
+        streaks[role] = streak + 1
+        failures[role] = Failure(reason: reason, retry: now + Self.retryAfter * Int64(1 << streak))
         changes += 1
     }
+
+    mutating func succeeded(_ role: ResourceKey) { streaks[role] = nil }
 
     mutating func forgetOldFailures(now: Instant) {
         guard !failures.isEmpty else { return }

@@ -21,6 +21,8 @@ struct LocalRoles: Sendable {
     }
 
     var held: SortedMap<ResourceKey, Held> = [:]
+    /// What the driver was told to drop within the lease. It may act on it until it gets to that order, at most `until`.
+    var dropped: SortedMap<ResourceKey, Held> = [:]
     /// Releases that the driver has confirmed, and the command that tells the cluster.
     var confirmed: SortedMap<ResourceKey, Confirmed> = [:]
 
@@ -34,6 +36,9 @@ struct LocalRoles: Sendable {
     var namedRevision: UInt64?
 
     var isEmpty: Bool { held.isEmpty }
+
+    /// When a release that the driver has not answered is over in any case.
+    var nextEnd: Instant { held.values.filter(\.releasing).map(\.until).min() ?? .distantFuture }
 }
 
 extension AgentCore {
@@ -55,39 +60,55 @@ extension AgentCore {
     }
 
     private mutating func dropWhatIsNotOurs(now: Instant) {
+        for (role, dropped) in local.dropped.pairs where dropped.until <= now { local.dropped[role] = nil }
         for (role, held) in local.held.pairs {
             let stillOurs = state.roles[role]?.holder == id && state.roles[role]?.epoch == held.epoch
-            let addressChanged = specs[role].map { $0.address != held.address } ?? false
+            // The same address on another interface, or with another prefix length. Another address is another epoch's.
+            let placeChanged =
+                specs[role].map { $0.address != held.address && $0.address.address == held.address.address } ?? false
             // At the end of the lease the kernel has fallen silent already; this takes the address away as well.
-            guard !stillOurs || addressChanged || now >= leaseUntil else { continue }
+            guard !stillOurs || placeChanged || now >= leaseUntil else { continue }
             // A release in progress ends by itself, and its drain must not be cut short by being someone else's now.
-            if !held.releasing || now >= leaseUntil {
-                effects.append(.address(.drop(role: role, address: held.address)))
-            }
-            local.held[role] = nil
+            if held.releasing && now < leaseUntil { local.held[role] = nil } else { drop(role, held) }
         }
     }
 
+    private mutating func drop(_ role: ResourceKey, _ held: LocalRoles.Held) {
+        effects.append(.address(.drop(role: role, address: held.address)))
+        local.held[role] = nil
+        local.dropped[role] = held
+    }
+
     private mutating func hold(_ role: ResourceKey, _ record: RoleRecord, now: Instant) {
-        guard let spec = specs[role], holdsLease(now: now), !fitness.hasFailed(role) else { return }
+        guard let address = address(of: role, record), holdsLease(now: now), !fitness.hasFailed(role) else { return }
         if let held = local.held[role], held.until == leaseUntil { return }
-        local.held[role] = LocalRoles.Held(epoch: record.epoch, address: spec.address, until: leaseUntil)
-        effects.append(
-            .address(.hold(role: role, address: spec.address, epoch: record.epoch, until: leaseUntil)))
+        local.held[role] = LocalRoles.Held(epoch: record.epoch, address: address, until: leaseUntil)
+        effects.append(.address(.hold(role: role, address: address, epoch: record.epoch, until: leaseUntil)))
+    }
+
+    /// What to answer for under the present epoch. When another address was declared meanwhile, the old one goes on
+    /// until the leader asks for it; another role may be held with the new one still.
+    private func address(of role: ResourceKey, _ record: RoleRecord) -> VirtualAddress? {
+        guard let spec = specs[role] else { return nil }
+        return spec.address.address == record.address ? spec.address : local.held[role]?.address
     }
 
     private mutating func release(_ role: ResourceKey, _ record: RoleRecord, now: Instant) {
         guard local.confirmed[role]?.epoch != record.epoch else { return }
-        if let held = local.held[role] {
-            guard !held.releasing else { return }
-            _ = local.held.update(role) { $0.releasing = true }
-            effects.append(
-                .address(
-                    .release(role: role, address: held.address, epoch: held.epoch, drain: LocalRoles.drain)))
-        } else {
-            // Not acting on it (no lease, or a process that has just started and cleaned up): nothing to wait for.
+        guard var last = local.held[role] ?? local.dropped[role], now < last.until else {
+            // Nothing the driver was ever told to hold can be acting any more, whether or not it answered: the kernel
+            // has ended it. The same goes for a process that has just started, whose driver cleaned up first.
+            if let held = local.held[role] { drop(role, held) }
             local.confirmed[role] = LocalRoles.Confirmed(epoch: record.epoch)
+            return
         }
+        guard !last.releasing || local.held[role] == nil else { return }
+        last.epoch = record.epoch
+        last.releasing = true
+        local.dropped[role] = nil
+        local.held[role] = last
+        effects.append(
+            .address(.release(role: role, address: last.address, epoch: last.epoch, drain: LocalRoles.drain)))
     }
 
     /// Tells the cluster of releases until it has taken note.
@@ -106,17 +127,14 @@ extension AgentCore {
 
     mutating func receive(_ report: RoleReport, now: Instant) {
         switch report {
-        case .holding: break
+        case .holding(let role, _): fitness.succeeded(role)
         case .released(let role, let epoch):
             guard let held = local.held[role], held.releasing, held.epoch == epoch else { return }
             local.held[role] = nil
             local.confirmed[role] = LocalRoles.Confirmed(epoch: epoch)
         case .failed(let role, let epoch, let reason):
             effects.append(.log("\(role): \(reason)"))
-            if let held = local.held[role], held.epoch == epoch {
-                effects.append(.address(.drop(role: role, address: held.address)))
-                local.held[role] = nil
-            }
+            if let held = local.held[role], held.epoch == epoch { drop(role, held) }
             fitness.failed(role, reason, now: now)
         case .health(let role, let healthy, let detail): fitness.checked(role, healthy: healthy, detail: detail)
         }

@@ -8,6 +8,8 @@ import Consensus
 struct Proposals: Sendable {
     /// Open commands of one member; further requests are refused as overload.
     static let most = 8_192
+    /// Bytes of one encoded command. It has to fit into one frame, or it could be sent to nobody.
+    static let mostBytes = 1 << 20
     static let retryAfter = Interval.milliseconds(250)
     /// The member's own commands (announcements, releases) are given up after this; what led to them is looked at anew.
     static let ownLifetime = Interval.seconds(10)
@@ -101,7 +103,7 @@ extension AgentCore {
             }
             return
         }
-        guard bytes.count <= 1 << 20 else {
+        guard bytes.count <= Proposals.mostBytes else {
             if let request {
                 effects.append(
                     .respond(request, .failed(.refused("a command takes at most 1 MiB; apply fewer resources at once")))
@@ -147,8 +149,9 @@ extension AgentCore {
     }
 
     mutating func proposeForPeer(_ record: [UInt8], _ id: UInt64, from peer: MemberID, now: Instant) {
-        if case .failure = raft.propose([record], now: now) {
-            sendToPeer(.proposalRefused(id: id, leader: raft.leader), peer)
+        // Its own member has looked at the size too; a leader does not count on it.
+        guard record.count <= Proposals.mostBytes, case .success = raft.propose([record], now: now) else {
+            return sendToPeer(.proposalRefused(id: id, leader: raft.leader), peer)
         }
     }
 

@@ -16,7 +16,8 @@ struct ReadRequests: Sendable {
     }
 
     struct Open: Sendable {
-        let request: RequestID
+        /// Nil: the member's own question whether its state is current.
+        let request: RequestID?
         let deadline: Instant
         var phase: Phase
     }
@@ -30,10 +31,14 @@ struct ReadRequests: Sendable {
     var own: SortedMap<UInt64, Open> = [:]
     /// Reads of other members that this member, as leader, is asked about.
     var remote: SortedMap<UInt64, Remote> = [:]
-    private var lastID: UInt64 = 0
+    private var lastID: UInt64
+
+    /// - Parameter session: this process's own. An answer that an earlier process of this member asked for may still be
+    ///   on its way; counted from one number it would be taken for an answer to a read that came later, and be stale.
+    init(session: UInt64) { lastID = session }
 
     mutating func newID() -> UInt64 {
-        lastID += 1
+        lastID &+= 1
         return lastID
     }
 
@@ -44,6 +49,11 @@ struct ReadRequests: Sendable {
             if case .asking(let nextTry) = read.phase { next = min(next, nextTry) }
         }
         return next
+    }
+
+    /// Asks, for as long as it takes, whether this member's state is current.
+    mutating func askWhetherCurrent() {
+        own[newID()] = Open(request: nil, deadline: .distantFuture, phase: .asking(nextTry: .distantPast))
     }
 
     /// The leader's answer; nil: it cannot tell.
@@ -78,7 +88,8 @@ extension AgentCore {
         for (id, read) in reads.own.pairs {
             if read.deadline <= now {
                 reads.own[id] = nil
-                effects.append(.respond(read.request, .failed(.noQuorum(detail: quorumWords(now: now)))))
+                guard let request = read.request else { continue }
+                effects.append(.respond(request, .failed(.noQuorum(detail: quorumWords(now: now)))))
             } else if case .asking(let nextTry) = read.phase, nextTry <= now {
                 _ = reads.own.update(id) { $0.phase = .asking(nextTry: now + ReadRequests.retryAfter) }
                 if raft.isLeader {
@@ -128,7 +139,11 @@ extension AgentCore {
         for (id, read) in reads.own.pairs {
             guard case .waiting(let index) = read.phase, applied >= index else { continue }
             reads.own[id] = nil
-            effects.append(.respond(read.request, .state(state, view(now: now))))
+            if let request = read.request {
+                effects.append(.respond(request, .state(state, view(now: now))))
+            } else {
+                isCurrent = true
+            }
         }
     }
 }

@@ -16,6 +16,9 @@ extension ClusterState {
         guard let present = roles[role] else { return refused(.notFound, "no role \(role)") }
         guard present.epoch == epoch else { return stale(role, present, epoch) }
         guard members.contains(member) else { return refused(.notFound, "no member \(member)") }
+        if let other = occupant(ofAddressOf: role) {
+            return refused(.conflict, "\(other) is held with the address of \(role)")
+        }
         hand(role, to: member, reason: reason, cause: cause(because, present), record)
         return done()
     }
@@ -49,7 +52,7 @@ extension ClusterState {
         }
         let event = note(
             "RoleReleased", role.description, "\(name(of: holder)) has let go", cause: present.lastEvent, record)
-        if let successor, members.contains(successor), resources[role] != nil {
+        if let successor, members.contains(successor), resources[role] != nil, occupant(ofAddressOf: role) == nil {
             hand(role, to: successor, reason: present.reason, cause: event, record)
         } else {
             leaveVacant(role, reason: present.reason, event: event, record)
@@ -87,6 +90,20 @@ extension ClusterState {
         return done()
     }
 
+    // MARK: Addresses
+
+    /// The address a role is declared with now, without its prefix length.
+    func declaredAddress(of role: ResourceKey) -> String? {
+        resources[role]?.declaration.spec["address"]?.string.map { String($0.prefix { $0 != "/" }) }
+    }
+
+    /// Another role whose holder may be answering for the address that this one is declared with: it was deleted or
+    /// changed, and its holder has not let go yet.
+    func occupant(ofAddressOf role: ResourceKey) -> ResourceKey? {
+        guard let address = declaredAddress(of: role) else { return nil }
+        return roles.pairs.first { $0.0 != role && $0.1.holder != nil && $0.1.address == address }?.0
+    }
+
     // MARK: Parts
 
     private mutating func hand(
@@ -94,9 +111,11 @@ extension ClusterState {
     ) {
         let event = note(
             "RoleAssigned", role.description, "\(name(of: member)) holds it now: \(reason)", cause: cause, record)
+        let address = declaredAddress(of: role) ?? ""
         _ = roles.update(role) {
             $0.phase = .held(by: member)
             $0.epoch += 1
+            $0.address = address
             $0.reason = reason
             $0.since = revision
             $0.sinceMilliseconds = record.milliseconds

@@ -15,6 +15,10 @@ public struct RoleRecord: Hashable, Sendable, Codable {
 
     public var phase: Phase = .vacant
     public var epoch: UInt64 = 0
+    /// The address, without a prefix length, that the holder may answer for under this epoch: the declared one of the
+    /// moment it was assigned. A change of the declaration takes effect with the next epoch, so that an address goes from
+    /// one role to another only after its holder has let go.
+    public var address: String = ""
     /// The revision of the last change, and the leader's wall clock then.
     public var since: UInt64 = 0
     public var sinceMilliseconds: Int64 = 0
@@ -35,7 +39,10 @@ public struct RoleRecord: Hashable, Sendable, Codable {
         }
     }
 
-    public func isUnfit(_ member: MemberID) -> Bool { unfit[member.description] != nil }
+    public func isUnfit(_ member: MemberID) -> Bool {
+        // Mostly nobody is, and spelling an id out takes longer than everything else a decision asks.
+        !unfit.isEmpty && unfit[member.description] != nil
+    }
 }
 
 /// Something that happened, kept with what caused it.

@@ -17,9 +17,18 @@ public enum RoleDecisions {
         state: ClusterState, specs: SortedMap<ResourceKey, VirtualIPSpec>, view: LeaderView
     ) -> [Command] {
         var commands = observations(state: state, view: view)
+        // Who may be answering for each address now, or will be by a decision made here.
+        var occupants: SortedMap<String, ResourceKey> = [:]
+        for (role, record) in state.roles.pairs where record.holder != nil { occupants[record.address] = role }
         for (role, record) in state.roles.pairs {
-            let situation = Situation(role: role, record: record, spec: specs[role], state: state, view: view)
-            commands.append(contentsOf: situation.decide())
+            let address = specs[role]?.address.address
+            let occupant = address.flatMap { occupants[$0] }
+            let situation = Situation(
+                role: role, record: record, spec: specs[role], occupant: occupant == role ? nil : occupant,
+                state: state, view: view)
+            let decided = situation.decide()
+            if let address, case .assign? = decided.first { occupants[address] = role }
+            commands.append(contentsOf: decided)
         }
         return commands
     }
@@ -48,6 +57,8 @@ struct Situation {
     let record: RoleRecord
     /// Nil when the role is no longer declared.
     let spec: VirtualIPSpec?
+    /// Another role whose holder may be answering for the address of this one.
+    let occupant: ResourceKey?
     let state: ClusterState
     let view: LeaderView
 
@@ -55,7 +66,7 @@ struct Situation {
         let candidates = ranking()
         switch record.phase {
         case .vacant:
-            guard let best = candidates.first else { return [] }
+            guard occupant == nil, let best = candidates.first else { return [] }
             return [.assign(role: role, epoch: record.epoch, to: best, reason: "nobody held it", because: nil)]
         case .held(let holder):
             if isGone(holder) { return succeed(holder, candidates) }
@@ -76,6 +87,10 @@ struct Situation {
 
     private func succeed(_ holder: MemberID, _ candidates: [MemberID]) -> [Command] {
         let lost = "\(state.name(of: holder)) was lost"
+        if let occupant {
+            let reason = "\(lost), and \(occupant) is still held with the address"
+            return [.vacate(role: role, epoch: record.epoch, reason: reason, because: holder)]
+        }
         guard let best = candidates.first(where: { $0 != holder }) else {
             let reason = "\(lost), and no other candidate is fit and reachable"
             return [.vacate(role: role, epoch: record.epoch, reason: reason, because: holder)]
@@ -86,7 +101,8 @@ struct Situation {
     /// A holder that is there keeps the role, unless it should not have it.
     private func keepOrMove(_ holder: MemberID, _ candidates: [MemberID]) -> [Command] {
         guard let reason = reasonToMove(holder, candidates) else { return [] }
-        let successor = candidates.first { $0 != holder }
+        // For another address there is nothing to hand on: who is to have it is decided when the old one is free.
+        let successor = hasAnotherAddress ? nil : candidates.first { $0 != holder }
         return [.release(role: role, epoch: record.epoch, to: successor, reason: reason)]
     }
 
@@ -94,6 +110,7 @@ struct Situation {
         let name = state.name(of: holder)
         guard let spec else { return "\(role) is no longer declared" }
         guard spec.candidates.contains(where: { $0.member == name }) else { return "\(name) is no longer a candidate" }
+        if hasAnotherAddress { return "its address is now \(spec.address.address)" }
         if state.members[holder]?.stopping == true { return "\(name) is stopping" }
         if record.isUnfit(holder), candidates.contains(where: { $0 != holder }) {
             return "\(name) cannot serve: \(record.unfit[holder.description] ?? "")"
@@ -105,6 +122,9 @@ struct Situation {
         }
         return nil
     }
+
+    /// Whether the role is declared with another address than the one it is held with.
+    private var hasAnotherAddress: Bool { spec.map { $0.address.address != record.address } ?? false }
 
     /// Candidates that could take the role now, best first.
     func ranking() -> [MemberID] {

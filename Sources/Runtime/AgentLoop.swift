@@ -17,6 +17,18 @@ public protocol AddressOrderTaker: Sendable {
     func carryOut(_ order: AddressOrder)
 }
 
+extension AddressOrder {
+    /// What a member says to an order when it can hold no address, and why it cannot; nil when nothing is expected.
+    public func answer(unable reason: String) -> RoleReport? {
+        switch self {
+        case .hold(let role, _, let epoch, _): .failed(role: role, epoch: epoch, reason: reason)
+        // It holds nothing, so it has let go.
+        case .release(let role, _, let epoch, _): .released(role: role, epoch: epoch)
+        case .drop: nil
+        }
+    }
+}
+
 /// What runs health checks: exactly the given ones from now on.
 public protocol HealthCheckTaker: Sendable {
     func run(_ checks: SortedMap<ResourceKey, HealthCheck>)
@@ -75,8 +87,7 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
     private var timerDeadline: Instant = .distantFuture
     private var lastRequest: UInt64 = 0
     private var requests: [UInt64: CheckedContinuation<AgentResponse, Never>] = [:]
-    private var lastSubscriber = 0
-    private var subscribers: [Int: AsyncStream<ClusterEvent>.Continuation] = [:]
+    private var subscribers: [ObjectIdentifier: Subscriber] = [:]
     private var hasEnded = false
     private var members: Set<MemberID>
 
@@ -129,6 +140,9 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
     /// Asks the agent to give its roles away and stop. `ended` tells when it has.
     public func stop() { eventLoop.execute { self.enqueue(.stop) } }
 
+    /// Ends at once, with nothing given away; what is held falls silent with its lease. Does nothing when it has ended.
+    public func abandon(_ why: String) { eventLoop.execute { self.end(.failed(why)) } }
+
     public func now() -> Instant { BootClock.now() }
 
     public func submit(_ request: AgentRequest) async -> AgentResponse {
@@ -148,21 +162,28 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
     public func events(after: UInt64) -> AsyncStream<ClusterEvent> {
         let (stream, continuation) = AsyncStream.makeStream(
             of: ClusterEvent.self, bufferingPolicy: .bufferingNewest(Self.subscriberBuffer))
+        let subscriber = Subscriber(continuation)
+        // Set before the stream is given away: whoever drops it at once is told of here too. The subscription below is in
+        // the loop's queue by then, so its end comes after it.
+        continuation.onTermination = { [weak self] _ in
+            guard let self else { return }
+            self.eventLoop.execute { self.subscribers[ObjectIdentifier(subscriber)] = nil }
+        }
         eventLoop.execute {
             guard !self.hasEnded, self.subscribers.count < Self.mostSubscribers else {
                 continuation.finish()
                 return
             }
-            self.lastSubscriber += 1
-            let subscriber = self.lastSubscriber
             for event in self.core.state.events where event.id > after { continuation.yield(event) }
-            self.subscribers[subscriber] = continuation
-            continuation.onTermination = { [weak self] _ in
-                guard let self else { return }
-                self.eventLoop.execute { self.subscribers[subscriber] = nil }
-            }
+            self.subscribers[ObjectIdentifier(subscriber)] = subscriber
         }
         return stream
+    }
+
+    /// Someone who follows the events; its address is its name as long as it is kept.
+    private final class Subscriber: Sendable {
+        let stream: AsyncStream<ClusterEvent>.Continuation
+        init(_ stream: AsyncStream<ClusterEvent>.Continuation) { self.stream = stream }
     }
 
     // MARK: The turn
@@ -230,7 +251,7 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
         case .events(let events):
             for event in events {
                 log.info("\(event.type) \(event.subject): \(event.message)")
-                for subscriber in subscribers.values { subscriber.yield(event) }
+                for subscriber in subscribers.values { subscriber.stream.yield(event) }
             }
         case .stopped: end(.stopped)
         case .log(let words): log.notice("\(words)")
@@ -238,12 +259,9 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
     }
 
     private func carryOut(_ order: AddressOrder, _ world: AgentWorld) {
-        if let addresses = world.addresses {
-            addresses.carryOut(order)
-        } else if case .hold(let role, _, let epoch, _) = order {
-            enqueue(
-                .report(.failed(role: role, epoch: epoch, reason: "this member was started without an address driver")))
-        }
+        if let addresses = world.addresses { return addresses.carryOut(order) }
+        let report = order.answer(unable: "this member was started without an address driver")
+        if let report { enqueue(.report(report)) }
     }
 
     private func end(_ how: AgentEnd) {
@@ -254,8 +272,9 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
             request.resume(returning: .failed(.refused("this agent is stopping; ask another member")))
         }
         requests = [:]
-        for (_, subscriber) in subscribers { subscriber.finish() }
+        let following = subscribers.values.map(\.stream)
         subscribers = [:]
+        for stream in following { stream.finish() }
         endPromise.succeed(how)
     }
 }

@@ -21,6 +21,7 @@ struct SplitMix64: RandomNumberGenerator {
 
 final class TestLab {
     struct Armed {
+        var address: String
         var epoch: UInt64
         var until: Instant
     }
@@ -37,6 +38,8 @@ final class TestLab {
         var backlog: [AgentEvent] = []
         var responses: [RequestID: AgentResponse] = [:]
         var stopped = false
+        /// Whom it talks to; nil: everybody, as one does that was told of all members when it joined. Kept on disk.
+        var peers: Set<MemberID>?
 
         init(setup: AgentSetup, now: Instant) {
             self.setup = setup
@@ -48,6 +51,7 @@ final class TestLab {
         case deliver(to: Int, PeerFrame, life: UInt64)
         case written(node: Int, LogWrite, life: UInt64)
         case report(node: Int, RoleReport, life: UInt64)
+        case order(node: Int, AddressOrder, life: UInt64)
         case wake(node: Int, life: UInt64)
     }
 
@@ -60,6 +64,12 @@ final class TestLab {
     var cuts: Set<[Int]> = []
     var networkDelay = Interval.microseconds(200)
     var diskDelay = Interval.milliseconds(1)
+    /// How long orders wait for a member's driver thread.
+    var driverDelay: [Int: Interval] = [:]
+    /// Members whose driver neither carries out nor answers a release.
+    var deafToReleases: Set<Int> = []
+    /// Members whose driver fails every hold.
+    var failing: Set<Int> = []
     var lastRequest: UInt64 = 0
     /// Most owners any address ever had at one moment.
     var mostOwners = 0
@@ -89,13 +99,18 @@ final class TestLab {
         for (name, kind, host) in [
             ("pve2", MemberKind.host, ""), ("witness", .witness, ""), ("cp1", .guest, "pve1"), ("cp2", .guest, "pve2"),
         ] {
-            let index = lab.add(name, kind, host: host)
-            let token = JoinToken(id: name, secretHash: "h", kind: kind, expiresMilliseconds: .max)
-            lab.must(.createToken(token))
-            lab.must(.join(tokenID: name, secretHash: "h", member: lab.nodes[index].setup.record))
+            _ = lab.join(name, kind, host: host)
         }
         lab.run(for: .seconds(2))
         return lab
+    }
+
+    /// A further member joins with a token of its own.
+    func join(_ name: String, _ kind: MemberKind, host: String = "") -> Int {
+        let index = add(name, kind, host: host)
+        must(.createToken(JoinToken(id: name, secretHash: "h", kind: kind, expiresMilliseconds: .max)))
+        must(.join(tokenID: name, secretHash: "h", member: nodes[index].setup.record))
+        return index
     }
 
     func kill(_ index: Int) {
@@ -153,23 +168,34 @@ final class TestLab {
         #expect(outcome.succeeded, "\(outcome.message)")
     }
 
+    static func address(
+        _ name: String, _ address: String, candidates: [String], preempt: String = "never"
+    ) -> Declaration {
+        Declaration(
+            kind: "VirtualIP", name: name,
+            spec: [
+                "address": .string("\(address)/24"), "preempt": .string(preempt),
+                "candidates": .array(candidates.map { ["member": .string($0)] }),
+            ])
+    }
+
+    func declare(_ declarations: [Declaration]) { must(.apply(declarations: declarations, checkRevision: nil)) }
+
     func declareAddress(_ name: String, _ address: String, candidates: [String], preempt: String = "never") {
-        must(
-            .apply(
-                declarations: [
-                    Declaration(
-                        kind: "VirtualIP", name: name,
-                        spec: [
-                            "address": .string("\(address)/24"), "preempt": .string(preempt),
-                            "candidates": .array(candidates.map { ["member": .string($0)] }),
-                        ])
-                ], checkRevision: nil))
+        declare([Self.address(name, address, candidates: candidates, preempt: preempt)])
     }
 
     // MARK: What is true
 
     func owners(_ role: ResourceKey) -> [Int] {
         nodes.indices.filter { (nodes[$0].armed[role]?.until ?? .distantPast) > now }
+    }
+
+    /// Who answers for an address, under whatever role.
+    func owners(of address: String) -> [Int] {
+        nodes.indices.filter { index in
+            nodes[index].armed.values.contains { $0.address == address && $0.until > now }
+        }
     }
 
     func leader() -> Int? {
@@ -211,7 +237,7 @@ final class TestLab {
     private func perform(_ what: Happening) {
         switch what {
         case .deliver(let to, let frame, let life):
-            guard nodes[to].isUp, nodes[to].life == life else { return }
+            guard nodes[to].isUp, nodes[to].life == life, nodes[to].peers?.contains(frame.from) != false else { return }
             turn(to, [.frame(frame)])
         case .written(let index, let write, let life):
             guard nodes[index].life == life else { return }
@@ -221,6 +247,9 @@ final class TestLab {
         case .report(let index, let report, let life):
             guard nodes[index].life == life else { return }
             turn(index, [.report(report)])
+        case .order(let index, let order, let life):
+            guard nodes[index].life == life else { return }
+            carryOut(order, on: index)
         case .wake(let index, let life):
             guard nodes[index].life == life, nodes[index].core.nextDeadline <= now else { return }
             turn(index, [.tick])
@@ -255,26 +284,39 @@ final class TestLab {
         case .send(let frame): send(frame, from: index)
         case .persist(let write): schedule(.written(node: index, write, life: node.life), after: diskDelay)
         case .respond(let request, let response): node.responses[request] = response
-        case .address(let order): carryOut(order, on: index)
+        case .address(let order):
+            if let delay = driverDelay[index] {
+                schedule(.order(node: index, order, life: node.life), after: delay)
+            } else {
+                carryOut(order, on: index)
+            }
         case .stopped: node.stopped = true
-        case .healthChecks, .peers, .events, .log: break
+        case .peers(let peers): node.peers = Set(peers.map(\.id))
+        case .healthChecks, .events, .log: break
         }
     }
 
     private func send(_ frame: PeerFrame, from index: Int) {
-        guard let to = nodes.indices.first(where: { id($0) == frame.to }), !cuts.contains([index, to]) else { return }
+        guard let to = nodes.indices.first(where: { id($0) == frame.to }), !cuts.contains([index, to]),
+            nodes[index].peers?.contains(frame.to) != false
+        else { return }
         schedule(.deliver(to: to, frame, life: nodes[to].life), after: networkDelay)
     }
 
     private func carryOut(_ order: AddressOrder, on index: Int) {
         let node = nodes[index]
         switch order {
-        case .hold(let role, _, let epoch, let until):
+        case .hold(let role, let address, let epoch, let until):
             guard until > now else { return }
-            node.armed[role] = Armed(epoch: epoch, until: until)
+            guard !failing.contains(index) else {
+                let report = RoleReport.failed(role: role, epoch: epoch, reason: "no such interface")
+                return schedule(.report(node: index, report, life: node.life), after: .microseconds(100))
+            }
+            node.armed[role] = Armed(address: address.address, epoch: epoch, until: until)
             schedule(
                 .report(node: index, .holding(role: role, epoch: epoch), life: node.life), after: .microseconds(100))
         case .release(let role, _, let epoch, _):
+            guard !deafToReleases.contains(index) else { return }
             node.armed[role] = nil
             schedule(
                 .report(node: index, .released(role: role, epoch: epoch), life: node.life), after: .microseconds(100))
@@ -283,12 +325,22 @@ final class TestLab {
     }
 
     private func checkOwners() {
-        for role in nodes.flatMap({ $0.armed.keys }) { mostOwners = max(mostOwners, owners(role).count) }
+        for armed in nodes.flatMap({ $0.armed.values }) {
+            mostOwners = max(mostOwners, owners(of: armed.address).count)
+        }
     }
 }
 
 extension TestLab {
     func stop(_ index: Int) { turn(index, [.stop]) }
+    func transferLeadership(to index: Int) -> AgentResponse? {
+        lastRequest += 1
+        let request = RequestID(rawValue: lastRequest)
+        let leader = leader()!
+        turn(leader, [.request(request, .transferLeadership(to: id(index), deadline: now + .seconds(1)))])
+        return nodes[leader].responses[request]
+    }
+
     func report(_ index: Int, _ report: RoleReport) { turn(index, [.report(report)]) }
 
     func read(at index: Int) -> AgentResponse? {

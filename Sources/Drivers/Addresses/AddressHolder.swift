@@ -141,8 +141,13 @@ final class AddressHolder {
     ) throws(AddressDriverError) {
         let checked = try CheckedAddress(declared)
         let attempted = "hold \(checked.address) for \(role)"
-        if let other = held.pairs.first(where: { $0.1.address == checked.address })?.0 {
-            throw .unusable(attempted, "\(other) has the same address", advice: "give each VirtualIP its own address")
+        if let (other, present) = held.pairs.first(where: { $0.1.address == checked.address }) {
+            // A role that has let go waits for nothing but stray packets; this one takes them from now on.
+            guard case .draining = present.stage else {
+                throw .unusable(
+                    attempted, "\(other) has the same address", advice: "give each VirtualIP its own address")
+            }
+            drop(other)
         }
         let link = try place(for: checked, attempted: attempted)
         var next = HeldAddress(

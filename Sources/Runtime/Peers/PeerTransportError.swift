@@ -12,6 +12,15 @@ public struct PeerTransportError: Error, Sendable, CustomStringConvertible {
     init(host: String, port: Int, error: any Error) {
         self.host = host
         self.port = port
+        description =
+            "cannot listen for peers on \(Endpoint(host: host, port: port)): "
+            + ListeningFailure.words(error, port: port)
+    }
+}
+
+/// Why a port could not be opened, and what to do about it.
+public enum ListeningFailure {
+    public static func words(_ error: any Error, port: Int) -> String {
         let code = (error as? IOError)?.errnoCode
         let remedy =
             switch code {
@@ -21,7 +30,7 @@ public struct PeerTransportError: Error, Sendable, CustomStringConvertible {
             default: "check the address and port in member.json"
             }
         let words = code.map { String(cString: strerror($0)) } ?? "\(error)"
-        description = "cannot listen for peers on \(Endpoint(host: host, port: port)): \(words); \(remedy)"
+        return "\(words); \(remedy)"
     }
 }
 

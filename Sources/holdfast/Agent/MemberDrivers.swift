@@ -12,24 +12,38 @@ struct MemberDrivers {
     let health: HealthCheckRunner?
     private let end: () -> Void
 
-    init(
-        record: MemberRecord, dataDirectory: String, log: Logger, report: @escaping @Sendable (RoleReport) -> Void
-    ) throws {
+    /// A host that can hold no address still votes, keeps the log and answers: only the address orders fail, in words.
+    init(record: MemberRecord, dataDirectory: String, log: Logger, report: @escaping @Sendable (RoleReport) -> Void) {
         guard record.kind != .witness else {
             addresses = nil
             health = nil
             end = {}
             return
         }
-        let runner = HealthCheckRunner(log: log, report: report)
-        let driver = try AddressDriver(log: log, stateDirectory: dataDirectory, report: report)
-        addresses = driver
-        health = runner
-        end = { driver.shutDown() }
+        health = HealthCheckRunner(log: log, report: report)
+        do throws(AddressDriverError) {
+            let driver = try AddressDriver(log: log, stateDirectory: dataDirectory, report: report)
+            addresses = driver
+            end = { driver.shutDown() }
+        } catch {
+            log.error("this member can hold no address until it is started anew: \(error)")
+            addresses = UnableAddresses(reason: error.description, report: report)
+            end = {}
+        }
     }
 
     /// Takes every address away. Bounded in time.
     func shutDown() { end() }
+}
+
+/// Stands in for an address driver that could not start: says so to every order.
+struct UnableAddresses: AddressOrderTaker {
+    let reason: String
+    let report: @Sendable (RoleReport) -> Void
+
+    func carryOut(_ order: AddressOrder) {
+        if let answer = order.answer(unable: reason) { report(answer) }
+    }
 }
 
 /// Runs the health checks until the member stops.

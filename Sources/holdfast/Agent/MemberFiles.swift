@@ -29,6 +29,9 @@ struct KnownPeersFile {
         try JSONEncoder().encode(peers).write(to: URL(filePath: path), options: .atomic)
     }
 
+    /// Whether this member has ever had the cluster's state.
+    var exists: Bool { FileManager.default.fileExists(atPath: path) }
+
     /// - Throws: when the file is there and is no such list.
     func read() throws -> [MemberRecord]? {
         guard let data = FileManager.default.contents(atPath: path) else { return nil }

@@ -32,21 +32,55 @@ struct RunningMember {
     func run() async throws {
         let (store, recovered) = try LogStore.open(
             directory: dataDirectory + "/log", cluster: identity.cluster, member: identity.member)
-        defer { store.close() }
         for note in recovered.notes { log.notice("log: \(note)") }
+        do { try requireMemory(recovered) } catch {
+            store.close()
+            throw error
+        }
 
         // A loop of its own: nothing else may stand in the way of a heartbeat.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let eventLoop = group.next()
-        let peers = try knownPeers()
-        let loop = AgentLoop(core: core(recovered), eventLoop: eventLoop, initialPeers: peers, log: log)
-        try await eventLoop.submit { RealTime.claim(log: log) }.get()
+        let end = await live(on: group.next(), store, recovered)
+        // Before the loop, which hears of every write.
+        store.close()
+        try await group.shutdownGracefully()
+        switch end {
+        case .success(.stopped): log.notice("stopped")
+        case .success(.failed(let why)): throw CommandFailure(ExitStatus.error, "the agent ended: \(why)")
+        case .failure(let error): throw error
+        }
+    }
 
-        let transport = try PeerTransport(
-            eventLoop: eventLoop, identity: identity, log: log, isMember: { loop.isMember($0) },
-            received: { loop.received($0) })
-        try await transport.start(host: identity.settings.address, port: identity.settings.peerPort)
-        let drivers = try MemberDrivers(record: record, dataDirectory: dataDirectory, log: log) { loop.report($0) }
+    /// A voter whose log is gone has forgotten what it acknowledged and whom it voted for, and the founder would found the
+    /// cluster a second time. Both could lose what clients were told is safe. A guest never votes and is fed again.
+    private func requireMemory(_ recovered: RecoveredLog) throws {
+        guard recovered.entries.isEmpty, record.kind != .guest, peersFile.exists else { return }
+        throw CommandFailure(
+            ExitStatus.error,
+            "the log in \(dataDirectory)/log is empty, but \(record.name) has been at work in this cluster before; without "
+                + "its log it must not vote",
+            next: "put the log back, or remove the member with holdfast cluster remove \(record.name), empty "
+                + "\(dataDirectory) and join anew with a token")
+    }
+
+    /// From the first connection to the last; whatever was started has ended when it returns.
+    private func live(
+        on eventLoop: any EventLoop, _ store: LogStore, _ recovered: RecoveredLog
+    ) async -> Result<AgentEnd, any Error> {
+        let peers = knownPeers()
+        let loop = AgentLoop(core: core(recovered), eventLoop: eventLoop, initialPeers: peers, log: log)
+        defer { loop.abandon("it was not started") }
+        let transport: PeerTransport
+        do {
+            try await eventLoop.submit { RealTime.claim(log: log) }.get()
+            transport = try PeerTransport(
+                eventLoop: eventLoop, identity: identity, log: log, isMember: { loop.isMember($0) },
+                received: { loop.received($0) })
+            try await transport.start(host: identity.settings.address, port: identity.settings.peerPort)
+        } catch {
+            return .failure(error)
+        }
+        let drivers = MemberDrivers(record: record, dataDirectory: dataDirectory, log: log) { loop.report($0) }
 
         store.start(warning: { [log] in log.warning("log: \($0)") }, completion: { loop.written($0) })
         loop.start(
@@ -59,22 +93,20 @@ struct RunningMember {
         let end = await serve(loop, drivers)
         drivers.shutDown()
         await transport.shutDown()
-        try await group.shutdownGracefully()
-        switch end {
-        case .success(.stopped): log.notice("stopped")
-        case .success(.failed(let why)): throw CommandFailure(ExitStatus.error, "the agent ended: \(why)")
-        case .failure(let error): throw error
-        }
+        return end
     }
 
-    /// Runs agent and API until a signal or a failure ends them.
+    /// Runs agent and API until a signal or a failure ends them. They stop from the last to the first: the agent gives
+    /// everything away while its health checks still run, and before the API waits for its clients.
     private func serve(_ loop: AgentLoop, _ drivers: MemberDrivers) async -> Result<AgentEnd, any Error> {
         do {
+            // An agent that nobody can reach gives everything away as at a signal, and then says why.
             var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
-                .init(service: AgentService(loop: loop), successTerminationBehavior: .gracefullyShutdownGroup),
-                .init(service: try apiServer(loop)),
+                .init(service: try apiServer(loop), failureTerminationBehavior: .gracefullyShutdownGroup)
             ]
             if let runner = drivers.health { services.append(.init(service: HealthService(runner: runner))) }
+            services.append(
+                .init(service: AgentService(loop: loop), successTerminationBehavior: .gracefullyShutdownGroup))
             let group = ServiceGroup(
                 configuration: ServiceGroupConfiguration(
                     services: services,
@@ -106,7 +138,7 @@ struct RunningMember {
             hardState: recovered.hardState, entries: recovered.entries, now: BootClock.now())
     }
 
-    private func knownPeers() throws -> [MemberRecord] {
+    private func knownPeers() -> [MemberRecord] {
         do {
             return try peersFile.read() ?? identity.settings.knownMembers
         } catch {
@@ -127,17 +159,21 @@ struct RunningMember {
     }
 }
 
-/// The agent's loop as a service: a graceful shutdown gives everything away first.
+/// The agent's loop as a service: a graceful shutdown gives everything away first, a cancellation ends it at once.
 struct AgentService: Service {
     let loop: AgentLoop
 
     func run() async throws {
-        try await withGracefulShutdownHandler {
-            if case .failed(let why) = try await loop.ended.get() {
-                throw CommandFailure(ExitStatus.error, "the agent ended: \(why)")
+        try await withTaskCancellationHandler {
+            try await withGracefulShutdownHandler {
+                if case .failed(let why) = try await loop.ended.get() {
+                    throw CommandFailure(ExitStatus.error, "the agent ended: \(why)")
+                }
+            } onGracefulShutdown: {
+                loop.stop()
             }
-        } onGracefulShutdown: {
-            loop.stop()
+        } onCancel: {
+            loop.abandon("it was cancelled")
         }
     }
 }

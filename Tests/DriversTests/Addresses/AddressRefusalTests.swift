@@ -44,6 +44,25 @@ import Testing
         }
     }
 
+    @Test func anotherRoleTakesOverAnAddressThatIsBeingDrained() async throws {
+        try await onTestNetwork { network in
+            let reports = try Reports()
+            let driver = try network.driver(reports)
+            let end = BootClock.now() + .seconds(60)
+            driver.carryOut(TestNetwork.hold(until: end))
+            #expect(reports.next() == .holding(role: TestNetwork.role, epoch: 1))
+            driver.carryOut(
+                .release(
+                    role: TestNetwork.role, address: TestNetwork.virtual, epoch: 1, drain: .milliseconds(100)))
+            #expect(reports.next() == .released(role: TestNetwork.role, epoch: 1))
+            let renamed = ResourceKey(kind: "VirtualIP", name: "renamed")
+            driver.carryOut(.hold(role: renamed, address: TestNetwork.virtual, epoch: 1, until: end))
+            #expect(reports.next() == .holding(role: renamed, epoch: 1))
+            #expect(network.client.isAnswered())
+            driver.shutDown()
+        }
+    }
+
     @Test func anInterfaceThatIsDownAndAnAddressThatIsTakenAreNamed() async throws {
         try await onTestNetwork { network in
             let reports = try Reports()

@@ -1,0 +1,100 @@
+// How an agent starts, or does not, where something is missing: real processes in a network of their own.
+
+import Foundation
+import Subprocess
+import Testing
+
+private var program: URL {
+    // The test bundle lies beside the programs that were built with it.
+    URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
+        .appending(path: "holdfast")
+}
+
+private func canMakeNamespaces() async -> Bool {
+    let probe = try? await run(
+        .path("/usr/bin/unshare"), arguments: ["--net", "/usr/bin/true"], output: .discarded, error: .discarded)
+    return probe?.terminationStatus.isSuccess ?? false
+}
+
+@Suite(.enabled("network namespaces are needed: run as root") { await canMakeNamespaces() }) struct AgentStartTests {
+    /// Runs a shell script with `holdfast` as `$H` and a folder for itself as `$D`, and returns what was printed.
+    private func shell(_ script: String) async throws -> (status: TerminationStatus, output: String) {
+        try #require(
+            FileManager.default.isExecutableFile(atPath: program.path), "build the products first: swift build")
+        let folder = FileManager.default.temporaryDirectory.appending(path: "hf-start-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let preamble = """
+            D=\(folder); H=\(program.path); export HOLDFAST_CONFIG=$D/config.yaml; mkdir -p $D; ip link set lo up
+            found() {
+                "$H" cluster init --name $1 --data-dir $D/$1 --member $1 --address 127.0.0.1 \
+                    --peer-port $2 --api-port $3 >$D/$1.init 2>&1
+            }
+            # Reads what the process on descriptor 3 says until it says $1.
+            until_it_says() { while read -r line <&3; do case $line in *"$1"*) echo "$line"; return;; esac; done; }
+
+            """
+        let end = try await run(
+            .path("/usr/bin/timeout"),
+            arguments: ["-k", "5", "100", "/usr/bin/unshare", "--net", "/bin/bash", "-uc", "\(preamble)\(script)"],
+            output: .string(limit: 1 << 20), error: .string(limit: 1 << 20))
+        return (end.terminationStatus, end.standardOutput + end.standardError)
+    }
+
+    /// Two agents that want the same port of the same address; the second has to end by itself, and to say why.
+    private func second(peerPort: Int, apiPort: Int) async throws -> (status: TerminationStatus, output: String) {
+        try await shell(
+            """
+            found first 7400 7443; found second \(peerPort) \(apiPort)
+            exec 3< <("$H" agent --data-dir $D/first 2>&1); FIRST=$!
+            until_it_says "the API listens"
+            timeout -k 5 60 "$H" agent --data-dir $D/second; STATUS=$?
+            kill -9 $FIRST
+            exit $STATUS
+            """)
+    }
+
+    @Test func anAgentWhosePeerPortIsTakenSaysSoAndEnds() async throws {
+        let (status, output) = try await second(peerPort: 7_400, apiPort: 7_444)
+        #expect(status == .exited(2), "\(output)")
+        #expect(output.contains("cannot listen for peers on 127.0.0.1:7400: Address already in use"), "\(output)")
+    }
+
+    @Test func anAgentWhoseAPIPortIsTakenSaysSoAndEnds() async throws {
+        let (status, output) = try await second(peerPort: 7_401, apiPort: 7_443)
+        #expect(status == .exited(2), "\(output)")
+        #expect(output.contains("cannot listen for the CLI on 127.0.0.1:7443: Address already in use"), "\(output)")
+    }
+
+    @Test func aVoterWhoseLogIsGoneDoesNotStartAnew() async throws {
+        let (status, output) = try await shell(
+            """
+            found first 7400 7443
+            exec 3< <(exec "$H" agent --data-dir $D/first 2>&1); FIRST=$!
+            until_it_says "the API listens"
+            "$H" kv put k v >$D/put 2>&1
+            kill $FIRST
+            until_it_says "stopped"
+            rm -r $D/first/log
+            timeout -k 5 60 "$H" agent --data-dir $D/first
+            """)
+        #expect(status == .exited(2), "\(output)")
+        #expect(output.contains("without its log it must not vote"), "\(output)")
+    }
+
+    @Test func anAgentWithoutTheCapabilitiesForAddressesGoesOnInWords() async throws {
+        let (status, output) = try await shell(
+            """
+            found first 7400 7443
+            exec 3< <(exec setpriv --bounding-set -net_admin,-net_raw --inh-caps -net_admin,-net_raw \
+                "$H" agent --data-dir $D/first 2>&1); FIRST=$!
+            until_it_says "can hold no address"
+            until_it_says "the API listens"
+            kill $FIRST
+            until_it_says "stopped"
+            """)
+        #expect(status == .exited(0), "\(output)")
+        #expect(output.contains("CAP_NET_RAW"), "\(output)")
+        #expect(output.contains("the API listens"), "\(output)")
+        #expect(output.contains("stopped"), "\(output)")
+    }
+}
