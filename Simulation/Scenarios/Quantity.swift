@@ -30,7 +30,8 @@ enum Quantity {
 
     static func text(_ range: ClosedRange<Int64>) -> String {
         range.lowerBound == range.upperBound
-            ? TimeText.length(range.lowerBound) : "\(TimeText.length(range.lowerBound))..\(TimeText.length(range.upperBound))"
+            ? TimeText.length(range.lowerBound)
+            : "\(TimeText.length(range.lowerBound))..\(TimeText.length(range.upperBound))"
     }
 
     /// Chances in a million.

@@ -35,8 +35,8 @@ extension ScenarioReader {
                 Int($0)
             }
         }
-        if let node = inner["quorum"] { plan.expect.quorum = truth(node, at: "expect.quorum") ?? true }
-        if !plan.expect.quorum, !plan.expect.leader.isEmpty {
+        if let node = inner["quorum"] { plan.expect.quorum = truth(node, at: "expect.quorum") }
+        if plan.expect.quorum == false, !plan.expect.leader.isEmpty {
             wrong(node, "expect", expected: "no `leader` where there is to be no quorum")
         }
     }

@@ -9,7 +9,9 @@ extension ScenarioReader {
     // MARK: Machines
 
     mutating func readMachines(hosts: ScenarioNode?, members: ScenarioNode?, in document: ScenarioNode) {
-        guard let hosts else { return missing("hosts", "the physical hosts, like {pve1: {}, pve2: {}}", from: document) }
+        guard let hosts else {
+            return missing("hosts", "the physical hosts, like {pve1: {}, pve2: {}}", from: document)
+        }
         var waiting: [(member: Plan.Member, node: ScenarioNode, at: String)] = []
         for field in machineEntries(of: hosts, at: "hosts") {
             let path = "hosts.\(field.name)"
@@ -23,7 +25,8 @@ extension ScenarioReader {
         }
         for field in members.map({ machineEntries(of: $0, at: "members") }) ?? [] {
             let path = "members.\(field.name)"
-            let inner = fields(of: field.value, at: path, known: ["kind", "host", "power", "drift", "version", "joins"])
+            let inner = fields(
+                of: field.value, at: path, known: ["kind", "host", "power", "drift", "version", "joins"])
             let kinds = MemberKind.allCases.map(\.rawValue)
             guard let node = inner["kind"] else {
                 missing("kind", Excerpt.choices(kinds), from: field.value)
@@ -40,6 +43,10 @@ extension ScenarioReader {
                 }
                 member.host = text(host, at: "\(path).host") ?? ""
                 waiting.append((member, host, "\(path).host"))
+            } else if kind == .witness, let host = inner["host"] {
+                errors.append(
+                    ScenarioError(
+                        file: file, line: host.line, field: path, "a witness with a host", waitsFor: .witnessPlace))
             } else if let host = inner["host"] {
                 wrong(host, "\(path).host", expected: "no host: only a guest runs on one")
             }
@@ -150,8 +157,12 @@ extension ScenarioReader {
     mutating func readConditions(_ top: SortedMap<String, ScenarioNode>) {
         if let node = top["clients"] {
             let inner = fields(of: node, at: "clients", known: ["count", "think", "keys"])
-            if let node = inner["count"] { plan.clients.count = Int(number(node, at: "clients.count", in: 0...64) ?? 0) }
-            if let node = inner["keys"] { plan.clients.keys = Int(number(node, at: "clients.keys", in: 1...1_000) ?? 1) }
+            if let node = inner["count"] {
+                plan.clients.count = Int(number(node, at: "clients.count", in: 0...64) ?? 0)
+            }
+            if let node = inner["keys"] {
+                plan.clients.keys = Int(number(node, at: "clients.keys", in: 1...1_000) ?? 1)
+            }
             if let node = inner["think"] {
                 plan.clients.think = length(node, at: "clients.think", in: 4...Self.mostLength) ?? plan.clients.think
             }

@@ -28,7 +28,9 @@ public struct ScenarioReader {
         reader.read(document)
         guard reader.errors.isEmpty else {
             // From top to bottom; what concerns one line in the order it was found.
-            let order = reader.errors.enumerated().sorted { ($0.element.line, $0.offset) < ($1.element.line, $1.offset) }
+            let order = reader.errors.enumerated().sorted {
+                ($0.element.line, $0.offset) < ($1.element.line, $1.offset)
+            }
             throw ScenarioErrors(order.map(\.element))
         }
         return reader.plan

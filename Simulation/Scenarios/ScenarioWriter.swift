@@ -129,7 +129,7 @@ public enum ScenarioWriter {
         }
         if !expect.leader.isEmpty { parts.append("leader: [\(expect.leader.joined(separator: ", "))]") }
         if let most = expect.mostLeaderChanges { parts.append("mostLeaderChanges: \(most)") }
-        if !expect.quorum { parts.append("quorum: false") }
+        if let quorum = expect.quorum { parts.append("quorum: \(quorum)") }
         return parts.isEmpty ? [] : ["expect:"] + parts.map { "  \($0)" }
     }
 }

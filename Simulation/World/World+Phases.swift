@@ -227,7 +227,7 @@ extension World {
             if let most = plan.expect.gaps[record.name] ?? plan.expect.recoveredWithin, longest > most {
                 violate(
                     "expectation",
-                    "\(record.name) was silent for \(TimeText.length(longest)), allowed \(TimeText.length(most))")
+                    "\(record.name) was silent for \(TimeText.seconds(longest)) s, allowed \(TimeText.length(most))")
             }
         }
         if !plan.expect.leader.isEmpty { expectLeader(plan.expect.leader) }
