@@ -48,7 +48,8 @@ struct RunCommand: ParsableCommand {
                 var plan = plan
                 plan.seed = (seed ?? plan.seed) &+ offset
                 runs += 1
-                if try !perform(plan, interruption) { failed += 1 }
+                let held = try perform(plan, interruption)
+                if !held { failed += 1 }
             }
         }
         if !json, runs > 1 { print("\(runs) runs of \(plans.count) scenarios: \(failed) failed") }
