@@ -37,6 +37,9 @@ var targets: [Target] = [
         name: "SimulationChecks", dependencies: ["Consensus", "Cluster"], path: "Simulation/Checks",
         swiftSettings: settings),
     .target(
+        name: "SimulationRaft", dependencies: ["Consensus", "Cluster"], path: "Simulation/RaftAlone",
+        exclude: ["README.md", "oracle", "differential.sh"], swiftSettings: settings),
+    .target(
         name: "SimulationWorld",
         dependencies: ["Consensus", "Cluster", "Kinds", "Decisions", "Agent", "SimulationChecks"],
         path: "Simulation/World", swiftSettings: settings),
@@ -49,8 +52,8 @@ var targets: [Target] = [
     .executableTarget(
         name: "holdfast-sim",
         dependencies: [
-            "Consensus", "Cluster", "Manifests", "SimulationChecks", "SimulationFaults", "SimulationScenarios",
-            "SimulationWorld", argumentParser,
+            "Consensus", "Cluster", "Manifests", "SimulationChecks", "SimulationFaults", "SimulationRaft",
+            "SimulationScenarios", "SimulationWorld", argumentParser,
         ],
         path: "Simulation/holdfast-sim", swiftSettings: settings),
 
@@ -66,9 +69,12 @@ var targets: [Target] = [
     .testTarget(
         name: "SimulationTests",
         dependencies: [
-            "Consensus", "Cluster", "Kinds", "Agent", "SimulationFaults", "SimulationScenarios", "SimulationWorld",
-            "holdfast-sim",
+            "Consensus", "Cluster", "Kinds", "Agent", "Manifests", "SimulationFaults", "SimulationScenarios",
+            "SimulationWorld", "holdfast-sim",
         ],
+        swiftSettings: settings),
+    .testTarget(
+        name: "SimulationRaftTests", dependencies: ["SimulationRaft", "Consensus", "holdfast-sim"],
         swiftSettings: settings),
     .testTarget(name: "LintTests", swiftSettings: settings),
 ]

@@ -27,8 +27,8 @@ struct LabDirectory: Sendable {
     func folder(of node: String) -> String { "\(path)/nodes/\(node)" }
     func data(of node: String) -> String { "\(folder(of: node))/data" }
     func agentLog(of node: String) -> String { "\(folder(of: node))/agent.log" }
-    /// Present once the node's agent is a member, so that it starts without a token.
-    func joined(_ node: String) -> String { "\(folder(of: node))/joined" }
+    /// What an agent writes last of its identity: with it, it is a member.
+    func identity(of node: String) -> String { "\(data(of: node))/identity/member.json" }
 
     /// Makes the folders. A folder with foreign things in it is refused.
     func create(nodes: [String]) throws {
@@ -58,6 +58,15 @@ struct LabDirectory: Sendable {
         guard access(marker, F_OK) == 0 else { return }
         do { try FileManager.default.removeItem(atPath: path) } catch {
             throw LabError("remove the lab's folder \(path): \(error)")
+        }
+    }
+
+    /// Removes what the agent of `node` keeps, if it keeps anything.
+    func removeData(of node: String) throws {
+        let data = data(of: node)
+        guard access(data, F_OK) == 0 else { return }
+        do { try FileManager.default.removeItem(atPath: data) } catch {
+            throw LabError("remove what is left of \(node) in \(data): \(error)")
         }
     }
 

@@ -12,5 +12,7 @@ struct HoldfastSim: ParsableCommand {
             ReplayCommand.self,
             ShrinkCommand.self,
             TraceCommand.self,
+            RaftCommand.self,
+            RaftDifferentialCommand.self,
         ])
 }

@@ -88,7 +88,10 @@ extension AgentCore {
         var isSettled = true
         for (role, spec) in specs.pairs where isCandidate(spec) {
             let unfit = fitness.unfit(role)
-            guard let record = state.roles[role], record.unfit[name] != unfit else { continue }
+            // With a health check silence is no word: it is told even that all is well.
+            guard let record = state.roles[role],
+                record.unfit[name] != unfit || (spec.follow != nil && !record.hasHeard(of: id))
+            else { continue }
             isSettled = false
             if proposals.isOpen(fitness.told[role]) { continue }
             fitness.told[role] = propose(.reportFitness(role: role, member: id, unfit: unfit), now: now)

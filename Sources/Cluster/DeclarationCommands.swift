@@ -61,7 +61,14 @@ extension ClusterState {
     }
 
     private func checkRevision(_ check: UInt64?) -> Outcome? {
-        guard let check, declarationsRevision > check else { return nil }
+        guard let check else { return nil }
+        // Every plan was made before the command that carries it out; a later index is another cluster's.
+        guard check < revision else {
+            return refused(
+                .conflict,
+                "this cluster has not reached the index \(check) yet; was the plan made in another one? Run plan again")
+        }
+        guard declarationsRevision > check else { return nil }
         return refused(
             .conflict,
             "resources changed at revision \(declarationsRevision), after the index \(check) this was planned at; run plan again"

@@ -86,7 +86,12 @@ extension ClusterState {
         guard let member = members[id] else { return refused(.notFound, "no member \(id)") }
         guard members.count > 1 else { return refused(.unsafe, "\(member.name) is the only member") }
         members[id] = nil
-        for key in roles.keys { _ = roles.update(key) { $0.unfit[id.description] = nil } }
+        for key in roles.keys {
+            _ = roles.update(key) {
+                $0.unfit[id.description] = nil
+                $0.heard[id.description] = nil
+            }
+        }
         _ = note(
             "MemberRemoved", "member/\(member.name)", "removed by \(record.actor)", cause: member.lastEvent, record)
         return done()

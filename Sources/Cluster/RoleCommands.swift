@@ -76,9 +76,12 @@ extension ClusterState {
     ) -> Outcome {
         guard let present = roles[role] else { return refused(.notFound, "no role \(role)") }
         guard members.contains(member) else { return refused(.notFound, "no member \(member)") }
-        guard present.unfit[member.description] != unfit else { return unchanged() }
+        guard present.unfit[member.description] != unfit || !present.hasHeard(of: member) else { return unchanged() }
         let wasUnfit = present.isUnfit(member)
-        _ = roles.update(role) { $0.unfit[member.description] = unfit }
+        _ = roles.update(role) {
+            $0.unfit[member.description] = unfit
+            if !$0.hasHeard(of: member) { $0.heard[member.description] = revision }
+        }
         // A changed reason alone is no event: it would drown the others.
         if wasUnfit != (unfit != nil) {
             let event = note(

@@ -27,6 +27,9 @@ public struct RoleRecord: Hashable, Sendable, Codable {
     public var lastEvent: UInt64 = 0
     /// Candidates that reported they cannot serve, and why. Keys are member ids.
     public var unfit: SortedMap<String, String> = [:]
+    /// Candidates that have said whether they can serve, and the revision of their first word. One that is to check its
+    /// health and has said nothing yet is not known to be well. Keys are member ids.
+    public var heard: SortedMap<String, UInt64> = [:]
 
     public init() {}
 
@@ -43,6 +46,7 @@ public struct RoleRecord: Hashable, Sendable, Codable {
         // Mostly nobody is, and spelling an id out takes longer than everything else a decision asks.
         !unfit.isEmpty && unfit[member.description] != nil
     }
+    public func hasHeard(of member: MemberID) -> Bool { heard.contains(member.description) }
 }
 
 /// Something that happened, kept with what caused it.

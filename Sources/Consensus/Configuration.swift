@@ -47,6 +47,20 @@ public struct Configuration: Hashable, Sendable {
     public func hasQuorum(where answered: (MemberID) -> Bool) -> Bool {
         !voters.isEmpty && voters.count(where: answered) >= quorum
     }
+
+    /// How an election stands; `ballot` is nil for a voter that has not answered. Lost as soon as it cannot be won any
+    /// more: with an even number of voters that is before a majority has refused.
+    public func voteResult(_ ballot: (MemberID) -> Bool?) -> VoteResult {
+        if hasQuorum(where: { ballot($0) == true }) { return .won }
+        return hasQuorum(where: { ballot($0) != false }) ? .pending : .lost
+    }
+}
+
+/// How an election stands.
+public enum VoteResult: Hashable, Sendable {
+    case won
+    case lost
+    case pending
 }
 
 /// One step from a configuration to the next. Applying several steps takes several entries.

@@ -131,7 +131,8 @@ struct Situation {
         guard let spec else { return [] }
         return spec.candidates.compactMap { candidate -> MemberID? in
             guard let member = state.member(named: candidate.member), member.kind != .witness, !member.stopping,
-                view.isReachable(member.id), !record.isUnfit(member.id)
+                view.isReachable(member.id), !record.isUnfit(member.id),
+                spec.follow == nil || record.hasHeard(of: member.id)
             else { return nil }
             return member.id
         }

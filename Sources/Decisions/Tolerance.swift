@@ -37,6 +37,28 @@ extension Tolerance {
     }
 }
 
+extension Tolerance {
+    /// The failure domains that can be lost now, but not any more without `member`, with what would stand in the way.
+    /// Only votes count. A learner that will be promoted in its place counts as a voter already.
+    public static func spent(
+        byRemoving member: MemberID, state: ClusterState, configuration: Configuration, silent: [MemberID] = []
+    ) -> [Tolerance] {
+        guard configuration.isVoter(member) else { return [] }
+        let before = Survey(state: state, configuration: configuration, silent: silent)
+        let substitute = configuration.learners.first { learner in
+            state.members[learner].map { $0.kind != .guest && before.answers($0) } ?? false
+        }
+        let voters = configuration.voters.filter { $0 != member } + (substitute.map { [$0] } ?? [])
+        let after = Survey(state: state, configuration: Configuration(voters: voters), silent: silent)
+        return all(state: state, configuration: configuration, silent: silent).compactMap { domain in
+            guard before.votingObstacles(to: domain.domain).isEmpty else { return nil }
+            let obstacles = after.votingObstacles(to: domain.domain)
+            guard !obstacles.isEmpty else { return nil }
+            return Tolerance(domain: domain.domain, members: domain.members, obstacles: obstacles)
+        }
+    }
+}
+
 /// The questions asked of one state.
 private struct Survey {
     let state: ClusterState

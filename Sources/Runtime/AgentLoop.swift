@@ -101,6 +101,11 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
         ended = endPromise.futureResult
     }
 
+    deinit {
+        // A member that fails before it starts (its port is taken, say) drops its loop; a promise may not be dropped.
+        if !hasEnded { endPromise.succeed(.stopped) }
+    }
+
     /// Starts turning. Call once, on any thread, after the transport listens.
     public func start(_ world: AgentWorld, initialPeers: [MemberRecord]) {
         eventLoop.execute {

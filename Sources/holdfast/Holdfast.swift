@@ -74,6 +74,7 @@ enum ExitStatus {
     static let error: Int32 = 2
     static let notFound: Int32 = 3
     static let unreachable: Int32 = 5
+    static let forbidden: Int32 = 6
     static let timedOut: Int32 = 7
 }
 

@@ -51,7 +51,17 @@ struct Person: Sendable {
     }
 
     /// - Parameter answer: what is typed at a question; nil: no terminal to ask at.
-    func run(_ arguments: String..., input: String = "", answer: String? = nil) async -> CommandResult {
+    /// - Parameter leastLimit: what `$HOLDFAST_TIMEOUT` says. Long enough for a machine that has much else to do; no test
+    ///   waits for it to pass.
+    func run(
+        _ arguments: String..., input: String = "", answer: String? = nil, leastLimit: String = "50s"
+    ) async -> CommandResult {
+        await run(arguments, input: input, answer: answer, leastLimit: leastLimit)
+    }
+
+    func run(
+        _ arguments: [String], input: String = "", answer: String? = nil, leastLimit: String = "50s"
+    ) async -> CommandResult {
         let transcript = Transcript()
         let configuration = configuration
         let terminal = Terminal(
@@ -63,8 +73,7 @@ struct Person: Sendable {
                 return answer
             },
             standardInput: { Array(input.utf8) }, colour: false,
-            // Long enough for a machine that has much else to do; no test waits for it to pass.
-            environment: { ["HOLDFAST_CONFIG": configuration, "HOLDFAST_TIMEOUT": "50s"][$0] },
+            environment: { ["HOLDFAST_CONFIG": configuration, "HOLDFAST_TIMEOUT": leastLimit][$0] },
             clock: WallClock(now: { InMemoryAgent.wallClock + 90_000 }, offset: { _ in 0 }))
         let status = await Terminal.$current.withValue(terminal) { await Holdfast.run(arguments) }
         return CommandResult(

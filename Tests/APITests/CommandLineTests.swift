@@ -283,6 +283,8 @@ import Testing
             #expect(await person.run("cluster", "transfer-leader", "k8s-cp1").status == 8)
             #expect(await person.run("cluster", "remove", "k8s-cp1", "--yes").status == 0)
             #expect(lab.agent.state.members.count == 3)
+            #expect(await person.run("cluster", "remove", "witness", "--yes").status == 8)
+            #expect(await person.run("cluster", "remove", "witness", "--yes", "--force").status == 0)
         }
     }
 

@@ -56,6 +56,68 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ["vip", "move", "kube-api", "pve2"], ["cluster", "transfer-leader", "pve2"],
+        ["apply", "-f", "-", "--wait"], ["delete", "vip/kube-api", "--yes", "--wait"],
+    ])
+    func commandsThatMayTakeTheirTimeLearnAsFastThatThereIsNoQuorum(arguments: [String]) async throws {
+        let lab = try Lab.make()
+        try await lab.serving { server in
+            let person = try Person.make(server, as: lab.credential(role: .admin))
+            defer { person.forget() }
+            lab.agent.set(.noQuorum)
+            let manifest = "apiVersion: holdfast/v1\nkind: Host\nmetadata: {name: pve1}\nspec: {address: 10.0.0.1}\n"
+            let result = await person.run(arguments, input: manifest, leastLimit: "1ms")
+            #expect(result.status == 5)
+            #expect(result.notes.hasPrefix("holdfast: no member answered with a quorum within 1800 ms"))
+        }
+    }
+
+    @Test func withoutAQuorumNothingIsSaidToBeDispensable() async throws {
+        let lab = try Lab.make()
+        try await lab.serving { server in
+            let person = try Person.make(server, as: lab.credential(role: .viewer))
+            defer { person.forget() }
+            lab.agent.change {
+                $0.view.role = .follower
+                $0.view.leader = nil
+                $0.view.hasQuorumLease = false
+            }
+            let local = await person.run("status", "--consistency", "local")
+            #expect(local.output.hasPrefix("You can lose: pve1 NO (pve1 sees no quorum now)"))
+        }
+    }
+
+    @Test(arguments: ["127.0.0.1:99999", "127.0.0.1:0", "pve1", ":7443", "127.0.0.1:74x3", "https://pve1:7443"])
+    func whatIsNoEndpointIsNamedBeforeAnythingIsSent(endpoint: String) async throws {
+        let lab = try Lab.make()
+        try await lab.serving { server in
+            let person = try Person.make(server, as: lab.credential(role: .viewer))
+            defer { person.forget() }
+            let result = await person.run("status", "--endpoints", "127.0.0.1:\(server.port),\(endpoint)")
+            #expect(result.status == 2)
+            #expect(result.notes.hasPrefix("holdfast: \(endpoint.debugDescription) is no address:port"))
+        }
+    }
+
+    @Test func whoNobodyAcceptsIsToldSoAtOnce() async throws {
+        let lab = try Lab.make()
+        let stranger = try Lab.make()
+        try await lab.serving { server in
+            let person = try Person.make(server, as: stranger.credential(role: .admin))
+            defer { person.forget() }
+            let result = await person.run("status")
+            #expect(result.status == 6)
+            #expect(
+                result.notes == """
+                    holdfast: no member accepts the certificate of this context
+                      127.0.0.1:\(server.port): this context's certificate was not signed by its cluster's authority
+                      try: holdfast context use NAME for another context, or copy the file of another admin
+
+                    """)
+        }
+    }
+
     @Test func aChangeWhoseAnswerWasLostCountsOnceAtTheNextMember() async throws {
         let lab = try Lab.make()
         try await lab.serving { server in

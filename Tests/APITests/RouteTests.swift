@@ -291,6 +291,24 @@ import Testing
         }
     }
 
+    @Test func aMemberIsNotRemovedWhenThatSpendsWhatCanBeLost() async throws {
+        let lab = try Lab.make()
+        try await lab.serving { server in
+            let admin = try lab.credential(role: .admin)
+            func remove(_ member: String, force: Bool? = nil) async throws -> TestServer.Answer {
+                try await server.ask(
+                    .POST, "/v1/members/remove", as: admin, json: RemoveMemberRequest(member: member, force: force))
+            }
+            let refused = try await remove("witness")
+            #expect(refused.failure?.code == .unsafe)
+            #expect(
+                refused.failure?.message == "without witness the loss of pve1 or pve2 would stop the cluster")
+            #expect(refused.failure?.next.contains("holdfast cluster remove witness --force") == true)
+            #expect(try await remove("k8s-cp1").status == 200, "a guest has no vote to lose")
+            #expect(try await remove("witness", force: true).status == 200)
+        }
+    }
+
     @Test func theOnlyVoterIsNotRemoved() async throws {
         let lab = try Lab.make()
         let only = lab.members[0]

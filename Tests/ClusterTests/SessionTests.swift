@@ -46,6 +46,7 @@ private func put(_ key: String, _ value: String, session: UInt64, request: UInt6
     #expect(apply(1, check: 0).code == .done)
     #expect(apply(2, check: 0).code == .conflict)
     #expect(apply(3, check: 1).code == .done)
+    #expect(apply(4, check: 9_999).code == .conflict, "an index this cluster has not reached is another cluster's")
 }
 
 @Test func recordsSurviveTheirEncodingAndEqualOnesEncodeEqually() throws {
@@ -53,4 +54,28 @@ private func put(_ key: String, _ value: String, session: UInt64, request: UInt6
     let bytes = try CanonicalJSON.encode(record)
     #expect(try CanonicalJSON.decode(CommandRecord.self, from: bytes) == record)
     #expect(try CanonicalJSON.encode(record) == bytes)
+}
+
+/// A client that settles nothing: its oldest outcomes make room, and are expired from then on, not new.
+@Test func outcomesOfOneClientAreBoundedAndNeverCarriedOutAgain() {
+    var state = ClusterState()
+    let more = UInt64(Sessions.mostOutcomes) + 1
+    for request in 1...more { _ = state.apply(put("k\(request)", "v", session: 7, request: request)) }
+    #expect(state.apply(put("k1", "v", session: 7, request: 1)).code == .expired)
+    let revision = state.revision
+    #expect(state.apply(put("k2", "v", session: 7, request: 2)).code == .done, "still remembered")
+    #expect(state.revision == revision)
+}
+
+@Test func theClientThatWasIdleLongestMakesRoom() {
+    var state = ClusterState()
+    let idle: UInt64 = 1
+    let busy: UInt64 = 2
+    _ = state.apply(put("idle", "v", session: idle, request: 1))
+    _ = state.apply(put("busy", "v", session: busy, request: 1))
+    for session in 3...UInt64(Sessions.mostSessions) + 1 {
+        _ = state.apply(put("k\(session)", "v", session: session, request: 1))
+    }
+    #expect(state.apply(put("busy", "v", session: busy, request: 1)).code == .done, "remembered")
+    #expect(state.apply(put("idle", "v", session: idle, request: 1)).code == .conflict, "forgotten, so tried anew")
 }

@@ -244,4 +244,41 @@ import Testing
         cluster.restart(2)
         #expect(cluster.elect(within: .seconds(3)) != nil)
     }
+
+    /// An answer to an earlier campaign says nothing of the present log and the present promises.
+    @Test("11 stale pre-vote answers are ignored") func stalePreVoteAnswersAreIgnored() {
+        var bench = Bench(hardState: HardState(term: Term(rawValue: 4)))
+        bench.pass(.milliseconds(700))
+        bench.tick()
+        #expect(bench.raft.role == .preCandidate)
+        bench.receive(.preVoteReply(PreVoteReply(granted: true)), from: 2, term: 4)
+        #expect(bench.raft.role == .preCandidate)
+        #expect(bench.raft.term == Term(rawValue: 4))
+        bench.receive(.preVoteReply(PreVoteReply(granted: true)), from: 2, term: 5)
+        #expect(bench.raft.role == .candidate)
+    }
+
+    @Test func aMemberWhoseDiskHangsDoesNotCampaign() {
+        var bench = Bench()
+        bench.receive(Bench.append(after: 0, term: 0, [Bench.entry(1, term: 1)]), from: 2, term: 1)
+        bench.forget()
+        bench.pass(.seconds(1))
+        bench.tick()
+        #expect(bench.raft.role == .follower)
+        #expect(bench.sent.isEmpty)
+        bench.persist()
+        bench.forget()
+        bench.pass(.seconds(1))
+        bench.tick()
+        #expect(bench.raft.role == .preCandidate)
+    }
+
+    /// Were it otherwise, a witness would win every other election, and hand over each time.
+    @Test(arguments: 1...20 as ClosedRange<UInt64>) func amongHostsThatCanLeadTheWitnessNeverDoes(seed: UInt64) {
+        var cluster = TestCluster(voters: 3, seed: seed, ranks: [.preferred, .preferred, .lastResort])
+        cluster.establish(leader: 1)
+        cluster.run(for: .seconds(1))
+        cluster.crash(1)
+        #expect(cluster.elect(within: .seconds(3)) == 2)
+    }
 }

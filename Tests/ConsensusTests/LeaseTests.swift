@@ -140,4 +140,87 @@ import Testing
         let expected = Effect.leaseRenewed(until: bench.now + .milliseconds(300), floor: LogIndex(rawValue: 5))
         #expect(bench.notices.last == expected)
     }
+
+    /// A voter that crashed after its answer must still know that it promised.
+    @Test func aRoundIsAnsweredWhenItsPromiseWouldSurviveACrash() {
+        var bench = Bench()
+        bench.receive(.heartbeat(Heartbeat(round: 1, promise: .milliseconds(320), commit: .zero)), from: 2, term: 1)
+        #expect(bench.sent.isEmpty)
+        bench.persist()
+        #expect(bench.messages(to: 2).count == 1)
+        bench.forget()
+        // No disk is needed any more: this length is on it.
+        bench.receive(.heartbeat(Heartbeat(round: 2, promise: .milliseconds(320), commit: .zero)), from: 2, term: 1)
+        #expect(bench.messages(to: 2).count == 1)
+        bench.receive(.heartbeat(Heartbeat(round: 3, promise: .milliseconds(321), commit: .zero)), from: 2, term: 1)
+        #expect(bench.messages(to: 2).count == 1)
+    }
+
+    @Test func aWithheldLeaseIsNotRenewedUntilItIsRestored() {
+        var bench = Bench.leader(learners: [4])
+        bench.accept(through: 1, from: 2)
+        func ask() {
+            bench.answerRound(from: 4, lease: request(bench))
+            bench.pass(.milliseconds(50))
+            bench.tick()
+            bench.answerRound(from: 2)
+        }
+        bench.raft.withholdLease(from: MemberID(rawValue: 4))
+        ask()
+        #expect(bench.messages(to: 4).grants.isEmpty)
+        bench.raft.restoreLease(to: MemberID(rawValue: 4))
+        ask()
+        #expect(!bench.messages(to: 4).grants.isEmpty)
+    }
+
+    /// A floor may stay only while nothing can have been taken from the member without its word.
+    @Test func aFloorStaysOnlyWithinUnbrokenRenewalsOfOneProcess() {
+        var leases = MemberLeases()
+        let member = MemberID(rawValue: 4)
+        let length = Interval.milliseconds(300)
+        func floor(process: UInt64, last: UInt64, at milliseconds: Int64) -> UInt64? {
+            leases.grant(
+                to: member, incarnation: process, duration: length, lastIndex: LogIndex(rawValue: last),
+                now: .zero + .milliseconds(milliseconds), timing: Timing())?.rawValue
+        }
+        #expect(floor(process: 1, last: 5, at: 0) == 5)
+        #expect(floor(process: 1, last: 6, at: 200) == 5)
+        #expect(floor(process: 2, last: 7, at: 300) == 7, "a new process has applied nothing")
+        #expect(floor(process: 2, last: 8, at: 500) == 7)
+        #expect(floor(process: 2, last: 9, at: 1_000) == 9, "its lease had run out")
+    }
+
+    /// The holder's clock may be slow by the bound while the leader's is fast by it.
+    @Test func aLeaseIsCertainlyOverOnlyByTheSlowestClock() {
+        var timing = Timing()
+        timing.driftPartsPerMillion = 50_000
+        var leases = MemberLeases()
+        let member = MemberID(rawValue: 4)
+        _ = leases.grant(
+            to: member, incarnation: 1, duration: .milliseconds(300), lastIndex: .zero, now: .zero, timing: timing)
+        #expect(leases.outstanding(member, now: .zero + .milliseconds(331)) != nil)
+        #expect(leases.outstanding(member, now: .zero + .milliseconds(332)) == nil)
+    }
+
+    @Test func timingsWhosePromiseIsTooShortForTheirLeaseAreAtFault() {
+        var timing = Timing()
+        #expect(timing.fault == nil)
+        timing.promise = timing.quorumLease
+        #expect(timing.fault?.hasPrefix("promise") == true)
+    }
+
+    /// Like everyone's: what the voters promised began when the round reached them, not when their answers came.
+    @Test func aLeadersOwnLeaseIsCountedFromItsRound() {
+        var bench = Bench.leader()
+        bench.raft.wantsLease = true
+        bench.accept(through: 1, from: 2)
+        bench.pass(.milliseconds(50))
+        bench.tick()
+        let sent = bench.now
+        bench.pass(.milliseconds(40))
+        bench.forget()
+        bench.answerRound(from: 2)
+        let renewed = Effect.leaseRenewed(until: sent + .milliseconds(300), floor: LogIndex(rawValue: 1))
+        #expect(bench.notices == [renewed])
+    }
 }

@@ -273,4 +273,38 @@ import Testing
         #expect(bench.messages(to: 2).notices.map(\.commit) == [index(2)])
         #expect(bench.messages(to: 3).notices.map(\.commit) == [index(2)])
     }
+
+    /// Entries 2 and 3 are on disk when a new leader replaces them: its entries at the same places are not.
+    @Test("17 what was durable does not count for what replaces it") func replacedEntriesAreNotDurable() {
+        var bench = Bench(hardState: HardState(term: Term(rawValue: 1)), terms: [1, 1, 1])
+        bench.receive(
+            Bench.append(after: 1, term: 1, [Bench.entry(2, term: 2), Bench.entry(3, term: 2)]), from: 3, term: 2)
+        #expect(bench.raft.durability.durableIndex == index(1))
+        bench.persist()
+        #expect(bench.raft.durability.durableIndex == index(3))
+    }
+
+    /// Until it has them again, what it lost is on one disk less.
+    @Test func aMemberThatLostAcknowledgedEntriesIsNotCountedForThem() {
+        var bench = Bench.leader(terms: [1, 1, 1])
+        bench.accept(through: 4, from: 2)
+        _ = bench.propose(7)
+        bench.pass(.milliseconds(200))
+        bench.answerRound(from: 2)
+        let refusal = AppendReply.refused(after: index(4), hintIndex: index(2), hintTerm: Term(rawValue: 1))
+        bench.receive(.appendReply(refusal), from: 2, term: 2)
+        #expect(bench.raft.leadership?.progress[MemberID(rawValue: 2)]?.match == index(2))
+    }
+
+    @Test func aProbeThatGotLostIsSentAgain() {
+        var bench = Bench.leader()
+        #expect(bench.messages(to: 2).appends.count == 1)
+        bench.forget()
+        bench.pass(.milliseconds(99))
+        bench.answerRound(from: 2)
+        #expect(bench.messages(to: 2).appends.isEmpty)
+        bench.pass(.milliseconds(10))
+        bench.answerRound(from: 2)
+        #expect(bench.messages(to: 2).appends.count == 1)
+    }
 }

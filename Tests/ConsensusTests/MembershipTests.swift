@@ -131,4 +131,71 @@ import Testing
     private func isAccepted(_ result: Result<LogIndex, ConfigurationRefusal>) -> Bool {
         if case .success = result { true } else { false }
     }
+
+    /// What the predecessor granted rests on the voters it knew.
+    @Test func theVotersStayWhileInheritedLeasesAreOut() {
+        var bench = Bench(1, voters: [1, 2, 3], hardState: HardState(term: Term(rawValue: 1)), terms: [1])
+        bench.receive(Bench.append(after: 1, term: 1, commit: 1), from: 2, term: 1)
+        bench.receive(.campaignNow(CampaignNow(longestGrant: .milliseconds(250))), from: 2, term: 1)
+        bench.persist()
+        bench.receive(.voteReply(VoteReply(granted: true)), from: 2, term: 2)
+        bench.persist()
+        bench.accept(through: 2, from: 2)
+        #expect(bench.raft.hasCommittedInTerm)
+        #expect(bench.trial(.demote(member(3))) == .failure(.changeInProgress))
+        bench.pass(.milliseconds(251))
+        #expect(bench.trial(.demote(member(3))) == .success(LogIndex(rawValue: 3)))
+    }
+
+    @Test("39 a leader that removes itself sees the change through") func aLeaderSeesItsOwnRemovalThrough() {
+        var bench = Bench.leader()
+        bench.accept(through: 1, from: 2)
+        _ = bench.propose(7)
+        _ = bench.propose(.remove(member(1)))
+        bench.persist()
+        bench.accept(through: 2, from: 2)
+        bench.accept(through: 2, from: 3)
+        #expect(bench.raft.commitIndex == LogIndex(rawValue: 2))
+        #expect(bench.raft.isLeader)
+        bench.accept(through: 3, from: 2)
+        bench.accept(through: 3, from: 3)
+        #expect(!bench.raft.isLeader)
+    }
+
+    @Test func nothingIsKeptForAMemberThatIsGone() {
+        var bench = Bench.leader(learners: [4])
+        bench.accept(through: 1, from: 2)
+        _ = bench.propose(.remove(member(4)))
+        #expect(bench.raft.leadership?.progress.keys == [member(2), member(3)])
+        bench.forget()
+        bench.pass(.milliseconds(60))
+        bench.tick()
+        #expect(bench.messages(to: 4).isEmpty)
+    }
+
+    @Test func aLearnerCountsForNoCommit() {
+        var bench = Bench.leader(voters: [1, 2, 3], learners: [4, 5])
+        bench.accept(through: 1, from: 4)
+        bench.accept(through: 1, from: 5)
+        #expect(bench.raft.commitIndex == .zero)
+        bench.accept(through: 1, from: 2)
+        #expect(bench.raft.commitIndex == LogIndex(rawValue: 1))
+    }
+
+    /// A change takes effect where it stands in the log, and is gone when it is replaced there.
+    @Test func aConfigurationFallsBackWhenItsEntryIsReplaced() {
+        var bench = Bench()
+        let larger = Configuration(voters: (1...4).map { member($0) })
+        let change = Entry(
+            index: LogIndex(rawValue: 1), term: Term(rawValue: 1), payload: .configuration(larger))
+        bench.receive(Bench.append(after: 0, term: 0, [change]), from: 2, term: 1)
+        #expect(bench.raft.configuration == larger)
+        bench.receive(Bench.append(after: 0, term: 0, [Bench.entry(1, term: 2)]), from: 3, term: 2)
+        #expect(bench.raft.configuration.voters.count == 3)
+    }
+
+    @Test func anEighthVoterIsRefusedInWords() {
+        let full = Configuration(voters: (1...7).map { member($0) }, learners: [member(8)])
+        #expect(full.applying(.promote(member(8))) == .failure(.tooMany))
+    }
 }

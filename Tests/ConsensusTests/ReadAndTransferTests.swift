@@ -178,4 +178,35 @@ import Testing
         #expect(!cluster.checks.answeredReads.contains(read.rawValue))
         #expect(cluster.checks.violation == nil)
     }
+
+    /// Its order of term 4 was on the way when it was elected again in term 5.
+    @Test("43 an old order of the present leader does nothing") func anOldOrderOfThePresentLeaderDoesNothing() {
+        var bench = Bench(hardState: HardState(term: Term(rawValue: 5)))
+        bench.receive(.heartbeat(Heartbeat(round: 1, promise: .milliseconds(320), commit: .zero)), from: 2, term: 5)
+        bench.persist()
+        bench.receive(.campaignNow(CampaignNow(longestGrant: .zero)), from: 2, term: 4)
+        #expect(bench.raft.role == .follower)
+        bench.receive(.campaignNow(CampaignNow(longestGrant: .zero)), from: 2, term: 5)
+        #expect(bench.raft.role == .candidate)
+    }
+
+    @Test("43 a learner obeys no order") func aLearnerObeysNoOrder() {
+        var bench = Bench(4, learners: [4])
+        bench.receive(.heartbeat(Heartbeat(round: 1, promise: .milliseconds(320), commit: .zero)), from: 2, term: 1)
+        bench.receive(.campaignNow(CampaignNow(longestGrant: .zero)), from: 2, term: 1)
+        #expect(bench.raft.role == .follower)
+    }
+
+    /// The leader's disk hangs; 2 has more of the log, and has not been heard of for long.
+    @Test("29 leadership is handed to somebody who answers") func aHangingDiskHandsOverToSomebodyWhoAnswers() {
+        var bench = Bench.leader()
+        bench.accept(through: 1, from: 2)
+        bench.accept(through: 1, from: 3)
+        _ = bench.propose(7)
+        bench.accept(through: 2, from: 2)
+        bench.pass(.milliseconds(360))
+        bench.answerRound(from: 3)
+        bench.tick()
+        #expect(bench.raft.leadership?.transfer?.to == member(3))
+    }
 }

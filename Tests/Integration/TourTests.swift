@@ -43,3 +43,26 @@ func theLabSurvivesTheLossOfTheHostThatHoldsAnAddress() async throws {
     #expect(result["lostWrites"] as? Int == 0, "\(words)")
     #expect(result["gapMilliseconds"] is NSNumber, "\(words)")
 }
+
+@Test(.enabled("namespaces and nftables are needed: run as root with nftables installed") { await canMakeNamespaces() })
+func aLabGoesOnFromTheDataThatWasKept() async throws {
+    let lab = productsFolder.appending(path: "holdfast-lab").path
+    let folder = FileManager.default.temporaryDirectory.appending(path: "hf-kept-\(getpid())").path
+    func run(_ arguments: [String]) async throws -> (status: Bool, words: String) {
+        let result = try await Subprocess.run(
+            .path("/usr/bin/timeout"), arguments: Arguments(["120", lab] + arguments), output: .string(limit: 1 << 20),
+            error: .string(limit: 1 << 20))
+        return (result.terminationStatus.isSuccess, result.standardOutput + result.standardError)
+    }
+    let holdfast = productsFolder.appending(path: "holdfast").path
+    let steps = [
+        ["up"], ["exec", "client", "--", holdfast, "kv", "put", "kept", "yes"], ["down", "--keep"], ["up"],
+        ["exec", "client", "--", holdfast, "kv", "get", "kept"], ["down"],
+    ]
+    for step in steps {
+        let result = try await run([step[0], "--dir", folder] + step.dropFirst())
+        #expect(result.status, "\(step.joined(separator: " ")): \(result.words)")
+        if step.last == "kept" { #expect(result.words.hasPrefix("yes"), "\(result.words)") }
+    }
+    #expect(!FileManager.default.fileExists(atPath: folder), "down leaves nothing behind")
+}

@@ -39,9 +39,13 @@ enum Layout {
                 mayImport: order.dropLast() + simulation + ["CKernel"])
         }
         + [
+            // The consensus core on its own.
+            Module(
+                name: "SimulationRaft", folder: "Simulation/RaftAlone", isPure: true,
+                mayImport: ["Consensus", "Cluster"]),
             Module(
                 name: "holdfast_sim", folder: "Simulation/holdfast-sim", isPure: false,
-                mayImport: pureProduct + ["Manifests"] + simulation),
+                mayImport: pureProduct + ["Manifests", "SimulationRaft"] + simulation),
             // The laboratory talks to `holdfast` as a person does, by its command line.
             Module(name: "holdfast_lab", folder: "Simulation/holdfast-lab", isPure: false, mayImport: ["CKernel"]),
         ]
@@ -49,7 +53,7 @@ enum Layout {
     private static let simulation = (pureSimulation + worldlySimulation).map { "Simulation\($0)" }
 
     /// Every module of this package; others come from outside and are not ordered here.
-    static let own = order + simulation + ["CKernel"]
+    static let own = order + simulation + ["CKernel", "SimulationRaft"]
 
     /// The only files of the pure half that may import something from outside, and what.
     static let foreignImports = ["Sources/Cluster/JSONValue.swift": ["FoundationEssentials"]]

@@ -75,7 +75,7 @@ import Testing
         chmod("\(folder.path)/\(file)", 0o600)
         let error = try #require(loadError())
         #expect(error.path == "\(folder.path)/\(file)")
-        #expect(error.remedy.contains("cluster join"))
+        #expect(error.remedy.contains("holdfast agent --join TOKEN"))
     }
 
     @Test(arguments: ["key.pem", "certificate.pem", "authority.pem"])

@@ -70,7 +70,7 @@ struct Repetition: Codable, Equatable {
 }
 
 /// What came of one case.
-struct CaseResult: Codable, Equatable {
+struct CaseResult: Encodable, Equatable {
     var system: String
     var name: String
     var aim: Aim
@@ -88,10 +88,29 @@ struct CaseResult: Codable, Equatable {
         failures.isEmpty && !repetitions.isEmpty && aim.isKept(gap, owners: owners)
             && (returnAim?.isKept(returnGap, owners: owners) ?? true)
     }
+
+    private enum Field: String, CodingKey {
+        case system, name, aim, returnAim, repetitions, failures, gap, returnGap, ownersAtOnce, kept
+    }
+
+    /// With the figures that follow from the repetitions.
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Field.self)
+        try container.encode(system, forKey: .system)
+        try container.encode(name, forKey: .name)
+        try container.encode(aim, forKey: .aim)
+        try container.encodeIfPresent(returnAim, forKey: .returnAim)
+        try container.encode(repetitions, forKey: .repetitions)
+        try container.encode(failures, forKey: .failures)
+        try container.encode(gap, forKey: .gap)
+        try container.encode(returnGap, forKey: .returnGap)
+        try container.encode(owners, forKey: .ownersAtOnce)
+        if aim != .none { try container.encode(isKept, forKey: .kept) }
+    }
 }
 
 /// The whole bench.
-struct BenchResult: Codable, Equatable {
+struct BenchResult: Encodable, Equatable {
     var cases: [CaseResult] = []
 
     var isKept: Bool { cases.allSatisfy { $0.aim == .none || $0.isKept } }

@@ -17,24 +17,31 @@ struct Bootstrap {
     func run(tell: (String) -> Void) throws {
         let members = Topology.homelab.members
         guard let first = members.first else { return }
-        if !hasJoined(first) { try initialize(first, tell: tell) }
-        try start(first)
-        try holdfast.wait(for: "a cluster of one", seconds: 30) { $0.leader != nil || self.hasJoined(first) }
-        try remember(first)
-        for member in members.dropFirst() {
-            if hasJoined(member) { try start(member) } else { try join(member, tell: tell) }
+        // All that were members when the lab ended: the first one alone may be no quorum any more.
+        let present = try hasJoined(first) ? members.filter(hasJoined) : [initialize(first, tell: tell)]
+        try present.forEach(start)
+        try holdfast.wait(for: "a leader among \(present.map(\.name).joined(separator: ", "))", seconds: 30) {
+            $0.leader != nil
         }
+        try present.forEach(remember)
+        for member in members where !present.contains(member) { try join(member, tell: tell) }
         try holdfast.wait(for: "every member being reachable", seconds: 60) { status in
             status.leader != nil
                 && members.allSatisfy { member in status.members.contains { $0.name == member.name && $0.reachable } }
         }
-        try members.dropFirst().forEach(remember)
+        try members.forEach(remember)
         tell("\(members.count) agents run: \(members.map(\.name).joined(separator: ", "))")
     }
 
-    private func hasJoined(_ member: Node) -> Bool { access(client.directory.joined(member.name), F_OK) == 0 }
+    /// Whether its agent starts without a token. The founder's administrator is written after its identity, so only
+    /// with both is it complete.
+    private func hasJoined(_ member: Node) -> Bool {
+        access(client.directory.identity(of: member.name), F_OK) == 0 && access(client.directory.context, F_OK) == 0
+    }
 
-    private func initialize(_ member: Node, tell: (String) -> Void) throws {
+    /// Founds the cluster on `member`, and answers it. What an `up` that was cut off left there is no cluster yet.
+    private func initialize(_ member: Node, tell: (String) -> Void) throws -> Node {
+        try client.directory.removeData(of: member.name)
         let words = [
             "cluster", "init", "--name", "home", "--data-dir", client.directory.data(of: member.name),
             "--member", member.name, "--kind", member.kind.word, "--address", member.address,
@@ -45,6 +52,7 @@ struct Bootstrap {
         command.additionalEnvironment = ["HOLDFAST_CONFIG": client.directory.context]
         command.deadlineMilliseconds = 30_000
         try command.output(of: "holdfast cluster init on \(member.name)")
+        return member
     }
 
     private func plainProgram(_ member: Node) -> [String] {
@@ -69,6 +77,5 @@ struct Bootstrap {
     /// From now on the agent starts without a token, whenever its node gets power.
     private func remember(_ member: Node) throws {
         try client.ask(Request(.memberJoined, node: member.name, arguments: plainProgram(member)))
-        try client.directory.touch(client.directory.joined(member.name))
     }
 }

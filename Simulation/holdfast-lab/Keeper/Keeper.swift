@@ -16,6 +16,8 @@ final class Keeper {
     private let leash: Int32?
     private var isEnding = false
 
+    private let directory: LabDirectory
+
     /// Builds the lab. - Throws: when another keeper holds the folder, or the network cannot be built.
     init(directory: LabDirectory, userNamespace: Bool, leash: Int32?) throws {
         lock = try directory.appending(directory.marker)
@@ -23,6 +25,7 @@ final class Keeper {
             throw LabError("a lab is up in \(directory.path) already", exitCode: 4)
         }
         signals = try Descriptor(checking: lab_catch_signals(), "watch for signals")
+        self.directory = directory
         self.userNamespace = userNamespace
         self.leash = leash
         machines = try Machines(topology: .homelab, directory: directory)
@@ -34,9 +37,20 @@ final class Keeper {
         let watched = [listening.number, signals.number] + (leash.map { [$0] } ?? [])
         while !isEnding {
             let ready = waitReadable(watched, until: .after(milliseconds: 60_000))
-            if let leash, ready.contains(leash), readAvailable(leash) == nil { isEnding = true }
+            if let leash, ready.contains(leash), readAvailable(leash) == nil { return leaveNothing() }
             if ready.contains(signals.number) { takeSignals() }
             if ready.contains(listening.number) { answerOne() }
+        }
+    }
+
+    /// Who held the leash was killed, or interrupted with Ctrl-C, and said nothing about keeping data: the folder goes too.
+    /// Everything that writes there is ended first.
+    private func leaveNothing() {
+        do {
+            for node in machines.topology.nodes where machines.isOn(node) { try machines.powerOff(node) }
+            try directory.remove()
+        } catch {
+            note("end the lab: \(error)")
         }
     }
 

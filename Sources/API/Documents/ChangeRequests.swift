@@ -61,8 +61,13 @@ public struct TokenRequest: Sendable, Codable {
 public struct RemoveMemberRequest: Sendable, Codable {
     /// Name or id.
     public var member: String
+    /// Also when the cluster could then lose less than now. Absent: no.
+    public var force: Bool?
 
-    public init(member: String) { self.member = member }
+    public init(member: String, force: Bool? = nil) {
+        self.member = member
+        self.force = force
+    }
 }
 
 /// `POST /v1/transfer-leader`

@@ -111,7 +111,7 @@ extension StatusDocument {
     }
 
     /// A linearizable answer proves a quorum; a local one only tells what this member believes.
-    private static func seesQuorum(_ view: AgentView) -> Bool {
+    fileprivate static func seesQuorum(_ view: AgentView) -> Bool {
         view.role == .leader ? view.hasQuorumLease : view.leader != nil
     }
 
@@ -180,6 +180,15 @@ extension AddressDocument {
 
 extension ToleranceDocument {
     static func all(_ state: ClusterState, _ view: AgentView) -> [ToleranceDocument] {
-        Tolerance.all(state: state, configuration: view.configuration, silent: view.silent).map(ToleranceDocument.init)
+        let tolerance = Tolerance.all(state: state, configuration: view.configuration, silent: view.silent)
+            .map(ToleranceDocument.init)
+        guard !StatusDocument.seesQuorum(view) else { return tolerance }
+        // What was true when there last was a quorum says nothing about now.
+        return tolerance.map { domain in
+            var domain = domain
+            domain.canBeLost = false
+            domain.why = ["\(state.name(of: view.member)) sees no quorum now"]
+            return domain
+        }
     }
 }

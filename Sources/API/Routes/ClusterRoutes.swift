@@ -3,6 +3,7 @@
 import Agent
 import Cluster
 import Consensus
+import Decisions
 import HTTPTypes
 
 extension API {
@@ -46,8 +47,8 @@ extension API {
         let request = try call.decode(RemoveMemberRequest.self)
         let (state, view) = try await freshState(for: call)
         let member = try Self.member(request.member, in: state)
-        let remaining = view.configuration.voters.filter { $0 != member.id }
         if view.configuration.isVoter(member.id) {
+            let remaining = view.configuration.voters.filter { $0 != member.id }
             guard !remaining.isEmpty else {
                 throw APIFailure(
                     .unsafe, "\(member.name) is the only voter, so nobody would be left to decide",
@@ -64,8 +65,24 @@ extension API {
                         + "\(needed) are needed",
                     next: "bring the unreachable voters back first: holdfast cluster members")
             }
+            try refuseToSpendTolerance(on: member, state, view, force: request.force ?? false)
         }
         return try await propose(.removeMember(member.id), for: call)
+    }
+
+    /// What can be lost must not become less by a command that does not say so.
+    private func refuseToSpendTolerance(
+        on member: MemberRecord, _ state: ClusterState, _ view: AgentView, force: Bool
+    ) throws {
+        let spent = Tolerance.spent(
+            byRemoving: member.id, state: state, configuration: view.configuration, silent: view.silent)
+        guard !force, !spent.isEmpty else { return }
+        throw APIFailure(
+            .unsafe,
+            "without \(member.name) the loss of \(spent.map(\.domain).joined(separator: " or ")) would stop the cluster",
+            next: "let another host or a witness join first: holdfast cluster token create --kind host; or insist: "
+                + "holdfast cluster remove \(member.name) --force",
+            problems: spent.map { "\($0.domain): \($0.obstacles.joined(separator: "; "))" })
     }
 
     private func transferLeader(_ call: Call) async throws -> OutcomeDocument {

@@ -37,12 +37,12 @@ extension Raft {
         countVotes(now: now, random: &random)
     }
 
-    /// Ends the campaign when a majority has said the same.
+    /// Ends the campaign when it is won, or cannot be won any more.
     mutating func countVotes(now: Instant, random: inout some RandomNumberGenerator) {
-        if configuration.hasQuorum(where: { ballots[$0] == true }) {
-            becomeLeader(now: now, random: &random)
-        } else if configuration.hasQuorum(where: { ballots[$0] == false }) {
-            becomeFollower(in: term, now: now, random: &random)
+        switch configuration.voteResult({ ballots[$0] }) {
+        case .won: becomeLeader(now: now, random: &random)
+        case .lost: becomeFollower(in: term, now: now, random: &random)
+        case .pending: break
         }
     }
 

@@ -19,7 +19,8 @@ public struct IdentityFolder: Sendable {
 
     private func file(_ name: String) -> String { "\(path)/\(name)" }
 
-    static let joinAgain = "restore the folder from a backup, or remove it and join anew with: holdfast cluster join"
+    static let joinAgain =
+        "restore the folder from a backup, or remove it and join anew with: holdfast agent --join TOKEN"
 
     /// Whether this machine is a member already.
     public var isComplete: Bool { PrivateFile.exists(file("member.json")) }
@@ -37,9 +38,11 @@ public struct IdentityFolder: Sendable {
 
     private func requireAbsent() throws(IdentityError) {
         guard !isComplete else {
+            // Only one who may read it can say what it is.
+            _ = try PrivateFile.read(file("member.json"), secret: false, remedy: Self.joinAgain)
             throw IdentityError(
                 file("member.json"), "this machine is a member of a cluster already",
-                remedy: "remove it there with: holdfast cluster members remove NAME, then delete \(path)")
+                remedy: "remove it there with: holdfast cluster remove NAME, then delete \(path)")
         }
     }
 
@@ -84,7 +87,7 @@ public struct IdentityFolder: Sendable {
         guard isComplete else {
             throw IdentityError(
                 file("member.json"), "this machine is not a member of a cluster",
-                remedy: "found one with: holdfast cluster init, or join one with: holdfast cluster join TOKEN")
+                remedy: "found one with: holdfast cluster init, or join one with: holdfast agent --join TOKEN")
         }
         let settings = try readSettings()
         let key = try readKey("key.pem")

@@ -7,7 +7,10 @@ import Glibc
 enum PrivateFile {
     static let mostBytes = 1_048_576
 
-    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+    /// A file that may not be looked at counts as there: who takes it for absent makes another one in its place.
+    static func exists(_ path: String) -> Bool {
+        access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR)
+    }
 
     /// Makes a folder, and those above it, for the owner only.
     static func createFolder(_ path: String) throws(IdentityError) {
@@ -71,7 +74,10 @@ enum PrivateFile {
     /// - Parameter secret: refuse a file that group or others may touch.
     static func read(_ path: String, secret: Bool, remedy: String) throws(IdentityError) -> [UInt8] {
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard file >= 0 else { throw .system(path, "open", remedy: remedy) }
+        guard file >= 0 else {
+            let mayNot = errno == EACCES || errno == EPERM
+            throw .system(path, "open", remedy: mayNot ? "run as root, or as the user the agent runs as" : remedy)
+        }
         defer { close(file) }
         // The open file is asked, not the path, so that nobody can exchange the file between question and reading.
         var status = stat()

@@ -44,6 +44,8 @@ extension ContextFile {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw CommandFailure(ExitStatus.error, "\(path) cannot be read", next: "ls -l \(path)")
         }
+        // An empty file is what `touch` leaves, and says as much as an absent one.
+        if String(decoding: data, as: UTF8.self).allSatisfy(\.isWhitespace) { return ContextFile() }
         do {
             return try YAMLDecoder().decode(ContextFile.self, from: data)
         } catch {
@@ -58,7 +60,8 @@ extension ContextFile {
         switch error {
         case .keyNotFound(let key, _): return "\(key.stringValue) is missing"
         case .typeMismatch(_, let context), .valueNotFound(_, let context):
-            return "\(context.codingPath.map(\.stringValue).joined(separator: ".")) has the wrong type"
+            let place = context.codingPath.map(\.stringValue).joined(separator: ".")
+            return "\(place.isEmpty ? "what stands in it" : place) has the wrong type"
         case .dataCorrupted(let context):
             return context.underlyingError.map { "\($0)" } ?? context.debugDescription
         @unknown default: return "it cannot be read"

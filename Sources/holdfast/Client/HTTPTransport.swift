@@ -26,6 +26,8 @@ enum Delivery: Sendable {
     case answered(status: Int, body: [UInt8])
     /// It certainly was not carried out.
     case notSent(String)
+    /// It was not, and will not be: the other side does not accept who asks.
+    case rejected(String)
     /// It may have been.
     case lost(String)
     /// It may have been; nothing was heard in the time there was.
@@ -140,10 +142,25 @@ final class HTTPTransport: Sendable {
         case let error as HTTPClientError: .lost(error.shortDescription)
         case let error as NIOConnectionError: .notSent(words(for: error))
         case let error as IOError where error.errnoCode == ECONNREFUSED: .notSent("connection refused")
-        case let error as NIOSSLError: .notSent(words(for: error))
-        case let error as BoringSSLError: .notSent("TLS: \(error)")
+        case is NIOSSLError, is BoringSSLError: refused("\(error)")
         default: .lost("\(error)")
         }
+    }
+
+    /// What a failed TLS handshake means; for the other side's alerts, what it thinks of this side. In TLS 1.3 it comes when this side's handshake is over already.
+    private static func refused(_ detail: String) -> Delivery {
+        if detail.contains("CERTIFICATE_VERIFY_FAILED") {
+            return .notSent("its certificate was not signed by this cluster's authority")
+        }
+        let meanings = [
+            ("ALERT_CERTIFICATE_EXPIRED", "it says that this context's certificate has expired"),
+            ("ALERT_UNKNOWN_CA", "this context's certificate was not signed by its cluster's authority"),
+            ("ALERT_CERTIFICATE_UNKNOWN", "it does not accept this context's certificate; is that the API's port?"),
+            ("ALERT_BAD_CERTIFICATE", "it does not accept this context's certificate"),
+            ("ALERT_CERTIFICATE_REVOKED", "it does not accept this context's certificate any more"),
+        ]
+        return meanings.first { detail.contains($0.0) }.map { .rejected($0.1) }
+            ?? .notSent("the TLS handshake failed: \(detail)")
     }
 
     private static func words(for error: NIOConnectionError) -> String {
@@ -154,11 +171,6 @@ final class HTTPTransport: Sendable {
         return "no connection"
     }
 
-    private static func words(for error: NIOSSLError) -> String {
-        let detail = "\(error)"
-        return detail.contains("CERTIFICATE_VERIFY_FAILED")
-            ? "its certificate was not signed by this cluster's authority" : "the TLS handshake failed: \(detail)"
-    }
 }
 
 extension Duration {

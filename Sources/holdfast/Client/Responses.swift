@@ -17,6 +17,7 @@ struct Responses {
     /// Whether it ended at the deadline of something already begun.
     private var begun: APIFailure?
     private var someoneAnswered = false
+    private var rejecting: Set<String> = []
 
     init(_ endpoints: [String]) { self.endpoints = endpoints }
 
@@ -42,6 +43,16 @@ struct Responses {
         case .notSent(let reason):
             last[endpoint] = reason
             return .tryNext
+        case .rejected(let reason):
+            last[endpoint] = reason
+            rejecting.insert(endpoint)
+            guard rejecting.isSuperset(of: endpoints) else { return .tryNext }
+            // Nobody will think otherwise in a moment.
+            return .final(
+                CommandFailure(
+                    ExitStatus.forbidden, "no member accepts the certificate of this context",
+                    next: "holdfast context use NAME for another context, or copy the file of another admin",
+                    details: details))
         case .lost(let reason):
             last[endpoint] = reason
             return repeatable ? .tryNext : Self.unknown(endpoint, reason)
@@ -60,10 +71,11 @@ struct Responses {
                 next: "look at the present state: holdfast status"))
     }
 
+    private var details: [String] { endpoints.map { "\($0): \(last[$0] ?? "not asked; the time was up")" } }
+
     /// The failure when the time is up.
     func failure(_ limit: Duration) -> CommandFailure {
         if let begun { return CommandFailure(begun) }
-        let details = endpoints.map { "\($0): \(last[$0] ?? "not asked; the time was up")" }
         return CommandFailure(
             ExitStatus.unreachable,
             someoneAnswered

@@ -53,7 +53,8 @@ struct AddressCommand: AsyncParsableCommand {
             let target = member ?? to ?? ""
             let bare = TypedKey(argument: name)?.key.name ?? name
             let outcome = try await connection.withClient(limit: .seconds(10)) { client, limit in
-                try await client.move(MoveRequest(name: bare, to: target), within: limit)
+                try await connection.requireQuorum(client)
+                return try await client.move(MoveRequest(name: bare, to: target), within: limit)
             }
             output.show(outcome)
         }

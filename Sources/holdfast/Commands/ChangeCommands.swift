@@ -62,6 +62,7 @@ struct ApplyCommand: AsyncParsableCommand {
                 let plan = try await client.plan(PlanRequest(declarations: documents), within: limit)
                 return output.show(plan, name: { "" }) { _ in PlanText.plan(plan, style: Terminal.current.style) }
             }
+            if wait { try await connection.requireQuorum(client) }
             let request = ApplyRequest(declarations: documents, checkRevision: checkIndex)
             output.show(try await client.apply(request, within: limit))
             if wait { try await waitUntilHealthy(declarations.map(\.key), client, deadline) }
@@ -112,6 +113,7 @@ struct DeleteCommand: AsyncParsableCommand {
             }
             let list = wanted.map(\.description).joined(separator: ", ")
             try terminal.confirm("Delete \(list)?", unless: yes)
+            if wait { try await connection.requireQuorum(client) }
             let request = DeleteRequest(keys: wanted, checkRevision: checkIndex)
             output.show(try await client.delete(request, within: limit))
             guard wait else { return }

@@ -71,7 +71,8 @@ struct ClusterCommand: AsyncParsableCommand {
 
         func run() async throws {
             let outcome = try await connection.withClient(limit: .seconds(5)) { client, limit in
-                try await client.transferLeader(TransferRequest(to: member ?? to), within: limit)
+                try await connection.requireQuorum(client)
+                return try await client.transferLeader(TransferRequest(to: member ?? to), within: limit)
             }
             output.show(outcome)
         }
@@ -83,6 +84,7 @@ struct ClusterCommand: AsyncParsableCommand {
         )
 
         @Argument(help: "Name or id of the member.") var member: String
+        @Flag(help: "Also when the cluster can then lose less than now.") var force = false
         @Flag(name: [.customShort("y"), .long], help: "Do not ask.") var yes = false
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
@@ -90,7 +92,8 @@ struct ClusterCommand: AsyncParsableCommand {
         func run() async throws {
             try Terminal.current.confirm("Remove \(member) from the cluster?", unless: yes)
             let outcome = try await connection.withClient { client, limit in
-                try await client.removeMember(RemoveMemberRequest(member: member), within: limit)
+                try await client.removeMember(
+                    RemoveMemberRequest(member: member, force: force ? true : nil), within: limit)
             }
             output.show(outcome)
         }

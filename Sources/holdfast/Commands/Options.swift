@@ -4,6 +4,7 @@ import API
 import ArgumentParser
 import Cluster
 import Consensus
+import Runtime
 
 /// Whom to talk to, and for how long.
 struct ConnectionOptions: ParsableArguments {
@@ -30,6 +31,16 @@ struct ConnectionOptions: ParsableArguments {
             context.endpoints = endpoints.split(separator: ",").map { $0.filter { !$0.isWhitespace } }
                 .filter { !$0.isEmpty }
         }
+        // Checked here because the HTTP client takes whatever can stand in a URL, and ends the program at a port that
+        // no port can be.
+        let wrong = context.endpoints.filter { Endpoint($0) == nil }
+        guard wrong.isEmpty else {
+            throw CommandFailure(
+                ExitStatus.error, "\(wrong.map(\.debugDescription).joined(separator: ", ")) is no address:port",
+                next: endpoints == nil
+                    ? "correct the endpoints of context \(context.name) in \(path)"
+                    : "--endpoints 192.168.1.106:7443,192.168.1.107:7443")
+        }
         return context
     }
 
@@ -45,8 +56,14 @@ struct ConnectionOptions: ParsableArguments {
         return max(limit, longer.duration)
     }
 
+    /// Asks whether there is a quorum at all, and fails as fast as any other command does when there is none. For
+    /// commands whose change may take its time: learning that nobody can make it may not.
+    func requireQuorum(_ client: HoldfastClient) async throws {
+        _ = try await client.tolerance(.linearizable, within: try timeout?.duration ?? Self.limit())
+    }
+
     /// So that a command ends within two seconds, its start and its end included.
-    static let defaultLimit: Duration = .milliseconds(1_900)
+    static let defaultLimit: Duration = .milliseconds(1_800)
 
     /// Runs `work` with a client for the chosen cluster.
     /// - Parameter limit: how long to wait when the command line does not say.

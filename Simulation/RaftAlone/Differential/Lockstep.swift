@@ -1,0 +1,160 @@
+// Lockstep programs: elections are won or lost by the rules alone, because only those whose promise to an old leader has
+// run out are asked, one campaigns at a time, and every message arrives before the next thing happens. Nobody's election
+// timer runs out by itself: between two words from a leader a member is given at most eleven of its eighteen ticks.
+
+import Consensus
+
+extension Player {
+    /// Ticks after which no promise of a member holds any more: ten, and one for the grain of a restart.
+    private static let promiseTicks = 11
+
+    mutating func playLockstep() {
+        for operation in program.start { perform(operation) }
+        // A new cluster has promised nothing.
+        for id in program.members { idle[id] = Self.promiseTicks }
+        elect(0)
+        for step in program.steps where violation == nil { play(step) }
+    }
+
+    private mutating func play(_ step: DifferentialProgram.Step) {
+        let (first, second) = (step.first, step.second)
+        switch step.kind % 100 {
+        case 0..<14: elect(first)
+        case 14..<38: propose(1 + first % 3)
+        case 38..<44: isolate(first)
+        case 44..<52: cutPair(first, second)
+        case 52..<60: heal()
+        case 60..<67: crash(first)
+        case 67..<77: restart(first)
+        case 77..<83: transfer(first)
+        case 83..<92: changeConfiguration(first, second)
+        case 92..<94: lapse(first)
+        case 94..<96: disturb(first)
+        default: read()
+        }
+    }
+
+    private mutating func pick(_ ids: [UInt64], _ draw: UInt64) -> UInt64? {
+        ids.isEmpty ? nil : ids[Int(draw % UInt64(ids.count))]
+    }
+
+    /// Ends a step: whoever leads is heard of, and both sides are compared.
+    private mutating func rest(_ what: String, beats: Int = 1) {
+        perform(.stabilize)
+        beat(beats)
+        note(what)
+    }
+
+    private mutating func beat(_ times: Int) {
+        for _ in 0..<times {
+            guard let leader = mainLeader, violation == nil else { return }
+            perform(.tick(id: leader.id, count: 1))
+            perform(.stabilize)
+            for state in states where isInTouch(state, with: leader) { idle[state.id] = 0 }
+        }
+    }
+
+    private mutating func elect(_ draw: UInt64) {
+        let states = states
+        guard
+            let id = pick(
+                voters.filter { voter in states.contains { $0.id == voter && $0.isUp && !$0.isLeader } }, draw)
+        else { return }
+        for state in states where state.isUp && !state.isLeader && isMember(state.id) {
+            let missing = Self.promiseTicks - (idle[state.id] ?? 0)
+            if missing > 0 { perform(.tick(id: state.id, count: missing)) }
+        }
+        perform(.campaign(id: id))
+        rest("campaign of \(id)", beats: 4)
+    }
+
+    /// Every leader takes values, those that nobody follows any more too.
+    private mutating func propose(_ count: UInt64) {
+        for leader in states where leader.isLeader {
+            for _ in 0..<count { perform(.propose(id: leader.id, data: value())) }
+        }
+        rest("proposals")
+    }
+
+    private mutating func isolate(_ draw: UInt64) {
+        guard let id = pick(program.members, draw) else { return }
+        perform(.cut(id: id, to: nil, oneWay: false))
+        rest("cut of \(id)")
+    }
+
+    private mutating func cutPair(_ first: UInt64, _ second: UInt64) {
+        guard let id = pick(program.members, first), let to = pick(program.members.filter { $0 != id }, second) else {
+            return
+        }
+        perform(.cut(id: id, to: to, oneWay: false))
+        rest("cut between \(id) and \(to)")
+    }
+
+    private mutating func heal() {
+        perform(.heal)
+        rest("heal", beats: 4)
+    }
+
+    private mutating func crash(_ draw: UInt64) {
+        guard let id = pick(states.filter(\.isUp).map(\.id), draw) else { return }
+        perform(.crash(id: id))
+        rest("crash of \(id)")
+    }
+
+    private mutating func restart(_ draw: UInt64) {
+        guard let id = pick(states.filter { !$0.isUp }.map(\.id), draw) else { return }
+        perform(.restart(id: id))
+        idle[id] = 0
+        rest("restart of \(id)", beats: 4)
+    }
+
+    private mutating func transfer(_ draw: UInt64) {
+        guard let leader = mainLeader else { return }
+        let followers = states.filter { voters.contains($0.id) && $0.id != leader.id && isInTouch($0, with: leader) }
+        guard let to = pick(followers.map(\.id), draw) else { return }
+        beat(4)
+        perform(.transfer(id: leader.id, to: to))
+        rest("transfer from \(leader.id) to \(to)", beats: 4)
+    }
+
+    /// The pause before it is what our core asks for between two changes of the voters: the length of a lease.
+    private mutating func changeConfiguration(_ first: UInt64, _ second: UInt64) {
+        guard let leader = calmLeader, let id = pick(program.members, first), state(id)?.isUp == true,
+            let configuration
+        else { return }
+        let member = MemberID(rawValue: id)
+        let kind: MemberChange.Kind
+        if configuration.isVoter(member) {
+            guard configuration.voters.count > 1 else { return }
+            kind = second % 2 == 0 ? .learner : .remove
+        } else if configuration.contains(member) {
+            kind = second % 4 == 0 ? .remove : .voter
+        } else {
+            kind = .learner
+        }
+        beat(8)
+        perform(.configure(id: leader.id, changes: [MemberChange(kind, id)], transition: .auto))
+        rest("change \(kind.rawValue)\(id)", beats: 4)
+    }
+
+    /// A leader that reaches no majority gives up.
+    private mutating func lapse(_ draw: UInt64) {
+        guard let id = pick(states.filter { $0.isLeader && !hasQuorum($0) }.map(\.id), draw) else { return }
+        perform(.tick(id: id, count: 45))
+        rest("check of the quorum at \(id)")
+    }
+
+    /// A campaign against promises that hold changes nothing.
+    private mutating func disturb(_ draw: UInt64) {
+        guard let leader = calmLeader, let id = pick(voters.filter { $0 != leader.id }, draw) else { return }
+        beat(1)
+        perform(.campaign(id: id))
+        rest("campaign of \(id) against a living leader", beats: 4)
+    }
+
+    private mutating func read() {
+        guard let leader = mainLeader else { return }
+        perform(.read(id: leader.id))
+        rest("read at \(leader.id)")
+    }
+}

@@ -1,0 +1,91 @@
+// What every Raft must keep at every moment, read off the printed states alone, so that the same checks watch either side.
+
+import Consensus
+
+/// Watches one side of a comparison. Knows everything that was ever committed.
+struct RaftInvariants {
+    private struct Ballot: Hashable, Comparable {
+        let member: UInt64
+        let term: UInt64
+        static func < (left: Ballot, right: Ballot) -> Bool {
+            (left.member, left.term) < (right.member, right.term)
+        }
+    }
+
+    private(set) var committed: [MemberState.LogEntry] = []
+    private var leaders: SortedMap<UInt64, UInt64> = [:]
+    private var votes: SortedMap<Ballot, UInt64> = [:]
+    private var before: SortedMap<UInt64, MemberState> = [:]
+
+    /// A member went down: what it knew was in memory only.
+    mutating func sawCrash(of id: UInt64) { _ = before.update(id) { $0.isUp = false } }
+
+    /// Looks at the states after an operation; says what is wrong.
+    mutating func look(at states: [MemberState]) -> String? {
+        for state in states {
+            // Only what has changed can have become wrong: everything is checked against `committed` and its own past.
+            let last = before[state.id]
+            if last == state { continue }
+            if let wrong = check(state, after: last) { return "member \(state.id): \(wrong)" }
+            before[state.id] = state
+            for other in states where other.id != state.id {
+                if !Self.match(state.log, other.log) {
+                    return "members \(state.id) and \(other.id): equal index and term, but different logs up to there"
+                }
+            }
+        }
+        return nil
+    }
+
+    private mutating func check(_ state: MemberState, after last: MemberState?) -> String? {
+        if let last, state.term < last.term { return "its term went back from \(last.term) to \(state.term)" }
+        if let last, last.isUp, state.isUp, state.commit < last.commit { return "its commit index went back" }
+        if state.vote != 0 {
+            let ballot = Ballot(member: state.id, term: state.term)
+            if let vote = votes[ballot], vote != state.vote {
+                return "voted for \(vote) and for \(state.vote) in term \(state.term)"
+            }
+            votes[ballot] = state.vote
+        }
+        if zip(state.log, state.log.dropFirst()).contains(where: { $0.term > $1.term }) {
+            return "terms fall along its log"
+        }
+        if let wrong = checkCommitted(state) { return wrong }
+        let expected = state.committed.compactMap { $0.data.isEmpty ? nil : $0.data }
+        if state.isUp, state.applied != expected { return "applied something other than what is committed" }
+        guard state.isLeader else { return nil }
+        // Ongaro 3.6.2, Figure 8: a leader commits by counting only what is of its own term.
+        if let last, last.isLeader, last.term == state.term, state.commit > last.commit,
+            state.committed.last?.term != state.term
+        {
+            return "committed an entry of an older term by counting"
+        }
+        if let other = leaders[state.term], other != state.id {
+            return "leads term \(state.term), which \(other) led"
+        }
+        if leaders[state.term] == nil {
+            leaders[state.term] = state.id
+            // A leader holds whatever was committed before its term began. What was is not known to the term, but a
+            // leader newly seen in the newest term must hold it all.
+            if state.term == leaders.keys.last, state.log.count < committed.count {
+                return "leads without everything that is committed"
+            }
+        }
+        return nil
+    }
+
+    private mutating func checkCommitted(_ state: MemberState) -> String? {
+        for (position, entry) in state.committed.enumerated() {
+            if position == committed.count { committed.append(entry) }
+            if committed[position] != entry { return "contradicts what is committed at index \(position + 1)" }
+        }
+        return nil
+    }
+
+    /// Log matching: where the last common index with equal terms lies, everything up to it is equal.
+    private static func match(_ left: [MemberState.LogEntry], _ right: [MemberState.LogEntry]) -> Bool {
+        var end = min(left.count, right.count)
+        while end > 0, left[end - 1].term != right[end - 1].term { end -= 1 }
+        return left[..<end] == right[..<end]
+    }
+}

@@ -1,0 +1,11 @@
+// What a program may ask for and this build's consensus cannot do, in one place. The differential test leaves these out
+// and says so; when one is built, its line goes and the generator takes it up.
+
+/// A part of the operations that waits for the consensus core.
+public enum NotInThisBuild: String, CaseIterable, Sendable {
+    case snapshots = "snapshots (compact)"
+    case jointConfigurations = "joint configurations (conf with several changes, or with a transition)"
+    case votersAtOnce = "a voter that was not a learner first (conf with v of somebody new)"
+
+    var error: RaftProgramError { RaftProgramError("not in this build: \(rawValue)") }
+}

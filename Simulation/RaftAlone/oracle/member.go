@@ -1,0 +1,300 @@
+// One member: etcd's RawNode while it is up, with a disk in memory that is durable at once.
+//
+// What the application owes etcd's raft is done here as etcd itself does it: the commit index is part of the hard state,
+// committed changes of the configuration are applied in order, a node that applies its own removal stops leading.
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/ioutil"
+	"log"
+	"math"
+	"strconv"
+	"strings"
+
+	"go.etcd.io/etcd/raft"
+	pb "go.etcd.io/etcd/raft/raftpb"
+)
+
+// A disk: etcd's own memory storage, with the configuration from before the log.
+type disk struct {
+	*raft.MemoryStorage
+	initial pb.ConfState
+}
+
+func (d *disk) InitialState() (pb.HardState, pb.ConfState, error) {
+	hardState, _, err := d.MemoryStorage.InitialState()
+	return hardState, d.initial, err
+}
+
+type member struct {
+	id     uint64
+	disk   *disk
+	node   *raft.RawNode
+	outbox []pb.Message
+
+	applied      []string
+	appliedIndex uint64
+	appliedTerm  uint64
+	conf         pb.ConfState
+	reads        []uint64
+	lastRead     uint64
+	leavesOffice bool
+	proposedConf uint64
+}
+
+var quiet = &raft.DefaultLogger{Logger: log.New(ioutil.Discard, "", 0)}
+
+func newMember(id uint64, voters, learners []uint64) *member {
+	m := &member{id: id, disk: &disk{raft.NewMemoryStorage(), pb.ConfState{Voters: voters, Learners: learners}}}
+	m.start()
+	return m
+}
+
+func (m *member) start() {
+	if m.node != nil {
+		return
+	}
+	node, err := raft.NewRawNode(&raft.Config{
+		ID: m.id, ElectionTick: 10, HeartbeatTick: 1, Storage: m.disk,
+		MaxSizePerMsg: 0, MaxCommittedSizePerReady: math.MaxUint64, MaxInflightMsgs: 256,
+		CheckQuorum: true, PreVote: true, Logger: quiet, DisableProposalForwarding: true,
+	})
+	if err != nil {
+		panic(err)
+	}
+	m.node = node
+	m.conf = m.disk.initial
+	m.settle()
+}
+
+func (m *member) crash() {
+	m.node = nil
+	m.applied, m.appliedIndex, m.appliedTerm, m.reads, m.proposedConf = nil, 0, 0, nil, 0
+	m.leavesOffice = false
+}
+
+func (m *member) leads() bool {
+	return m.node != nil && m.node.BasicStatus().RaftState == raft.StateLeader
+}
+
+func (m *member) campaign() {
+	if m.node != nil {
+		_ = m.node.Campaign()
+		m.settle()
+	}
+}
+
+func (m *member) tick() {
+	if m.node != nil {
+		m.node.Tick()
+		m.settle()
+	}
+}
+
+func (m *member) step(message pb.Message) {
+	_ = m.node.Step(message)
+	m.settle()
+}
+
+// A member that does not lead takes no proposal: forwarding is the application's choice, not the protocol's.
+func (m *member) propose(data string) {
+	if m.leads() {
+		_ = m.node.Propose([]byte(data))
+		m.settle()
+	}
+}
+
+func (m *member) transfer(to uint64) {
+	if m.leads() {
+		m.node.TransferLeader(to)
+		m.settle()
+	}
+}
+
+func (m *member) read() {
+	if m.leads() {
+		m.lastRead++
+		context := make([]byte, 8)
+		binary.BigEndian.PutUint64(context, m.lastRead)
+		m.node.ReadIndex(context)
+		m.settle()
+	}
+}
+
+// A change is taken by the rule of Ongaro's correction of 2015 (something of the own term is committed, and no change is
+// under way) and only if it changes something. Left to itself, etcd's raft would put an empty entry in its place.
+func (m *member) configure(texts []string, transition string) error {
+	if len(texts) != 1 || (transition != "" && transition != "auto") {
+		return errors.New("not in this build: joint configurations (conf with several changes, or with a transition)")
+	}
+	changes, err := pb.ConfChangesFromString(texts[0])
+	if err != nil {
+		return err
+	}
+	if !m.leads() || m.appliedTerm != m.node.BasicStatus().Term || m.proposedConf > m.appliedIndex {
+		return nil
+	}
+	voter, learner := contains(m.conf.Voters, changes[0].NodeID), contains(m.conf.Learners, changes[0].NodeID)
+	switch changes[0].Type {
+	case pb.ConfChangeAddNode:
+		if voter {
+			return nil
+		}
+		if !learner {
+			return errors.New("not in this build: a voter that was not a learner first (conf with v of somebody new)")
+		}
+	case pb.ConfChangeAddLearnerNode:
+		if learner || (voter && len(m.conf.Voters) == 1) {
+			return nil
+		}
+	case pb.ConfChangeRemoveNode:
+		if (!voter && !learner) || (voter && len(m.conf.Voters) == 1) {
+			return nil
+		}
+	}
+	last, _ := m.disk.LastIndex()
+	if m.node.ProposeConfChange(pb.ConfChange{Type: changes[0].Type, NodeID: changes[0].NodeID}) == nil {
+		m.proposedConf = last + 1
+	}
+	m.settle()
+	return nil
+}
+
+func contains(list []uint64, id uint64) bool {
+	for _, other := range list {
+		if other == id {
+			return true
+		}
+	}
+	return false
+}
+
+// Carries out what the node asks for until it asks for nothing more.
+func (m *member) settle() {
+	for m.node != nil && m.node.HasReady() {
+		ready := m.node.Ready()
+		if !raft.IsEmptyHardState(ready.HardState) {
+			_ = m.disk.SetHardState(ready.HardState)
+		}
+		if err := m.disk.Append(ready.Entries); err != nil {
+			panic(err)
+		}
+		m.outbox = append(m.outbox, ready.Messages...)
+		for _, state := range ready.ReadStates {
+			m.reads = append(m.reads, state.Index)
+		}
+		for _, entry := range ready.CommittedEntries {
+			m.apply(entry)
+		}
+		m.node.Advance(ready)
+		if m.leavesOffice && !m.node.HasReady() {
+			// The node that removed or demoted itself ends its process; this version would lead on for ever.
+			outbox := m.outbox
+			m.crash()
+			m.start()
+			m.outbox = append(outbox, m.outbox...)
+		}
+	}
+}
+
+func (m *member) apply(entry pb.Entry) {
+	m.appliedIndex, m.appliedTerm = entry.Index, entry.Term
+	if entry.Type == pb.EntryNormal {
+		if len(entry.Data) > 0 {
+			m.applied = append(m.applied, string(entry.Data))
+		}
+		return
+	}
+	var change pb.ConfChange
+	if err := change.Unmarshal(entry.Data); err != nil {
+		panic(err)
+	}
+	wasVoter := contains(m.conf.Voters, m.id)
+	m.conf = *m.node.ApplyConfChange(change)
+	if wasVoter && !contains(m.conf.Voters, m.id) && m.leads() {
+		m.leavesOffice = true
+	}
+}
+
+// MARK: What is printed
+
+var roles = map[raft.StateType]string{
+	raft.StateFollower: "follower", raft.StateCandidate: "candidate", raft.StateLeader: "leader",
+	raft.StatePreCandidate: "pre-candidate",
+}
+
+func quoted(text string) string {
+	if strings.IndexFunc(text, func(r rune) bool {
+		return r < 'a' && r != ' ' && r != '(' && r != ')' && r != '=' && (r < '0' || r > '9') || r > 'z'
+	}) < 0 {
+		return "\"" + text + "\""
+	}
+	bytes, _ := json.Marshal(text)
+	return string(bytes)
+}
+
+func numbers(list []uint64, separator string) string {
+	texts := make([]string, len(list))
+	for position, number := range list {
+		texts[position] = strconv.FormatUint(number, 10)
+	}
+	return strings.Join(texts, separator)
+}
+
+func (m *member) print(out *bufio.Writer) {
+	hardState, _, _ := m.disk.InitialState()
+	role, lead, commit, conf := "follower", uint64(0), uint64(0), ""
+	if m.node != nil {
+		status := m.node.BasicStatus()
+		role, lead, commit = roles[status.RaftState], status.Lead, status.Commit
+		conf = "voters=(" + numbers(m.conf.Voters, " ") + ")"
+		if len(m.conf.Learners) > 0 {
+			conf += " learners=(" + numbers(m.conf.Learners, " ") + ")"
+		}
+	}
+	fmt.Fprintf(out, `{"id":%d,"up":%t,"role":"%s","term":%d,"vote":%d,"lead":%d,"first":1,"commit":%d,"log":[`,
+		m.id, m.node != nil, role, hardState.Term, hardState.Vote, lead, commit)
+	last, _ := m.disk.LastIndex()
+	if last > 0 {
+		entries, err := m.disk.Entries(1, last+1, math.MaxUint64)
+		if err != nil {
+			panic(err)
+		}
+		for position, entry := range entries {
+			if position > 0 {
+				out.WriteByte(',')
+			}
+			printEntry(out, entry)
+		}
+	}
+	out.WriteString(`],"applied":[`)
+	for position, data := range m.applied {
+		if position > 0 {
+			out.WriteByte(',')
+		}
+		out.WriteString(quoted(data))
+	}
+	fmt.Fprintf(out, `],"conf":%s,"reads":[%s]}`, quoted(conf), numbers(m.reads, ","))
+}
+
+func printEntry(out *bufio.Writer, entry pb.Entry) {
+	if entry.Type == pb.EntryNormal {
+		out.WriteString(`{"term":`)
+		out.WriteString(strconv.FormatUint(entry.Term, 10))
+		out.WriteString(`,"data":`)
+		out.WriteString(quoted(string(entry.Data)))
+		out.WriteByte('}')
+		return
+	}
+	var change pb.ConfChange
+	if err := change.Unmarshal(entry.Data); err != nil {
+		panic(err)
+	}
+	text := pb.ConfChangesToString([]pb.ConfChangeSingle{{Type: change.Type, NodeID: change.NodeID}})
+	fmt.Fprintf(out, `{"term":%d,"data":"","conf":"%s"}`, entry.Term, text)
+}

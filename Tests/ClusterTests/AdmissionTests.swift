@@ -1,0 +1,90 @@
+// Who is let in, what a compare-and-set compares, and the bounds on what the state keeps.
+
+import Consensus
+import Testing
+
+@testable import Cluster
+
+@Suite struct AdmissionTests {
+    private let guest = ClusterBench.record(MemberID(rawValue: 9), "cp1", .guest)
+
+    private func join(_ bench: inout ClusterBench, _ token: String, _ member: MemberRecord, secret: String? = nil)
+        -> Outcome.Code
+    {
+        bench.apply(.join(tokenID: token, secretHash: secret ?? "secret of \(token)", member: member)).code
+    }
+
+    @Test func aTokenAdmitsOneMember() {
+        var bench = ClusterBench.founded()
+        bench.apply(.createToken(ClusterBench.token("t", kind: .guest)))
+        #expect(join(&bench, "t", guest) == .done)
+        #expect(join(&bench, "t", guest) == .unchanged, "the same joiner may have lost its answer")
+        #expect(join(&bench, "t", ClusterBench.record(MemberID(rawValue: 10), "cp2", .guest)) == .forbidden)
+    }
+
+    @Test func aTokenIsGoodForItsSecretItsKindAndItsTimeOnly() {
+        var bench = ClusterBench.founded()
+        bench.apply(.createToken(ClusterBench.token("t", kind: .guest, expires: 2_000)))
+        #expect(join(&bench, "t", guest, secret: "a guess") == .forbidden)
+        let host = ClusterBench.record(MemberID(rawValue: 10), "pve3", .host)
+        #expect(join(&bench, "t", host) == .forbidden)
+        bench.milliseconds = 2_001
+        #expect(join(&bench, "t", guest) == .forbidden)
+        #expect(bench.state.members.count == 3)
+    }
+
+    @Test func aNameMeansOneMember() {
+        var bench = ClusterBench.founded()
+        bench.apply(.createToken(ClusterBench.token("t")))
+        #expect(join(&bench, "t", ClusterBench.record(MemberID(rawValue: 9), "pve1", .host)) == .conflict)
+    }
+
+    @Test func theOnlyMemberIsNotRemoved() {
+        var bench = ClusterBench()
+        bench.apply(.bootstrap(clusterName: "home", member: ClusterBench.record(ClusterBench.pve1, "pve1", .host)))
+        #expect(bench.apply(.removeMember(ClusterBench.pve1)).code == .unsafe)
+        #expect(bench.state.members.count == 1)
+    }
+
+    @Test func aCompareAndSetCompares() {
+        var bench = ClusterBench.founded()
+        #expect(bench.apply(.put(key: "k", value: "1", expected: .absent)).code == .done)
+        #expect(bench.apply(.put(key: "k", value: "2", expected: .absent)).code == .conflict)
+        #expect(bench.apply(.put(key: "k", value: "2", expected: .value("0"))).code == .conflict)
+        #expect(bench.apply(.put(key: "k", value: "2", expected: .value("1"))).code == .done)
+        #expect(bench.state.values["k"]?.value == "2")
+    }
+
+    // MARK: Bounds
+
+    @Test func openTokensAreBounded() {
+        var bench = ClusterBench.founded()
+        for number in 0..<ClusterState.mostTokens {
+            #expect(bench.apply(.createToken(ClusterBench.token("t\(number)", expires: 2_000))).code == .done)
+        }
+        #expect(bench.apply(.createToken(ClusterBench.token("more"))).code == .invalid)
+        bench.milliseconds = 2_001
+        #expect(bench.apply(.createToken(ClusterBench.token("more"))).code == .done, "expired ones make room")
+    }
+
+    @Test func resourcesAreBounded() {
+        var bench = ClusterBench.founded()
+        func hosts(_ range: Range<Int>) -> Command {
+            .apply(
+                declarations: range.map { Declaration(kind: "Host", name: "h\($0)", spec: [:]) }, checkRevision: nil)
+        }
+        let present = bench.state.resources.count
+        #expect(bench.apply(hosts(0..<ClusterState.mostResources - present)).code == .done)
+        #expect(bench.apply(hosts(20_000..<20_001)).code == .invalid)
+        #expect(bench.apply(hosts(0..<2)).code == .unchanged, "what is there already may be declared again")
+    }
+
+    @Test func theStoryIsBoundedAndItsNewestPartIsKept() {
+        var bench = ClusterBench.founded()
+        for number in 0...ClusterState.mostEvents { bench.declare(ClusterBench.api, label: "\(number % 2)") }
+        #expect(bench.state.events.count == ClusterState.mostEvents)
+        #expect(bench.state.events.last?.id == bench.state.lastEventID)
+        #expect(bench.state.event(bench.state.lastEventID)?.id == bench.state.lastEventID)
+        #expect(bench.state.event(1) == nil)
+    }
+}

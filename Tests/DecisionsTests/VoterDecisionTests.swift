@@ -1,0 +1,64 @@
+// Who votes: hosts and witnesses that are caught up, an odd number of them, and nobody exchanged without need.
+
+import Cluster
+import Consensus
+import Decisions
+import Testing
+
+@Suite struct VoterDecisionTests {
+    private let pve1 = DecisionBench.pve1
+    private let pve2 = DecisionBench.pve2
+    private let witness = DecisionBench.witness
+    private let guest = DecisionBench.guest
+
+    @Test func aSettledConfigurationStays() {
+        #expect(DecisionBench().nextChange == nil)
+    }
+
+    @Test func twoHostsAloneHaveOneVoter() {
+        var bench = DecisionBench()
+        bench.apply(.removeMember(witness))
+        bench.view.configuration = Configuration(voters: [pve1], learners: [pve2, guest])
+        #expect(bench.nextChange == nil)
+    }
+
+    @Test func theThirdVoterBringsTheSecondWithIt() {
+        var bench = DecisionBench()
+        bench.view.configuration = Configuration(voters: [pve1], learners: [pve2, witness, guest])
+        #expect(bench.nextChange == .promote(pve2))
+        bench.view.configuration = Configuration(voters: [pve1, pve2], learners: [witness, guest])
+        #expect(bench.nextChange == .promote(witness))
+    }
+
+    @Test func aGuestIsALearnerAlways() {
+        var bench = DecisionBench()
+        bench.view.configuration = Configuration(voters: [pve1, pve2, witness, guest])
+        #expect(bench.nextChange == .demote(guest))
+    }
+
+    /// Taking its vote away would be a second fault: the majority would have to be found among fewer.
+    @Test func aVoterThatIsOnlySilentKeepsItsVote() {
+        var bench = DecisionBench()
+        bench.view.standings[pve2] = DecisionBench.lost
+        #expect(bench.nextChange == nil)
+    }
+
+    /// Until the witness has the log, a second voter would make the loss of either host stop everything.
+    @Test func aLearnerThatLagsDoesNotMakeTheNumberOfVotersGrow() {
+        var bench = DecisionBench()
+        bench.view.configuration = Configuration(voters: [pve1], learners: [pve2, witness, guest])
+        bench.view.standings[witness]?.lacking = VoterDecisions.mostLacking + 1
+        #expect(bench.nextChange == nil)
+        bench.view.standings[witness]?.lacking = VoterDecisions.mostLacking
+        #expect(bench.nextChange == .promote(pve2))
+    }
+
+    @Test func aRemovedMemberLeavesTheConfigurationFirst() {
+        var bench = DecisionBench()
+        bench.apply(.removeMember(pve2))
+        bench.admit(MemberID(rawValue: 5), "pve3", .host)
+        #expect(bench.nextChange == .remove(pve2))
+        bench.view.configuration = Configuration(voters: [pve1, witness], learners: [guest])
+        #expect(bench.nextChange == .addLearner(MemberID(rawValue: 5)))
+    }
+}
