@@ -15,10 +15,12 @@ let settings: [SwiftSetting] = [
 // MARK: The pure half. Imports point only upward in this list (Tests/LintTests checks it).
 
 var dependencies: [Package.Dependency] = [
-    .package(url: "https://github.com/apple/swift-argument-parser.git", exact: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser.git", exact: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams.git", exact: "6.2.2"),
 ]
 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
 var targets: [Target] = [
     .target(name: "Consensus", exclude: ["DESIGN.md"], swiftSettings: settings),
@@ -26,6 +28,9 @@ var targets: [Target] = [
     .target(name: "Kinds", dependencies: ["Consensus", "Cluster"], swiftSettings: settings),
     .target(name: "Decisions", dependencies: ["Consensus", "Cluster", "Kinds"], swiftSettings: settings),
     .target(name: "Agent", dependencies: ["Consensus", "Cluster", "Kinds", "Decisions"], swiftSettings: settings),
+
+    // Reads YAML: manifests of the product, scenarios of the simulator. Not pure, but in need of nothing slow to build.
+    .target(name: "Manifests", dependencies: ["Consensus", "Cluster", "Kinds", yams], swiftSettings: settings),
 
     // The simulator. Its pure parts are held to the rules of the pure half.
     .target(
@@ -44,11 +49,14 @@ var targets: [Target] = [
     .target(
         name: "SimulationTraces", dependencies: ["Consensus", "Agent", "SimulationWorld"], path: "Simulation/Traces",
         swiftSettings: settings),
+    .target(
+        name: "SimulationScenarios", dependencies: ["Consensus", "Cluster", "Kinds", "SimulationWorld"],
+        path: "Simulation/Scenarios", swiftSettings: settings),
     .executableTarget(
         name: "holdfast-sim",
         dependencies: [
-            "Consensus", "Cluster", "SimulationChecks", "SimulationFaults", "SimulationRaft", "SimulationTraces",
-            "SimulationWorld", argumentParser,
+            "Consensus", "Cluster", "Manifests", "SimulationChecks", "SimulationFaults", "SimulationRaft",
+            "SimulationScenarios", "SimulationTraces", "SimulationWorld", argumentParser,
         ],
         path: "Simulation/holdfast-sim", swiftSettings: settings),
 
@@ -57,8 +65,16 @@ var targets: [Target] = [
     .testTarget(name: "KindsTests", dependencies: ["Kinds"], swiftSettings: settings),
     .testTarget(name: "DecisionsTests", dependencies: ["Decisions"], swiftSettings: settings),
     .testTarget(name: "AgentTests", dependencies: ["Agent", "Kinds"], swiftSettings: settings),
+    .testTarget(name: "ManifestsTests", dependencies: ["Manifests"], swiftSettings: settings),
     .testTarget(
         name: "SimulationChecksTests", dependencies: ["SimulationChecks", "Cluster", "Consensus"],
+        swiftSettings: settings),
+    .testTarget(
+        name: "SimulationTests",
+        dependencies: [
+            "Consensus", "Cluster", "Kinds", "Agent", "Manifests", "SimulationFaults", "SimulationScenarios",
+            "SimulationWorld", "holdfast-sim",
+        ],
         swiftSettings: settings),
     .testTarget(
         name: "SimulationRaftTests", dependencies: ["SimulationRaft", "Consensus", "holdfast-sim"],
@@ -77,7 +93,6 @@ if !pureOnly {
         .package(url: "https://github.com/apple/swift-certificates.git", exact: "1.21.1"),
         .package(url: "https://github.com/apple/swift-asn1.git", exact: "1.7.4"),
         .package(url: "https://github.com/apple/swift-protobuf.git", exact: "1.39.0"),
-        .package(url: "https://github.com/jpsim/Yams.git", exact: "6.2.2"),
         .package(url: "https://github.com/hummingbird-project/hummingbird.git", exact: "2.28.1", traits: []),
         .package(url: "https://github.com/swift-server/async-http-client.git", exact: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", exact: "2.13.0"),
@@ -95,12 +110,8 @@ if !pureOnly {
     let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
     let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
     let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
-    let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
     targets += [
-        .target(
-            name: "Manifests", dependencies: ["Cluster", "Kinds", .product(name: "Yams", package: "Yams")],
-            swiftSettings: settings),
         .target(name: "CKernel"),
         .target(
             name: "Drivers",
@@ -143,7 +154,6 @@ if !pureOnly {
             swiftSettings: settings),
         .testTarget(name: "LabTests", dependencies: ["holdfast-lab"], swiftSettings: settings),
 
-        .testTarget(name: "ManifestsTests", dependencies: ["Manifests"], swiftSettings: settings),
         .testTarget(name: "DriversTests", dependencies: ["Drivers"], swiftSettings: settings),
         .testTarget(
             name: "RuntimeTests", dependencies: ["Runtime", .product(name: "NIOEmbedded", package: "swift-nio")],

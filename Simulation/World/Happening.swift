@@ -56,6 +56,12 @@ public enum Happening: Hashable, Sendable {
     case delete(String)
     /// Declare other timings; milliseconds of the quorum lease.
     case retime(Int64)
+
+    // Onlookers: nothing happens, but what they expect must be true at this moment.
+    /// One of these machines answers for the address; an empty list: nobody does.
+    case expectHolder(String, [String])
+    /// One of these machines leads, with the newest term; an empty list: nobody does.
+    case expectLeader([String])
 }
 
 extension Happening: CustomStringConvertible {
@@ -97,7 +103,15 @@ extension Happening: CustomStringConvertible {
             "redeclare \(address) \(candidates.joined(separator: ",")) \(preempt)"
         case .delete(let address): "delete-address \(address)"
         case .retime(let lease): "retime \(lease)ms"
+        case .expectHolder(let address, let names): "expect-holder \(address) \(Self.anyOf(names))"
+        case .expectLeader(let names): "expect-leader \(Self.anyOf(names))"
         }
+    }
+}
+
+extension Happening {
+    private static func anyOf(_ names: [String]) -> String {
+        names.isEmpty ? "nobody" : names.joined(separator: ",")
     }
 }
 

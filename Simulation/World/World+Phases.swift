@@ -220,28 +220,38 @@ extension World {
         guard truth.violation == nil else { return }
         watchAll()
         for (name, wanted) in plan.expect.holders.pairs {
-            guard let record = watch.records.first(where: { $0.name == name }) else { continue }
-            let holders = machines.filter { speaks($0, record.role) }.map(\.name)
-            let fits = wanted.isEmpty ? holders.isEmpty : holders.count == 1 && wanted.contains(holders[0])
-            if !fits { violate("expectation", "\(name) is held by \(words(holders)), expected \(words(wanted))") }
+            expectHolder(of: name, wanted)
         }
         for record in watch.records {
             let longest = (record.gaps + openGap(record)).map(\.length).max() ?? 0
             if let most = plan.expect.gaps[record.name] ?? plan.expect.recoveredWithin, longest > most {
                 violate(
                     "expectation",
-                    "\(record.name) was silent for \(TimeText.length(longest)), allowed \(TimeText.length(most))")
+                    "\(record.name) was silent for \(TimeText.seconds(longest)) s, allowed \(TimeText.length(most))")
             }
         }
-        if !plan.expect.leader.isEmpty, !plan.expect.leader.contains(leaderName ?? "nobody") {
-            violate("expectation", "\(leaderName ?? "nobody") leads, expected \(words(plan.expect.leader))")
-        }
+        if !plan.expect.leader.isEmpty { expectLeader(plan.expect.leader) }
         if let most = plan.expect.mostLeaderChanges, truth.leaderChanges > most {
             violate("expectation", "the leader changed \(truth.leaderChanges) times, allowed \(most)")
         }
         if let quorum = plan.expect.quorum, quorum != (leaderName != nil) {
             violate("expectation", quorum ? "there is no leader" : "\(leaderName ?? "somebody") leads")
         }
+    }
+
+    func expectHolder(of address: String, _ wanted: [String]) {
+        guard let record = watch.records.first(where: { $0.name == address }) else {
+            return violate("badPlan", "there is no address \(address)")
+        }
+        let holders = machines.filter { speaks($0, record.role) }.map(\.name)
+        let fits = wanted.isEmpty ? holders.isEmpty : holders.count == 1 && wanted.contains(holders[0])
+        if !fits { violate("expectation", "\(address) is held by \(words(holders)), expected \(words(wanted))") }
+    }
+
+    func expectLeader(_ wanted: [String]) {
+        let leader = leaderName
+        let fits = wanted.isEmpty ? leader == nil : leader.map(wanted.contains) ?? false
+        if !fits { violate("expectation", "\(leader ?? "nobody") leads, expected \(words(wanted))") }
     }
 
     private func words(_ names: [String]) -> String { names.isEmpty ? "nobody" : names.joined(separator: " or ") }

@@ -13,6 +13,8 @@ final class Corpus: Sendable {
         let at: Double
         let words: String
         let replay: String
+        /// Of the first failures: what happens in the shrunk plan, at most thirty lines.
+        var story: [String]?
     }
 
     struct Summary: Codable, Sendable {

@@ -7,7 +7,14 @@ struct HoldfastSim: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "holdfast-sim", abstract: "Rehearses the life and the faults of a home lab, faster than time.",
         subcommands: [
-            SeedsCommand.self, ReplayCommand.self, RaftCommand.self, RaftDifferentialCommand.self,
-            BenchCommand.self, TraceCommand.self,
+            RunCommand.self,
+            SeedsCommand.self,
+            ReplayCommand.self,
+            ShrinkCommand.self,
+            TraceCommand.self,
+            TracesCommand.self,
+            BenchCommand.self,
+            RaftCommand.self,
+            RaftDifferentialCommand.self,
         ])
 }

@@ -24,33 +24,22 @@ struct ReplayCommand: ParsableCommand {
 
     func run() throws {
         var plan = Swarm.plan(seed: seed, length: try Arguments.length(length), profile: profile)
-        if shrink, let violation = World(plan).run().violations.first {
-            var shrinker = Shrinker(plan, violation)
-            shrinker.run()
-            plan = shrinker.plan
+        if shrink, let shrunk = Story.shrink(plan) {
+            plan = shrunk.plan
             print(
-                "shrunk in \(shrinker.tries) runs to \(plan.timeline.count) faults within \(TimeText.length(plan.length))"
+                "shrunk in \(shrunk.tries) runs to \(plan.timeline.count) faults within \(TimeText.length(plan.length))"
             )
         }
-        let result = try Storytelling.run(plan, trace: trace, lines: lines)
-        if !result.isGood { throw ExitCode(1) }
-    }
-}
-
-enum Storytelling {
-    /// Runs a plan and prints its story and what was violated.
-    static func run(_ plan: Plan, trace: String?, lines: Int) throws -> RunResult {
-        var text: [String] = []
-        let world = World(plan, tells: true, listener: trace == nil ? nil : { text.append($0) })
-        let result = world.run()
-        if let trace {
-            try text.joined(separator: "\n").appending("\n").write(toFile: trace, atomically: true, encoding: .utf8)
+        let file = try trace.map { try TraceFile(path: $0) }
+        let result = World(plan, tells: true, listener: file.map { file in { file.add($0) } }).run()
+        try file?.close()
+        for line in shrink ? Story.short(result.story, most: lines) : result.story.suffix(lines).map(\.text) {
+            print(line)
         }
-        for line in result.story.suffix(lines) { print(line.text) }
         print("\(plan.name): \(result.events) events, hash \(String(result.hash, radix: 16))")
         for violation in result.violations {
             print("FAILED \(violation.invariant) at t+\(TimeText.seconds(violation.at)): \(violation.words)")
         }
-        return result
+        if !result.isGood { throw ExitCode(1) }
     }
 }

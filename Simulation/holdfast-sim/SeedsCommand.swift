@@ -25,6 +25,8 @@ struct SeedsCommand: ParsableCommand {
     var profile = Profile.swarm
     @Option(help: "Seeds run side by side; 0: one for each core.")
     var jobs = 0
+    @Option(help: "How many failing seeds are shrunk and told as stories.")
+    var stories = 3
     @Flag(help: "One JSON object at the end.")
     var json = false
 
@@ -35,8 +37,18 @@ struct SeedsCommand: ParsableCommand {
         let corpus = Corpus(
             first: first, count: count, length: length, profile: profile,
             jobs: jobs > 0 ? jobs : ProcessInfo.processInfo.activeProcessorCount, interruption: interruption)
-        let summary = corpus.run(quiet: json)
-        if json { print(try summary.json()) } else { print(summary.text()) }
+        var summary = corpus.run(quiet: json)
+        if !json { print(summary.text()) }
+        for position in summary.failures.indices.prefix(stories) where !interruption.wasAsked {
+            let failure = summary.failures[position]
+            let plan = Swarm.plan(seed: failure.seed, length: length, profile: profile)
+            guard let shrunk = Story.shrink(plan) else { continue }
+            summary.failures[position].story = shrunk.lines
+            guard !json else { continue }
+            print("seed \(failure.seed), shrunk to \(shrunk.plan.timeline.count) faults:")
+            for line in shrunk.lines { print("  \(line)") }
+        }
+        if json { print(try summary.json()) }
         if !summary.failures.isEmpty { throw ExitCode(1) }
         if interruption.wasAsked { throw ExitCode(130) }
     }

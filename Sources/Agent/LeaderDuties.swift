@@ -138,17 +138,21 @@ extension AgentCore {
         return max(next, now + .milliseconds(1))
     }
 
-    /// A witness or guest that had to lead hands over as soon as a host can.
+    /// A witness or guest that had to lead hands over as soon as a host can. So does a leader that was removed from
+    /// the cluster, to a witness if need be: nobody takes a vote from the leader itself, so it would lead for ever.
     private mutating func yieldToBetterLeader(
         _ standings: SortedMap<MemberID, LeaderView.Standing>, now: Instant
     ) {
-        guard setup.record.kind != .host else { return }
-        let better = raft.configuration.voters.first { voter in
-            guard state.members[voter]?.kind == .host, let standing = standings[voter] else { return false }
+        let isRemoved = state.members[id] == nil
+        guard setup.record.kind != .host || isRemoved else { return }
+        let able = raft.configuration.voters.filter { voter in
+            guard voter != id, state.members[voter] != nil, let standing = standings[voter] else { return false }
             return standing.steadyFor >= .seconds(2) && standing.lacking == 0
         }
-        if let better, raft.startTransfer(to: better, now: now) {
-            effects.append(.log("handing leadership to the host \(state.name(of: better))"))
+        let host = able.first { state.members[$0]?.kind == .host }
+        guard let better = isRemoved ? host ?? able.first : host else { return }
+        if raft.startTransfer(to: better, now: now) {
+            effects.append(.log("handing leadership to \(state.name(of: better))"))
         }
     }
 

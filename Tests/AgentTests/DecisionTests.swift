@@ -66,3 +66,15 @@ func aLeaderCutOffInTheMiddleOfADecisionMovesNothingLater(seed: UInt64) {
     #expect(lab.owners(api).count == 1)
     #expect(lab.mostOwners == 1)
 }
+
+/// Nobody takes its vote from a leader, so one that was removed has to let go by itself.
+@Test func aRemovedLeaderHandsOverAndVotesNoMore() {
+    let lab = TestLab.five()
+    lab.run(for: .seconds(3))
+    let old = lab.leader()!
+    lab.must(.removeMember(lab.id(old)))
+    lab.run(for: .seconds(5))
+    let new = lab.leader()!
+    #expect(new != old)
+    #expect(!lab.nodes[new].core.raft.configuration.contains(lab.id(old)))
+}

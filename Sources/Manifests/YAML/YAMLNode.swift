@@ -17,13 +17,13 @@ public struct TextPlace: Hashable, Comparable, Sendable {
 }
 
 /// A value in a YAML document.
-indirect enum YAMLNode {
+public indirect enum YAMLNode: Sendable {
     /// `plain`: written without quotes, so it may be a number or a truth value.
     case scalar(text: String, plain: Bool, TextPlace)
     case list([YAMLNode], TextPlace)
     case map([YAMLEntry], TextPlace)
 
-    var place: TextPlace {
+    public var place: TextPlace {
         switch self {
         case .scalar(_, _, let place), .list(_, let place), .map(_, let place): place
         }
@@ -31,10 +31,10 @@ indirect enum YAMLNode {
 }
 
 /// A field of a map, in the order they were written; nothing is said yet about the same name twice.
-struct YAMLEntry {
-    let name: String
-    let namePlace: TextPlace
-    let value: YAMLNode
+public struct YAMLEntry: Sendable {
+    public let name: String
+    public let namePlace: TextPlace
+    public let value: YAMLNode
 }
 
 /// Text that is no YAML, or YAML that manifests do not use.
