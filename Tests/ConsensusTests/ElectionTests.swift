@@ -123,13 +123,8 @@ import Testing
     @Test("7 a removed member cannot disrupt") func aRemovedMemberCannotDisrupt() {
         var cluster = TestCluster(voters: 4)
         cluster.establish(leader: 1)
-<<<<<<< HEAD
-        // It may have been handed leadership, and the voters stay while inherited leases are out.
-        cluster.run(for: .milliseconds(500))
-=======
         // A leader that was handed the office changes no voter before its predecessor's leases have ended.
         cluster.run(for: .milliseconds(700))
->>>>>>> raftalone
         cluster.network.isolate([4])
         let removed = cluster.change(.remove(MemberID(rawValue: 4)), at: 1)
         #expect(throws: Never.self) { try removed.get() }
