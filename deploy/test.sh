@@ -3,7 +3,8 @@
 #
 #   deploy/test.sh           the whole package. From a clean clone on two cores: about six minutes to build, of which
 #                            one goes into fetching, and one or two to test. Built before: well under a minute to build.
-#   deploy/test.sh --pure    only the deciding half and the simulator, without sockets and TLS: under a minute in all.
+#   deploy/test.sh --all     the same, and then everything that the simulator proves (Simulation/rehearse.sh)
+#   deploy/test.sh --pure    only the deciding half and the simulator, without sockets and TLS
 #
 # Needs Swift 6.2 or later. Installs what the tests lean on when it runs as root on Debian; otherwise it
 # names the packages and goes on with what is there. Tests make network namespaces of their own and leave nothing behind.
@@ -19,14 +20,16 @@ export PATH="$PATH:/usr/sbin:/sbin"
 readonly apt_seconds=300 fetch_seconds=900 build_seconds=2700 test_seconds=1200
 
 scratch=.build
+rehearses=0
 case "${1-}" in
 "") ;;
+--all) rehearses=1 ;;
 --pure)
     export HOLDFAST_PURE=1
     scratch=.build-pure
     ;;
 *)
-    echo "usage: deploy/test.sh [--pure]" >&2
+    echo "usage: deploy/test.sh [--all | --pure]" >&2
     exit 2
     ;;
 esac
@@ -44,6 +47,10 @@ missing_packages() {
     local needs=(git:git)
     if [[ -z "${HOLDFAST_PURE-}" ]]; then
         needs+=(/usr/include/zlib.h:zlib1g-dev ip:iproute2 nft:nftables unshare:util-linux nsenter:util-linux)
+    fi
+    if ((rehearses)); then
+        needs+=(go:golang-go /usr/share/gocode/src/go.etcd.io/etcd/raft:golang-etcd-server-dev)
+        needs+=(java:default-jre-headless python3:python3 /usr/share/doc/python3-venv:python3-venv)
     fi
     local need what
     for need in "${needs[@]}"; do
@@ -134,5 +141,9 @@ if [[ -z $summary ]]; then
 fi
 ((${ran:-0} > skipped)) || fail "no test ran; see $scratch/test.log"
 if ((unexplained > 0)); then fail "$unexplained tests were skipped without a reason; give each a reason or run it"; fi
+if ((rehearses && status == 0)); then
+    say "rehearsing: scenarios, seeds, etcd's raft, the specification, mutants"
+    Simulation/rehearse.sh || fail "something that the simulator checks does not hold"
+fi
 echo "$summary"
 exit $status
