@@ -47,13 +47,16 @@ var targets: [Target] = [
         name: "SimulationFaults", dependencies: ["Consensus", "Cluster", "SimulationWorld"], path: "Simulation/Faults",
         swiftSettings: settings),
     .target(
+        name: "SimulationTraces", dependencies: ["Consensus", "Agent", "SimulationWorld"], path: "Simulation/Traces",
+        swiftSettings: settings),
+    .target(
         name: "SimulationScenarios", dependencies: ["Consensus", "Cluster", "Kinds", "SimulationWorld"],
         path: "Simulation/Scenarios", swiftSettings: settings),
     .executableTarget(
         name: "holdfast-sim",
         dependencies: [
             "Consensus", "Cluster", "Manifests", "SimulationChecks", "SimulationFaults", "SimulationRaft",
-            "SimulationScenarios", "SimulationWorld", argumentParser,
+            "SimulationScenarios", "SimulationTraces", "SimulationWorld", argumentParser,
         ],
         path: "Simulation/holdfast-sim", swiftSettings: settings),
 

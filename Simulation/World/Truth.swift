@@ -98,7 +98,6 @@ extension World {
     /// Looks at a member after its turn.
     func lookAt(_ machine: Machine) {
         guard let process = machine.process else { return }
-        if let observer { observer(machine.index, process.core.raft, now) }
         let (isLeader, term, applied) = Self.standing(of: &process.core)
         if isLeader != process.wasLeader || term != process.seenTerm {
             if isLeader {

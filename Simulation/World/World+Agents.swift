@@ -15,9 +15,14 @@ extension World {
             process.backlog.append(contentsOf: events.prefix(max(room, 0)))
             return
         }
+        if events.count > 1, observer != nil {
+            for event in events { turn(machine, [event]) }
+            return
+        }
         let effects = process.core.handle(
             events, now: machine.reading(at: now), wallMilliseconds: machine.clock.wallMilliseconds(at: now),
             random: &machine.draws)
+        if observer != nil { observe(.turned(events, effects), of: machine) }
         for effect in effects {
             perform(effect, of: machine)
             if machine.process == nil { return }
@@ -161,6 +166,7 @@ extension World {
         }
         guard let write = machine.disk.complete() else { return }
         note(3, machine.index, write.sequence.rawValue)
+        if observer != nil { observe(.persisted(write), of: machine) }
         // The writing thread belongs to the process: stopped with it, it sends nothing.
         if machine.process!.isPaused {
             machine.process!.heldBack.append(write)
@@ -215,6 +221,7 @@ extension World {
             now: machine.reading(at: now))
         machine.process = Machine.Process(core: core)
         tell("\(machine.name): the agent starts")
+        if observer != nil { observe(.started, of: machine) }
         turn(machine, [.tick])
     }
 

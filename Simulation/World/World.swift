@@ -76,8 +76,9 @@ public final class World {
     var toldEvent: UInt64 = 0
     /// Called with a line for every event, when somebody wants the whole trace.
     var listener: ((String) -> Void)?
-    /// Called after every turn of an agent, for those who record the consensus itself.
-    var observer: ((_ member: Int, _ raft: Raft?, _ now: Int64) -> Void)?
+    /// Called with all that a member's consensus does, for those who record it. While somebody listens, what waited for
+    /// a paused agent comes to it one by one: two inputs at once would look like one step.
+    public var observer: ((ConsensusMoment) -> Void)?
     /// Set from outside, checked now and then: end early.
     public var isCancelled: () -> Bool = { false }
 

@@ -12,6 +12,8 @@ struct HoldfastSim: ParsableCommand {
             ReplayCommand.self,
             ShrinkCommand.self,
             TraceCommand.self,
+            TracesCommand.self,
+            BenchCommand.self,
             RaftCommand.self,
             RaftDifferentialCommand.self,
         ])

@@ -43,6 +43,8 @@ struct LocalRoles: Sendable {
 
 extension AgentCore {
     mutating func reconcileRoles(now: Instant) {
+        // Everything was taken down. The state may go on naming this member, and its lease may go on.
+        if case .stopped = stop.phase { return }
         if local.namedRevision != state.revision {
             local.namedRevision = state.revision
             local.named = state.roles.pairs.filter { $0.1.holder == id }.map(\.0)

@@ -49,10 +49,13 @@ struct ClusterBench {
         apply(.join(tokenID: member.name, secretHash: "secret of \(member.name)", member: member))
     }
 
-    mutating func declare(_ key: ResourceKey, label: String = "1") {
+    mutating func declare(_ key: ResourceKey, label: String = "1", address: String = "192.168.1.99/24") {
         apply(
             .apply(
-                declarations: [Declaration(kind: key.kind, name: key.name, labels: ["n": label], spec: [:])],
+                declarations: [
+                    Declaration(
+                        kind: key.kind, name: key.name, labels: ["n": label], spec: ["address": .string(address)])
+                ],
                 checkRevision: nil))
     }
 

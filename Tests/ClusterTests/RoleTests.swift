@@ -96,4 +96,31 @@ import Testing
         let chain = bench.state.causes(of: bench.role?.lastEvent ?? 0).map(\.type)
         #expect(chain == ["RoleAssigned", "RoleReleased", "RoleReleasing", "RoleAssigned", "Applied"])
     }
+
+    /// The declaration that had the address is gone or changed; its holder may still answer for it.
+    @Test func anAddressIsGivenToAnotherRoleOnlyWhenItsHolderHasLetGo() {
+        let other = ResourceKey(kind: "VirtualIP", name: "other")
+        var bench = ClusterBench.founded()
+        bench.assign(to: pve1)
+        bench.apply(.delete(keys: [api], checkRevision: nil))
+        bench.declare(other)
+        let take = Command.assign(role: other, epoch: 0, to: pve2, reason: "test", because: nil)
+        #expect(bench.apply(take).code == .conflict)
+        bench.release(to: nil)
+        #expect(bench.apply(take).code == .conflict)
+        bench.released()
+        #expect(bench.apply(take).code == .done)
+    }
+
+    @Test func anAddressThatAnotherRoleIsHeldWithIsNotHandedOn() {
+        let other = ResourceKey(kind: "VirtualIP", name: "other")
+        var bench = ClusterBench.founded()
+        bench.assign(to: pve1)
+        bench.release(to: pve2)
+        bench.declare(other, address: "192.168.1.77/24")
+        bench.apply(.assign(role: other, epoch: 0, to: pve2, reason: "test", because: nil))
+        bench.declare(api, address: "192.168.1.77/24")
+        bench.released()
+        #expect(bench.role?.phase == .vacant)
+    }
 }

@@ -90,6 +90,7 @@ import Testing
             Bench.append(after: 1, term: 1, [Bench.entry(2, term: 1), Bench.entry(3, term: 1)]), from: 2, term: 1)
         bench.receive(
             Bench.append(after: 1, term: 1, [Bench.entry(2, term: 2), Bench.entry(3, term: 2)]), from: 3, term: 2)
+        #expect(bench.writes.last?.entries.map(\.term) == [Term(rawValue: 2), Term(rawValue: 2)])
         bench.persist(1)
         #expect(bench.raft.durability.durableIndex == index(1))
         #expect(bench.messages(to: 3).isEmpty)

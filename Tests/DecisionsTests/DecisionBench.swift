@@ -31,7 +31,10 @@ struct DecisionBench {
         admit(Self.guest, "cp1", .guest, host: "pve1")
         apply(
             .apply(
-                declarations: [Declaration(kind: Self.api.kind, name: Self.api.name, spec: [:])], checkRevision: nil))
+                declarations: [
+                    Declaration(
+                        kind: Self.api.kind, name: Self.api.name, spec: ["address": "192.168.1.99/24"])
+                ], checkRevision: nil))
     }
 
     mutating func apply(_ command: Command) {

@@ -18,7 +18,7 @@ enum Layout {
     ]
     static let pureProduct = Array(order.prefix(5))
     /// Folders of Simulation that are pure like the half they test; a folder F is the module "SimulationF".
-    static let pureSimulation = ["World", "Faults", "Checks", "Scenarios"]
+    static let pureSimulation = ["World", "Faults", "Checks", "Scenarios", "Traces"]
     /// Folders of Simulation with sockets and files in them.
     static let worldlySimulation = ["Emulators"]
     /// Folders of Simulation without Swift.

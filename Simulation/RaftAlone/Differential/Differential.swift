@@ -100,7 +100,9 @@ public enum Differential {
                         + "  theirs \(String(decoding: answers[position], as: UTF8.self))")
             }
             if player.program.mode == .chaos {
-                for (side, states) in [("our side", point.states), ("the other side", theirs)] {
+                var sides = [("our side", point.states)]
+                if !player.operations.contains(where: \.takesOutItsLeader) { sides.append(("the other side", theirs)) }
+                for (side, states) in sides {
                     guard let wrong = Comparison.unrest(states, epilogue: Player.epilogue) else { continue }
                     throw Disagreement(
                         reason: "\(side) did not come to rest: \(wrong)\n  ours   \(point.states.line)\n  theirs "
@@ -135,6 +137,16 @@ public enum Differential {
             size = max(size / 2, 1)
         }
         return best
+    }
+}
+
+extension RaftOperation {
+    /// A leader is asked to demote or remove itself. Between two messages etcd's raft can be caught for good by that: the
+    /// old leader has applied the change and campaigns no more, and nobody else can win, because its log is ahead. (Ongaro
+    /// 4.2.2 has such a member campaign, and ours does.)
+    fileprivate var takesOutItsLeader: Bool {
+        guard case .configure(let id, let changes, _) = self else { return false }
+        return changes.contains { $0.member == id && $0.kind != .voter }
     }
 }
 

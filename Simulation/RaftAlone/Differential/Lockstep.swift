@@ -30,6 +30,7 @@ extension Player {
         case 83..<92: changeConfiguration(first, second)
         case 92..<94: lapse(first)
         case 94..<96: disturb(first)
+        case 96..<98: changeInVain(first, second)
         default: read()
         }
     }
@@ -152,9 +153,39 @@ extension Player {
         rest("campaign of \(id) against a living leader", beats: 4)
     }
 
+    /// The leader is asked, and so is every former one that reaches nobody and must not answer. (One that reaches some is
+    /// not: how many heartbeats it takes until a lost append is sent again is each side's own affair.)
     private mutating func read() {
-        guard let leader = mainLeader else { return }
-        perform(.read(id: leader.id))
-        rest("read at \(leader.id)")
+        let main = mainLeader?.id
+        for leader in states where leader.isLeader {
+            let reached = states.contains { $0.id != leader.id && $0.isUp && areLinked($0.id, leader.id) }
+            if leader.id == main || !reached { perform(.read(id: leader.id)) }
+        }
+        rest("reads")
+    }
+
+    /// A leader that is cut off begins a change, the others elect another, and the change is taken back. Only where it
+    /// cannot be committed meanwhile: with us a change is in force when it is in the log.
+    private mutating func changeInVain(_ first: UInt64, _ second: UInt64) {
+        guard let leader = calmLeader, voters.count >= 3, let other = pick(voters.filter { $0 != leader.id }, second)
+        else { return }
+        let spare = program.members.filter { state($0)?.isUp == true && $0 != leader.id }
+        guard let id = pick(spare, first), let configuration else { return }
+        let member = MemberID(rawValue: id)
+        let kind: MemberChange.Kind =
+            configuration.isVoter(member)
+            ? (first % 7 < 3 ? .learner : .remove) : configuration.contains(member) ? .remove : .learner
+        beat(8)
+        perform(.cut(id: leader.id, to: nil, oneWay: false))
+        perform(.configure(id: leader.id, changes: [MemberChange(kind, id)], transition: .auto))
+        rest("change \(kind.rawValue)\(id) in vain")
+        for state in states where state.id != leader.id && state.isUp && isMember(state.id) {
+            let missing = Self.promiseTicks - (idle[state.id] ?? 0)
+            if missing > 0 { perform(.tick(id: state.id, count: missing)) }
+        }
+        perform(.campaign(id: other))
+        rest("campaign of \(other)", beats: 4)
+        perform(.heal)
+        rest("heal after a change in vain", beats: 4)
     }
 }

@@ -63,6 +63,7 @@ struct RaftInvariants {
         if let other = leaders[state.term], other != state.id {
             return "leads term \(state.term), which \(other) led"
         }
+        if let wrong = checkChanges(state) { return wrong }
         if leaders[state.term] == nil {
             leaders[state.term] = state.id
             // A leader holds whatever was committed before its term began. What was is not known to the term, but a
@@ -70,6 +71,18 @@ struct RaftInvariants {
             if state.term == leaders.keys.last, state.log.count < committed.count {
                 return "leads without everything that is committed"
             }
+        }
+        return nil
+    }
+
+    /// Ongaro's correction of 2015: a leader begins a change only when something of its own term is committed, which
+    /// everything before it then is too, and no change is under way.
+    private func checkChanges(_ state: MemberState) -> String? {
+        let changes = state.log.dropFirst(Int(state.commit + 1 - state.first)).filter { $0.change != nil }
+        guard changes.contains(where: { $0.term == state.term }) else { return nil }
+        if changes.count > 1 { return "leads with two changes of the configuration under way" }
+        if state.committed.last?.term != state.term {
+            return "began a change before it had committed anything in its term"
         }
         return nil
     }

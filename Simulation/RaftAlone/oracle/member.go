@@ -194,10 +194,11 @@ func (m *member) settle() {
 		m.node.Advance(ready)
 		if m.leavesOffice && !m.node.HasReady() {
 			// The node that removed or demoted itself ends its process; this version would lead on for ever.
-			outbox := m.outbox
+			// Whoever asked it for reads has had the answers.
+			outbox, reads := m.outbox, m.reads
 			m.crash()
 			m.start()
-			m.outbox = append(outbox, m.outbox...)
+			m.outbox, m.reads = append(outbox, m.outbox...), reads
 		}
 	}
 }

@@ -1,0 +1,68 @@
+#!/bin/bash
+# Everything that the simulator proves, in one run: what continuous integration does after the tests.
+#
+#   Simulation/rehearse.sh            scenarios, 2,000 seeds, etcd's raft beside ours, the specification, the mutants
+#   Simulation/rehearse.sh nightly    the same with ten times the seeds, and the list of branches never reached must be empty
+#
+# Builds holdfast-sim in release without sockets and TLS. Every step is bounded. What a step needs and the machine does not
+# have (Go with etcd's raft, a Java runtime) makes it say "skipped" and why. One line for each step at the end; 0 only when
+# nothing failed.
+set -uo pipefail
+exec </dev/null
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly scratch=.build-pure
+readonly logs=$scratch/rehearsal
+# Ten-minute seeds of each profile: together 2,000.
+seeds=(swarm:1000 network:300 storage:300 people:300 calm:100)
+programs=10000
+if [[ ${1-} == nightly ]]; then
+    seeds=(swarm:10000 network:3000 storage:3000 people:3000 calm:1000)
+    programs=200000
+elif (($#)); then
+    echo "usage: Simulation/rehearse.sh [nightly]" >&2
+    exit 2
+fi
+
+mkdir -p "$logs"
+failed=0
+results=()
+
+# step NAME SECONDS COMMAND...: runs it with a bound; keeps what it printed; shows it when it fails.
+step() {
+    local name=$1 seconds=$2 status=0 began=$SECONDS log what
+    log=$logs/$name.log
+    shift 2
+    timeout --kill-after=20 "$seconds" "$@" >"$log" 2>&1 || status=$?
+    if ((status == 0)) && grep -q '^skipped' "$log"; then
+        what=$(grep '^skipped' "$log" | head -n 1)
+    elif ((status == 0)); then
+        what="passed: $(grep -v '^ *$' "$log" | tail -n 1)"
+    else
+        failed=$((failed + 1))
+        tail -n 60 "$log"
+        what="FAILED with status $status (124: not done in $seconds s); see $log"
+    fi
+    results+=("$(printf '%-14s %5d s  %s' "$name" $((SECONDS - began)) "$what")")
+    echo "==> ${results[-1]}"
+}
+
+export HOLDFAST_PURE=1
+step build 2700 swift build -c release --scratch-path "$scratch" --product holdfast-sim
+readonly sim=$scratch/release/holdfast-sim
+if ((failed == 0)); then
+    # Scenarios, and one corpus in two processes whose hash tables differ.
+    step scenarios 900 env HOLDFAST_SIM="$sim" Simulation/check.sh
+    for each in "${seeds[@]}"; do
+        step "seeds-${each%:*}" 2400 bash -c '"$0" seeds --profile "$1" --count "$2" --simulate 10m | head -n 40
+            exit "${PIPESTATUS[0]}"' "$sim" "${each%:*}" "${each#*:}"
+    done
+    step etcd 900 Simulation/RaftAlone/differential.sh --programs "$programs"
+    step specification 1500 Simulation/Specification/check.sh
+    step traces 900 env HOLDFAST_SIM="$sim" Simulation/Specification/traces.sh
+fi
+step mutants 2400 python3 Simulation/Mutants/run.py
+
+echo "==> what the simulator proved"
+printf '%s\n' "${results[@]}"
+((failed == 0))
