@@ -76,6 +76,9 @@ extension AgentCore {
         foundCluster(now: now)
         let standings = standings(now: now)
         noteSteadiness(standings, now: now)
+        if duties.decidedRevision != state.revision {
+            raft.membersOfLastResort = state.members.values.filter { $0.kind != .host }.map(\.id)
+        }
         duties.decidedRevision = state.revision
         duties.nextDecision = nextLook(standings, now: now)
 
@@ -145,9 +148,11 @@ extension AgentCore {
     ) {
         let isRemoved = state.members[id] == nil
         guard setup.record.kind != .host || isRemoved else { return }
+        // A removed leader does not wait for a moment without work: the hand-over feeds its successor first.
+        let mostLacking = isRemoved ? VoterDecisions.mostLacking : 0
         let able = raft.configuration.voters.filter { voter in
             guard voter != id, state.members[voter] != nil, let standing = standings[voter] else { return false }
-            return standing.steadyFor >= .seconds(2) && standing.lacking == 0
+            return standing.steadyFor >= .seconds(2) && standing.lacking.map { $0 <= mostLacking } ?? false
         }
         let host = able.first { state.members[$0]?.kind == .host }
         guard let better = isRemoved ? host ?? able.first : host else { return }

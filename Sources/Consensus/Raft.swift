@@ -33,6 +33,9 @@ public struct Raft: Sendable {
     public let limits: Limits
     /// Whether this member should lead; decides how early it campaigns.
     public var rank: LeadershipRank
+    /// Members that should lead only when nobody else can, as the owner knows them: a hanging disk hands over to them
+    /// last.
+    public var membersOfLastResort: [MemberID] = []
     /// Whether this member asks for a lease with each heartbeat answer.
     public var wantsLease = false
     /// Drawn anew at every start: tells the leader that what it knew of this member's memory is gone.

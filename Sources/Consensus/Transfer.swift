@@ -4,7 +4,7 @@
 /// A hand-over under way.
 public struct Transfer: Hashable, Sendable {
     public let to: MemberID
-    let deadline: Instant
+    var deadline: Instant
     var orderSent = false
 }
 
@@ -28,20 +28,35 @@ extension Raft {
         let end = max(own, leadership!.reassignNotBefore)
         let longest = end > now ? end - now : .zero
         leadership!.transfer!.orderSent = true
+        // A few round trips and two writes are enough for a successor that is there. Not to wait for one that is not
+        // shortens the time in which nobody grants anything; it takes nothing from a slow one, which goes on
+        // campaigning against a follower.
+        leadership!.transfer!.deadline = min(transfer.deadline, now + timing.heartbeat * 2)
         leadership!.grants = false
         refuseReads()
         sendNow(.campaignNow(CampaignNow(longestGrant: longest)), to: transfer.to)
     }
 
-    /// The voter that would lack least as leader; nil when none was heard of lately.
+    /// The voter that would lack least as leader, one that should lead before one of last resort; nil when none was
+    /// heard of lately.
     func bestSuccessor(now: Instant) -> MemberID? {
         var best: MemberID?
         for voter in configuration.voters where voter != id {
             guard let progress = leadership!.progress[voter], let heard = progress.lastHeard,
                 now - heard < timing.electionTimeoutLeast
             else { continue }
-            if best == nil || progress.match > leadership!.progress[best!]!.match { best = voter }
+            guard let known = best else {
+                best = voter
+                continue
+            }
+            let (should, shouldKnown) = (shouldSucceed(voter, now: now), shouldSucceed(known, now: now))
+            if should != shouldKnown ? should : progress.match > leadership!.progress[known]!.match { best = voter }
         }
         return best
+    }
+
+    /// Near enough to be fed before it is ordered to campaign, and not one of last resort.
+    private func shouldSucceed(_ voter: MemberID, now: Instant) -> Bool {
+        !membersOfLastResort.contains(voter) && isCaughtUp(voter, within: 64, now: now)
     }
 }

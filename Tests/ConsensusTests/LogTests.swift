@@ -193,6 +193,24 @@ import Testing
         #expect(cluster.checks.violation == nil)
     }
 
+    @Test("29 a member of last resort succeeds a hanging disk last", arguments: [true, false])
+    func aMemberOfLastResortSucceedsLast(knowsWhoThatIs: Bool) {
+        var bench = Bench.leader(terms: [1, 1])
+        bench.raft.membersOfLastResort = knowsWhoThatIs ? [MemberID(rawValue: 2)] : []
+        let proposed = bench.propose(1)
+        #expect(proposed)
+        bench.accept(through: 4, from: 2)
+        bench.accept(through: 3, from: 3)
+        for _ in 0..<4 {
+            bench.pass(.milliseconds(80))
+            bench.tick()
+            bench.answerRound(from: 2)
+            bench.answerRound(from: 3)
+        }
+        bench.tick()
+        #expect(bench.raft.leadership?.transfer?.to.rawValue == (knowsWhoThatIs ? 3 : 2))
+    }
+
     /// A torn write may leave entries without the term that came with them.
     @Test func aLogAheadOfTheTermRaisesTheTerm() {
         var bench = Bench(hardState: HardState(term: Term(rawValue: 1), vote: MemberID(rawValue: 3)), terms: [1, 4])
