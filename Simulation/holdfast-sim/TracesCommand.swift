@@ -10,7 +10,8 @@ import SimulationWorld
 struct TracesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "traces",
-        abstract: "Writes traces of the consensus as TLA+ modules: good ones, and ones broken by hand that must be refused.")
+        abstract:
+            "Writes traces of the consensus as TLA+ modules: good ones, and ones broken by hand that must be refused.")
 
     @Option(help: "The directory to write observed/TraceData.tla, broken/TraceData.tla and broken.txt to.")
     var tla: String
