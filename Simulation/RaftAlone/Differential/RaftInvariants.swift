@@ -68,7 +68,7 @@ struct RaftInvariants {
             leaders[state.term] = state.id
             // A leader holds whatever was committed before its term began. What was is not known to the term, but a
             // leader newly seen in the newest term must hold it all.
-            if state.term == leaders.keys.last, state.log.count < committed.count {
+            if state.term == leaders.keys.last, !state.log.starts(with: committed) {
                 return "leads without everything that is committed"
             }
         }
