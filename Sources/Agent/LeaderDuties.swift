@@ -57,7 +57,9 @@ extension AgentCore {
         if let heard = raft.lastHeard(member) {
             reachable = now - heard < silence
         } else {
-            reachable = now - leadership.since < firstWord(of: member)
+            // The grace is for who was there: it brings back nobody who counts as lost.
+            let wasThere = state.members[member]?.reachable ?? true
+            reachable = wasThere && now - leadership.since < firstWord(of: member)
         }
         let match = leadership.progress[member]?.match
         return LeaderView.Standing(

@@ -78,3 +78,23 @@ func aLeaderCutOffInTheMiddleOfADecisionMovesNothingLater(seed: UInt64) {
     #expect(new != old)
     #expect(!lab.nodes[new].core.raft.configuration.contains(lab.id(old)))
 }
+
+/// A new leader gives everybody time for a first word; to a member that was lost before, that word must come.
+@Test func aNewLeaderBringsNobodyBackBeforeItHeardOfHim() {
+    let lab = TestLab.five()
+    lab.run(for: .seconds(3))
+    let old = lab.leader()!
+    let lost = lab.index(of: "cp1")
+    lab.kill(lost)
+    lab.run(for: .seconds(2))
+    #expect(lab.nodes[old].core.state.members[lab.id(lost)]?.reachable == false)
+    let next = lab.index(of: old == lab.index(of: "pve1") ? "pve2" : "pve1")
+    _ = lab.transferLeadership(to: next)
+    var cameBack = false
+    lab.run(for: .seconds(2)) {
+        cameBack = cameBack || lab.nodes[next].core.state.members[lab.id(lost)]?.reachable == true
+        return false
+    }
+    #expect(lab.leader() == next)
+    #expect(!cameBack)
+}
