@@ -3,6 +3,7 @@
 #
 #   deploy/test.sh           the whole package. From a clean clone on two cores: about six minutes to build, of which
 #                            one goes into fetching, and one or two to test. Built before: well under a minute to build.
+#                            Then the specification is checked, and traces of the simulator against it: three to six.
 #   deploy/test.sh --pure    only the deciding half and the simulator, without sockets and TLS: under a minute in all.
 #
 # Needs Swift 6.2 or later. Installs what the tests lean on when it runs as root on Debian; otherwise it
@@ -16,7 +17,7 @@ export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"
 export PATH="$PATH:/usr/sbin:/sbin"
 
 # Every step has a bound in seconds, generous enough for a slow machine with one core.
-readonly apt_seconds=300 fetch_seconds=900 build_seconds=2700 test_seconds=1200
+readonly apt_seconds=300 fetch_seconds=900 build_seconds=2700 test_seconds=1200 specification_seconds=1500
 
 scratch=.build
 case "${1-}" in
@@ -43,7 +44,10 @@ bounded() { timeout --kill-after=10 "$@"; }
 missing_packages() {
     local needs=(git:git)
     if [[ -z "${HOLDFAST_PURE-}" ]]; then
-        needs+=(/usr/include/zlib.h:zlib1g-dev ip:iproute2 nft:nftables unshare:util-linux nsenter:util-linux)
+        needs+=(/usr/include/zlib.h:zlib1g-dev ip:iproute2 nft:nftables unshare:util-linux nsenter:util-linux
+            java:default-jre-headless)
+        # Debian leaves what venv needs out of its python3.
+        python3 -c 'import ensurepip' 2>/dev/null || needs+=(holdfast-no-venv:python3-venv)
     fi
     local need what
     for need in "${needs[@]}"; do
@@ -134,5 +138,25 @@ if [[ -z $summary ]]; then
 fi
 ((${ran:-0} > skipped)) || fail "no test ran; see $scratch/test.log"
 if ((unexplained > 0)); then fail "$unexplained tests were skipped without a reason; give each a reason or run it"; fi
+
+# specify SCRIPT: one part of the specification's checks; what it prints last, and all of it when it fails. Where its tools
+# are missing it is skipped, and says why.
+specify() {
+    local log=$scratch/specification-$1.log result=0
+    HOLDFAST_SIM=$PWD/$scratch/debug/holdfast-sim bounded $specification_seconds \
+        "Simulation/Specification/$1.sh" >"$log" 2>&1 || result=$?
+    case $result in
+    0) say "$(tail -n 1 "$log")" ;;
+    77) say "Simulation/Specification/$1.sh: $(tail -n 1 "$log")" ;;
+    124) say "Simulation/Specification/$1.sh did not end within $specification_seconds s; see $log" ;;
+    *) tail -n 60 "$log" ;;
+    esac
+    ((result == 0 || result == 77)) || status=1
+}
+if [[ -z "${HOLDFAST_PURE-}" ]]; then
+    say "checking the specification, and the simulator's traces against it (logs: $scratch/specification-*.log)"
+    specify check
+    specify traces
+fi
 echo "$summary"
 exit $status

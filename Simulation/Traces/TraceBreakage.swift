@@ -272,7 +272,8 @@ extension TraceBreakage {
         },
         TraceBreakage("leader-shortens-log", "removes an entry from its own log as leader") { steps, at, state in
             let own = steps[at].own(state)
-            guard steps[at].kind == .turn, steps[at].role == .leader, own.role == .leader, own.log.count > own.commit + 1,
+            guard steps[at].kind == .turn, steps[at].role == .leader, own.role == .leader,
+                own.log.count > own.commit + 1,
                 steps[at].log == own.log, steps[at].writes.isEmpty, steps[at].commit < own.log.count
             else { return false }
             steps[at].log.removeLast()

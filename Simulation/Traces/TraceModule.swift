@@ -56,7 +56,9 @@ public enum TraceModule {
     }
 
     private static func text(_ term: Int, _ record: TraceState.TermRecord) -> String {
-        func pairs(_ map: SortedPairs) -> String { "{" + map.map { "<<\($0.0),\($0.1)>>" }.joined(separator: ",") + "}" }
+        func pairs(_ map: SortedPairs) -> String {
+            "{" + map.map { "<<\($0.0),\($0.1)>>" }.joined(separator: ",") + "}"
+        }
         let preVotes = record.preVotes.pairs.flatMap { candidate, voters in voters.map { (candidate, $0) } }
         let heard = record.heardVotes.pairs.flatMap { candidate, voters in voters.map { (candidate, $0) } }
         return "Wires(\(term), "

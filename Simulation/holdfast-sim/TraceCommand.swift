@@ -10,7 +10,8 @@ import SimulationWorld
 struct TraceCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "trace",
-        abstract: "Writes traces of the consensus as TLA+ modules: good ones, and ones broken by hand that must be refused.")
+        abstract:
+            "Writes traces of the consensus as TLA+ modules: good ones, and ones broken by hand that must be refused.")
 
     @Option(help: "The directory to write observed/TraceData.tla, broken/TraceData.tla and broken.txt to.")
     var tla: String
@@ -37,7 +38,7 @@ struct TraceCommand: ParsableCommand {
             let profile = Profile.allCases[Int(seed % UInt64(Profile.allCases.count))]
             var plan = Swarm.plan(seed: seed, length: length, profile: profile)
             plan.healsWithin = nil
-            let found = Self.traces(plan, steps: steps, most: min(Self.perSeed, count - traces.count))
+            let found = Self.traces(plan, profile, steps: steps, most: min(Self.perSeed, count - traces.count))
             barren = found.isEmpty ? barren + 1 : 0
             guard barren < 100 else { throw ValidationError("a hundred seeds in a row gave no trace; simulate longer") }
             traces += found
@@ -57,14 +58,14 @@ struct TraceCommand: ParsableCommand {
         if !missing.isEmpty { print("no trace could be broken by: \(missing.map(\.name).joined(separator: ", "))") }
     }
 
-    private static func traces(_ plan: Plan, steps: Int, most: Int) -> [ObservedTrace] {
+    private static func traces(_ plan: Plan, _ profile: Profile, steps: Int, most: Int) -> [ObservedTrace] {
         guard plan.members.count <= TraceWindow.mostMembers else { return [] }
         var recorder = TraceRecorder(members: plan.members.count)
         let world = World(plan)
         world.observer = { recorder.take($0) }
         _ = world.run()
         return TraceWindow.cut(
-            recorder.steps, members: plan.members.count, name: plan.name, length: steps, most: most,
+            recorder.steps, members: plan.members.count, name: "\(plan.name)-\(profile)", length: steps, most: most,
             withFounding: plan.seed % 8 == 1)
     }
 
