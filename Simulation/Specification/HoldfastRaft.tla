@@ -139,8 +139,8 @@ Follow(m, t) ==
   /\ pre' = [pre EXCEPT ![m] = {}]
 
 -----------------------------------------------------------------------------
-(* The disk. One write makes the hard state and a part of the log durable, *)
-(* and only then the answers leave that rest on it: the own or another's   *)
+(* The disk. One write makes the hard state and the log durable, and only  *)
+(* then the answers leave that rest on it: the own or another's   *)
 (* vote, the request of a candidate, what is held of the leader's log.     *)
 
 Image(m) == [term |-> term[m], vote |-> vote[m], log |-> log[m]]
@@ -155,12 +155,11 @@ SendAnswers(m, image, asks) ==
   /\ ack' = IF elected[t] = {} THEN ack
             ELSE [ack EXCEPT ![t][m] = Max({@, Match(image.log, termLog[t])})]
 
+\* The whole of it: memory that got only a part before shows the other cases.
 Persist(m) ==
   /\ MaxWrites = 0
-  /\ \E length \in Match(disk[m].log, log[m])..Len(log[m]) :
-       LET image == [Image(m) EXCEPT !.log = SubSeq(@, 1, length)] IN
-       /\ disk' = [disk EXCEPT ![m] = image]
-       /\ SendAnswers(m, image, role[m] = "candidate" /\ length = Len(log[m]))
+  /\ disk' = [disk EXCEPT ![m] = Image(m)]
+  /\ SendAnswers(m, Image(m), role[m] = "candidate")
   /\ UNCHANGED <<memory, writes, termLog, beat, answered, elected, restarts>>
 
 HandOut(m) ==
@@ -359,6 +358,10 @@ Next ==
        \/ \E t \in Terms : ReceiveAppend(m, t) \/ Answer(m, t) \/ Learn(m, t)
 
 Spec == Init /\ [][Next]_vars
+
+\* For models without restarts: what changed is written before anything else happens. A later write would only mean later
+\* answers, and those may arrive as late as they like anyway.
+WriteAtOnce == (\A m \in Members : disk[m] = Image(m)) \/ disk' # disk
 
 -----------------------------------------------------------------------------
 (* What must hold.                                                         *)

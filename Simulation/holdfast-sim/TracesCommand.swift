@@ -38,7 +38,7 @@ struct TracesCommand: ParsableCommand {
             let profile = Profile.allCases[Int(seed % UInt64(Profile.allCases.count))]
             var plan = Swarm.plan(seed: seed, length: length, profile: profile)
             plan.healsWithin = nil
-            let found = Self.traces(plan, steps: steps, most: min(Self.perSeed, count - traces.count))
+            let found = Self.traces(plan, profile, steps: steps, most: min(Self.perSeed, count - traces.count))
             barren = found.isEmpty ? barren + 1 : 0
             guard barren < 100 else { throw ValidationError("a hundred seeds in a row gave no trace; simulate longer") }
             traces += found
@@ -58,14 +58,14 @@ struct TracesCommand: ParsableCommand {
         if !missing.isEmpty { print("no trace could be broken by: \(missing.map(\.name).joined(separator: ", "))") }
     }
 
-    private static func traces(_ plan: Plan, steps: Int, most: Int) -> [ObservedTrace] {
+    private static func traces(_ plan: Plan, _ profile: Profile, steps: Int, most: Int) -> [ObservedTrace] {
         guard plan.members.count <= TraceWindow.mostMembers else { return [] }
         var recorder = TraceRecorder(members: plan.members.count)
         let world = World(plan)
         world.observer = { recorder.take($0) }
         _ = world.run()
         return TraceWindow.cut(
-            recorder.steps, members: plan.members.count, name: plan.name, length: steps, most: most,
+            recorder.steps, members: plan.members.count, name: "\(plan.name)-\(profile)", length: steps, most: most,
             withFounding: plan.seed % 8 == 1)
     }
 
