@@ -198,9 +198,12 @@ import Testing
         #expect(bench.raft.role == .follower)
     }
 
-    /// The leader's disk hangs; 2 has more of the log, and has not been heard of for long.
-    @Test("29 leadership is handed to somebody who answers") func aHangingDiskHandsOverToSomebodyWhoAnswers() {
+    /// The leader's disk hangs; 2 has more of the log, and has not been heard of for long. Also where nobody is left who
+    /// should lead, and the log alone would decide.
+    @Test("29 leadership is handed to somebody who answers", arguments: [false, true])
+    func aHangingDiskHandsOverToSomebodyWhoAnswers(onlyLastResortIsLeft: Bool) {
         var bench = Bench.leader()
+        if onlyLastResortIsLeft { bench.raft.membersOfLastResort = [member(2), member(3)] }
         bench.accept(through: 1, from: 2)
         bench.accept(through: 1, from: 3)
         _ = bench.propose(7)
