@@ -1,6 +1,7 @@
 // What a leader knows of one other member's log, and how it feeds it.
-// Two modes, as in etcd's tracker: `probing` sends one append and waits, because the match point is not known;
-// `replicating` keeps a pipeline of appends in flight. A third, for snapshots, comes with them.
+// Three modes, as in etcd's tracker: `probing` sends one append and waits, because the match point is not known;
+// `replicating` keeps a pipeline of appends in flight; `snapshot` sends a snapshot part by part, because the log no longer
+// holds what the member lacks.
 
 /// A leader's view of one member.
 public struct Progress: Hashable, Sendable {
@@ -9,6 +10,8 @@ public struct Progress: Hashable, Sendable {
         case probing(waiting: Bool)
         /// Appends are sent ahead of their answers.
         case replicating
+        /// No appends until the member has the snapshot.
+        case snapshot(SnapshotSending)
     }
 
     private struct AskedLease: Hashable {
@@ -44,6 +47,7 @@ public struct Progress: Hashable, Sendable {
         switch mode {
         case .probing(let waiting): !waiting
         case .replicating: flights.count < limits.inFlightAppends
+        case .snapshot(let sending): !sending.isWaiting
         }
     }
 
@@ -74,6 +78,7 @@ public struct Progress: Hashable, Sendable {
         case .replicating:
             flights.append(last)
             next = max(next, last.next)
+        case .snapshot: break
         }
     }
 
@@ -89,11 +94,11 @@ public struct Progress: Hashable, Sendable {
     public mutating func accepted(through index: LogIndex, now: Instant) {
         lastMovement = now
         flights.removeAll { $0 <= index }
-        if index >= match {
-            match = index
-            next = max(next, index.next)
-            mode = .replicating
-        }
+        guard index >= match else { return }
+        match = index
+        next = max(next, index.next)
+        if case .snapshot(let sending) = mode, index < sending.snapshot.mark.index { return }
+        mode = .replicating
     }
 
     /// The member refused an append that followed `previous`; `resume` is where it may match. Late refusals of what has
@@ -110,6 +115,7 @@ public struct Progress: Hashable, Sendable {
             let retreat = min(resume, previous.previous)
             match = min(match, retreat)
             next = retreat.next
+        case .snapshot: return false
         }
         flights = []
         lastMovement = now
@@ -126,10 +132,56 @@ public struct Progress: Hashable, Sendable {
         case .replicating:
             guard !flights.isEmpty, now - lastMovement > patience else { return false }
             next = match.next
+        case .snapshot(var sending):
+            // A part takes longer than an append, and so does the disk that installs the whole.
+            guard sending.isWaiting, now - lastMovement > patience * 5 else { return false }
+            sending.isWaiting = false
+            mode = .snapshot(sending)
+            return true
         }
         flights = []
         lastMovement = now
         mode = .probing(waiting: false)
         return true
     }
+
+    // MARK: Snapshots
+
+    /// Goes on with the snapshot under way, or begins with `newest`. One under way is kept to the end whatever newer ones
+    /// there are: begun anew with each, it might never arrive.
+    public mutating func beginSnapshot(_ newest: Snapshot) -> SnapshotSending {
+        if case .snapshot(let sending) = mode { return sending }
+        let sending = SnapshotSending(snapshot: newest)
+        flights = []
+        mode = .snapshot(sending)
+        return sending
+    }
+
+    public mutating func sentChunk(now: Instant) {
+        guard case .snapshot(var sending) = mode else { return }
+        sending.isWaiting = true
+        lastMovement = now
+        mode = .snapshot(sending)
+    }
+
+    /// Goes on from where the member says, when it answers the part that is on its way. With all of it there, the disk is
+    /// waited for.
+    public mutating func received(_ reply: SnapshotReply, now: Instant) {
+        guard case .snapshot(var sending) = mode, sending.isWaiting, reply.index == sending.snapshot.mark.index,
+            reply.offset == sending.received, reply.received >= 0, reply.received <= sending.snapshot.bytes.count
+        else { return }
+        sending.received = reply.received
+        sending.isWaiting = reply.received == sending.snapshot.bytes.count
+        lastMovement = now
+        mode = .snapshot(sending)
+    }
+}
+
+/// A snapshot on its way to one member. It holds the snapshot, so a newer one does not take it away.
+public struct SnapshotSending: Hashable, Sendable {
+    public let snapshot: Snapshot
+    /// Bytes the member is known to hold.
+    public internal(set) var received = 0
+    /// A part is on its way, or the member's disk is at work.
+    public internal(set) var isWaiting = false
 }
