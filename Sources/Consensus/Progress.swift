@@ -133,9 +133,11 @@ public struct Progress: Hashable, Sendable {
             guard !flights.isEmpty, now - lastMovement > patience else { return false }
             next = match.next
         case .snapshot(var sending):
-            // A part takes longer than an append, and so does the disk that installs the whole.
-            guard sending.isWaiting, now - lastMovement > patience * 5 else { return false }
+            // On a slow link a part takes longer than that, and so does a disk that installs the whole: copies must not
+            // fill the link, so each further one waits twice as long.
+            guard sending.isWaiting, now - lastMovement > patience * (1 << sending.repeats) else { return false }
             sending.isWaiting = false
+            sending.repeats = min(sending.repeats + 1, 5)
             mode = .snapshot(sending)
             return true
         }
@@ -170,6 +172,7 @@ public struct Progress: Hashable, Sendable {
         guard case .snapshot(var sending) = mode, sending.isWaiting, reply.index == sending.snapshot.mark.index,
             reply.offset == sending.received, reply.received >= 0, reply.received <= sending.snapshot.bytes.count
         else { return }
+        if sending.received != reply.received { sending.repeats = 0 }
         sending.received = reply.received
         sending.isWaiting = reply.received == sending.snapshot.bytes.count
         lastMovement = now
@@ -184,4 +187,6 @@ public struct SnapshotSending: Hashable, Sendable {
     public internal(set) var received = 0
     /// A part is on its way, or the member's disk is at work.
     public internal(set) var isWaiting = false
+    /// How often in a row the same part was sent again.
+    var repeats: Int64 = 0
 }

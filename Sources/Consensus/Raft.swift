@@ -149,7 +149,7 @@ public struct Raft: Sendable {
         case .received(let envelope): receive(envelope, now: now, random: &random)
         case .persisted(let sequence): persisted(sequence, now: now, random: &random)
         case .snapshotStored(let snapshot): stored(snapshot)
-        case .snapshotNotStored(let index, let forGood): didNotStore(index, forGood: forGood)
+        case .snapshotNotStored(let index, let forGood): didNotStore(index, forGood: forGood, now: now)
         case .tick: tick(now: now, random: &random)
         }
     }

@@ -6,13 +6,14 @@
 // theirs). Does not: decide when to take one, or know what is inside.
 
 extension Raft {
-    /// What a snapshot of a state that has applied the log through `applied` stands for. `applied` is committed, and no
-    /// later than the newest entry applied.
-    public func snapshotMark(at applied: LogIndex) -> SnapshotMark {
-        precondition(applied >= log.base && applied <= commitIndex, "a snapshot covers what is committed")
-        return SnapshotMark(
-            index: applied, term: log.term(at: applied) ?? .zero,
-            configuration: lastConfiguration(through: applied).found)
+    /// What a snapshot of a state that has applied the log through `applied` stands for. Nil when there can be none: not
+    /// all of that is committed, or this member joined and has not come to an entry yet that says who belongs to the
+    /// cluster. (The one that founded it knows from before the log, and its snapshot of the same entry would say so.)
+    public func snapshotMark(at applied: LogIndex) -> SnapshotMark? {
+        let configuration = lastConfiguration(through: applied).found
+        guard applied <= commitIndex, let term = log.term(at: applied), term > .zero, !configuration.voters.isEmpty
+        else { return nil }
+        return SnapshotMark(index: applied, term: term, configuration: configuration)
     }
 
     /// A snapshot is durable: one that was taken here, or one that arrived.
@@ -44,12 +45,15 @@ extension Raft {
         findConfiguration()
     }
 
-    /// A snapshot that arrived cannot be kept. `forGood`: the same one is not asked for again, because it is not
-    /// understood here; otherwise it is fetched anew.
-    mutating func didNotStore(_ index: LogIndex, forGood: Bool) {
+    /// A snapshot that arrived cannot be kept. `forGood`: the same one is not fetched again, because it is not understood
+    /// here; otherwise it is, after a while.
+    mutating func didNotStore(_ index: LogIndex, forGood: Bool, now: Instant) {
         guard incoming?.mark.index == index else { return }
-        if forGood { incoming?.phase = .refused } else { incoming = nil }
+        incoming?.phase = .refused(until: forGood ? .distantFuture : now + Self.snapshotPause)
     }
+
+    /// How long a member whose disk could not take a snapshot lets the leader wait before it fetches it again.
+    private static let snapshotPause = Interval.seconds(5)
 
     /// Drops entries through `index`, as far as a durable snapshot covers them and the disk has them.
     /// Returns what the log now begins behind.
@@ -71,8 +75,8 @@ struct IncomingSnapshot: Hashable, Sendable {
         case receiving
         /// Handed to the owner, who makes it durable.
         case storing
-        /// Not understood here. It is not fetched again; a later one may be.
-        case refused
+        /// Not understood here, or the disk did not take it. A later one may be.
+        case refused(until: Instant)
     }
 
     let mark: SnapshotMark

@@ -20,6 +20,8 @@ struct AgentBench {
     /// Everything that came out, oldest first.
     private(set) var sent: [PeerFrame] = []
     private(set) var orders: [AddressOrder] = []
+    /// Snapshots that arrived and are to be made durable.
+    private(set) var stored: [Snapshot] = []
     private(set) var responses: SortedMap<RequestID, AgentResponse> = [:]
     private(set) var stopped = false
 
@@ -81,7 +83,10 @@ struct AgentBench {
                 case .respond(let request, let response): responses[request] = response
                 case .address(let order): orders.append(order)
                 case .stopped: stopped = true
-                case .healthChecks, .peers, .events, .log: break
+                case .takeSnapshot(let mark, let state):
+                    events.append(.snapshotStored(Snapshot(mark: mark, bytes: state.encoded), dropThrough: .zero))
+                case .storeSnapshot(let snapshot): stored.append(snapshot)
+                case .healthChecks, .peers, .events, .log, .dropLog: break
                 }
             }
         }

@@ -19,7 +19,8 @@ extension Player {
     private mutating func play(_ step: DifferentialProgram.Step) {
         let (first, second) = (step.first, step.second)
         switch step.kind % 100 {
-        case 0..<14: elect(first)
+        case 0..<12: elect(first)
+        case 12..<14: compact(first, second)
         case 14..<38: propose(1 + first % 3)
         case 38..<44: isolate(first)
         case 44..<52: cutPair(first, second)
@@ -31,7 +32,7 @@ extension Player {
         case 92..<94: lapse(first)
         case 94..<96: disturb(first)
         case 96..<98: changeInVain(first, second)
-        default: read()
+        default: if second % 2 == 0 { read() } else { compact(first, second) }
         }
     }
 
@@ -75,6 +76,15 @@ extension Player {
             for _ in 0..<count { perform(.propose(id: leader.id, data: value())) }
         }
         rest("proposals")
+    }
+
+    /// A member in touch with the leader drops its log up to some entry it has applied.
+    private mutating func compact(_ first: UInt64, _ second: UInt64) {
+        guard let leader = mainLeader else { return }
+        let inTouch = states.filter { isInTouch($0, with: leader) && isMember($0.id) && $0.commit >= $0.first }
+        guard let id = pick(inTouch.map(\.id), first), let state = state(id) else { return }
+        perform(.compact(id: id, through: state.first + (second >> 8) % (state.commit - state.first + 1)))
+        rest("compaction at \(id)")
     }
 
     private mutating func isolate(_ draw: UInt64) {

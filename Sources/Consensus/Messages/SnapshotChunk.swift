@@ -66,7 +66,10 @@ extension Raft {
             guard incoming?.phase != .storing else { return }
             incoming = IncomingSnapshot(chunk)
         }
-        guard incoming!.phase != .refused else { return }
+        if case .refused(let until) = incoming!.phase {
+            guard now >= until else { return }
+            incoming = IncomingSnapshot(chunk)
+        }
         if incoming!.phase == .receiving {
             incoming!.take(chunk)
             if incoming!.received == incoming!.size { finishReceiving() }
