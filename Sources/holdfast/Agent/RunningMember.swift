@@ -33,14 +33,18 @@ struct RunningMember {
         let (store, recovered) = try LogStore.open(
             directory: dataDirectory + "/log", cluster: identity.cluster, member: identity.member)
         for note in recovered.notes { log.notice("log: \(note)") }
-        do { try requireMemory(recovered) } catch {
+        let restored: RestoredState?
+        do {
+            try requireMemory(recovered)
+            restored = try recovered.snapshot.map { try Self.read($0, in: dataDirectory) }
+        } catch {
             store.close()
             throw error
         }
 
         // A loop of its own: nothing else may stand in the way of a heartbeat.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let end = await live(on: group.next(), store, recovered)
+        let end = await live(on: group.next(), store, recovered, restored)
         // Before the loop, which hears of every write.
         store.close()
         try await group.shutdownGracefully()
@@ -54,7 +58,7 @@ struct RunningMember {
     /// A voter whose log is gone has forgotten what it acknowledged and whom it voted for, and the founder would found the
     /// cluster a second time. Both could lose what clients were told is safe. A guest never votes and is fed again.
     private func requireMemory(_ recovered: RecoveredLog) throws {
-        guard recovered.entries.isEmpty, record.kind != .guest, peersFile.exists else { return }
+        guard recovered.entries.isEmpty, recovered.snapshot == nil, record.kind != .guest, peersFile.exists else { return }
         throw CommandFailure(
             ExitStatus.error,
             "the log in \(dataDirectory)/log is empty, but \(record.name) has been at work in this cluster before; without "
@@ -63,12 +67,21 @@ struct RunningMember {
                 + "\(dataDirectory) and join anew with a token")
     }
 
+    private static func read(_ snapshot: Snapshot, in dataDirectory: String) throws -> RestoredState {
+        do { return try RestoredState(snapshot) } catch {
+            throw CommandFailure(
+                ExitStatus.error,
+                "the snapshot through entry \(snapshot.mark.index) in \(dataDirectory)/log is not usable: \(error)",
+                next: "start the version that wrote it, or a later one")
+        }
+    }
+
     /// From the first connection to the last; whatever was started has ended when it returns.
     private func live(
-        on eventLoop: any EventLoop, _ store: LogStore, _ recovered: RecoveredLog
+        on eventLoop: any EventLoop, _ store: LogStore, _ recovered: RecoveredLog, _ restored: RestoredState?
     ) async -> Result<AgentEnd, any Error> {
         let peers = knownPeers()
-        let loop = AgentLoop(core: core(recovered), eventLoop: eventLoop, initialPeers: peers, log: log)
+        let loop = AgentLoop(core: core(recovered, restored), eventLoop: eventLoop, initialPeers: peers, log: log)
         defer { loop.abandon("it was not started") }
         let transport: PeerTransport
         do {
@@ -128,14 +141,14 @@ struct RunningMember {
             onListening: { [log] port in log.notice("the API listens at \(settings.address):\(port)") })
     }
 
-    private func core(_ recovered: RecoveredLog) -> AgentCore {
+    private func core(_ recovered: RecoveredLog, _ restored: RestoredState?) -> AgentCore {
         var random = SystemRandomNumberGenerator()
         let founds =
             identity.settings.initialVoters == [identity.member]
             ? ClusterNameFile(dataDirectory: dataDirectory).read() : nil
         return AgentCore(
             setup: AgentSetup(cluster: identity.cluster, record: record, founds: founds, session: random.next()),
-            hardState: recovered.hardState, entries: recovered.entries, now: BootClock.now())
+            hardState: recovered.hardState, restored: restored, entries: recovered.entries, now: BootClock.now())
     }
 
     private func knownPeers() -> [MemberRecord] {

@@ -102,9 +102,8 @@ struct TestCluster {
             }
             completeWrite(number)
         case .saved(let number, let snapshot, let arrived, let incarnation):
-            guard self[number].incarnation == incarnation, !self[number].disk.isStalled, isAwake(event, number) else {
-                return
-            }
+            guard self[number].incarnation == incarnation, isAwake(event, number) else { return }
+            guard !self[number].disk.isStalled else { return schedule(event, after: 50_000_000) }
             saved(snapshot, arrived: arrived, at: number)
         case .tick(let number, let incarnation):
             guard self[number].incarnation == incarnation, isAwake(event, number) else { return }
