@@ -137,7 +137,11 @@ struct LogDiskModel: Sendable {
         guard position.index >= base.index else { return nil }
         let covered = entries.prefix { $0.index <= position.index }
         let last = covered.last.map { LogPosition(index: $0.index, term: $0.term) } ?? base
-        if last != position { (base, entries) = (position, []) }
+        if last != position {
+            // From here on nothing else could take the snapshot's place, so there are two of it before the log goes.
+            _ = keep(Saving(snapshot: newest, arrived: true), copies: 2)
+            (base, entries) = (position, [])
+        }
         let rest = last == position ? Array(entries[covered.count...]) : []
         return Recovered(snapshot: newest, entries: rest, wasUnreadable: wasUnreadable)
     }

@@ -96,9 +96,14 @@ public struct Progress: Hashable, Sendable {
         flights.removeAll { $0 <= index }
         guard index >= match else { return }
         match = index
-        next = max(next, index.next)
-        if case .snapshot(let sending) = mode, index < sending.snapshot.mark.index { return }
-        mode = .replicating
+        switch mode {
+        case .replicating: next = max(next, index.next)
+        case .snapshot(let sending) where index < sending.snapshot.mark.index: return
+        case .probing, .snapshot:
+            // It may be a late answer, to what was sent before the match point was lost: nothing is in flight behind it.
+            next = index.next
+            mode = .replicating
+        }
     }
 
     /// The member refused an append that followed `previous`; `resume` is where it may match. Late refusals of what has

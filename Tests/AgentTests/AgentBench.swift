@@ -167,6 +167,26 @@ struct AgentBench {
                     entries: entries, commit: LogIndex(rawValue: UInt64(commit)))))
     }
 
+    /// A snapshot from the other member, in one part.
+    mutating func receive(_ snapshot: Snapshot) {
+        consensus(
+            .snapshotChunk(
+                SnapshotChunk(
+                    mark: snapshot.mark, size: snapshot.bytes.count, checksum: snapshot.checksum, offset: 0,
+                    bytes: snapshot.bytes)))
+    }
+
+    /// A snapshot of `state` arrives and becomes durable.
+    mutating func install(_ state: ClusterState, through index: UInt64) {
+        receive(
+            Snapshot(
+                mark: SnapshotMark(
+                    index: LogIndex(rawValue: index), term: Term(rawValue: 1),
+                    configuration: Configuration(voters: [Self.peer, Self.own])), bytes: state.encoded))
+        guard let snapshot = stored.last else { return }
+        turn([.snapshotStored(snapshot, dropThrough: snapshot.mark.index)])
+    }
+
     /// A grant for a request made now.
     mutating func grant(floor: UInt64) {
         consensus(

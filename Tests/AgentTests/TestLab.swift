@@ -40,6 +40,8 @@ final class TestLab {
         var backlog: [AgentEvent] = []
         var responses: [RequestID: AgentResponse] = [:]
         var stopped = false
+        /// The events that were published, in order.
+        var published: [UInt64] = []
         /// Whom it talks to; nil: everybody, as one does that was told of all members when it joined. Kept on disk.
         var peers: Set<MemberID>?
 
@@ -315,7 +317,8 @@ final class TestLab {
             }
         case .stopped: node.stopped = true
         case .peers(let peers): node.peers = Set(peers.map(\.id))
-        case .healthChecks, .events, .log: break
+        case .events(let events): node.published += events.map(\.id)
+        case .healthChecks, .log: break
         }
     }
 

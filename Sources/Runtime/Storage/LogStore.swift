@@ -80,6 +80,8 @@ public final class LogStore: Sendable {
             if let restart {
                 log.notes.append(
                     "the log did not reach the snapshot through entry \(restart.index) and goes on behind it")
+                // The older snapshot rests on the entries that go now.
+                try snapshots.doubleNewest()
                 try writer.write([Self.restarting(behind: restart)])
             }
             // Without a spare the log still works until its segment is full.

@@ -71,6 +71,9 @@ final class SnapshotFiles {
         return Snapshot(mark: header.mark, bytes: content, checksum: header.checksum)
     }
 
+    /// Makes sure that there are two of the newest one.
+    func doubleNewest() throws(StorageError) { if let newest { _ = try save(newest, copies: Self.kept) } }
+
     /// Whoever opened the log has taken the newest; its bytes need not be kept here too.
     func forgetNewest() { newest = nil }
 

@@ -32,8 +32,10 @@ struct TestDisk {
 
     /// A start makes the disk say what it found.
     mutating func settle() {
-        guard let position = snapshots.last?.mark.position, !holds(position) else { return }
-        (base, entries) = (position, [])
+        guard let newest = snapshots.last, !holds(newest.mark.position) else { return }
+        // From here on nothing else can take its place.
+        snapshots = [newest, newest]
+        (base, entries) = (newest.mark.position, [])
     }
 
     /// The snapshot on its way is durable. Returns what the log is kept from: the older of the two.
