@@ -105,7 +105,8 @@ public struct Swarm {
         let possible: [Fault]
         switch profile {
         case .calm: possible = [.move, .stop, .transfer]
-        case .storage: possible = [.power, .kill, .stallDisk, .slowDisk, .fillDisk, .failDisk, .corruptLog, .corruptSnapshot]
+        case .storage:
+            possible = [.power, .kill, .stallDisk, .slowDisk, .fillDisk, .failDisk, .corruptLog, .corruptSnapshot]
         case .network: possible = [.isolate, .cut, .oneWayCut, .loss, .slowWire, .power]
         case .people:
             possible = [.membership, .move, .transfer, .redeclare, .retime, .version, .stop, .stepClock, .power]

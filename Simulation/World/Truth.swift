@@ -93,7 +93,9 @@ extension World {
 
     func sawWrite(_ write: LogWrite, of machine: Machine) {
         guard let process = machine.process, !write.entries.isEmpty else { return }
-        if let first = write.entries.first, first.index <= machine.disk.lastIndex, write.restartsBehind == nil { marks.reach(.logTruncated) }
+        if let first = write.entries.first, first.index <= machine.disk.lastIndex, write.restartsBehind == nil {
+            marks.reach(.logTruncated)
+        }
         check(truth.sawWrite(write, of: process.core.raft))
     }
 

@@ -132,7 +132,9 @@ struct StateReader {
         return field
     }
 
-    func unknown(_ field: UInt8, of record: String) -> StateDecodingError { .newer(what: "a field \(field) of \(record)") }
+    func unknown(_ field: UInt8, of record: String) -> StateDecodingError {
+        .newer(what: "a field \(field) of \(record)")
+    }
 
     private mutating func kind(_ wanted: UInt8) throws(StateDecodingError) {
         guard bytes[position] & 3 == wanted else { throw fault("a field of another kind than its number says") }
@@ -165,7 +167,9 @@ struct StateReader {
         var length = 0
         for place in 0..<4 { length |= Int(bytes[position + place]) << (place * 8) }
         position += 4
-        guard length <= end - position else { throw fault("a record of \(length) bytes, where \(end - position) are left") }
+        guard length <= end - position else {
+            throw fault("a record of \(length) bytes, where \(end - position) are left")
+        }
         var inner = StateReader(bytes, position: position, end: position + length)
         let value = try read(&inner)
         guard inner.position == inner.end else { throw inner.fault("the record goes on behind its end") }

@@ -255,7 +255,8 @@ public struct Raft: Sendable {
             becomeFollower(in: envelope.term, now: now, random: &random)
         } else if envelope.term < term {
             switch envelope.message {
-            case .appendRequest, .heartbeat, .snapshotChunk: sendAfterDurable(.heartbeatReply(.outdated), to: envelope.from)
+            case .appendRequest, .heartbeat, .snapshotChunk:
+                sendAfterDurable(.heartbeatReply(.outdated), to: envelope.from)
             default: break
             }
             return false

@@ -68,7 +68,8 @@ private struct Draws: RandomNumberGenerator {
         var state = ClusterState()
         func record(_ command: Command, _ number: UInt64) -> CommandRecord {
             CommandRecord(
-                stamp: RequestStamp(session: number % 5 << 60 | 1, request: number, settled: number > 9 ? number - 9 : 0),
+                stamp: RequestStamp(
+                    session: number % 5 << 60 | 1, request: number, settled: number > 9 ? number - 9 : 0),
                 milliseconds: Int64(number) - 5, actor: "tester", command: command)
         }
         _ = state.apply(record(.bootstrap(clusterName: "home", member: member(1)), 1))
@@ -100,7 +101,9 @@ private struct Draws: RandomNumberGenerator {
         }
     }
 
-    @Test func anEmptyStateIsRead() throws { #expect(try ClusterState(encoded: ClusterState().encoded) == ClusterState()) }
+    @Test func anEmptyStateIsRead() throws {
+        #expect(try ClusterState(encoded: ClusterState().encoded) == ClusterState())
+    }
 
     @Test func aStateCutAnywhereIsRefusedOrIsALesserOne() {
         let bytes = Self.state(seed: 5).encoded

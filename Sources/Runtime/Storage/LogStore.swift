@@ -69,21 +69,8 @@ public final class LogStore: Sendable {
             options.segmentBytes % 4_096 == 0 && options.segmentBytes >= 2 * SegmentHeader.bytes,
             "a segment is a multiple of 4,096 bytes, at least two of them")
         do {
-            let (snapshots, unreadable) = try SnapshotFiles.recover(disk: disk, cluster: cluster, member: member)
-            var (recovery, file) = try LogRecovery.recover(disk: disk, cluster: cluster, member: member)
-            let restart = try recovery.connect(to: snapshots.newest)
-            var log = recovery.log
-            log.notes += unreadable
-            var writer = try SegmentWriter(
-                disk: disk, cluster: cluster, member: member, segmentBytes: options.segmentBytes, end: recovery.end,
-                file: file)
-            if let restart {
-                log.notes.append(
-                    "the log did not reach the snapshot through entry \(restart.index) and goes on behind it")
-                // The older snapshot rests on the entries that go now.
-                try snapshots.doubleNewest()
-                try writer.write([Self.restarting(behind: restart)])
-            }
+            var (writer, snapshots, log) = try recover(
+                disk: disk, cluster: cluster, member: member, segmentBytes: options.segmentBytes)
             // Without a spare the log still works until its segment is full.
             do { try writer.reserve() } catch { log.notes.append(Self.warning(error)) }
             let queue = WriteQueue(
@@ -97,6 +84,26 @@ public final class LogStore: Sendable {
             disk.release()
             throw error
         }
+    }
+
+    /// Reads snapshots and log, and lets the log go on behind the newest snapshot.
+    static func recover(
+        disk: any LogDisk, cluster: ClusterID, member: MemberID, segmentBytes: Int
+    ) throws(StorageError) -> (SegmentWriter, SnapshotFiles, RecoveredLog) {
+        let (snapshots, unreadable) = try SnapshotFiles.recover(disk: disk, cluster: cluster, member: member)
+        var (recovery, file) = try LogRecovery.recover(disk: disk, cluster: cluster, member: member)
+        let restart = try recovery.connect(to: snapshots.newest)
+        var log = recovery.log
+        log.notes += unreadable
+        // The older snapshot rests on the entries that go now.
+        if restart != nil { try snapshots.doubleNewest() }
+        var writer = try SegmentWriter(
+            disk: disk, cluster: cluster, member: member, segmentBytes: segmentBytes, end: recovery.end, file: file)
+        if let restart {
+            log.notes.append("the log did not reach the snapshot through entry \(restart.index) and goes on behind it")
+            try writer.write([restarting(behind: restart)])
+        }
+        return (writer, snapshots, log)
     }
 
     /// Begins to write. Called once; what was handed in before is written first. `warning` gets what a person should
@@ -120,7 +127,8 @@ public final class LogStore: Sendable {
         _ mark: SnapshotMark, arrived: Bool, content: @escaping @Sendable () -> [UInt8],
         completion: @escaping @Sendable (SnapshotSaved) -> Void
     ) {
-        snapshots.save(SnapshotThread.Job(mark: mark, copies: arrived ? 2 : 1, content: content, completion: completion))
+        snapshots.save(
+            SnapshotThread.Job(mark: mark, copies: arrived ? 2 : 1, content: content, completion: completion))
     }
 
     static func restarting(behind position: LogPosition) -> LogWrite {

@@ -90,7 +90,9 @@ public enum WireCodec {
         buffer.moveReaderIndex(forwardBy: 4 + Int(length))
         do { return .frame(try decode(bytes)) } catch {
             // An entry of an unknown kind is another matter: a log without it would not be the leader's.
-            guard case .unknownKind(let what) = error, what == "body" || what == "consensus.message" else { throw error }
+            guard case .unknownKind(let what) = error, what == "body" || what == "consensus.message" else {
+                throw error
+            }
             return .unknown
         }
     }

@@ -58,7 +58,9 @@ struct RunningMember {
     /// A voter whose log is gone has forgotten what it acknowledged and whom it voted for, and the founder would found the
     /// cluster a second time. Both could lose what clients were told is safe. A guest never votes and is fed again.
     private func requireMemory(_ recovered: RecoveredLog) throws {
-        guard recovered.entries.isEmpty, recovered.snapshot == nil, record.kind != .guest, peersFile.exists else { return }
+        guard recovered.entries.isEmpty, recovered.snapshot == nil, record.kind != .guest, peersFile.exists else {
+            return
+        }
         throw CommandFailure(
             ExitStatus.error,
             "the log in \(dataDirectory)/log is empty, but \(record.name) has been at work in this cluster before; without "

@@ -54,7 +54,9 @@ struct TestState: Equatable {
     /// Reads what `bytes` wrote.
     init?(_ bytes: [UInt8]) {
         guard bytes.count >= 12, (bytes.count - 12) % 8 == 0 else { return nil }
-        func number(at offset: Int) -> UInt64 { (0..<8).reduce(0) { $0 | UInt64(bytes[offset + $1]) << UInt64($1 * 8) } }
+        func number(at offset: Int) -> UInt64 {
+            (0..<8).reduce(0) { $0 | UInt64(bytes[offset + $1]) << UInt64($1 * 8) }
+        }
         applied = LogIndex(rawValue: number(at: 0))
         epoch = bytes[8]
         let (holder, successor) = (MemberID(rawValue: UInt64(bytes[10])), MemberID(rawValue: UInt64(bytes[11])))
