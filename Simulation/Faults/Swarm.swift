@@ -98,7 +98,7 @@ public struct Swarm {
     /// Mostly so small that a run takes many and members that were away need them.
     private mutating func drawSnapshots() {
         if draws.chance(700) { plan.conditions.snapshotEvery = draws.number(8...200) }
-        if draws.chance(700) { plan.conditions.snapshotChunk = draws.number(512...8_192) }
+        if draws.chance(700) { plan.conditions.snapshotChunk = draws.number(128...8_192) }
     }
 
     private mutating func drawFaults() {

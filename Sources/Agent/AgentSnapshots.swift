@@ -67,7 +67,9 @@ extension AgentCore {
         if snapshots.taking == snapshot.mark.index { snapshots.taking = nil }
         raft.handle(.snapshotStored(snapshot), now: now, random: &random)
         // What followed it came another way meanwhile: nothing is to be restored from it.
-        if raft.log.base < snapshot.mark.index { snapshots.arriving = nil }
+        if snapshots.arriving?.snapshot.mark == snapshot.mark, raft.log.base < snapshot.mark.index {
+            snapshots.arriving = nil
+        }
         let base = raft.log.base
         if raft.compact(through: index) > base { effects.append(.dropLog(through: raft.log.base)) }
     }

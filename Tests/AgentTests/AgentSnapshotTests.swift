@@ -88,6 +88,22 @@ import Testing
         #expect(bench.core.applied == LogIndex(rawValue: 50))
     }
 
+    /// The disk is at work on one of each kind.
+    @Test func anOwnSnapshotDoesNotTakeAnArrivingOnesPlace() {
+        let put = Command.put(key: "k", value: "v", expected: nil)
+        var bench = AgentBench.follower(of: [put, put, put], commit: 3)
+        let configuration = Configuration(voters: [AgentBench.peer, AgentBench.own])
+        func snapshot(_ index: UInt64) -> Snapshot {
+            let mark = SnapshotMark(
+                index: LogIndex(rawValue: index), term: Term(rawValue: 1), configuration: configuration)
+            return Snapshot(mark: mark, bytes: ClusterState().encoded)
+        }
+        bench.receive(snapshot(50))
+        bench.turn([.snapshotStored(snapshot(2), dropThrough: .zero)])
+        bench.turn([.snapshotStored(snapshot(50), dropThrough: LogIndex(rawValue: 50))])
+        #expect(bench.core.applied == LogIndex(rawValue: 50))
+    }
+
     @Test func aSnapshotThatIsNotUnderstoodIsNotStored() {
         var bench = AgentBench.follower(of: [], commit: 0)
         let mark = SnapshotMark(

@@ -128,6 +128,12 @@ extension Player {
         rest("transfer from \(leader.id) to \(to)", beats: 4)
     }
 
+    /// Whether a member needs no snapshot to be fed. One that is new would be given a snapshot from before it belonged to the
+    /// cluster, which etcd's throws away until somebody takes a newer one, and ours takes.
+    private func canFollow(_ id: UInt64, on leader: MemberState) -> Bool {
+        state(id).map { $0.commit + 1 >= leader.first } ?? false
+    }
+
     /// The pause before it is what our core asks for between two changes of the voters: the length of a lease.
     private mutating func changeConfiguration(_ first: UInt64, _ second: UInt64) {
         guard let leader = calmLeader, let id = pick(program.members, first), state(id)?.isUp == true,
@@ -141,6 +147,7 @@ extension Player {
         } else if configuration.contains(member) {
             kind = second % 4 == 0 ? .remove : .voter
         } else {
+            guard canFollow(id, on: leader) else { return }
             kind = .learner
         }
         beat(8)
@@ -182,6 +189,7 @@ extension Player {
         let spare = program.members.filter { state($0)?.isUp == true && $0 != leader.id }
         guard let id = pick(spare, first), let configuration else { return }
         let member = MemberID(rawValue: id)
+        guard configuration.contains(member) || canFollow(id, on: leader) else { return }
         let kind: MemberChange.Kind =
             configuration.isVoter(member)
             ? (first % 7 < 3 ? .learner : .remove) : configuration.contains(member) ? .remove : .learner

@@ -130,6 +130,19 @@ func (m *member) compact(index uint64) {
 	m.settle()
 }
 
+// A snapshot from before its receiver belonged to the cluster would be thrown away there. etcd's server always sends its
+// present state instead of the one on disk; here it does so where it must.
+func (m *member) renewed(message pb.Message) pb.Message {
+	conf := message.Snapshot.Metadata.ConfState
+	if message.Type != pb.MsgSnap || contains(conf.Voters, message.To) || contains(conf.Learners, message.To) {
+		return message
+	}
+	data, _ := json.Marshal(m.applied)
+	message.Snapshot = pb.Snapshot{Data: data, Metadata: pb.SnapshotMetadata{
+		ConfState: m.conf, Index: m.appliedIndex, Term: m.appliedTerm}}
+	return message
+}
+
 func (m *member) reportSnapshot(to uint64) {
 	m.node.ReportSnapshot(to, raft.SnapshotFailure)
 	m.settle()
@@ -253,7 +266,9 @@ func (m *member) settle() {
 		if err := m.disk.Append(ready.Entries); err != nil {
 			panic(err)
 		}
-		m.outbox = append(m.outbox, ready.Messages...)
+		for _, message := range ready.Messages {
+			m.outbox = append(m.outbox, m.renewed(message))
+		}
 		for _, state := range ready.ReadStates {
 			m.reads = append(m.reads, state.Index)
 		}
