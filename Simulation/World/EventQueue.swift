@@ -43,13 +43,15 @@ struct EventQueue<Event> {
         heap[position] = key
     }
 
-    mutating func pop() -> (time: Int64, event: Event)? {
+    /// The next event; its time was `nextTime`.
+    mutating func pop() -> Event? {
         guard let top = heap.first, let last = heap.popLast() else { return nil }
         if !heap.isEmpty { sink(last) }
-        let event = slots[top.slot]
-        slots[top.slot] = nil
+        // Moved out, not copied: an event refers to much that would be counted up and down again.
+        var event: Event?
+        swap(&event, &slots[top.slot])
         free.append(top.slot)
-        return event.map { (top.time, $0) }
+        return event
     }
 
     private mutating func sink(_ key: Key) {

@@ -25,8 +25,7 @@ struct Kernel: Sendable {
     var released: SortedMap<ResourceKey, UInt64> = [:]
 
     func speaks(for role: ResourceKey, at reading: Instant) -> Bool {
-        guard let element = speaking[role] else { return false }
-        return reading < element.until
+        speaking.look(role) { reading < $0.until } ?? false
     }
 
     func accepts(_ role: ResourceKey, at reading: Instant) -> Bool {

@@ -16,8 +16,6 @@ final class Machine {
         var heldBack: [LogWrite] = []
         /// Driver calls that the stop caught.
         var calls: [KernelCall] = []
-        /// True time of the next turn that its own deadlines ask for.
-        var wakeAt: Int64 = .max
         /// What the last turn left, to see what changed.
         var seenTerm: Term = .zero
         var wasLeader = false

@@ -135,13 +135,13 @@ extension World {
     private func askToStop(_ machine: Machine) {
         guard machine.process != nil, machine.process?.isStopping == false else { return }
         machine.process!.isStopping = true
-        turn(machine, [.stop])
+        turn(machine, .stop)
     }
 
     private func pause(_ machine: Machine, for time: Int64) {
         guard machine.process != nil, machine.process?.isPaused == false else { return }
         machine.process!.isPaused = true
-        machine.process!.wakeAt = .max
+        wakes[machine.index] = .max
         marks.reach(.agentResumed)
         queue.push(.resumeAgent(machine: machine.index, life: machine.life), at: now + time)
     }
@@ -149,7 +149,7 @@ extension World {
     private func freeze(_ machine: Machine, for time: Int64) {
         guard machine.isPowered, !machine.isFrozen else { return }
         machine.clock.stop(at: now)
-        machine.process?.wakeAt = .max
+        wakes[machine.index] = .max
         watchAll()
         queue.push(.resumeGuest(machine: machine.index), at: now + time)
     }

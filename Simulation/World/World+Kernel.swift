@@ -101,7 +101,7 @@ extension World {
         for machine in machines where !machine.kernel.speaking.isEmpty && speaks(machine, role) {
             owners += 1
             if machine.concededUntil <= now { entitled += 1 }
-            if let until = machine.kernel.speaking[role]?.until {
+            if let until = machine.kernel.speaking.look(role, { $0.until }) {
                 covered = max(covered, machine.clock.trueTime(of: until))
             }
             names += names.isEmpty ? machine.name : " and \(machine.name)"

@@ -67,6 +67,9 @@ public struct AgentCore: Sendable {
     var duties = LeaderDuties()
     var stop = StopProgress()
 
+    /// When `handle` must be called again at the latest.
+    public private(set) var nextDeadline: Instant = .distantPast
+
     var effects: [AgentEffect] = []
     /// Reused between batches.
     var raftEffects: [Effect] = []
@@ -90,19 +93,36 @@ public struct AgentCore: Sendable {
     /// - Parameter wallMilliseconds: the wall clock, for people to read in events; nothing is decided by it but the
     ///   expiry of join tokens.
     public mutating func handle(
-        _ events: some Sequence<AgentEvent>, now: Instant, wallMilliseconds: Int64,
-        random: inout some RandomNumberGenerator
+        _ events: [AgentEvent], now: Instant, wallMilliseconds: Int64, random: inout some RandomNumberGenerator
     ) -> [AgentEffect] {
         self.wallMilliseconds = wallMilliseconds
         for event in events { handle(event, now: now, random: &random) }
-        if raft.nextDeadline <= now { raft.handle(.tick, now: now, random: &random) }
-        settle(now: now)
-        defer { effects = [] }
-        return effects
+        finish(now: now, random: &random)
+        var done: [AgentEffect] = []
+        swap(&done, &effects)
+        return done
     }
 
-    /// When `handle` must be called again at the latest.
-    public var nextDeadline: Instant {
+    /// Takes one event in and adds to `effects`, in order, what to do. Allocates nothing once `effects` has grown to
+    /// what an event leads to.
+    public mutating func handle(
+        _ event: AgentEvent, now: Instant, wallMilliseconds: Int64, random: inout some RandomNumberGenerator,
+        into effects: inout [AgentEffect]
+    ) {
+        self.wallMilliseconds = wallMilliseconds
+        swap(&self.effects, &effects)
+        handle(event, now: now, random: &random)
+        finish(now: now, random: &random)
+        swap(&self.effects, &effects)
+    }
+
+    private mutating func finish(now: Instant, random: inout some RandomNumberGenerator) {
+        if raft.nextDeadline <= now { raft.handle(.tick, now: now, random: &random) }
+        settle(now: now)
+        nextDeadline = findDeadline()
+    }
+
+    private mutating func findDeadline() -> Instant {
         var next = min(raft.nextDeadline, proposals.nextDeadline, reads.nextDeadline)
         if !local.isEmpty { next = min(next, leaseUntil, local.nextEnd) }
         if mayDecide { next = min(next, duties.nextDecision) }
@@ -163,7 +183,7 @@ public struct AgentCore: Sendable {
                 effects.append(.log(leaderWords(leader)))
             }
         }
-        raftEffects.removeAll(keepingCapacity: true)
+        if !raftEffects.isEmpty { raftEffects.removeAll(keepingCapacity: true) }
     }
 
     private mutating func reconcile(now: Instant) {
