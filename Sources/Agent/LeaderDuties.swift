@@ -37,21 +37,21 @@ extension AgentCore {
 
     /// This leader's knowledge of every member and every holder of a role.
     func standings(now: Instant) -> SortedMap<MemberID, LeaderView.Standing> {
-        var standings: SortedMap<MemberID, LeaderView.Standing> = [:]
-        guard let leadership = raft.leadership else { return standings }
-        for member in state.members.keys { standings[member] = standing(member, leadership, now: now) }
-        for record in state.roles.values {
-            if let holder = record.holder, standings[holder] == nil {
-                standings[holder] = standing(holder, leadership, now: now)
+        guard let since = raft.leadership?.since else { return [:] }
+        var standings = state.members.mapped { member, _ in standing(member, leadingSince: since, now: now) }
+        let roles = state.roles.values
+        for position in roles.indices {
+            if let holder = roles[position].holder, !standings.contains(holder) {
+                standings[holder] = standing(holder, leadingSince: since, now: now)
             }
         }
         return standings
     }
 
-    private func standing(_ member: MemberID, _ leadership: Leadership, now: Instant) -> LeaderView.Standing {
+    private func standing(_ member: MemberID, leadingSince since: Instant, now: Instant) -> LeaderView.Standing {
         if member == id {
             return LeaderView.Standing(
-                reachable: true, leaseIsCertainlyOver: false, steadyFor: now - leadership.since, lacking: 0)
+                reachable: true, leaseIsCertainlyOver: false, steadyFor: now - since, lacking: 0)
         }
         let reachable: Bool
         if let heard = raft.lastHeard(member) {
@@ -59,9 +59,9 @@ extension AgentCore {
         } else {
             // The grace is for who was there: it brings back nobody who counts as lost.
             let wasThere = state.members[member]?.reachable ?? true
-            reachable = wasThere && now - leadership.since < firstWord(of: member)
+            reachable = wasThere && now - since < firstWord(of: member)
         }
-        let match = leadership.progress[member]?.match
+        let match = raft.leadership?.progress.look(member) { $0.match } ?? nil
         return LeaderView.Standing(
             reachable: reachable, leaseIsCertainlyOver: raft.leaseIsCertainlyOver(member, now: now),
             steadyFor: duties.steadySince[member].map { now - $0 } ?? .zero,
@@ -136,8 +136,9 @@ extension AgentCore {
         if let since = raft.leadership?.since, since + raft.timing.heartbeat / 3 > now {
             next = min(next, since + raft.timing.heartbeat / 3)
         }
-        for record in state.roles.values {
-            guard let holder = record.holder, let over = raft.leaseOutstandingUntil(holder, now: now) else { continue }
+        let roles = state.roles.values
+        for position in roles.indices {
+            guard let holder = roles[position].holder, let over = raft.leaseOutstandingUntil(holder, now: now) else { continue }
             next = min(next, over)
         }
         return max(next, now + .milliseconds(1))

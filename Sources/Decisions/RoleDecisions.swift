@@ -36,14 +36,16 @@ public enum RoleDecisions {
     /// Changes of reachability, told to everybody once.
     static func observations(state: ClusterState, view: LeaderView) -> [Command] {
         var commands: [Command] = []
-        for (id, member) in state.members.pairs {
-            guard let standing = view.standings[id] else { continue }
+        for id in state.members.keys {
+            guard let standing = view.standings[id], let wasReachable = state.members.look(id, { $0.reachable }) else {
+                continue
+            }
             // A member counts as lost only when its lease is over too, so that the loss and what follows from it are
             // told in this order.
-            if member.reachable && !standing.reachable && standing.leaseIsCertainlyOver {
+            if wasReachable && !standing.reachable && standing.leaseIsCertainlyOver {
                 commands.append(
                     .observeMember(id, reachable: false, reason: "not heard of for longer than the quorum lease"))
-            } else if !member.reachable && standing.reachable {
+            } else if !wasReachable && standing.reachable {
                 commands.append(.observeMember(id, reachable: true, reason: "the leader hears of it"))
             }
         }
@@ -111,7 +113,7 @@ struct Situation {
         guard let spec else { return "\(role) is no longer declared" }
         guard spec.candidates.contains(where: { $0.member == name }) else { return "\(name) is no longer a candidate" }
         if hasAnotherAddress { return "its address is now \(spec.address.address)" }
-        if state.members[holder]?.stopping == true { return "\(name) is stopping" }
+        if state.members.look(holder, { $0.stopping }) == true { return "\(name) is stopping" }
         if record.isUnfit(holder), candidates.contains(where: { $0 != holder }) {
             return "\(name) cannot serve: \(record.unfit[holder.description] ?? "")"
         }

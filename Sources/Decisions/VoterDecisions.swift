@@ -15,8 +15,9 @@ public enum VoterDecisions {
     public static func next(state: ClusterState, view: LeaderView) -> ConfigurationChange? {
         let configuration = view.configuration
         // First who should not be there at all, then who is missing.
-        for member in configuration.members where !state.members.contains(member) && member != view.leader {
-            return .remove(member)
+        let isKnown = { (member: MemberID) in state.members.contains(member) || member == view.leader }
+        if !configuration.voters.allSatisfy(isKnown) || !configuration.learners.allSatisfy(isKnown) {
+            for member in configuration.members where !isKnown(member) { return .remove(member) }
         }
         for member in state.members.keys where !configuration.contains(member) { return .addLearner(member) }
 
@@ -34,7 +35,7 @@ public enum VoterDecisions {
 
     /// The members that should vote: present voters first, so that nobody is exchanged without need.
     static func wantedVoters(state: ClusterState, view: LeaderView) -> [MemberID] {
-        let eligible = state.members.values.filter { $0.kind != .guest }.map(\.id)
+        let eligible = state.members.keys.filter { state.members.look($0) { $0.kind != .guest } == true }
         let present = eligible.filter { view.configuration.isVoter($0) }
         let caughtUp = eligible.filter { id in
             guard !present.contains(id), let standing = view.standings[id], standing.reachable else { return false }
