@@ -45,7 +45,7 @@ extension World {
             perform(effect, of: machine)
             if machine.process == nil { return }
         }
-        effects.removeAll(keepingCapacity: true)
+        if !effects.isEmpty { effects.removeAll(keepingCapacity: true) }
         swap(&effects, &self.effects)
         lookAt(machine)
         scheduleWake(machine)
@@ -232,7 +232,8 @@ extension World {
             peerEndpoint: "\(machine.name):7400", apiEndpoint: "\(machine.name):7443", version: machine.version)
         let setup = AgentSetup(
             cluster: Self.cluster, record: record, founds: machine.index == 0 ? "simulated" : nil,
-            session: machine.draws.next(), timing: plan.timing, readCommand: { [commands] in commands.read($0) })
+            session: machine.draws.next(), timing: plan.timing, readCommand: { [commands] in commands.read($0) },
+            writeCommand: { [commands] in commands.write($0) })
         let core = AgentCore(
             setup: setup, hardState: machine.disk.hardState, entries: machine.disk.entries,
             now: machine.reading(at: now))

@@ -21,10 +21,13 @@ public struct AgentSetup: Sendable {
     /// Reads a command from the log; nil for what this version does not know. A simulation of several members hands in
     /// one that remembers, since all of them read the same bytes; it must answer like `Self.read`.
     public var readCommand: @Sendable ([UInt8]) -> CommandRecord?
+    /// Writes a command for the log; nil when it has a number that is not finite. Must answer like `Self.write`.
+    public var writeCommand: @Sendable (CommandRecord) -> [UInt8]?
 
     public init(
         cluster: ClusterID, record: MemberRecord, founds: String?, session: UInt64, timing: Timing = Timing(),
-        readCommand: @escaping @Sendable ([UInt8]) -> CommandRecord? = Self.read
+        readCommand: @escaping @Sendable ([UInt8]) -> CommandRecord? = Self.read,
+        writeCommand: @escaping @Sendable (CommandRecord) -> [UInt8]? = Self.write
     ) {
         self.cluster = cluster
         self.record = record
@@ -32,11 +35,14 @@ public struct AgentSetup: Sendable {
         self.session = session
         self.timing = timing
         self.readCommand = readCommand
+        self.writeCommand = writeCommand
     }
 
     @Sendable public static func read(_ bytes: [UInt8]) -> CommandRecord? {
         try? CanonicalJSON.decode(CommandRecord.self, from: bytes)
     }
+
+    @Sendable public static func write(_ record: CommandRecord) -> [UInt8]? { try? CanonicalJSON.encode(record) }
 }
 
 public struct AgentCore: Sendable {
@@ -54,6 +60,8 @@ public struct AgentCore: Sendable {
     var specsRevision: UInt64 = 0
     /// Nil until they have been told.
     var knownPeers: [MemberRecord]?
+    /// The members these came from. Until one of them changes it is the state's own storage, which compares at once.
+    var followedMembers: [MemberRecord]?
     /// Whether the state has once been as new as the cluster's since this process started.
     var isCurrent = false
     /// What membership was followed to; nil before the first time.
@@ -273,10 +281,13 @@ public struct AgentCore: Sendable {
         // Depends on nothing else, so once for each revision is enough.
         if let followed, followed == (state.revision, isCurrent) { return }
         followed = (state.revision, isCurrent)
-        let peers = state.members.values.filter { $0.id != id }
-        if isCurrent && peers != knownPeers {
-            knownPeers = peers
-            effects.append(.peers(peers))
+        if isCurrent && state.members.values != followedMembers {
+            followedMembers = state.members.values
+            let peers = state.members.values.filter { $0.id != id }
+            if peers != knownPeers {
+                knownPeers = peers
+                effects.append(.peers(peers))
+            }
         }
         raft.wantsLease =
             specs.values.contains { isCandidate($0) } || state.roles.values.contains { $0.holder == id }

@@ -38,7 +38,7 @@ extension AgentCore {
     /// This leader's knowledge of every member and every holder of a role.
     func standings(now: Instant) -> SortedMap<MemberID, LeaderView.Standing> {
         guard let since = raft.leadership?.since else { return [:] }
-        var standings = state.members.mapped { member, _ in standing(member, leadingSince: since, now: now) }
+        var standings = state.members.mapKeys { standing($0, leadingSince: since, now: now) }
         let roles = state.roles.values
         for position in roles.indices {
             if let holder = roles[position].holder, !standings.contains(holder) {
@@ -106,7 +106,7 @@ extension AgentCore {
         let record = CommandRecord(
             stamp: proposals.stamp(session: setup.session), milliseconds: wallMilliseconds, actor: setup.record.name,
             command: command)
-        guard let bytes = try? CanonicalJSON.encode(record) else {
+        guard let bytes = setup.writeCommand(record) else {
             preconditionFailure("a decision is made of names and numbers, which are always JSON")
         }
         if case .failure(let refusal) = raft.propose([bytes], now: now) {

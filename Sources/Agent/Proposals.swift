@@ -95,7 +95,7 @@ extension AgentCore {
         _ command: Command, stamp: RequestStamp, actor: String, request: RequestID?, deadline: Instant, now: Instant
     ) {
         let record = CommandRecord(stamp: stamp, milliseconds: wallMilliseconds, actor: actor, command: command)
-        guard let bytes = try? CanonicalJSON.encode(record) else {
+        guard let bytes = setup.writeCommand(record) else {
             if let request {
                 effects.append(
                     .respond(

@@ -68,7 +68,7 @@ public struct SortedMap<Key: Comparable & Sendable, Value: Sendable>: Sendable {
     @inlinable
     public func look<Result>(_ key: Key, _ at: (Value) -> Result) -> Result? {
         guard let position = index(of: key) else { return nil }
-        return at(storedValues[position])
+        return storedValues.withUnsafeBufferPointer { at($0[position]) }
     }
 
     /// Changes a present value in place; does nothing for an absent key.
@@ -80,13 +80,10 @@ public struct SortedMap<Key: Comparable & Sendable, Value: Sendable>: Sendable {
 
     /// Another value for each key.
     @inlinable
-    public func mapped<Other: Sendable>(_ change: (Key, Value) -> Other) -> SortedMap<Key, Other> {
+    public func mapKeys<Other: Sendable>(_ value: (Key) -> Other) -> SortedMap<Key, Other> {
         var other = SortedMap<Key, Other>()
         other.storedKeys = storedKeys
-        other.storedValues.reserveCapacity(count)
-        for position in storedKeys.indices {
-            other.storedValues.append(change(storedKeys[position], storedValues[position]))
-        }
+        other.storedValues = storedKeys.map(value)
         return other
     }
 

@@ -15,9 +15,8 @@ public enum VoterDecisions {
     public static func next(state: ClusterState, view: LeaderView) -> ConfigurationChange? {
         let configuration = view.configuration
         // First who should not be there at all, then who is missing.
-        let isKnown = { (member: MemberID) in state.members.contains(member) || member == view.leader }
-        if !configuration.voters.allSatisfy(isKnown) || !configuration.learners.allSatisfy(isKnown) {
-            for member in configuration.members where !isKnown(member) { return .remove(member) }
+        for member in configuration.members where !state.members.contains(member) && member != view.leader {
+            return .remove(member)
         }
         for member in state.members.keys where !configuration.contains(member) { return .addLearner(member) }
 
