@@ -21,11 +21,12 @@ struct EventQueue<Event> {
     /// True nanoseconds of the next event.
     var nextTime: Int64 { heap.first?.time ?? .max }
 
-    mutating func push(_ event: Event, at time: Int64) {
+    mutating func push(_ event: consuming Event, at time: Int64) {
         let slot: Int
         if let reused = free.popLast() {
             slot = reused
-            slots[slot] = event
+            var filled: Event? = consume event
+            swap(&filled, &slots[slot])
         } else {
             slot = slots.count
             slots.append(event)

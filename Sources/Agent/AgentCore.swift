@@ -301,7 +301,7 @@ public struct AgentCore: Sendable {
             let standings = standings(now: now)
             for (member, standing) in standings.pairs where member != id {
                 if !standing.reachable { silent.append(member) }
-                lacking[member] = standing.lacking
+                lacking[member] = self.lacking(member)
             }
         }
         return AgentView(

@@ -28,7 +28,7 @@ struct Fitness: Sendable {
     var settledAt: (revision: UInt64, change: UInt64)?
     var told: SortedMap<ResourceKey, RequestStamp> = [:]
 
-    var nextRetry: Instant { failures.values.map(\.retry).min() ?? .distantFuture }
+    var nextRetry: Instant { failures.isEmpty ? .distantFuture : failures.values.map(\.retry).min() ?? .distantFuture }
 
     /// From now on exactly these checks are run.
     mutating func keep(_ wanted: SortedMap<ResourceKey, HealthCheck>) {

@@ -54,7 +54,12 @@ struct LocalRoles: Sendable {
     var isEmpty: Bool { held.isEmpty }
 
     /// When a release that the driver has not answered is over in any case.
-    var nextEnd: Instant { held.values.filter(\.releasing).map(\.until).min() ?? .distantFuture }
+    var nextEnd: Instant {
+        let all = held.values
+        var next = Instant.distantFuture
+        for position in all.indices where all[position].releasing { next = min(next, all[position].until) }
+        return next
+    }
 }
 
 extension AgentCore {
@@ -76,7 +81,7 @@ extension AgentCore {
             local.namedRevision = state.revision
             local.named = state.roles.pairs.filter { $0.1.holder == id }.map(\.0)
         }
-        dropWhatIsNotOurs(now: now)
+        if !local.dropped.isEmpty || !local.held.isEmpty { dropWhatIsNotOurs(now: now) }
         for role in local.named {
             guard let record = state.roles[role] else { continue }
             switch record.phase {
@@ -85,7 +90,7 @@ extension AgentCore {
             case .vacant: break
             }
         }
-        tellReleases(now: now)
+        if !local.confirmed.isEmpty { tellReleases(now: now) }
     }
 
     private mutating func dropWhatIsNotOurs(now: Instant) {
