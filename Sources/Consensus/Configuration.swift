@@ -40,8 +40,9 @@ public struct Configuration: Hashable, Sendable {
     public func reachedByQuorum<Value: Comparable>(_ reached: (MemberID) -> Value) -> Value? {
         guard !voters.isEmpty else { return nil }
         // Asked at every answer of a follower, so the few values are sorted on the stack.
-        return withUnsafeTemporaryAllocation(of: Value.self, capacity: voters.count) { values in
-            for (count, voter) in voters.enumerated() {
+        let counted = voters
+        return withUnsafeTemporaryAllocation(of: Value.self, capacity: counted.count) { values in
+            for (count, voter) in counted.enumerated() {
                 values.initializeElement(at: count, to: reached(voter))
                 var position = count
                 while position > 0, values[position - 1] < values[position] {
