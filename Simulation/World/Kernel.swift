@@ -10,6 +10,10 @@ struct Kernel: Sendable {
     /// The ticket's life: three ticks at 250 Hz.
     static let ticket = Interval.milliseconds(12)
 
+    /// From the driver's look at the clock to the kernel, true nanoseconds; and on a machine whose processors are busy.
+    static let usualLatency: ClosedRange<Int64> = 5_000...80_000
+    static let starvedLatency: ClosedRange<Int64> = 5_000...40_000_000
+
     struct Element: Hashable, Sendable {
         var address: String
         var epoch: UInt64

@@ -70,12 +70,9 @@ extension World {
                 .kernelCall(machine: machine.index, life: machine.life, KernelCall(order: order)),
                 at: now + machine.draws.number(30_000...300_000))
         case .healthChecks(let checks):
-            for role in checks.keys {
-                queue.push(
-                    .report(
-                        machine: machine.index, life: machine.life,
-                        .health(role: role, healthy: true, detail: "simulated")), at: now + 1_000_000)
-            }
+            guard let process = machine.process else { return }
+            process.health = checks.mapKeys { process.health[$0] ?? .unchecked }
+            if !checks.isEmpty { queue.push(.checkHealth(machine: machine.index), at: now + 1_000_000) }
         case .events(let events):
             for event in events { markEvent(event) }
             tellEvents(events)

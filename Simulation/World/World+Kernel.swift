@@ -38,7 +38,7 @@ extension World {
             next.ticketAt = reading
             queue.push(
                 .kernelCall(machine: machine.index, life: machine.life, next),
-                at: now + machine.draws.number(5_000...80_000))
+                at: now + machine.draws.number(machine.callLatency))
             return false
         }
         guard reading < ticket + Kernel.ticket else {
@@ -52,7 +52,7 @@ extension World {
         let timeout = until - ticket - Kernel.ticket
         guard timeout > .zero else { return false }
         note(9, machine.index, epoch)
-        let spoke = machine.kernel.speaks(for: role, at: reading) && machine.kernel.speaking.look(role) { $0.epoch } == epoch
+        let spoke = machine.kernel.speaking.look(role) { reading < $0.until && $0.epoch == epoch } ?? false
         machine.kernel.draining[role] = nil
         machine.kernel.speaking[role] = Kernel.Element(address: address, epoch: epoch, until: reading + timeout)
         guard !spoke else { return true }

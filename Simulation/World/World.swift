@@ -22,6 +22,8 @@ enum WorldEvent {
     case resumeGuest(machine: Int)
     case freeDisk(machine: Int)
     case usualDisk(machine: Int)
+    case usualLatency(machine: Int)
+    case checkHealth(machine: Int)
     case powerOff(machine: Int)
     case laterPowerOn(machine: Int)
     case plan(Int)
@@ -175,6 +177,8 @@ public final class World {
         case .resumeGuest(let index): resumeGuest(machines[index])
         case .freeDisk(let index): freeDisk(machines[index])
         case .usualDisk(let index): machines[index].diskLatency = plan.conditions.diskLatency
+        case .usualLatency(let index): machines[index].callLatency = Kernel.usualLatency
+        case .checkHealth(let index): checkHealth(machines[index])
         case .powerOff(let index): if machines[index].isGoingDown { powerOff(machines[index]) }
         case .laterPowerOn(let index): powerOn(machines[index])
         case .plan(let number): perform(plan.timeline[number].action)

@@ -165,7 +165,9 @@ extension AgentCore {
         }
         let roles = state.roles.values
         for position in roles.indices {
-            guard let holder = roles[position].holder, let over = raft.leaseOutstandingUntil(holder, now: now) else { continue }
+            guard let holder = roles[position].holder, let over = raft.leaseOutstandingUntil(holder, now: now) else {
+                continue
+            }
             next = min(next, over)
         }
         return max(next, now + .milliseconds(1))

@@ -37,8 +37,11 @@ extension AgentCore {
         let differs =
             known.stopping || known.host != own.host || known.peerEndpoint != own.peerEndpoint
             || known.apiEndpoint != own.apiEndpoint || known.version != own.version
-        if !differs { stop.knownRevision = state.revision }
-        if differs { stop.announced = propose(.announce(member: own), now: now) }
+        guard differs else {
+            stop.knownRevision = state.revision
+            return
+        }
+        stop.announced = propose(.announce(member: own), now: now)
     }
 
     mutating func beginStop(now: Instant) {
