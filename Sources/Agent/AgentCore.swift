@@ -42,7 +42,7 @@ public struct AgentSetup: Sendable {
         try? CanonicalJSON.decode(CommandRecord.self, from: bytes)
     }
 
-    @Sendable public static func write(_ record: CommandRecord) -> [UInt8]? { try? CanonicalJSON.encode(record) }
+    @Sendable public static func write(_ record: CommandRecord) -> [UInt8]? { record.encoded() }
 }
 
 public struct AgentCore: Sendable {
