@@ -40,10 +40,10 @@ extension World {
         note(18, machine.index, index.rawValue)
         _ = machine.disk.endSaving(index)
         guard machine.disk.condition == .well else {
-            return turn(machine, [.snapshotFailed(index, "the disk did not take it")])
+            return turn(machine, .snapshotFailed(index, "the disk did not take it"))
         }
         let dropThrough = machine.disk.keep(job, copies: job.arrived ? 2 : 1)
-        turn(machine, [.snapshotStored(job.snapshot, dropThrough: dropThrough)])
+        turn(machine, .snapshotStored(job.snapshot, dropThrough: dropThrough))
     }
 
     func dropLog(through index: LogIndex, of machine: Machine) {

@@ -90,6 +90,8 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
     private var subscribers: [ObjectIdentifier: Subscriber] = [:]
     private var hasEnded = false
     private var members: Set<MemberID>
+    /// Events from before this are read out of the log again; a person has seen them.
+    private let startedWallMilliseconds = BootClock.wallMilliseconds()
 
     public init(core: AgentCore, eventLoop: any EventLoop, initialPeers: [MemberRecord], log: Logger) {
         member = core.id
@@ -258,7 +260,8 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
             world.rememberPeers(peers)
         case .events(let events):
             for event in events {
-                log.info("\(event.type) \(event.subject): \(event.message)")
+                let level: Logger.Level = event.milliseconds < startedWallMilliseconds ? .debug : .info
+                log.log(level: level, "\(event.type) \(event.subject): \(event.message)")
                 for subscriber in subscribers.values { subscriber.stream.yield(event) }
             }
         case .stopped: end(.stopped)

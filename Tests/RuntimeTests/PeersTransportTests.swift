@@ -86,6 +86,37 @@ import Testing
         await restarted.transport.shutDown()
     }
 
+    @Test func aConnectionFromBeforeAMemberCameBackIsNotTrusted() async throws {
+        let first = try await TestPeer(cluster.founder, admits: [other], suspectAfter: .zero)
+        let second = try await TestPeer(other, admits: [cluster.founder])
+        try await first.setPeers([second.record])
+        _ = await second.log.line("a member connected")
+        _ = await first.log.line("connected to a member", "pve2")
+        let seen = second.log.items.count
+        // The same member connects from a new process. The old connection looks sound: nothing has closed it.
+        let restarted = try await TestPeer(other, admits: [cluster.founder])
+        try await restarted.setPeers([first.record])
+        _ = await second.log.line(from: seen, "a member connected")
+        let frame = first.frame(to: other, 5)
+        try await first.send([frame])
+        _ = await second.frames.first { $0 == frame }
+        for peer in [first, second, restarted] { await peer.transport.shutDown() }
+    }
+
+    @Test func aYoungConnectionIsKeptWhenTheMemberConnectsToo() async throws {
+        let first = try await TestPeer(cluster.founder, admits: [other], suspectAfter: .hours(1))
+        let second = try await TestPeer(other, admits: [cluster.founder])
+        try await first.setPeers([second.record])
+        _ = await first.log.line("connected to a member", "pve2")
+        try await second.setPeers([first.record])
+        _ = await first.log.line("a member connected")
+        let frame = first.frame(to: other, 5)
+        try await first.send([frame])
+        _ = await second.frames.first { $0 == frame }
+        #expect(first.log.items.count { $0.contains("connected to a member") } == 1)
+        for peer in [first, second] { await peer.transport.shutDown() }
+    }
+
     @Test func aChangedEndpointIsConnectedTo() async throws {
         let (first, second) = try await pair()
         let moved = try await TestPeer(other, admits: [cluster.founder])

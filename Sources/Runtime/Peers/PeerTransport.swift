@@ -23,6 +23,7 @@ public final class PeerTransport: @unchecked Sendable {
 
     let loop: any EventLoop
     private let handshakeTimeout: TimeAmount
+    private let suspectAfter: TimeAmount
     private let log: Logger
     private let isMember: @Sendable (MemberID) -> Bool
     private let received: ([PeerFrame]) -> Void
@@ -51,9 +52,11 @@ public final class PeerTransport: @unchecked Sendable {
 
     init(
         eventLoop: any EventLoop, identity: MemberIdentity, log: Logger, handshakeTimeout: TimeAmount,
-        isMember: @escaping @Sendable (MemberID) -> Bool, received: @escaping ([PeerFrame]) -> Void
+        suspectAfter: TimeAmount = OutgoingPeer.suspectAfter, isMember: @escaping @Sendable (MemberID) -> Bool,
+        received: @escaping ([PeerFrame]) -> Void
     ) throws {
         loop = eventLoop
+        self.suspectAfter = suspectAfter
         self.handshakeTimeout = handshakeTimeout
         self.identity = identity
         self.log = log
@@ -141,7 +144,7 @@ public final class PeerTransport: @unchecked Sendable {
         }
         for (id, member) in wanted where peers[id] == nil {
             let peer = OutgoingPeer(
-                id: id, name: member.name, endpoint: member.endpoint, loop: loop,
+                id: id, name: member.name, endpoint: member.endpoint, loop: loop, suspectAfter: suspectAfter,
                 dial: { [unowned self] in dial($0, attempt: $1, $2) },
                 report: { [weak self] in self?.outgoingEnded($0, reason: $1) })
             peers[id] = peer
