@@ -20,10 +20,13 @@ struct LogRecovery {
 
     /// Reads every segment, repairs a torn end, and makes what was read durable. Returns the open last segment; nil
     /// when there is none.
+    ///
+    /// - Parameter snapshot: the newest that can be read; it has to cover what the log no longer holds.
     static func recover(
-        disk: any LogDisk, cluster: ClusterID, member: MemberID
+        disk: any LogDisk, cluster: ClusterID, member: MemberID, snapshot: Snapshot? = nil
     ) throws(StorageError) -> (LogRecovery, (any LogFile)?) {
         var recovery = LogRecovery(disk: disk, cluster: cluster, member: member)
+        recovery.log.snapshot = snapshot
         let file = try recovery.readSegments()
         return (recovery, file)
     }
@@ -53,7 +56,9 @@ struct LogRecovery {
             let junk = try bytes.withBytes { (raw) throws(StorageError) in
                 try readSegment(raw, name: name, isLast: isLast)
             }
-            if isLast { return try secure(bytes, name: name, junk: junk) }
+            guard isLast else { continue }
+            try requireCover()
+            return try secure(bytes, name: name, junk: junk) }
         }
         return nil
     }
@@ -230,18 +235,20 @@ struct LogRecovery {
 
     // MARK: Snapshots
 
+    /// Whatever the log does not hold, the snapshot must.
+    private func requireCover() throws(StorageError) {
+        guard base > log.snapshot?.mark.index ?? .zero else { return }
+        throw .corrupted(
+            file: path(SegmentHeader.name(end.segments.first?.number ?? 1)), offset: 0,
+            reason: "the log begins behind entry \(base), but "
+                + (log.snapshot.map { "the newest readable snapshot ends at \($0.mark.index)" }
+                    ?? "no snapshot can be read, or the file before it is missing"))
+    }
+
     /// Lets the log go on behind the newest readable snapshot. Returns where it must begin anew because it does not hold
     /// the snapshot's last entry: the snapshot covers or contradicts all of it.
-    mutating func connect(to snapshot: Snapshot?) throws(StorageError) -> LogPosition? {
-        guard let position = snapshot?.mark.position, position.index >= base else {
-            guard snapshot != nil || base > .zero else { return nil }
-            throw .corrupted(
-                file: path(SegmentHeader.name(end.segments.first?.number ?? 1)), offset: 0,
-                reason: "the log begins behind entry \(base), but "
-                    + (snapshot.map { "the newest readable snapshot ends at \($0.mark.index)" }
-                        ?? "no snapshot can be read, or the file before it is missing"))
-        }
-        log.snapshot = snapshot
+    mutating func connect() -> LogPosition? {
+        guard let position = log.snapshot?.mark.position else { return nil }
         // What was dropped was committed, and so is what a snapshot covers: one entry of that index.
         let covered = log.entries.prefix { $0.index <= position.index }
         let holds = covered.last.map { $0.index == position.index && $0.term == position.term }

@@ -91,8 +91,9 @@ public final class LogStore: Sendable {
         disk: any LogDisk, cluster: ClusterID, member: MemberID, segmentBytes: Int
     ) throws(StorageError) -> (SegmentWriter, SnapshotFiles, RecoveredLog) {
         let (snapshots, unreadable) = try SnapshotFiles.recover(disk: disk, cluster: cluster, member: member)
-        var (recovery, file) = try LogRecovery.recover(disk: disk, cluster: cluster, member: member)
-        let restart = try recovery.connect(to: snapshots.newest)
+        var (recovery, file) = try LogRecovery.recover(
+            disk: disk, cluster: cluster, member: member, snapshot: snapshots.newest)
+        let restart = recovery.connect()
         var log = recovery.log
         log.notes += unreadable
         // The older snapshot rests on the entries that go now.

@@ -17,9 +17,14 @@ struct RunningMember {
     let log: Logger
     private let record: MemberRecord
     private let peersFile: KnownPeersFile
+    private let snapshots: SnapshotPolicy
 
     /// - Parameter host: overrides the host a guest joined on; it may have moved since.
-    init(identity: MemberIdentity, dataDirectory: String, host: String?, log: Logger) throws {
+    init(
+        identity: MemberIdentity, dataDirectory: String, host: String?, snapshots: SnapshotPolicy = SnapshotPolicy(),
+        log: Logger
+    ) throws {
+        self.snapshots = snapshots
         self.identity = identity
         self.dataDirectory = dataDirectory
         self.log = log
@@ -164,9 +169,10 @@ struct RunningMember {
         let founds =
             identity.settings.initialVoters == [identity.member]
             ? ClusterNameFile(dataDirectory: dataDirectory).read() : nil
+        var setup = AgentSetup(cluster: identity.cluster, record: record, founds: founds, session: random.next())
+        setup.snapshots = snapshots
         return AgentCore(
-            setup: AgentSetup(cluster: identity.cluster, record: record, founds: founds, session: random.next()),
-            hardState: recovered.hardState, restored: restored, entries: recovered.entries, now: BootClock.now())
+            setup: setup, hardState: recovered.hardState, restored: restored, entries: recovered.entries, now: BootClock.now())
     }
 
     private func knownPeers() -> [MemberRecord] {
