@@ -172,7 +172,8 @@ struct RunningMember {
         var setup = AgentSetup(cluster: identity.cluster, record: record, founds: founds, session: random.next())
         setup.snapshots = snapshots
         return AgentCore(
-            setup: setup, hardState: recovered.hardState, restored: restored, entries: recovered.entries, now: BootClock.now())
+            setup: setup, hardState: recovered.hardState, restored: restored, entries: recovered.entries,
+            now: BootClock.now())
     }
 
     private func knownPeers() -> [MemberRecord] {
