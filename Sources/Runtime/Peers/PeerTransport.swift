@@ -34,6 +34,8 @@ public final class PeerTransport: @unchecked Sendable {
     /// Every accepted connection, and the one of each member that counts.
     private var accepted: [ObjectIdentifier: PeerConnection] = [:]
     private var incoming: [MemberID: PeerConnection] = [:]
+    /// Members that have connected since this process started. Only members are let in, so they bound it.
+    private var everIncoming: Set<MemberID> = []
     private var throttle = ReportThrottle()
     private var isShutDown = false
 
@@ -139,6 +141,7 @@ public final class PeerTransport: @unchecked Sendable {
             peers[id] = nil
             peer.stop(wanted[id] == nil ? "it is no peer any more" : "its endpoint changed")
         }
+        everIncoming = everIncoming.filter(isMember)
         for (id, connection) in incoming where !isMember(id) {
             connection.end("member \(id) does not belong to the cluster any more")
         }
@@ -266,7 +269,7 @@ extension PeerTransport: PeerConnectionOwner {
         incoming[member]?.end("the member opened another connection, from \(connection.remote)")
         incoming[member] = connection
         log.info("a member connected", metadata: ["member": "\(member)", "address": "\(connection.remote)"])
-        peers[member]?.hurry()
+        peers[member]?.hurry(again: !everIncoming.insert(member).inserted)
     }
 
     func connectionWritable(_ connection: PeerConnection) {
