@@ -156,7 +156,8 @@ import Testing
         let stranger = try await Stranger(to: peer, as: other)
         stranger.send([0xFF, 0xFF, 0xFF, 0xFF])
         try await stranger.closed.get()
-        _ = try await peer.log.line("a connection ended", "member \(other.member)", "\(WireCodec.longestFrame) are allowed")
+        _ = try await peer.log.line(
+            "a connection ended", "member \(other.member)", "\(WireCodec.longestFrame) are allowed")
         try await expectUnharmed(peer)
     }
 
