@@ -17,7 +17,7 @@ struct API: Sendable {
     let access: any AgentAccess
     let trust: ClusterTrust
     let bounds: APIServer.Bounds
-    let join: APIServer.JoinResponder
+    let desk: APIServer.EnrollmentDesk
     let requests: Admission
     let joins: Admission
     let streams: Admission
@@ -26,12 +26,12 @@ struct API: Sendable {
 
     init(
         access: any AgentAccess, trust: ClusterTrust, bounds: APIServer.Bounds,
-        join: @escaping APIServer.JoinResponder, wallClock: @escaping @Sendable () -> Int64 = API.systemWallClock
+        desk: APIServer.EnrollmentDesk, wallClock: @escaping @Sendable () -> Int64 = API.systemWallClock
     ) {
         self.access = access
         self.trust = trust
         self.bounds = bounds
-        self.join = join
+        self.desk = desk
         self.wallClock = wallClock
         requests = Admission(most: bounds.requestsInWork, of: "requests")
         joins = Admission(most: bounds.joinsInWork, of: "requests to join")
@@ -44,7 +44,7 @@ struct API: Sendable {
         let router = Router(context: APIContext.self)
         router.add(middleware: FailuresAsJSON())
         addProbes(to: router)
-        addJoin(to: router)
+        addEnrollment(to: router)
         addEventStream(to: router)
         for route in API.reads + API.changes + API.clusterChanges { add(route, to: router) }
         return router

@@ -14,10 +14,22 @@ import ServiceLifecycle
 
 /// Serves the API of one member until the service group stops it.
 public struct APIServer: Service {
-    /// Answers `POST /v1/join`, the one change that needs no client certificate: it gets the body as it came and gives
-    /// the HTTP status and the JSON body of the answer. The body has at most `Bounds.joinBodyBytes`; at most
-    /// `Bounds.joinsInWork` run at once; it has to answer within the request's deadline by itself.
-    public typealias JoinResponder = @Sendable (_ body: [UInt8]) async -> (status: Int, body: [UInt8])
+    /// Gets a body as it came and gives the HTTP status and the JSON body of the answer. The body has at most
+    /// `Bounds.joinBodyBytes`; at most `Bounds.joinsInWork` run at once; it has to answer in bounded time by itself.
+    public typealias Responder = @Sendable (_ body: [UInt8]) async -> (status: Int, body: [UInt8])
+
+    /// What a machine may ask for that cannot show a certificate, or none that is still valid.
+    public struct EnrollmentDesk: Sendable {
+        /// `POST /v1/join`: proves itself by a token.
+        public var join: Responder
+        /// `POST /v1/renew`: proves itself by a signature with the member's key.
+        public var renew: Responder
+
+        public init(join: @escaping Responder, renew: @escaping Responder) {
+            self.join = join
+            self.renew = renew
+        }
+    }
 
     /// Where to listen, and how much to take on.
     public struct Settings: Sendable {
@@ -61,15 +73,15 @@ public struct APIServer: Service {
     /// - Parameters:
     ///   - access: the agent of this member.
     ///   - credentials: what the server shows and whom it trusts; replaced while running through the store.
-    ///   - join: answers requests to join.
+    ///   - desk: answers requests to join and to renew.
     ///   - onListening: called once with the bound port.
     public init(
         access: any AgentAccess, settings: Settings, credentials: APICredentialStore,
-        join: @escaping JoinResponder, logger: Logger, onListening: @escaping @Sendable (_ port: Int) -> Void = { _ in }
+        desk: EnrollmentDesk, logger: Logger, onListening: @escaping @Sendable (_ port: Int) -> Void = { _ in }
     ) {
         self.settings = settings
         self.credentials = credentials
-        self.api = API(access: access, trust: credentials.trust, bounds: settings.bounds, join: join)
+        self.api = API(access: access, trust: credentials.trust, bounds: settings.bounds, desk: desk)
         self.logger = logger
         self.onListening = onListening
     }

@@ -40,7 +40,7 @@ public struct AgentSetup: Sendable {
 }
 
 public struct AgentCore: Sendable {
-    public let setup: AgentSetup
+    public internal(set) var setup: AgentSetup
     public internal(set) var raft: Raft
     public internal(set) var state = ClusterState()
     public internal(set) var applied: LogIndex = .zero
@@ -115,6 +115,7 @@ public struct AgentCore: Sendable {
         case .persisted(let sequence): raft.handle(.persisted(sequence), now: now, random: &random)
         case .request(let id, let request): accept(request, id, now: now)
         case .report(let report): receive(report, now: now)
+        case .certificateRenewed(let expires): setup.record.certificateExpires = expires
         case .stop: beginStop(now: now)
         case .tick: break
         }

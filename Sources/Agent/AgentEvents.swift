@@ -12,6 +12,8 @@ public enum AgentEvent: Sendable {
     case persisted(WriteSequence)
     case request(RequestID, AgentRequest)
     case report(RoleReport)
+    /// This member has a new certificate, which ends then: milliseconds since 1970.
+    case certificateRenewed(expires: Int64)
     /// The user or the system asked this agent to stop; it gives its roles and its leadership away first.
     case stop
     /// Time has passed.

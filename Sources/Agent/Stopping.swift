@@ -34,6 +34,7 @@ extension AgentCore {
         let differs =
             known.stopping || known.host != own.host || known.peerEndpoint != own.peerEndpoint
             || known.apiEndpoint != own.apiEndpoint || known.version != own.version
+            || (own.certificateExpires != nil && known.certificateExpires != own.certificateExpires)
         if differs { stop.announced = propose(.announce(member: own), now: now) }
     }
 

@@ -13,7 +13,8 @@ public enum Command: Hashable, Sendable, Codable {
     case createToken(JoinToken)
     /// Admits a member; `tokenID` is used up.
     case join(tokenID: String, secretHash: String, member: MemberRecord)
-    /// A member tells its present endpoints, host and version, at every start.
+    /// A member tells its present endpoints, host, version and when its certificate ends: at every start, and when it has
+    /// a new certificate.
     case announce(member: MemberRecord)
     case removeMember(MemberID)
     /// The leader hears, or no longer hears, of a member.

@@ -124,6 +124,11 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
         scheduleTurn()
     }
 
+    /// Tells the cluster when this member's new certificate ends, in milliseconds since 1970.
+    public func certificateRenewed(expires: Int64) {
+        eventLoop.execute { self.enqueue(.certificateRenewed(expires: expires)) }
+    }
+
     public func report(_ report: RoleReport) { eventLoop.execute { self.enqueue(.report(report)) } }
 
     /// Writes that became durable together, or the end of the disk.

@@ -79,7 +79,8 @@ struct Lab: Sendable {
     /// Runs the server while `body` runs, on a free port of the loopback.
     func serving<Result: Sendable>(
         bounds: APIServer.Bounds = .init(),
-        join: @escaping APIServer.JoinResponder = { _ in (503, Array("{}".utf8)) },
+        join: @escaping APIServer.Responder = { _ in (503, Array("{}".utf8)) },
+        renew: @escaping APIServer.Responder = { _ in (503, Array("{}".utf8)) },
         _ body: @Sendable (TestServer) async throws -> Result
     ) async throws -> Result {
         let own = try credential(member: 0)
@@ -91,7 +92,8 @@ struct Lab: Sendable {
         logger.logLevel = .error
         let store = try APICredentialStore(credentials, cluster: cluster)
         let server = APIServer(
-            access: agent, settings: .init(host: "127.0.0.1", port: 0, bounds: bounds), credentials: store, join: join,
+            access: agent, settings: .init(host: "127.0.0.1", port: 0, bounds: bounds), credentials: store,
+            desk: .init(join: join, renew: renew),
             logger: logger, onListening: { feed.yield($0) })
         let group = ServiceGroup(configuration: .init(services: [server], logger: logger))
         return try await withThrowingTaskGroup(of: Void.self) { tasks in

@@ -1,5 +1,5 @@
-// The three routes that need no client certificate: two probes, and the request to join, which proves itself by its
-// token.
+// The routes that need no client certificate: two probes, and the requests to join and to renew a certificate, which
+// prove themselves by a token and by a signature.
 
 import Agent
 import Consensus
@@ -28,14 +28,20 @@ extension API {
             body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
     }
 
-    func addJoin(to router: Router<APIContext>) {
-        router.post("/v1/join") { request, _ in
+    func addEnrollment(to router: Router<APIContext>) {
+        addDesk("/v1/join", desk.join, to: router)
+        addDesk("/v1/renew", desk.renew, to: router)
+    }
+
+    private func addDesk(_ path: RouterPath, _ responder: @escaping APIServer.Responder, to router: Router<APIContext>)
+    {
+        router.post(path) { request, _ in
             do {
                 return try await self.joins.during {
                     let milliseconds = try Call.timeoutMilliseconds(request.headers)
                     let body = try await self.collect(
                         request, most: self.bounds.joinBodyBytes, within: .milliseconds(milliseconds))
-                    let answer = await self.join(body)
+                    let answer = await responder(body)
                     return JSONReply.response(HTTPResponse.Status(code: answer.status), bytes: answer.body)
                 }
             } catch let failure as APIFailure {

@@ -10,7 +10,8 @@ extension API {
     static let reads: [Route] = [
         Route(method: .get, path: "/v1/status", needs: .viewer) { api, call in
             let (state, view, consistency) = try await api.state(for: call)
-            return StatusDocument(cluster: api.trust.cluster, state: state, view: view, consistency: consistency)
+            return StatusDocument(
+                cluster: api.trust.cluster, state: state, view: view, consistency: consistency, now: api.wallClock())
         },
         Route(method: .get, path: "/v1/members", needs: .viewer) { api, call in
             let (state, view, consistency) = try await api.state(for: call)

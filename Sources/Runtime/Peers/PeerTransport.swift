@@ -108,6 +108,13 @@ public final class PeerTransport: @unchecked Sendable {
         alarm.cancel()
     }
 
+    /// Runs `work` on the event loop, for callers elsewhere.
+    public func onLoop<Result: Sendable>(_ work: @escaping @Sendable (PeerTransport) throws -> Result) async throws
+        -> Result
+    {
+        try await loop.submit { try work(self) }.get()
+    }
+
     /// Uses a renewed certificate for connections from now on; those that stand stay.
     public func use(_ renewed: MemberIdentity) throws {
         loop.preconditionInEventLoop()
