@@ -21,17 +21,23 @@ struct API: Sendable {
     let requests: Admission
     let joins: Admission
     let streams: Admission
+    let figures = APIFigures()
+    /// What this member measures beyond its state and its API.
+    let memberFigures: APIServer.MemberFigures
     /// Milliseconds since 1970. Join tokens expire by it.
     let wallClock: @Sendable () -> Int64
 
     init(
         access: any AgentAccess, trust: ClusterTrust, bounds: APIServer.Bounds,
-        desk: APIServer.EnrollmentDesk, wallClock: @escaping @Sendable () -> Int64 = API.systemWallClock
+        desk: APIServer.EnrollmentDesk,
+        memberFigures: @escaping APIServer.MemberFigures = { [] },
+        wallClock: @escaping @Sendable () -> Int64 = API.systemWallClock
     ) {
         self.access = access
         self.trust = trust
         self.bounds = bounds
         self.desk = desk
+        self.memberFigures = memberFigures
         self.wallClock = wallClock
         requests = Admission(most: bounds.requestsInWork, of: "requests")
         joins = Admission(most: bounds.joinsInWork, of: "requests to join")
@@ -42,8 +48,10 @@ struct API: Sendable {
 
     func router() -> Router<APIContext> {
         let router = Router(context: APIContext.self)
-        router.add(middleware: FailuresAsJSON())
+        router.add(middleware: CountRequests(figures: figures))
+        router.add(middleware: FailuresAsJSON(figures: figures))
         addProbes(to: router)
+        addMetrics(to: router)
         addEnrollment(to: router)
         addEventStream(to: router)
         for route in API.reads + API.changes + API.clusterChanges { add(route, to: router) }

@@ -31,6 +31,9 @@ public struct APIServer: Service {
         }
     }
 
+    /// Measurements of the member that the API does not know of by itself: its disk, its peers, its process.
+    public typealias MemberFigures = @Sendable () async -> [MetricFamily]
+
     /// Where to listen, and how much to take on.
     public struct Settings: Sendable {
         /// An address of this machine, or `0.0.0.0` or `::` for all of them.
@@ -58,6 +61,8 @@ public struct APIServer: Service {
         public var eventStreams = 64
         /// Open connections; further ones wait to be accepted.
         public var connections = 1_024
+        /// How long a connection may say nothing while no answer is due, before it is closed.
+        public var silence: Duration = .seconds(10)
         /// Between two signs of life on an event stream without events.
         public var streamKeepAlive: Duration = .seconds(15)
 
@@ -74,14 +79,18 @@ public struct APIServer: Service {
     ///   - access: the agent of this member.
     ///   - credentials: what the server shows and whom it trusts; replaced while running through the store.
     ///   - desk: answers requests to join and to renew.
+    ///   - memberFigures: what stands in `/metrics` beside the state.
     ///   - onListening: called once with the bound port.
     public init(
         access: any AgentAccess, settings: Settings, credentials: APICredentialStore,
-        desk: EnrollmentDesk, logger: Logger, onListening: @escaping @Sendable (_ port: Int) -> Void = { _ in }
+        desk: EnrollmentDesk, memberFigures: @escaping MemberFigures = { [] }, logger: Logger,
+        onListening: @escaping @Sendable (_ port: Int) -> Void = { _ in }
     ) {
         self.settings = settings
         self.credentials = credentials
-        self.api = API(access: access, trust: credentials.trust, bounds: settings.bounds, desk: desk)
+        self.api = API(
+            access: access, trust: credentials.trust, bounds: settings.bounds, desk: desk,
+            memberFigures: memberFigures)
         self.logger = logger
         self.onListening = onListening
     }
@@ -92,7 +101,8 @@ public struct APIServer: Service {
     public func run() async throws {
         let bodyBound = settings.bounds.bodyBytes * 2
         let http = HTTP1Channel.Configuration(
-            additionalChannelHandlers: [RequestBodyBound(mostBytes: bodyBound)], idleTimeout: .seconds(90),
+            additionalChannelHandlers: [RequestBodyBound(mostBytes: bodyBound)],
+            idleTimeout: TimeAmount(settings.bounds.silence),
             httpDecoderConfiguration: .init(
                 maxHeaderFieldSize: 16 * 1024, maxHeaderListSize: 32 * 1024, maxHeaderFieldCount: 64))
         let application = Application(

@@ -277,6 +277,7 @@ public struct AgentCore: Sendable {
         return AgentView(
             member: id, role: raft.role, term: raft.term, leader: raft.leader, commitIndex: raft.commitIndex,
             appliedIndex: applied, configuration: raft.configuration, silent: silent, lacking: lacking,
-            hasQuorumLease: raft.holdsQuorumLease(now: now), timing: raft.timing)
+            hasQuorumLease: raft.holdsQuorumLease(now: now), holdsLease: holdsLease(now: now), isCurrent: isCurrent,
+            openProposals: proposals.open.count, openReads: reads.own.count, timing: raft.timing)
     }
 }

@@ -71,6 +71,13 @@ public struct AgentView: Sendable {
     public var lacking: SortedMap<MemberID, UInt64>
     /// Whether this member, as leader, holds its quorum lease.
     public var hasQuorumLease: Bool
+    /// Whether this member may act on the roles it holds.
+    public var holdsLease: Bool
+    /// Whether its state has once been as new as the cluster's since it started.
+    public var isCurrent: Bool
+    /// Commands and reads of this member that wait.
+    public var openProposals: Int
+    public var openReads: Int
     public var timing: Timing
 }
 

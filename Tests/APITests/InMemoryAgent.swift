@@ -41,7 +41,9 @@ final class InMemoryAgent: AgentAccess {
                 view: AgentView(
                     member: member, role: .leader, term: Term(rawValue: 3), leader: member, commitIndex: .zero,
                     appliedIndex: .zero, configuration: Configuration(voters: voters, learners: learners), silent: [],
-                    lacking: [:], hasQuorumLease: true, timing: Timing())))
+                    lacking: [:], hasQuorumLease: true, holdsLease: true, isCurrent: true, openProposals: 0,
+                    openReads: 0,
+                    timing: Timing())))
     }
 
     var state: ClusterState { inside.withLock { $0.state } }

@@ -186,6 +186,23 @@ public final class PeerTransport: @unchecked Sendable {
         return peers[id]?.dropped ?? 0
     }
 
+    /// What the connections do, for `/metrics`.
+    public func families() -> [MetricFamily] {
+        loop.preconditionInEventLoop()
+        var dropped = MetricFamily(
+            .counter, "holdfast_peer_frames_dropped_total", "Frames not sent because a peer's queue was full.")
+        for peer in peers.values.sorted(by: { $0.name < $1.name }) {
+            dropped.add(Double(peer.dropped), .init("member", peer.name))
+        }
+        return [
+            MetricFamily(.gauge, "holdfast_peers", "Other members to be connected to.", value: Double(peers.count)),
+            MetricFamily(
+                .gauge, "holdfast_peers_connected", "Members that frames can be sent to now.",
+                value: Double(connected.count)),
+            dropped,
+        ]
+    }
+
     // MARK: Opening and accepting
 
     private func dial(_ id: MemberID, attempt: UInt64, _ endpoint: Endpoint) -> EventLoopFuture<PeerConnection> {

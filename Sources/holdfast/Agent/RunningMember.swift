@@ -92,7 +92,14 @@ struct RunningMember {
             initialPeers: peers)
         log.notice("\(identity) listens for peers at \(identity.settings.peerEndpoint)")
 
-        let end = await serve(loop, drivers, transport)
+        let end = await serve(
+            loop, drivers, transport,
+            figures: {
+                var families = store.families() + (await loop.families())
+                // An event loop that has ended has no connections either.
+                families += (try? await transport.onLoop { $0.families() }) ?? []
+                return families
+            })
         drivers.shutDown()
         await transport.shutDown()
         return end
@@ -101,7 +108,8 @@ struct RunningMember {
     /// Runs agent and API until a signal or a failure ends them. They stop from the last to the first: the agent gives
     /// everything away while its health checks still run, and before the API waits for its clients.
     private func serve(
-        _ loop: AgentLoop, _ drivers: MemberDrivers, _ transport: PeerTransport
+        _ loop: AgentLoop, _ drivers: MemberDrivers, _ transport: PeerTransport,
+        figures: @escaping APIServer.MemberFigures
     ) async -> Result<AgentEnd, any Error> {
         do {
             let credentials = try APICredentialStore(APICredentials(identity), cluster: identity.cluster)
@@ -110,7 +118,9 @@ struct RunningMember {
                 transport: transport, credentials: credentials, known: knownPeers(), log: log)
             // An agent that nobody can reach gives everything away as at a signal, and then says why.
             var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
-                .init(service: apiServer(loop, credentials), failureTerminationBehavior: .gracefullyShutdownGroup),
+                .init(
+                    service: apiServer(loop, credentials, figures), failureTerminationBehavior: .gracefullyShutdownGroup
+                ),
                 .init(service: certificates),
             ]
             if let runner = drivers.health { services.append(.init(service: HealthService(runner: runner))) }
@@ -127,15 +137,24 @@ struct RunningMember {
         }
     }
 
-    private func apiServer(_ loop: AgentLoop, _ credentials: APICredentialStore) -> APIServer {
+    private func apiServer(
+        _ loop: AgentLoop, _ credentials: APICredentialStore, _ figures: @escaping APIServer.MemberFigures
+    ) -> APIServer {
         let settings = identity.settings
         let desk = EnrollmentDesk(identity: identity, access: loop, known: knownPeers(), log: log)
         return APIServer(
             access: loop,
             settings: APIServer.Settings(host: settings.address, port: settings.apiPort),
-            credentials: credentials, desk: .init(join: desk.join, renew: desk.renew), logger: log,
+            credentials: credentials, desk: .init(join: desk.join, renew: desk.renew),
+            memberFigures: { await figures() + Self.build }, logger: log,
             onListening: { [log] port in log.notice("the API listens at \(settings.address):\(port)") })
     }
+
+    private static let build: [MetricFamily] = {
+        var family = MetricFamily(.gauge, "holdfast_build_info", "1, labelled with the version of this program.")
+        family.add(1, .init("version", Version.current))
+        return [family]
+    }()
 
     private func core(_ recovered: RecoveredLog) -> AgentCore {
         var random = SystemRandomNumberGenerator()
