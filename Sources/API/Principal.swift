@@ -30,15 +30,3 @@ struct Principal: Hashable, Sendable {
         subject = try trust.authenticate(chain: [try certificate.toDERBytes()], as: .client)
     }
 }
-
-extension OperatorRole {
-    /// Each role includes those below it.
-    private var rank: Int {
-        switch self {
-        case .viewer: 0
-        case .operator: 1
-        case .admin: 2
-        }
-    }
-    func includes(_ other: OperatorRole) -> Bool { rank >= other.rank }
-}

@@ -65,6 +65,7 @@ public struct AgentCore: Sendable {
     var local = LocalRoles()
     var fitness = Fitness()
     var duties = LeaderDuties()
+    var trialSeen: TrialSeen?
     var stop = StopProgress()
 
     var effects: [AgentEffect] = []
@@ -208,6 +209,7 @@ public struct AgentCore: Sendable {
             let outcome = state.apply(record)
             if let request = proposals.finished(record.stamp) { effects.append(.respond(request, .outcome(outcome))) }
         }
+        watchTrial(now: now)
         publishEvents()
         if state.declarationsRevision != specsRevision { readDeclarations() }
         answerReads(now: now)

@@ -30,7 +30,8 @@ public struct RequestID: RawRepresentable, Hashable, Comparable, Sendable {
 /// What the API asks of the agent.
 public enum AgentRequest: Sendable {
     /// Replicate a command. `stamp` makes a retry count once; nil: the agent stamps it itself.
-    case propose(Command, stamp: RequestStamp?, actor: String, deadline: Instant)
+    /// `origin`: the person who asks, when it is one.
+    case propose(Command, stamp: RequestStamp?, actor: String, deadline: Instant, origin: CommandOrigin? = nil)
     /// The state as of now, linearizably.
     case read(deadline: Instant)
     /// The state this member has, however old.
