@@ -52,11 +52,15 @@ struct API: Sendable {
         router.add(middleware: FailuresAsJSON(figures: figures))
         addProbes(to: router)
         addMetrics(to: router)
+        addOpenAPI(to: router)
         addEnrollment(to: router)
         addEventStream(to: router)
-        for route in API.reads + API.changes + API.clusterChanges { add(route, to: router) }
+        for route in Self.routes { add(route, to: router) }
         return router
     }
+
+    /// Every route that needs a certificate, but for the stream of events.
+    static let routes: [Route] = reads + changes + clusterChanges + operators + revisions
 
     /// One route: what it takes, who may use it, what it answers.
     struct Route: Sendable {
@@ -70,7 +74,7 @@ struct API: Sendable {
         router.on(RouterPath(route.path), method: route.method) { request, context in
             let principal = try await self.principal(of: context, needs: route.needs, for: route)
             return try await self.requests.during {
-                let call = try await self.call(request, context, by: principal)
+                let call = try await self.call(request, context, by: principal, needs: route.needs)
                 return try JSONReply.response(.ok, try await route.answer(self, call))
             }
         }
@@ -118,12 +122,14 @@ struct API: Sendable {
         }
     }
 
-    func call(_ request: Request, _ context: APIContext, by principal: Principal) async throws -> Call {
+    func call(
+        _ request: Request, _ context: APIContext, by principal: Principal, needs: OperatorRole
+    ) async throws -> Call {
         let milliseconds = try Call.timeoutMilliseconds(request.headers)
         let deadline = access.now() + .milliseconds(milliseconds)
         let body = try await collect(request, most: bounds.bodyBytes, within: .milliseconds(milliseconds))
         return Call(
-            principal: principal, deadline: deadline, stamp: try Call.stamp(request.headers),
+            principal: principal, needs: needs, deadline: deadline, stamp: try Call.stamp(request.headers),
             reason: try Call.reason(request.headers), parameters: context.parameters,
             query: request.uri.queryParameters, headers: request.headers, body: body)
     }
@@ -151,7 +157,9 @@ extension API {
         let consistency = try call.consistency()
         let request: AgentRequest = consistency == .local ? .readLocal : .read(deadline: call.deadline)
         switch await access.submit(request) {
-        case .state(let state, let view): return (state, view, consistency)
+        case .state(let state, let view):
+            try call.requireStanding(in: state)
+            return (state, view, consistency)
         case .failed(let failure): throw APIFailure(failure, changing: false)
         case .outcome: throw APIFailure(.internal, "the agent answered a read with an outcome")
         }
@@ -160,16 +168,20 @@ extension API {
     /// The state, certain to hold everything that was acknowledged before.
     func freshState(for call: Call) async throws -> (ClusterState, AgentView) {
         switch await access.submit(.read(deadline: call.deadline)) {
-        case .state(let state, let view): return (state, view)
+        case .state(let state, let view):
+            try call.requireStanding(in: state)
+            return (state, view)
         case .failed(let failure): throw APIFailure(failure, changing: false)
         case .outcome: throw APIFailure(.internal, "the agent answered a read with an outcome")
         }
     }
 
     /// Proposes a command and gives its outcome.
+    /// - Parameter stamped: whether the client's stamp is this command's; false for one beside what the client asked for.
     /// - Throws: `APIFailure` when it did not take effect.
-    func propose(_ command: Command, for call: Call) async throws -> OutcomeDocument {
-        let request = AgentRequest.propose(command, stamp: call.stamp, actor: call.actor, deadline: call.deadline)
+    func propose(_ command: Command, for call: Call, stamped: Bool = true) async throws -> OutcomeDocument {
+        let request = AgentRequest.propose(
+            command, stamp: stamped ? call.stamp : nil, actor: call.actor, deadline: call.deadline, origin: call.origin)
         switch await access.submit(request) {
         case .outcome(let outcome):
             if let failure = APIFailure(outcome) { throw failure }

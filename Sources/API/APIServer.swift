@@ -18,16 +18,24 @@ public struct APIServer: Service {
     /// `Bounds.joinBodyBytes`; at most `Bounds.joinsInWork` run at once; it has to answer in bounded time by itself.
     public typealias Responder = @Sendable (_ body: [UInt8]) async -> (status: Int, body: [UInt8])
 
-    /// What a machine may ask for that cannot show a certificate, or none that is still valid.
+    /// Who gets a certificate of this cluster.
     public struct EnrollmentDesk: Sendable {
         /// `POST /v1/join`: proves itself by a token.
         public var join: Responder
         /// `POST /v1/renew`: proves itself by a signature with the member's key.
         public var renew: Responder
+        /// Signs for a person whom an admin has named; nil when this member does not hold the authority.
+        public var signOperator:
+            @Sendable (_ name: String, _ role: OperatorRole, _ csr: String) async throws
+                -> SignedOperator?
 
-        public init(join: @escaping Responder, renew: @escaping Responder) {
+        public init(
+            join: @escaping Responder, renew: @escaping Responder,
+            signOperator: @escaping @Sendable (String, OperatorRole, String) async throws -> SignedOperator?
+        ) {
             self.join = join
             self.renew = renew
+            self.signOperator = signOperator
         }
     }
 

@@ -26,6 +26,8 @@ struct Call: Sendable {
     static let defaultTimeoutMilliseconds: Int64 = 2_000
 
     let principal: Principal
+    /// What the route needs.
+    let needs: OperatorRole
     let deadline: Instant
     let stamp: RequestStamp?
     let reason: String?
@@ -36,6 +38,17 @@ struct Call: Sendable {
 
     /// Who asked, and what for, as it stands in events.
     var actor: String { reason.map { "\(principal.name) (\($0))" } ?? principal.name }
+
+    /// The person behind it; nil for a member.
+    var origin: CommandOrigin? { principal.origin(needs: needs, reason: reason) }
+
+    /// Rights can be taken away while a certificate runs. The certificate was looked at when the request came in; what
+    /// the state says of its owner is looked at wherever the state is read, and in the log when a command is applied.
+    /// - Throws: `APIFailure` with `forbidden`.
+    func requireStanding(in state: ClusterState) throws {
+        guard let origin, let objection = state.objection(to: origin) else { return }
+        throw APIFailure(.forbidden, objection, next: "see whom this context speaks for: holdfast context list")
+    }
 
     /// A part of the path, with its percent-encoding undone.
     func parameter(_ name: String) throws -> String {

@@ -93,7 +93,7 @@ public struct CommandRecord: Hashable, Sendable, Codable {
 
 /// What a command led to; the same on every member.
 public struct Outcome: Hashable, Sendable, Codable {
-    public enum Code: String, Hashable, Sendable, Codable {
+    public enum Code: String, Hashable, Sendable, Codable, CaseIterable {
         case done
         case unchanged
         case conflict

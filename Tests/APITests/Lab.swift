@@ -14,6 +14,7 @@ import NIOPosix
 import NIOSSL
 import Runtime
 import ServiceLifecycle
+import Testing
 import X509
 
 /// A key and a certificate for it, in PEM.
@@ -68,6 +69,20 @@ struct Lab: Sendable {
         return Credential(certificate: try certificate.serializeAsPEM().pemString, key: key.pemRepresentation)
     }
 
+    static func sign(
+        _ authority: ClusterAuthority, _ name: String, _ role: OperatorRole, _ csr: String
+    ) throws -> SignedOperator {
+        guard let key = P256.Signing.PublicKey(try CertificateSigningRequest(pemEncoded: csr).publicKey) else {
+            throw TestFailure(words: "the signing request has no P-256 key")
+        }
+        let certificate = try authority.issue(operator: name, role: role, key: key)
+        let pem = try certificate.serializeAsPEM()
+        return SignedOperator(
+            certificate: pem.pemString,
+            key: try authority.trust.identify(chain: [pem.derBytes], as: .client).key,
+            expiresMilliseconds: Int64(certificate.notValidAfter.timeIntervalSince1970 * 1000))
+    }
+
     func credential(member position: Int) throws -> Credential {
         let key = memberKeys[position]
         let certificate = try authority.issue(member: "m\(position)", key: key.publicKey)
@@ -93,7 +108,11 @@ struct Lab: Sendable {
         let store = try APICredentialStore(credentials, cluster: cluster)
         let server = APIServer(
             access: agent, settings: .init(host: "127.0.0.1", port: 0, bounds: bounds), credentials: store,
-            desk: .init(join: join, renew: renew),
+            desk: .init(
+                join: join, renew: renew,
+                signOperator: { [authority] name, role, csr in
+                    try Self.sign(authority, name, role, csr)
+                }),
             logger: logger, onListening: { feed.yield($0) })
         let group = ServiceGroup(configuration: .init(services: [server], logger: logger))
         return try await withThrowingTaskGroup(of: Void.self) { tasks in
@@ -175,7 +194,11 @@ struct TestServer: Sendable {
             let bytes = try await response.body.collect(upTo: 64 * 1024 * 1024)
             var fields: [String: String] = [:]
             for (name, value) in response.headers { fields[name.lowercased()] = value }
-            return Answer(status: Int(response.status.code), headers: fields, body: Array(buffer: bytes))
+            let answer = Answer(status: Int(response.status.code), headers: fields, body: Array(buffer: bytes))
+            let objections = SchemaCheck.objections(
+                method.rawValue, path, status: answer.status, type: fields["content-type"], body: answer.body)
+            #expect(objections.isEmpty, "the answer is not as /openapi.json says")
+            return answer
         }
     }
 

@@ -16,6 +16,8 @@ public struct StatusDocument: Hashable, Sendable, Codable {
     public var members: [MemberDocument]
     public var addresses: [AddressDocument]
     public var tolerance: [ToleranceDocument]
+    /// The declarations that are in force on trial, if some are.
+    public var trial: Trial?
     /// What is not as it should be, each in a sentence.
     public var degraded: [String]
     public var read: ReadAge
@@ -60,7 +62,7 @@ public struct AddressDocument: Hashable, Sendable, Codable {
     public var unfit: [UnfitDocument]
 }
 
-public enum RolePhase: String, Sendable, Codable {
+public enum RolePhase: String, Sendable, Codable, CaseIterable {
     case vacant
     case held
     case releasing
@@ -109,13 +111,19 @@ extension StatusDocument {
             cluster: state.clusterName, clusterID: cluster.description,
             leader: view.leader.map { state.name(of: $0) }, revision: state.revision,
             quorum: consistency == .linearizable || Self.seesQuorum(view), members: members, addresses: addresses,
-            tolerance: ToleranceDocument.all(state, view), degraded: Self.degraded(members, addresses, now: now),
+            tolerance: ToleranceDocument.all(state, view), trial: state.trial,
+            degraded: Self.degraded(members, addresses, now: now) + (state.trial.map { [Self.sentence($0)] } ?? []),
             read: ReadAge(consistency, state, view))
     }
 
     /// A linearizable answer proves a quorum; a local one only tells what this member believes.
     fileprivate static func seesQuorum(_ view: AgentView) -> Bool {
         view.role == .leader ? view.hasQuorumLease : view.leader != nil
+    }
+
+    private static func sentence(_ trial: Trial) -> String {
+        "revision \(trial.revision) is on trial by \(trial.actor) and undone at "
+            + "\(timestamp(milliseconds: trial.endsMilliseconds)): holdfast apply --confirm keeps it"
     }
 
     private static func degraded(

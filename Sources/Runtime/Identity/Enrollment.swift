@@ -105,6 +105,36 @@ public struct Enrollment: Sendable {
     }
 }
 
+/// A certificate for an operator.
+public struct SignedOperator: Hashable, Sendable {
+    /// PEM.
+    public var certificate: String
+    /// Names its key, as `ClusterTrust.identify` does.
+    public var key: String
+    public var expiresMilliseconds: Int64
+
+    public init(certificate: String, key: String, expiresMilliseconds: Int64) {
+        self.certificate = certificate
+        self.key = key
+        self.expiresMilliseconds = expiresMilliseconds
+    }
+}
+
+extension Enrollment {
+    /// Signs for an operator, for a year.
+    /// - Returns: nil when this member does not hold the authority.
+    public func sign(
+        operator name: String, role: OperatorRole, csr: String, now: Date = Date()
+    ) throws -> SignedOperator? {
+        guard let authority = identity.authority else { return nil }
+        let signing = try SigningRequest(pem: csr)
+        let certificate = try authority.issue(operator: name, role: role, key: signing.publicKey, now: now)
+        return SignedOperator(
+            certificate: try certificate.serializeAsPEM().pemString, key: ClusterTrust.pin(of: signing.publicKey),
+            expiresMilliseconds: certificate.notValidAfter.millisecondsSince1970)
+    }
+}
+
 /// Why a machine is not admitted, in words for the person at that machine.
 public enum EnrollmentRefusal: Error, Hashable, Sendable, CustomStringConvertible {
     /// The request itself is wrong (HTTP 400).

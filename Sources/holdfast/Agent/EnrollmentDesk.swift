@@ -57,6 +57,10 @@ struct EnrollmentDesk: Sendable {
         }
     }
 
+    @Sendable func signOperator(_ name: String, _ role: OperatorRole, _ csr: String) async throws -> SignedOperator? {
+        try Enrollment(identity: identity).sign(operator: name, role: role, csr: csr)
+    }
+
     private func members() async throws -> [MemberRecord] {
         switch await access.submit(.read(deadline: access.now() + .seconds(5))) {
         case .state(let state, _): return state.members.values

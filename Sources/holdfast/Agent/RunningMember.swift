@@ -145,7 +145,7 @@ struct RunningMember {
         return APIServer(
             access: loop,
             settings: APIServer.Settings(host: settings.address, port: settings.apiPort),
-            credentials: credentials, desk: .init(join: desk.join, renew: desk.renew),
+            credentials: credentials, desk: .init(join: desk.join, renew: desk.renew, signOperator: desk.signOperator),
             memberFigures: { await figures() + Self.build }, logger: log,
             onListening: { [log] port in log.notice("the API listens at \(settings.address):\(port)") })
     }
