@@ -24,6 +24,7 @@ struct API: Sendable {
     let figures = APIFigures()
     /// What this member measures beyond its state and its API.
     let memberFigures: APIServer.MemberFigures
+    let selfMeasurement: APIServer.SelfMeasurement
     /// Milliseconds since 1970. Join tokens expire by it.
     let wallClock: @Sendable () -> Int64
 
@@ -31,6 +32,7 @@ struct API: Sendable {
         access: any AgentAccess, trust: ClusterTrust, bounds: APIServer.Bounds,
         desk: APIServer.EnrollmentDesk,
         memberFigures: @escaping APIServer.MemberFigures = { [] },
+        selfMeasurement: @escaping APIServer.SelfMeasurement = { nil },
         wallClock: @escaping @Sendable () -> Int64 = API.systemWallClock
     ) {
         self.access = access
@@ -38,6 +40,7 @@ struct API: Sendable {
         self.bounds = bounds
         self.desk = desk
         self.memberFigures = memberFigures
+        self.selfMeasurement = selfMeasurement
         self.wallClock = wallClock
         requests = Admission(most: bounds.requestsInWork, of: "requests")
         joins = Admission(most: bounds.joinsInWork, of: "requests to join")

@@ -4,6 +4,7 @@
 
 import Cluster
 import Consensus
+import Decisions
 import Hummingbird
 import HummingbirdCore
 import HummingbirdTLS
@@ -41,6 +42,9 @@ public struct APIServer: Service {
 
     /// Measurements of the member that the API does not know of by itself: its disk, its peers, its process.
     public typealias MemberFigures = @Sendable () async -> [MetricFamily]
+
+    /// What the member measures of itself, for `doctor` and `top`; nil when it cannot tell now.
+    public typealias SelfMeasurement = @Sendable () async -> SelfReadings?
 
     /// Where to listen, and how much to take on.
     public struct Settings: Sendable {
@@ -88,17 +92,19 @@ public struct APIServer: Service {
     ///   - credentials: what the server shows and whom it trusts; replaced while running through the store.
     ///   - desk: answers requests to join and to renew.
     ///   - memberFigures: what stands in `/metrics` beside the state.
+    ///   - selfMeasurement: the answer to `GET /v1/self`.
     ///   - onListening: called once with the bound port.
     public init(
         access: any AgentAccess, settings: Settings, credentials: APICredentialStore,
-        desk: EnrollmentDesk, memberFigures: @escaping MemberFigures = { [] }, logger: Logger,
+        desk: EnrollmentDesk, memberFigures: @escaping MemberFigures = { [] },
+        selfMeasurement: @escaping SelfMeasurement = { nil }, logger: Logger,
         onListening: @escaping @Sendable (_ port: Int) -> Void = { _ in }
     ) {
         self.settings = settings
         self.credentials = credentials
         self.api = API(
             access: access, trust: credentials.trust, bounds: settings.bounds, desk: desk,
-            memberFigures: memberFigures)
+            memberFigures: memberFigures, selfMeasurement: selfMeasurement)
         self.logger = logger
         self.onListening = onListening
     }

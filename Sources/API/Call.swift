@@ -35,6 +35,22 @@ struct Call: Sendable {
     let query: Parameters
     let headers: HTTPFields
     let body: [UInt8]
+    private var isLocal = false
+
+    init(
+        principal: Principal, needs: OperatorRole, deadline: Instant, stamp: RequestStamp?, reason: String?,
+        parameters: Parameters, query: Parameters, headers: HTTPFields, body: [UInt8]
+    ) {
+        self.principal = principal
+        self.needs = needs
+        self.deadline = deadline
+        self.stamp = stamp
+        self.reason = reason
+        self.parameters = parameters
+        self.query = query
+        self.headers = headers
+        self.body = body
+    }
 
     /// Who asked, and what for, as it stands in events.
     var actor: String { reason.map { "\(principal.name) (\($0))" } ?? principal.name }
@@ -58,7 +74,15 @@ struct Call: Sendable {
         return text
     }
 
+    /// The same call, content with what this member knows.
+    var locally: Call {
+        var call = self
+        call.isLocal = true
+        return call
+    }
+
     func consistency() throws -> ReadConsistency {
+        if isLocal { return .local }
         guard let text = query.get("consistency") else { return .linearizable }
         guard let consistency = ReadConsistency(rawValue: text) else {
             throw APIFailure(.badRequest, "consistency is \(text); it must be linearizable or local")

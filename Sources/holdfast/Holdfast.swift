@@ -19,6 +19,7 @@ struct Holdfast: AsyncParsableCommand {
                 subcommands: [
                     StatusCommand.self, GetCommand.self, DescribeCommand.self, ExplainCommand.self, WhyCommand.self,
                     EventsCommand.self, AuditCommand.self, RevisionsCommand.self,
+                    TopCommand.self, DoctorCommand.self, SupportCommand.self,
                 ]),
             CommandGroup(
                 name: "Change",

@@ -5,6 +5,7 @@
 import AsyncHTTPClient
 import Cluster
 import Consensus
+import Decisions
 import Crypto
 import Foundation
 import Logging
@@ -112,7 +113,7 @@ struct Lab: Sendable {
                 join: join, renew: renew,
                 signOperator: { [authority] name, role, csr in
                     try Self.sign(authority, name, role, csr)
-                }),
+                }), selfMeasurement: { SelfReadings.example },
             logger: logger, onListening: { feed.yield($0) })
         let group = ServiceGroup(configuration: .init(services: [server], logger: logger))
         return try await withThrowingTaskGroup(of: Void.self) { tasks in

@@ -2,6 +2,7 @@
 // against the routes that are served.
 
 import Cluster
+import Decisions
 import Runtime
 
 /// One route as it is published.
@@ -67,6 +68,8 @@ struct Operation: Sendable {
             gives: .json(MembersDocument.self)),
         Operation(
             "GET", "/v1/tolerance", "What can be lost now.", query: [consistency], gives: .json(ToleranceReport.self)),
+        Operation(
+            "GET", "/v1/self", "What the asked member measures of itself.", gives: .json(SelfReadings.self)),
         Operation(
             "GET", "/v1/resources", "Everything declared.", query: [consistency],
             gives: .json(ResourcesDocument.self)),

@@ -23,6 +23,13 @@ extension API {
             return ToleranceReport(
                 tolerance: ToleranceDocument.all(state, view), read: ReadAge(consistency, state, view))
         },
+        Route(method: .get, path: "/v1/self", needs: .viewer) { api, call in
+            _ = try await api.state(for: call.locally)
+            guard let readings = await api.selfMeasurement() else {
+                throw APIFailure(.overloaded, "this member cannot measure itself now", next: "try again in a moment")
+            }
+            return readings
+        },
         Route(method: .get, path: "/v1/resources", needs: .viewer) { api, call in
             try await api.resources(ofKind: nil, for: call)
         },

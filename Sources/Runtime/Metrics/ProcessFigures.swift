@@ -38,10 +38,11 @@ public enum ProcessFigures {
         return families
     }
 
+    /// Those of this process; nil when the kernel does not say.
+    static var own: Figures? { text("/proc/self/stat").flatMap { Figures(stat: $0) } }
+
     /// Resident memory of this process in bytes; nil when the kernel does not say.
-    public static var residentBytes: Double? {
-        text("/proc/self/stat").flatMap { Figures(stat: $0) }?.residentBytes
-    }
+    public static var residentBytes: Double? { own?.residentBytes }
 
     struct Figures {
         let cpuSeconds: Double
@@ -69,7 +70,7 @@ public enum ProcessFigures {
         return line.flatMap { Double($0.dropFirst("btime ".count)) }
     }
 
-    private static func text(_ path: String) -> String? {
+    static func text(_ path: String) -> String? {
         FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
     }
 }

@@ -203,6 +203,21 @@ public final class PeerTransport: @unchecked Sendable {
         ]
     }
 
+    /// The kernel's smoothed round-trip times of the connections that stand, in microseconds (tcp(7), TCP_INFO).
+    public func roundTrips() async -> [(member: String, microseconds: Int64)] {
+        let asked = loop.flatSubmit { [self] in
+            let asking = peers.values.filter(\.isConnected).compactMap { peer in
+                let name = peer.name
+                return (peer.channel as? any SocketOptionProvider).map { provider in
+                    provider.getTCPInfo().map { (member: name, microseconds: Int64($0.tcpi_rtt)) }
+                }
+            }
+            return EventLoopFuture.whenAllSucceed(asking, on: loop)
+        }
+        // A connection that ended meanwhile has no time; the others are asked again at the next look.
+        return ((try? await asked.get()) ?? []).sorted { $0.member < $1.member }
+    }
+
     // MARK: Opening and accepting
 
     private func dial(_ id: MemberID, attempt: UInt64, _ endpoint: Endpoint) -> EventLoopFuture<PeerConnection> {

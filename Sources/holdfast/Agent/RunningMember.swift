@@ -74,6 +74,7 @@ struct RunningMember {
         defer { loop.abandon("it was not started") }
         let transport: PeerTransport
         do {
+            RealTime.lockMemory(log: log)
             try await eventLoop.submit { RealTime.claim(log: log) }.get()
             transport = try PeerTransport(
                 eventLoop: eventLoop, identity: identity, log: log, isMember: { loop.isMember($0) },
@@ -92,14 +93,10 @@ struct RunningMember {
             initialPeers: peers)
         log.notice("\(identity) listens for peers at \(identity.settings.peerEndpoint)")
 
-        let end = await serve(
-            loop, drivers, transport,
-            figures: {
-                var families = store.families() + (await loop.families())
-                // An event loop that has ended has no connections either.
-                families += (try? await transport.onLoop { $0.families() }) ?? []
-                return families
-            })
+        let measurements = MemberMeasurements(
+            record: record, dataDirectory: dataDirectory, guardProblem: drivers.guardProblem, loop: loop, store: store,
+            transport: transport)
+        let end = await serve(loop, drivers, transport, measurements)
         drivers.shutDown()
         await transport.shutDown()
         return end
@@ -108,8 +105,7 @@ struct RunningMember {
     /// Runs agent and API until a signal or a failure ends them. They stop from the last to the first: the agent gives
     /// everything away while its health checks still run, and before the API waits for its clients.
     private func serve(
-        _ loop: AgentLoop, _ drivers: MemberDrivers, _ transport: PeerTransport,
-        figures: @escaping APIServer.MemberFigures
+        _ loop: AgentLoop, _ drivers: MemberDrivers, _ transport: PeerTransport, _ measurements: MemberMeasurements
     ) async -> Result<AgentEnd, any Error> {
         do {
             let credentials = try APICredentialStore(APICredentials(identity), cluster: identity.cluster)
@@ -119,7 +115,8 @@ struct RunningMember {
             // An agent that nobody can reach gives everything away as at a signal, and then says why.
             var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
                 .init(
-                    service: apiServer(loop, credentials, figures), failureTerminationBehavior: .gracefullyShutdownGroup
+                    service: apiServer(loop, credentials, measurements),
+                    failureTerminationBehavior: .gracefullyShutdownGroup
                 ),
                 .init(service: certificates),
             ]
@@ -138,7 +135,7 @@ struct RunningMember {
     }
 
     private func apiServer(
-        _ loop: AgentLoop, _ credentials: APICredentialStore, _ figures: @escaping APIServer.MemberFigures
+        _ loop: AgentLoop, _ credentials: APICredentialStore, _ measurements: MemberMeasurements
     ) -> APIServer {
         let settings = identity.settings
         let desk = EnrollmentDesk(identity: identity, access: loop, known: knownPeers(), log: log)
@@ -146,15 +143,10 @@ struct RunningMember {
             access: loop,
             settings: APIServer.Settings(host: settings.address, port: settings.apiPort),
             credentials: credentials, desk: .init(join: desk.join, renew: desk.renew, signOperator: desk.signOperator),
-            memberFigures: { await figures() + Self.build }, logger: log,
+            memberFigures: measurements.families,
+            selfMeasurement: measurements.readings, logger: log,
             onListening: { [log] port in log.notice("the API listens at \(settings.address):\(port)") })
     }
-
-    private static let build: [MetricFamily] = {
-        var family = MetricFamily(.gauge, "holdfast_build_info", "1, labelled with the version of this program.")
-        family.add(1, .init("version", Version.current))
-        return [family]
-    }()
 
     private func core(_ recovered: RecoveredLog) -> AgentCore {
         var random = SystemRandomNumberGenerator()

@@ -3,6 +3,7 @@
 import API
 import Cluster
 import Consensus
+import Decisions
 import FoundationEssentials
 
 extension HoldfastClient {
@@ -60,6 +61,9 @@ extension HoldfastClient {
     func planOfRollBack(to revision: UInt64, within limit: Duration) async throws -> PlanDocument {
         try await get("/v1/revisions/\(revision)", within: limit)
     }
+
+    /// What the first endpoint that answers measures of itself.
+    func selfReadings(within limit: Duration) async throws -> SelfReadings { try await get("/v1/self", within: limit) }
 
     // MARK: Values
 
