@@ -12,6 +12,15 @@ let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
 ]
 
+// The pure half is small values that call each other across modules at every event of a simulated lab; compiled one module
+// at a time, most of what they do is not inlined.
+let pureSettings = settings + [.unsafeFlags(["-cross-module-optimization"], .when(configuration: .release))]
+
+// In release nobody asks, at every property of a simulated machine, whether two places change it at once: a world is run
+// by one thread. Debug builds, and with them the tests, do ask.
+let simulationSettings =
+    pureSettings + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+
 // MARK: The pure half. Imports point only upward in this list (Tests/LintTests checks it).
 
 var dependencies: [Package.Dependency] = [
@@ -23,11 +32,11 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
 var targets: [Target] = [
-    .target(name: "Consensus", exclude: ["DESIGN.md"], swiftSettings: settings),
-    .target(name: "Cluster", dependencies: ["Consensus"], swiftSettings: settings),
-    .target(name: "Kinds", dependencies: ["Consensus", "Cluster"], swiftSettings: settings),
-    .target(name: "Decisions", dependencies: ["Consensus", "Cluster", "Kinds"], swiftSettings: settings),
-    .target(name: "Agent", dependencies: ["Consensus", "Cluster", "Kinds", "Decisions"], swiftSettings: settings),
+    .target(name: "Consensus", exclude: ["DESIGN.md"], swiftSettings: pureSettings),
+    .target(name: "Cluster", dependencies: ["Consensus"], swiftSettings: pureSettings),
+    .target(name: "Kinds", dependencies: ["Consensus", "Cluster"], swiftSettings: pureSettings),
+    .target(name: "Decisions", dependencies: ["Consensus", "Cluster", "Kinds"], swiftSettings: pureSettings),
+    .target(name: "Agent", dependencies: ["Consensus", "Cluster", "Kinds", "Decisions"], swiftSettings: pureSettings),
 
     // Reads YAML: manifests of the product, scenarios of the simulator. Not pure, but in need of nothing slow to build.
     .target(name: "Manifests", dependencies: ["Consensus", "Cluster", "Kinds", yams], swiftSettings: settings),
@@ -35,30 +44,30 @@ var targets: [Target] = [
     // The simulator. Its pure parts are held to the rules of the pure half.
     .target(
         name: "SimulationChecks", dependencies: ["Consensus", "Cluster"], path: "Simulation/Checks",
-        swiftSettings: settings),
+        swiftSettings: simulationSettings),
     .target(
         name: "SimulationRaft", dependencies: ["Consensus", "Cluster"], path: "Simulation/RaftAlone",
-        exclude: ["README.md", "oracle", "differential.sh"], swiftSettings: settings),
+        exclude: ["README.md", "oracle", "differential.sh"], swiftSettings: simulationSettings),
     .target(
         name: "SimulationWorld",
         dependencies: ["Consensus", "Cluster", "Kinds", "Decisions", "Agent", "SimulationChecks"],
-        path: "Simulation/World", swiftSettings: settings),
+        path: "Simulation/World", swiftSettings: simulationSettings),
     .target(
         name: "SimulationFaults", dependencies: ["Consensus", "Cluster", "SimulationWorld"], path: "Simulation/Faults",
-        swiftSettings: settings),
+        swiftSettings: simulationSettings),
     .target(
         name: "SimulationTraces", dependencies: ["Consensus", "Agent", "SimulationWorld"], path: "Simulation/Traces",
-        swiftSettings: settings),
+        swiftSettings: simulationSettings),
     .target(
         name: "SimulationScenarios", dependencies: ["Consensus", "Cluster", "Kinds", "SimulationWorld"],
-        path: "Simulation/Scenarios", swiftSettings: settings),
+        path: "Simulation/Scenarios", swiftSettings: simulationSettings),
     .executableTarget(
         name: "holdfast-sim",
         dependencies: [
             "Consensus", "Cluster", "Manifests", "SimulationChecks", "SimulationFaults", "SimulationRaft",
             "SimulationScenarios", "SimulationTraces", "SimulationWorld", argumentParser,
         ],
-        path: "Simulation/holdfast-sim", swiftSettings: settings),
+        path: "Simulation/holdfast-sim", swiftSettings: simulationSettings),
 
     .testTarget(name: "ConsensusTests", dependencies: ["Consensus"], swiftSettings: settings),
     .testTarget(name: "ClusterTests", dependencies: ["Cluster"], swiftSettings: settings),

@@ -21,6 +21,7 @@ public struct Swarm {
     enum Fault: CaseIterable {
         case power, kill, stop, pauseAgent, pauseGuest, isolate, cut, oneWayCut, loss, slowWire
         case stallDisk, slowDisk, fillDisk, failDisk, corruptLog
+        case unhealthy, starve
         case stepClock, driftClock, version, membership, move, transfer, redeclare, retime, trial
     }
 
@@ -107,6 +108,8 @@ public struct Swarm {
         case .swarm: possible = Fault.allCases
         }
         for fault in possible where draws.chance(profile == .swarm ? 350 : 700) { faults.append(fault) }
+        let follow = faults.contains(.unhealthy) ? 800 : 100
+        for index in plan.addresses.indices { plan.addresses[index].follows = draws.chance(follow) }
     }
 
     // MARK: The timeline
@@ -160,6 +163,8 @@ public struct Swarm {
             add(.startAgent(name), at: at + length + 4_000_000_000)
         case .pauseAgent: add(.pauseAgent(name, length), at: at)
         case .pauseGuest: add(.pauseGuest(draws.one(of: guests), length), at: at)
+        case .unhealthy: add(.unhealthy(name, length), at: at)
+        case .starve: add(.starve(name, length), at: at)
         case .isolate:
             add(.isolate(name), at: at)
             add(.rejoin(name), at: at + length)

@@ -126,7 +126,7 @@ extension ScenarioReader {
         for field in entries(of: node, at: "addresses") {
             let path = "addresses.\(field.name)"
             checkName(field, path)
-            let inner = fields(of: field.value, at: path, known: ["candidates", "address", "preempt"])
+            let inner = fields(of: field.value, at: path, known: ["candidates", "address", "preempt", "follow"])
             guard let candidates = inner["candidates"] else {
                 missing("candidates", "the members that may hold it, the preferred one first", from: field.value)
                 continue
@@ -147,6 +147,10 @@ extension ScenarioReader {
             if let node = inner["preempt"] {
                 address.preempt =
                     name(node, at: "\(path).preempt", among: ["never", "always"], "when it goes back") ?? "never"
+            }
+            if let node = inner["follow"] {
+                address.follows =
+                    name(node, at: "\(path).follow", among: ["health"], "health, or no such field") != nil
             }
             plan.addresses.append(address)
         }

@@ -18,9 +18,12 @@ public enum ScenarioWriter {
         if !plan.addresses.isEmpty {
             lines.append("addresses:")
             lines += plan.addresses.map { address in
-                let candidates = address.candidates.joined(separator: ", ")
-                return
-                    "  \(quoted(address.name)): {address: \(address.address), candidates: [\(candidates)], preempt: \(address.preempt)}"
+                var parts = [
+                    "address: \(address.address)", "candidates: [\(address.candidates.joined(separator: ", "))]",
+                    "preempt: \(address.preempt)",
+                ]
+                if address.follows { parts.append("follow: health") }
+                return "  \(quoted(address.name)): {\(parts.joined(separator: ", "))}"
             }
         }
         lines += conditions(plan)

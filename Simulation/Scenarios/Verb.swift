@@ -110,6 +110,8 @@ struct Verb: Sendable {
         Verb("kill-agent", [.machine]) { .killAgent($0.text(0)) },
         Verb("pause-agent", [.machine, .length]) { .pauseAgent($0.text(0), $0.number(1)) },
         Verb("pause-guest", [.guest, .length]) { .pauseGuest($0.text(0), $0.number(1)) },
+        Verb("unhealthy", [.machine, .length]) { .unhealthy($0.text(0), $0.number(1)) },
+        Verb("starve", [.machine, .length]) { .starve($0.text(0), $0.number(1)) },
         Verb("step-clock", [.machine, .change]) { .stepClock($0.text(0), $0.number(1)) },
         Verb("drift-clock", [.machine, .rate]) { .driftClock($0.text(0), $0.number(1)) },
         Verb("version", [.machine, .version]) { .version($0.text(0), $0.text(1)) },

@@ -122,12 +122,13 @@ extension World {
     }
 
     static func declaration(_ address: Plan.Address) -> Declaration {
-        Declaration(
-            kind: "VirtualIP", name: address.name,
-            spec: [
-                "address": .string("\(address.address)/24"), "preempt": .string(address.preempt),
-                "candidates": .array(address.candidates.map { ["member": .string($0)] }),
-            ])
+        var spec: SortedMap<String, JSONValue> = [
+            "address": .string("\(address.address)/24"), "preempt": .string(address.preempt),
+            "candidates": .array(address.candidates.map { ["member": .string($0)] }),
+        ]
+        // Which check does not matter: the world says what it finds.
+        if address.follows { spec["follow"] = ["tcp": "127.0.0.1:53"] }
+        return Declaration(kind: "VirtualIP", name: address.name, spec: .object(spec))
     }
 
     static func declaration(quorumLease: Int64) -> Declaration {

@@ -21,11 +21,12 @@ struct EventQueue<Event> {
     /// True nanoseconds of the next event.
     var nextTime: Int64 { heap.first?.time ?? .max }
 
-    mutating func push(_ event: Event, at time: Int64) {
+    mutating func push(_ event: consuming Event, at time: Int64) {
         let slot: Int
         if let reused = free.popLast() {
             slot = reused
-            slots[slot] = event
+            var filled: Event? = consume event
+            swap(&filled, &slots[slot])
         } else {
             slot = slots.count
             slots.append(event)
@@ -43,13 +44,15 @@ struct EventQueue<Event> {
         heap[position] = key
     }
 
-    mutating func pop() -> (time: Int64, event: Event)? {
+    /// The next event; its time was `nextTime`.
+    mutating func pop() -> Event? {
         guard let top = heap.first, let last = heap.popLast() else { return nil }
         if !heap.isEmpty { sink(last) }
-        let event = slots[top.slot]
-        slots[top.slot] = nil
+        // Moved out, not copied: an event refers to much that would be counted up and down again.
+        var event: Event?
+        swap(&event, &slots[top.slot])
         free.append(top.slot)
-        return event.map { (top.time, $0) }
+        return event
     }
 
     private mutating func sink(_ key: Key) {

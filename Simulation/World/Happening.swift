@@ -17,6 +17,10 @@ public enum Happening: Hashable, Sendable {
     case pauseAgent(String, Int64)
     /// A guest stands still, clocks and all, for a while.
     case pauseGuest(String, Int64)
+    /// What the addresses' health checks look at is down, for a while.
+    case unhealthy(String, Int64)
+    /// Processors are so busy that a driver waits for its turn in the middle of a call, for a while.
+    case starve(String, Int64)
 
     // Wires. Names are machines; a host's cable carries its guests.
     case isolate(String)
@@ -81,6 +85,8 @@ extension Happening: CustomStringConvertible {
         case .killAgent(let name): "kill-agent \(name)"
         case .pauseAgent(let name, let time): "pause-agent \(name) \(TimeText.length(time))"
         case .pauseGuest(let name, let time): "pause-guest \(name) \(TimeText.length(time))"
+        case .unhealthy(let name, let time): "unhealthy \(name) \(TimeText.length(time))"
+        case .starve(let name, let time): "starve \(name) \(TimeText.length(time))"
         case .isolate(let name): "isolate \(name)"
         case .rejoin(let name): "rejoin \(name)"
         case .cut(let from, let to, let oneWay): "cut \(from) \(to)\(oneWay ? " one-way" : "")"

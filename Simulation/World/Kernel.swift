@@ -10,6 +10,10 @@ struct Kernel: Sendable {
     /// The ticket's life: three ticks at 250 Hz.
     static let ticket = Interval.milliseconds(12)
 
+    /// From the driver's look at the clock to the kernel, true nanoseconds; and on a machine whose processors are busy.
+    static let usualLatency: ClosedRange<Int64> = 5_000...80_000
+    static let starvedLatency: ClosedRange<Int64> = 5_000...40_000_000
+
     struct Element: Hashable, Sendable {
         var address: String
         var epoch: UInt64
@@ -25,8 +29,7 @@ struct Kernel: Sendable {
     var released: SortedMap<ResourceKey, UInt64> = [:]
 
     func speaks(for role: ResourceKey, at reading: Instant) -> Bool {
-        guard let element = speaking[role] else { return false }
-        return reading < element.until
+        speaking.look(role) { reading < $0.until } ?? false
     }
 
     func accepts(_ role: ResourceKey, at reading: Instant) -> Bool {

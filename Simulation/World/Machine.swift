@@ -6,6 +6,10 @@ import Cluster
 import Consensus
 
 final class Machine {
+    enum Health {
+        case unchecked, well, unwell
+    }
+
     /// The agent process.
     final class Process {
         var core: AgentCore
@@ -16,14 +20,14 @@ final class Machine {
         var heldBack: [LogWrite] = []
         /// Driver calls that the stop caught.
         var calls: [KernelCall] = []
-        /// True time of the next turn that its own deadlines ask for.
-        var wakeAt: Int64 = .max
         /// What the last turn left, to see what changed.
         var seenTerm: Term = .zero
         var wasLeader = false
         var applied: LogIndex = .zero
         /// It was asked to stop.
         var isStopping = false
+        /// The roles whose health it checks, and what it was told of each last.
+        var health: SortedMap<ResourceKey, Health> = [:]
 
         init(core: AgentCore) { self.core = core }
     }
@@ -59,6 +63,10 @@ final class Machine {
     var bootTicket: UInt64 = 0
     /// True time until which a resumed guest may speak beside a new holder (failover.md, "Pause").
     var concededUntil: Int64 = .min
+    /// True time until which what health checks look at is down.
+    var unwellUntil: Int64 = .min
+    /// How long a driver takes from its look at the clock to the kernel.
+    var callLatency = Kernel.usualLatency
     var draws: Draws
 
     init(index: Int, plan: Plan.Member, hostIndex: Int?, clock: MachineClock, latency: ClosedRange<Int64>, draws: Draws)

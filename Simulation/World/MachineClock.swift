@@ -27,7 +27,8 @@ struct MachineClock: Sendable {
         return Instant(nanoseconds: anchorLocal + passed + drift)
     }
 
-    func wallMilliseconds(at now: Int64) -> Int64 { (reading(at: now).nanoseconds + wallOffset) / 1_000_000 }
+    /// The wall clock when the boot clock shows `reading`.
+    func wallMilliseconds(of reading: Instant) -> Int64 { (reading.nanoseconds + wallOffset) / 1_000_000 }
 
     /// The first true time at which the clock shows at least `reading`, if it goes on running. Far readings are given
     /// as never.

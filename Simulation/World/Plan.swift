@@ -30,6 +30,8 @@ public struct Plan: Hashable, Sendable {
         public var address: String
         public var candidates: [String]
         public var preempt = "never"
+        /// Whether candidates may hold it only while their health check passes.
+        public var follows = false
 
         public init(name: String, address: String, candidates: [String]) {
             self.name = name

@@ -8,37 +8,54 @@ import Kinds
 extension World {
     // MARK: Turns
 
-    func turn(_ machine: Machine, _ events: [AgentEvent]) {
+    func turn(_ machine: Machine, _ event: AgentEvent) {
         guard let process = machine.process else { return }
         if process.isPaused || machine.isFrozen {
-            let room = Machine.mostBacklog - process.backlog.count
-            process.backlog.append(contentsOf: events.prefix(max(room, 0)))
+            if process.backlog.count < Machine.mostBacklog { process.backlog.append(event) }
             return
         }
-        if events.count > 1, observer != nil {
-            for event in events { turn(machine, [event]) }
+        let reading = machine.reading(at: now)
+        // Taken out while it is in use: what an effect leads to may be another turn.
+        var effects: [AgentEffect] = []
+        swap(&effects, &self.effects)
+        process.core.handle(
+            event, now: reading, wallMilliseconds: machine.clock.wallMilliseconds(of: reading), random: &machine.draws,
+            into: &effects)
+        finishTurn(of: machine, [event], &effects)
+    }
+
+    /// Several events at once, as a process finds them that stood still. While somebody listens, one by one.
+    private func turn(_ machine: Machine, all events: [AgentEvent]) {
+        if observer != nil, events.count > 1 {
+            for event in events { turn(machine, event) }
             return
         }
-        let effects = process.core.handle(
-            events, now: machine.reading(at: now), wallMilliseconds: machine.clock.wallMilliseconds(at: now),
-            random: &machine.draws)
-        if observer != nil { observe(.turned(events, effects), of: machine) }
+        guard let process = machine.process else { return }
+        let reading = machine.reading(at: now)
+        var effects = process.core.handle(
+            events, now: reading, wallMilliseconds: machine.clock.wallMilliseconds(of: reading), random: &machine.draws)
+        finishTurn(of: machine, events, &effects)
+    }
+
+    private func finishTurn(
+        of machine: Machine, _ events: @autoclosure () -> [AgentEvent], _ effects: inout [AgentEffect]
+    ) {
+        if observer != nil { observe(.turned(events(), effects), of: machine) }
         for effect in effects {
             perform(effect, of: machine)
             if machine.process == nil { return }
         }
+        if !effects.isEmpty { effects.removeAll(keepingCapacity: true) }
+        swap(&effects, &self.effects)
         lookAt(machine)
         scheduleWake(machine)
     }
 
     func scheduleWake(_ machine: Machine) {
         guard let process = machine.process, !process.isPaused, !machine.isFrozen else { return }
-        let due = max(machine.clock.trueTime(of: Self.deadline(of: &process.core)), now + 1)
-        if due < process.wakeAt { process.wakeAt = due }
+        let due = max(machine.clock.trueTime(of: process.core.nextDeadline), now + 1)
+        if due < wakes[machine.index] { wakes[machine.index] = due }
     }
-
-    /// Asked through a reference: reading the value out of its process would copy all of it, at every event.
-    static func deadline(of core: inout AgentCore) -> Instant { core.nextDeadline }
 
     private func perform(_ effect: AgentEffect, of machine: Machine) {
         switch effect {
@@ -53,12 +70,9 @@ extension World {
                 .kernelCall(machine: machine.index, life: machine.life, KernelCall(order: order)),
                 at: now + machine.draws.number(30_000...300_000))
         case .healthChecks(let checks):
-            for role in checks.keys {
-                queue.push(
-                    .report(
-                        machine: machine.index, life: machine.life,
-                        .health(role: role, healthy: true, detail: "simulated")), at: now + 1_000_000)
-            }
+            guard let process = machine.process else { return }
+            process.health = checks.mapKeys { process.health[$0] ?? .unchecked }
+            if !checks.isEmpty { queue.push(.checkHealth(machine: machine.index), at: now + 1_000_000) }
         case .events(let events):
             for event in events { markEvent(event) }
             tellEvents(events)
@@ -117,7 +131,7 @@ extension World {
         }
         note(2, machine.index, summary(frame))
         markFrame(frame)
-        turn(machine, [.frame(frame)])
+        turn(machine, .frame(frame))
     }
 
     /// A few bits of a frame for the trace.
@@ -172,7 +186,7 @@ extension World {
             machine.process!.heldBack.append(write)
         } else {
             for envelope in write.thenSend { send(PeerFrame(envelope), from: machine) }
-            turn(machine, [.persisted(write.sequence)])
+            turn(machine, .persisted(write.sequence))
         }
         if machine.process != nil { serveDisk(machine) }
     }
@@ -215,20 +229,22 @@ extension World {
             peerEndpoint: "\(machine.name):7400", apiEndpoint: "\(machine.name):7443", version: machine.version)
         let setup = AgentSetup(
             cluster: Self.cluster, record: record, founds: machine.index == 0 ? "simulated" : nil,
-            session: machine.draws.next(), timing: plan.timing, readCommand: { [commands] in commands.read($0) })
+            session: machine.draws.next(), timing: plan.timing, readCommand: { [commands] in commands.read($0) },
+            writeCommand: { [commands] in commands.write($0) })
         let core = AgentCore(
             setup: setup, hardState: machine.disk.hardState, entries: machine.disk.entries,
             now: machine.reading(at: now))
         machine.process = Machine.Process(core: core)
         tell("\(machine.name): the agent starts")
         if observer != nil { observe(.started, of: machine) }
-        turn(machine, [.tick])
+        turn(machine, .tick)
     }
 
     /// The process is gone, however; what it handed to the disk may or may not be there.
     func endProcess(_ machine: Machine) {
         guard machine.process != nil else { return }
         machine.process = nil
+        wakes[machine.index] = .max
         machine.life += 1
         machine.diskBusyUntil = nil
         if machine.disk.crash(&machine.draws) { marks.reach(.restartWithTornWrite) }
@@ -262,9 +278,9 @@ extension World {
         for call in calls { performCall(call, on: machine, life: machine.life) }
         for write in writes {
             for envelope in write.thenSend { send(PeerFrame(envelope), from: machine) }
-            turn(machine, [.persisted(write.sequence)])
+            turn(machine, .persisted(write.sequence))
         }
-        turn(machine, events)
+        turn(machine, all: events)
         scheduleWake(machine)
     }
 
@@ -285,7 +301,7 @@ extension World {
         case .transferLeadership(let to, _): request = .transferLeadership(to: to, deadline: deadline)
         case .readLocal: break
         }
-        turn(machine, [.request(RequestID(rawValue: lastRequest), request)])
+        turn(machine, .request(RequestID(rawValue: lastRequest), request))
     }
 
     private func respond(_ request: RequestID, _ response: AgentResponse, from machine: Machine) {

@@ -27,6 +27,17 @@ extension World {
             }
         case .pauseAgent(let name, let time): with(name) { pause($0, for: time) }
         case .pauseGuest(let name, let time): with(name) { freeze($0, for: time) }
+        case .unhealthy(let name, let time):
+            with(name) { machine in
+                machine.unwellUntil = max(machine.unwellUntil, now + time)
+                lookAtHealthLater(machine, at: now)
+                lookAtHealthLater(machine, at: machine.unwellUntil)
+            }
+        case .starve(let name, let time):
+            with(name) { machine in
+                machine.callLatency = Kernel.starvedLatency
+                queue.push(.usualLatency(machine: machine.index), at: now + time)
+            }
         case .version(let name, let version):
             with(name) { machine in
                 machine.version = version
@@ -136,13 +147,13 @@ extension World {
     private func askToStop(_ machine: Machine) {
         guard machine.process != nil, machine.process?.isStopping == false else { return }
         machine.process!.isStopping = true
-        turn(machine, [.stop])
+        turn(machine, .stop)
     }
 
     private func pause(_ machine: Machine, for time: Int64) {
         guard machine.process != nil, machine.process?.isPaused == false else { return }
         machine.process!.isPaused = true
-        machine.process!.wakeAt = .max
+        wakes[machine.index] = .max
         marks.reach(.agentResumed)
         queue.push(.resumeAgent(machine: machine.index, life: machine.life), at: now + time)
     }
@@ -150,7 +161,7 @@ extension World {
     private func freeze(_ machine: Machine, for time: Int64) {
         guard machine.isPowered, !machine.isFrozen else { return }
         machine.clock.stop(at: now)
-        machine.process?.wakeAt = .max
+        wakes[machine.index] = .max
         watchAll()
         queue.push(.resumeGuest(machine: machine.index), at: now + time)
     }
@@ -172,6 +183,31 @@ extension World {
         }
         watchAll()
         takeUpBacklog(machine)
+    }
+
+    // MARK: Health
+
+    /// A check notices after a few probes in a row.
+    func lookAtHealthLater(_ machine: Machine, at time: Int64) {
+        queue.push(.checkHealth(machine: machine.index), at: time + machine.draws.number(100_000_000...2_000_000_000))
+    }
+
+    /// Tells the agent what its checks find now, if that is news.
+    func checkHealth(_ machine: Machine) {
+        guard let process = machine.process, !process.health.isEmpty else { return }
+        guard !process.isPaused, !machine.isFrozen else {
+            // The checks stand still with it.
+            queue.push(.checkHealth(machine: machine.index), at: now + 1_000_000_000)
+            return
+        }
+        let found = machine.unwellUntil > now ? Machine.Health.unwell : .well
+        for role in process.health.keys where process.health[role] != found {
+            guard machine.process === process else { return }
+            process.health[role] = found
+            note(18, machine.index, found == .well ? 1 : 0)
+            let detail = found == .well ? "connected" : "connection refused"
+            turn(machine, .report(.health(role: role, healthy: found == .well, detail: detail)))
+        }
     }
 
     // MARK: Disks

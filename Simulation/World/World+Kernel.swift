@@ -14,7 +14,8 @@ extension World {
         }
         switch call.order {
         case .hold(let role, let address, let epoch, let until):
-            hold(role, address.address, epoch: epoch, until: until, call, on: machine)
+            // Nobody answers differently before the element is armed.
+            guard hold(role, address.address, epoch: epoch, until: until, call, on: machine) else { return }
         case .release(let role, _, let epoch, let drain): release(role, epoch: epoch, drain: drain, on: machine)
         case .drop(let role, _):
             note(9, machine.index, 3)
@@ -24,20 +25,21 @@ extension World {
         watchAll()
     }
 
+    /// - Returns: whether the element was armed.
     private func hold(
         _ role: ResourceKey, _ address: String, epoch: UInt64, until: Instant, _ call: KernelCall, on machine: Machine
-    ) {
-        if let gone = machine.kernel.released[role], epoch <= gone { return }
+    ) -> Bool {
+        if let gone = machine.kernel.released[role], epoch <= gone { return false }
         let reading = machine.reading(at: now)
-        guard until > reading else { return }
+        guard until > reading else { return false }
         guard let ticket = call.ticketAt else {
             // The driver has looked at the clock; what it computes reaches the kernel a moment later.
             var next = call
             next.ticketAt = reading
             queue.push(
                 .kernelCall(machine: machine.index, life: machine.life, next),
-                at: now + machine.draws.number(5_000...80_000))
-            return
+                at: now + machine.draws.number(machine.callLatency))
+            return false
         }
         guard reading < ticket + Kernel.ticket else {
             // The ticket has run out: nothing is armed, and the driver tries again with a new look at the clock.
@@ -45,19 +47,20 @@ extension World {
             queue.push(
                 .kernelCall(machine: machine.index, life: machine.life, KernelCall(order: call.order)), at: now + 20_000
             )
-            return
+            return false
         }
         let timeout = until - ticket - Kernel.ticket
-        guard timeout > .zero else { return }
+        guard timeout > .zero else { return false }
         note(9, machine.index, epoch)
-        let spoke = machine.kernel.speaks(for: role, at: reading) && machine.kernel.speaking[role]?.epoch == epoch
+        let spoke = machine.kernel.speaking.look(role) { reading < $0.until && $0.epoch == epoch } ?? false
         machine.kernel.draining[role] = nil
         machine.kernel.speaking[role] = Kernel.Element(address: address, epoch: epoch, until: reading + timeout)
-        guard !spoke else { return }
+        guard !spoke else { return true }
         announce(role, from: machine)
         tell("\(machine.name) answers for \(role.name) under epoch \(epoch)")
         queue.push(
             .report(machine: machine.index, life: machine.life, .holding(role: role, epoch: epoch)), at: now + 50_000)
+        return true
     }
 
     private func release(_ role: ResourceKey, epoch: UInt64, drain: Interval, on machine: Machine) {
@@ -101,7 +104,7 @@ extension World {
         for machine in machines where !machine.kernel.speaking.isEmpty && speaks(machine, role) {
             owners += 1
             if machine.concededUntil <= now { entitled += 1 }
-            if let until = machine.kernel.speaking[role]?.until {
+            if let until = machine.kernel.speaking.look(role, { $0.until }) {
                 covered = max(covered, machine.clock.trueTime(of: until))
             }
             names += names.isEmpty ? machine.name : " and \(machine.name)"

@@ -22,6 +22,8 @@ enum WorldEvent {
     case resumeGuest(machine: Int)
     case freeDisk(machine: Int)
     case usualDisk(machine: Int)
+    case usualLatency(machine: Int)
+    case checkHealth(machine: Int)
     case powerOff(machine: Int)
     case laterPowerOn(machine: Int)
     case plan(Int)
@@ -53,6 +55,10 @@ public final class World {
     var planBegan: Int64 = 0
     var queue = EventQueue<WorldEvent>()
     var machines: [Machine] = []
+    /// For each machine the true time of the next turn that its agent's own deadlines ask for.
+    var wakes: [Int64]
+    /// Reused from turn to turn.
+    var effects: [AgentEffect] = []
     var wires: Wires
     var wireDraws: Draws
     var peopleDraws: Draws
@@ -87,6 +93,7 @@ public final class World {
         self.tells = tells
         self.listener = listener
         result = RunResult(name: plan.name, seed: plan.seed)
+        wakes = Array(repeating: .max, count: plan.members.count)
         wires = Wires(count: plan.members.count + 1)
         wires.usual = Wires.Quality(
             delay: plan.conditions.delay, loss: plan.conditions.loss, copy: plan.conditions.copies,
@@ -130,17 +137,16 @@ public final class World {
         while truth.violation == nil {
             if condition() { return }
             var time = queue.nextTime
-            var sleeper: Machine?
-            for machine in machines {
-                guard let process = machine.process, process.wakeAt < time else { continue }
-                time = process.wakeAt
-                sleeper = machine
+            var sleeper: Int?
+            for index in wakes.indices where wakes[index] < time {
+                time = wakes[index]
+                sleeper = index
             }
             guard time <= end else { break }
             now = max(now, time)
             if let sleeper {
-                wake(sleeper)
-            } else if let (_, event) = queue.pop() {
+                wake(machines[sleeper])
+            } else if let event = queue.pop() {
                 perform(event)
             }
             if digest.events % 8_192 == 0, isCancelled() { return }
@@ -149,12 +155,11 @@ public final class World {
     }
 
     private func wake(_ machine: Machine) {
-        guard let process = machine.process else { return }
-        process.wakeAt = .max
-        guard !process.isPaused, !machine.isFrozen else { return }
-        if Self.deadline(of: &process.core) > machine.reading(at: now) { return scheduleWake(machine) }
+        wakes[machine.index] = .max
+        guard let process = machine.process, !process.isPaused, !machine.isFrozen else { return }
+        if process.core.nextDeadline > machine.reading(at: now) { return scheduleWake(machine) }
         note(1, machine.index, 0)
-        turn(machine, [.tick])
+        turn(machine, .tick)
     }
 
     func perform(_ event: WorldEvent) {
@@ -165,13 +170,15 @@ public final class World {
         case .report(let index, let life, let report):
             guard machines[index].life == life else { return }
             note(5, index, 0)
-            turn(machines[index], [.report(report)])
+            turn(machines[index], .report(report))
         case .boot(let index, let power): boot(machines[index], power: power)
         case .startAgent(let index, let life): if machines[index].life == life { startProcess(machines[index]) }
         case .resumeAgent(let index, let life): resumeProcess(machines[index], life: life)
         case .resumeGuest(let index): resumeGuest(machines[index])
         case .freeDisk(let index): freeDisk(machines[index])
         case .usualDisk(let index): machines[index].diskLatency = plan.conditions.diskLatency
+        case .usualLatency(let index): machines[index].callLatency = Kernel.usualLatency
+        case .checkHealth(let index): checkHealth(machines[index])
         case .powerOff(let index): if machines[index].isGoingDown { powerOff(machines[index]) }
         case .laterPowerOn(let index): powerOn(machines[index])
         case .plan(let number): perform(plan.timeline[number].action)

@@ -178,7 +178,7 @@ extension Corpus.Summary {
                 + "slowest healing \(decimal(slowestHealSeconds)) s; \(legitimateStalls) stalls by right; "
                 + "\(concededAfterPause) moments beside a resumed guest",
         ]
-        if !missingMarks.isEmpty { lines.append("  never reached: \(missingMarks.joined(separator: ", "))") }
+        if !missingMarks.isEmpty { lines.append("never reached: \(missingMarks.joined(separator: ", "))") }
         if failures.count > Self.mostTold { lines.append("FAILED: the first \(Self.mostTold) of \(failures.count)") }
         for failure in failures.prefix(Self.mostTold) {
             lines.append("FAILED \(failure.invariant) at t+\(decimal(failure.at)): \(failure.words)")

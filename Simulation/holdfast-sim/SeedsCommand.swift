@@ -27,6 +27,8 @@ struct SeedsCommand: ParsableCommand {
     var jobs = 0
     @Option(help: "How many failing seeds are shrunk and told as stories.")
     var stories = 3
+    @Flag(help: "Fail when a branch of the protocol was never reached: what was not tried is not shown.")
+    var allMarks = false
     @Flag(help: "One JSON object at the end.")
     var json = false
 
@@ -50,6 +52,7 @@ struct SeedsCommand: ParsableCommand {
         }
         if json { print(try summary.json()) }
         if !summary.failures.isEmpty { throw ExitCode(1) }
+        if allMarks, !summary.missingMarks.isEmpty, !interruption.wasAsked { throw ExitCode(1) }
         if interruption.wasAsked { throw ExitCode(130) }
     }
 }

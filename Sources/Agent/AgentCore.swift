@@ -21,10 +21,13 @@ public struct AgentSetup: Sendable {
     /// Reads a command from the log; nil for what this version does not know. A simulation of several members hands in
     /// one that remembers, since all of them read the same bytes; it must answer like `Self.read`.
     public var readCommand: @Sendable ([UInt8]) -> CommandRecord?
+    /// Writes a command for the log; nil when it has a number that is not finite. Must answer like `Self.write`.
+    public var writeCommand: @Sendable (CommandRecord) -> [UInt8]?
 
     public init(
         cluster: ClusterID, record: MemberRecord, founds: String?, session: UInt64, timing: Timing = Timing(),
-        readCommand: @escaping @Sendable ([UInt8]) -> CommandRecord? = Self.read
+        readCommand: @escaping @Sendable ([UInt8]) -> CommandRecord? = Self.read,
+        writeCommand: @escaping @Sendable (CommandRecord) -> [UInt8]? = Self.write
     ) {
         self.cluster = cluster
         self.record = record
@@ -32,11 +35,14 @@ public struct AgentSetup: Sendable {
         self.session = session
         self.timing = timing
         self.readCommand = readCommand
+        self.writeCommand = writeCommand
     }
 
     @Sendable public static func read(_ bytes: [UInt8]) -> CommandRecord? {
         try? CanonicalJSON.decode(CommandRecord.self, from: bytes)
     }
+
+    @Sendable public static func write(_ record: CommandRecord) -> [UInt8]? { record.encoded() }
 }
 
 public struct AgentCore: Sendable {
@@ -54,6 +60,8 @@ public struct AgentCore: Sendable {
     var specsRevision: UInt64 = 0
     /// Nil until they have been told.
     var knownPeers: [MemberRecord]?
+    /// The members these came from. Until one of them changes it is the state's own storage, which compares at once.
+    var followedMembers: [MemberRecord]?
     /// Whether the state has once been as new as the cluster's since this process started.
     var isCurrent = false
     /// What membership was followed to; nil before the first time.
@@ -67,6 +75,9 @@ public struct AgentCore: Sendable {
     var duties = LeaderDuties()
     var trialSeen: TrialSeen?
     var stop = StopProgress()
+
+    /// When `handle` must be called again at the latest.
+    public private(set) var nextDeadline: Instant = .distantPast
 
     var effects: [AgentEffect] = []
     /// Reused between batches.
@@ -91,19 +102,36 @@ public struct AgentCore: Sendable {
     /// - Parameter wallMilliseconds: the wall clock, for people to read in events; nothing is decided by it but the
     ///   expiry of join tokens.
     public mutating func handle(
-        _ events: some Sequence<AgentEvent>, now: Instant, wallMilliseconds: Int64,
-        random: inout some RandomNumberGenerator
+        _ events: [AgentEvent], now: Instant, wallMilliseconds: Int64, random: inout some RandomNumberGenerator
     ) -> [AgentEffect] {
         self.wallMilliseconds = wallMilliseconds
         for event in events { handle(event, now: now, random: &random) }
-        if raft.nextDeadline <= now { raft.handle(.tick, now: now, random: &random) }
-        settle(now: now)
-        defer { effects = [] }
-        return effects
+        finish(now: now, random: &random)
+        var done: [AgentEffect] = []
+        swap(&done, &effects)
+        return done
     }
 
-    /// When `handle` must be called again at the latest.
-    public var nextDeadline: Instant {
+    /// Takes one event in and adds to `effects`, in order, what to do. Allocates nothing once `effects` has grown to
+    /// what an event leads to.
+    public mutating func handle(
+        _ event: AgentEvent, now: Instant, wallMilliseconds: Int64, random: inout some RandomNumberGenerator,
+        into effects: inout [AgentEffect]
+    ) {
+        self.wallMilliseconds = wallMilliseconds
+        swap(&self.effects, &effects)
+        handle(event, now: now, random: &random)
+        finish(now: now, random: &random)
+        swap(&self.effects, &effects)
+    }
+
+    private mutating func finish(now: Instant, random: inout some RandomNumberGenerator) {
+        if raft.nextDeadline <= now { raft.handle(.tick, now: now, random: &random) }
+        settle(now: now)
+        nextDeadline = findDeadline()
+    }
+
+    private mutating func findDeadline() -> Instant {
         var next = min(raft.nextDeadline, proposals.nextDeadline, reads.nextDeadline)
         if !local.isEmpty { next = min(next, leaseUntil, local.nextEnd) }
         if mayDecide { next = min(next, duties.nextDecision) }
@@ -116,7 +144,9 @@ public struct AgentCore: Sendable {
         case .persisted(let sequence): raft.handle(.persisted(sequence), now: now, random: &random)
         case .request(let id, let request): accept(request, id, now: now)
         case .report(let report): receive(report, now: now)
-        case .certificateRenewed(let expires): setup.record.certificateExpires = expires
+        case .certificateRenewed(let expires):
+            setup.record.certificateExpires = expires
+            stop.knownRevision = nil
         case .stop: beginStop(now: now)
         case .tick: break
         }
@@ -165,7 +195,7 @@ public struct AgentCore: Sendable {
                 effects.append(.log(leaderWords(leader)))
             }
         }
-        raftEffects.removeAll(keepingCapacity: true)
+        if !raftEffects.isEmpty { raftEffects.removeAll(keepingCapacity: true) }
     }
 
     private mutating func reconcile(now: Instant) {
@@ -256,10 +286,13 @@ public struct AgentCore: Sendable {
         // Depends on nothing else, so once for each revision is enough.
         if let followed, followed == (state.revision, isCurrent) { return }
         followed = (state.revision, isCurrent)
-        let peers = state.members.values.filter { $0.id != id }
-        if isCurrent && peers != knownPeers {
-            knownPeers = peers
-            effects.append(.peers(peers))
+        if isCurrent && state.members.values != followedMembers {
+            followedMembers = state.members.values
+            let peers = state.members.values.filter { $0.id != id }
+            if peers != knownPeers {
+                knownPeers = peers
+                effects.append(.peers(peers))
+            }
         }
         raft.wantsLease =
             specs.values.contains { isCandidate($0) } || state.roles.values.contains { $0.holder == id }
@@ -273,7 +306,7 @@ public struct AgentCore: Sendable {
             let standings = standings(now: now)
             for (member, standing) in standings.pairs where member != id {
                 if !standing.reachable { silent.append(member) }
-                lacking[member] = standing.lacking
+                lacking[member] = self.lacking(member)
             }
         }
         return AgentView(

@@ -31,7 +31,9 @@ public struct RequestID: RawRepresentable, Hashable, Comparable, Sendable {
 public enum AgentRequest: Sendable {
     /// Replicate a command. `stamp` makes a retry count once; nil: the agent stamps it itself.
     /// `origin`: the person who asks, when it is one.
-    case propose(Command, stamp: RequestStamp?, actor: String, deadline: Instant, origin: CommandOrigin? = nil)
+    /// Kept beside, because it would make every event as large as the largest command.
+    indirect case propose(
+        Command, stamp: RequestStamp?, actor: String, deadline: Instant, origin: CommandOrigin? = nil)
     /// The state as of now, linearizably.
     case read(deadline: Instant)
     /// The state this member has, however old.
@@ -43,7 +45,8 @@ public enum AgentRequest: Sendable {
 /// The answer to a request.
 public enum AgentResponse: Sendable {
     case outcome(Outcome)
-    case state(ClusterState, AgentView)
+    /// Kept beside, because it would make every effect as large as the whole state.
+    indirect case state(ClusterState, AgentView)
     case failed(AgentFailure)
 }
 

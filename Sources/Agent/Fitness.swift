@@ -28,7 +28,7 @@ struct Fitness: Sendable {
     var settledAt: (revision: UInt64, change: UInt64)?
     var told: SortedMap<ResourceKey, RequestStamp> = [:]
 
-    var nextRetry: Instant { failures.values.map(\.retry).min() ?? .distantFuture }
+    var nextRetry: Instant { failures.isEmpty ? .distantFuture : failures.values.map(\.retry).min() ?? .distantFuture }
 
     /// From now on exactly these checks are run.
     mutating func keep(_ wanted: SortedMap<ResourceKey, HealthCheck>) {
@@ -84,10 +84,12 @@ extension AgentCore {
         fitness.forgetOldFailures(now: now)
         if let settled = fitness.settledAt, settled == (state.revision, fitness.changes) { return }
         guard state.members.contains(id) else { return }
-        let name = id.description
         var isSettled = true
         for (role, spec) in specs.pairs where isCandidate(spec) {
             let unfit = fitness.unfit(role)
+            // Mostly all is well and nobody says otherwise; spelling an id out takes longer than all the rest.
+            if unfit == nil, spec.follow == nil, state.roles.look(role, { $0.unfit.isEmpty }) != false { continue }
+            let name = id.description
             // With a health check silence is no word: it is told even that all is well.
             guard let record = state.roles[role],
                 record.unfit[name] != unfit || (spec.follow != nil && !record.hasHeard(of: id))

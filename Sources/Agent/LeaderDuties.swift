@@ -11,6 +11,8 @@ struct LeaderDuties: Sendable {
     /// The last entry this leader proposed on its own account; it decides again once that is applied.
     var barrier: LogIndex = .zero
     var decidedRevision: UInt64 = 0
+    /// The view in which there was nothing to do at that revision. In the same one there is nothing to do again.
+    var settledView: LeaderView?
     /// Since when each member has been heard of without a break.
     var steadySince: SortedMap<MemberID, Instant> = [:]
 
@@ -45,21 +47,21 @@ extension AgentCore {
 
     /// This leader's knowledge of every member and every holder of a role.
     func standings(now: Instant) -> SortedMap<MemberID, LeaderView.Standing> {
-        var standings: SortedMap<MemberID, LeaderView.Standing> = [:]
-        guard let leadership = raft.leadership else { return standings }
-        for member in state.members.keys { standings[member] = standing(member, leadership, now: now) }
-        for record in state.roles.values {
-            if let holder = record.holder, standings[holder] == nil {
-                standings[holder] = standing(holder, leadership, now: now)
+        guard let since = raft.leadership?.since else { return [:] }
+        var standings = state.members.mapKeys { standing($0, leadingSince: since, now: now) }
+        let roles = state.roles.values
+        for position in roles.indices {
+            if let holder = roles[position].holder, !standings.contains(holder) {
+                standings[holder] = standing(holder, leadingSince: since, now: now)
             }
         }
         return standings
     }
 
-    private func standing(_ member: MemberID, _ leadership: Leadership, now: Instant) -> LeaderView.Standing {
+    private func standing(_ member: MemberID, leadingSince since: Instant, now: Instant) -> LeaderView.Standing {
         if member == id {
             return LeaderView.Standing(
-                reachable: true, leaseIsCertainlyOver: false, steadyFor: now - leadership.since, lacking: 0)
+                reachable: true, leaseIsCertainlyOver: false, steadyFor: steadiness(now - since), lacking: 0)
         }
         let reachable: Bool
         if let heard = raft.lastHeard(member) {
@@ -67,13 +69,23 @@ extension AgentCore {
         } else {
             // The grace is for who was there: it brings back nobody who counts as lost.
             let wasThere = state.members[member]?.reachable ?? true
-            reachable = wasThere && now - leadership.since < firstWord(of: member)
+            reachable = wasThere && now - since < firstWord(of: member)
         }
-        let match = leadership.progress[member]?.match
         return LeaderView.Standing(
             reachable: reachable, leaseIsCertainlyOver: raft.leaseIsCertainlyOver(member, now: now),
-            steadyFor: duties.steadySince[member].map { now - $0 } ?? .zero,
-            lacking: match.map { raft.log.lastIndex.rawValue - $0.rawValue })
+            steadyFor: duties.steadySince[member].map { steadiness(now - $0) } ?? .zero,
+            lacking: lacking(member).map { min($0, LeaderView.Standing.mostLacking) })
+    }
+
+    private func steadiness(_ length: Interval) -> Interval {
+        .min(.seconds(length.milliseconds / 1_000), LeaderView.Standing.mostSteady)
+    }
+
+    /// How many entries a member lacks, as far as this leader knows.
+    func lacking(_ member: MemberID) -> UInt64? {
+        if member == id { return 0 }
+        let match = raft.leadership?.progress.look(member) { $0.match } ?? nil
+        return match.map { raft.log.lastIndex.rawValue - $0.rawValue }
     }
 
     /// A leader decides only on a state that contains everything it inherited and everything it proposed before.
@@ -86,23 +98,39 @@ extension AgentCore {
         foundCluster(now: now)
         let standings = standings(now: now)
         noteSteadiness(standings, now: now)
-        if duties.decidedRevision != state.revision {
+        let isNews = duties.decidedRevision != state.revision
+        if isNews {
             raft.membersOfLastResort = state.members.values.filter { $0.kind != .host }.map(\.id)
         }
         duties.decidedRevision = state.revision
         duties.nextDecision = nextLook(standings, now: now)
 
         let view = LeaderView(leader: id, standings: standings, configuration: raft.configuration)
-        for command in RoleDecisions.decide(state: state, specs: specs, view: view) { decree(command, now: now) }
+        // Time alone ends a trial.
         if let command = endOfTrial(now: now) { decree(command, now: now) }
-        if let change = VoterDecisions.next(state: state, view: view) {
+        if isNews || duties.settledView != view {
+            duties.settledView = decide(view, now: now) ? nil : view
+        }
+        if raft.isLeader && raft.log.lastIndex > applied { duties.barrier = raft.log.lastIndex }
+    }
+
+    /// Decides and proposes what follows.
+    /// - Returns: whether there was anything to do, done or not.
+    private mutating func decide(_ view: LeaderView, now: Instant) -> Bool {
+        let commands = RoleDecisions.decide(state: state, specs: specs, view: view)
+        for command in commands { decree(command, now: now) }
+        let change = VoterDecisions.next(state: state, view: view)
+        if let change {
             // Refused while another change is under way or the member is not caught up; looked at again soon.
             if case .success = raft.propose(change, now: now) {
                 effects.append(.log("configuration: \(words(change))"))
             }
         }
-        yieldToBetterLeader(standings, now: now)
-        if raft.isLeader && raft.log.lastIndex > applied { duties.barrier = raft.log.lastIndex }
+        let better = betterLeader(view.standings)
+        if let better, raft.startTransfer(to: better, now: now) {
+            effects.append(.log("handing leadership to \(state.name(of: better))"))
+        }
+        return !commands.isEmpty || change != nil || better != nil
     }
 
     /// Appends a decision to the log in the same step it was made in, or not at all.
@@ -115,7 +143,7 @@ extension AgentCore {
         let record = CommandRecord(
             stamp: proposals.stamp(session: setup.session), milliseconds: wallMilliseconds, actor: setup.record.name,
             command: command)
-        guard let bytes = try? CanonicalJSON.encode(record) else {
+        guard let bytes = setup.writeCommand(record) else {
             preconditionFailure("a decision is made of names and numbers, which are always JSON")
         }
         if case .failure(let refusal) = raft.propose([bytes], now: now) {
@@ -161,20 +189,21 @@ extension AgentCore {
         if let since = raft.leadership?.since, since + raft.timing.heartbeat / 3 > now {
             next = min(next, since + raft.timing.heartbeat / 3)
         }
-        for record in state.roles.values {
-            guard let holder = record.holder, let over = raft.leaseOutstandingUntil(holder, now: now) else { continue }
+        let roles = state.roles.values
+        for position in roles.indices {
+            guard let holder = roles[position].holder, let over = raft.leaseOutstandingUntil(holder, now: now) else {
+                continue
+            }
             next = min(next, over)
         }
         return max(next, now + .milliseconds(1))
     }
 
-    /// A witness or guest that had to lead hands over as soon as a host can. So does a leader that was removed from
+    /// Whom to hand over to. A witness or guest that had to lead hands over as soon as a host can. So does a leader that was removed from
     /// the cluster, to a witness if need be: nobody takes a vote from the leader itself, so it would lead for ever.
-    private mutating func yieldToBetterLeader(
-        _ standings: SortedMap<MemberID, LeaderView.Standing>, now: Instant
-    ) {
+    private func betterLeader(_ standings: SortedMap<MemberID, LeaderView.Standing>) -> MemberID? {
         let isRemoved = state.members[id] == nil
-        guard setup.record.kind != .host || isRemoved else { return }
+        guard setup.record.kind != .host || isRemoved else { return nil }
         // A removed leader does not wait for a moment without work: the hand-over feeds its successor first.
         let mostLacking = isRemoved ? VoterDecisions.mostLacking : 0
         let able = raft.configuration.voters.filter { voter in
@@ -182,10 +211,7 @@ extension AgentCore {
             return standing.steadyFor >= .seconds(2) && standing.lacking.map { $0 <= mostLacking } ?? false
         }
         let host = able.first { state.members[$0]?.kind == .host }
-        guard let better = isRemoved ? host ?? able.first : host else { return }
-        if raft.startTransfer(to: better, now: now) {
-            effects.append(.log("handing leadership to \(state.name(of: better))"))
-        }
+        return isRemoved ? host ?? able.first : host
     }
 
     private func words(_ change: ConfigurationChange) -> String {

@@ -35,21 +35,53 @@ struct LocalRoles: Sendable {
     var named: [ResourceKey] = []
     var namedRevision: UInt64?
 
+    /// All that this member's part follows from, but the time.
+    struct Grounds: Equatable, Sendable {
+        var revision: UInt64
+        var applied: LogIndex
+        var leaseUntil: Instant
+        var leaseFloor: LogIndex
+        var fitness: UInt64
+        var reports: UInt64
+    }
+
+    /// Counts reports of the driver.
+    var reports: UInt64 = 0
+    /// What was acted on last; on the same grounds there is nothing new to do before `settledUntil`.
+    var settledOn: Grounds?
+    var settledUntil: Instant = .distantPast
+
     var isEmpty: Bool { held.isEmpty }
 
     /// When a release that the driver has not answered is over in any case.
-    var nextEnd: Instant { held.values.filter(\.releasing).map(\.until).min() ?? .distantFuture }
+    var nextEnd: Instant {
+        let all = held.values
+        var next = Instant.distantFuture
+        for position in all.indices where all[position].releasing { next = min(next, all[position].until) }
+        return next
+    }
 }
 
 extension AgentCore {
     mutating func reconcileRoles(now: Instant) {
         // Everything was taken down. The state may go on naming this member, and its lease may go on.
         if case .stopped = stop.phase { return }
+        let grounds = LocalRoles.Grounds(
+            revision: state.revision, applied: applied, leaseUntil: leaseUntil, leaseFloor: leaseFloor,
+            fitness: fitness.changes, reports: local.reports)
+        if now < local.settledUntil, local.settledOn == grounds { return }
+        reconsiderRoles(now: now)
+        // A release that is to be told hangs on a proposal, which is none of the grounds: it is looked at every time.
+        local.settledOn = local.confirmed.isEmpty ? grounds : nil
+        local.settledUntil = now < leaseUntil ? min(leaseUntil, local.nextEnd) : .distantFuture
+    }
+
+    private mutating func reconsiderRoles(now: Instant) {
         if local.namedRevision != state.revision {
             local.namedRevision = state.revision
             local.named = state.roles.pairs.filter { $0.1.holder == id }.map(\.0)
         }
-        dropWhatIsNotOurs(now: now)
+        if !local.dropped.isEmpty || !local.held.isEmpty { dropWhatIsNotOurs(now: now) }
         for role in local.named {
             guard let record = state.roles[role] else { continue }
             switch record.phase {
@@ -58,7 +90,7 @@ extension AgentCore {
             case .vacant: break
             }
         }
-        tellReleases(now: now)
+        if !local.confirmed.isEmpty { tellReleases(now: now) }
     }
 
     private mutating func dropWhatIsNotOurs(now: Instant) {
@@ -128,6 +160,7 @@ extension AgentCore {
     }
 
     mutating func receive(_ report: RoleReport, now: Instant) {
+        local.reports += 1
         switch report {
         case .holding(let role, _): fitness.succeeded(role)
         case .released(let role, let epoch):

@@ -37,7 +37,8 @@ struct Proposals: Sendable {
     /// When the earliest retry or deadline is due.
     var nextDeadline: Instant {
         var next = Instant.distantFuture
-        for proposal in open.values { next = min(next, proposal.deadline, proposal.nextTry) }
+        let all = open.values
+        for position in all.indices { next = min(next, all[position].deadline, all[position].nextTry) }
         return next
     }
 
@@ -97,7 +98,7 @@ extension AgentCore {
     ) {
         let record = CommandRecord(
             stamp: stamp, milliseconds: wallMilliseconds, actor: actor, origin: origin, command: command)
-        guard let bytes = try? CanonicalJSON.encode(record) else {
+        guard let bytes = setup.writeCommand(record) else {
             if let request {
                 effects.append(
                     .respond(

@@ -18,6 +18,8 @@ struct StopProgress: Sendable {
     var phase: Phase = .running
     var giveUp: Instant = .distantFuture
     var announced: RequestStamp?
+    /// The revision at which the cluster knew of this member all there is to know.
+    var knownRevision: UInt64?
 
     var isStopping: Bool { if case .running = phase { false } else { true } }
     var deadline: Instant { if case .stopped = phase { .distantFuture } else { giveUp } }
@@ -26,6 +28,7 @@ struct StopProgress: Sendable {
 extension AgentCore {
     /// Tells the cluster where this member is now, when that differs from what the cluster knows.
     mutating func announceIfNeeded(now: Instant) {
+        guard stop.knownRevision != state.revision else { return }
         guard !stop.isStopping, !proposals.isOpen(stop.announced), raft.leader != nil, let known = state.members[id]
         else {
             return
@@ -35,7 +38,11 @@ extension AgentCore {
             known.stopping || known.host != own.host || known.peerEndpoint != own.peerEndpoint
             || known.apiEndpoint != own.apiEndpoint || known.version != own.version
             || (own.certificateExpires != nil && known.certificateExpires != own.certificateExpires)
-        if differs { stop.announced = propose(.announce(member: own), now: now) }
+        guard differs else {
+            stop.knownRevision = state.revision
+            return
+        }
+        stop.announced = propose(.announce(member: own), now: now)
     }
 
     mutating func beginStop(now: Instant) {

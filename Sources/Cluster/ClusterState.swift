@@ -39,7 +39,11 @@ public struct ClusterState: Hashable, Sendable {
 
     public init() {}
 
-    public func member(named name: String) -> MemberRecord? { members.values.first { $0.name == name } }
+    public func member(named name: String) -> MemberRecord? {
+        let records = members.values
+        // Looked at in place: a record is a handful of strings, and a copy of each would be made and thrown away.
+        return records.indices.first { records[$0].name == name }.map { records[$0] }
+    }
     public func resources(ofKind kind: String) -> [Resource] {
         resources.values.filter { $0.declaration.kind == kind }
     }

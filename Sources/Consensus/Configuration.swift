@@ -39,8 +39,20 @@ public struct Configuration: Hashable, Sendable {
     /// Nil when there is no voter.
     public func reachedByQuorum<Value: Comparable>(_ reached: (MemberID) -> Value) -> Value? {
         guard !voters.isEmpty else { return nil }
-        let values = voters.map(reached).sorted(by: >)
-        return values[quorum - 1]
+        // Asked at every answer of a follower, so the few values are sorted on the stack.
+        let counted = voters
+        return withUnsafeTemporaryAllocation(of: Value.self, capacity: counted.count) { values in
+            for (count, voter) in counted.enumerated() {
+                values.initializeElement(at: count, to: reached(voter))
+                var position = count
+                while position > 0, values[position - 1] < values[position] {
+                    values.swapAt(position - 1, position)
+                    position -= 1
+                }
+            }
+            defer { values.deinitialize() }
+            return values[quorum - 1]
+        }
     }
 
     /// Whether those for whom `answered` holds are a majority of the voters.

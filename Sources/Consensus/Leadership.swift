@@ -124,8 +124,13 @@ extension Raft {
 
     /// Sends every member what it lacks, as far as its pipeline allows.
     mutating func replicate(now: Instant) {
-        for position in leadership!.progress.keys.indices {
-            let member = leadership!.progress.keys[position]
+        let last = log.lastIndex
+        for position in leadership!.progress.storedKeys.indices {
+            // After most events there is nothing to send to anybody: look in place before anything is copied.
+            let mayBeOwed = leadership!.progress.storedValues[position].mayBeOwed(
+                logThrough: last, commit: commitIndex, limits)
+            guard mayBeOwed else { continue }
+            let member = leadership!.progress.storedKeys[position]
             while let progress = leadership?.progress[member], progress.maySend(limits),
                 sendAppend(to: member, now: now)
             {}
@@ -158,7 +163,7 @@ extension Raft {
     mutating func advanceCommit(now: Instant) {
         let own = durability.durableIndex
         let reached = configuration.reachedByQuorum { member in
-            member == id ? own : leadership!.progress[member]?.match ?? .zero
+            member == id ? own : leadership!.progress.look(member) { $0.match } ?? .zero
         }
         guard let reached, reached > commitIndex, log.term(at: reached) == term else { return }
         for entry in log.slice(commitIndex.next, through: reached) where entry.term == term {
@@ -182,14 +187,16 @@ extension Raft {
 
     /// Whether everything committed in earlier terms is known to be committed here.
     public var hasCommittedInTerm: Bool {
-        guard let leadership else { return false }
-        return commitIndex >= leadership.firstIndex
+        guard let first = leadership?.firstIndex else { return false }
+        return commitIndex >= first
     }
 
     // MARK: What the leader knows of the others
 
     /// When `member` was last heard of in this term.
-    public func lastHeard(_ member: MemberID) -> Instant? { leadership?.progress[member]?.lastHeard }
+    public func lastHeard(_ member: MemberID) -> Instant? {
+        leadership?.progress.look(member) { $0.lastHeard } ?? nil
+    }
 
     /// Whether a member's log is within reach of the leader's: it answered lately and lacks at most `entries`.
     public func isCaughtUp(_ member: MemberID, within entries: Int, now: Instant) -> Bool {
@@ -199,8 +206,8 @@ extension Raft {
 
     /// Whether it is certain that `member` holds no lease of this leader or any before it.
     public func leaseIsCertainlyOver(_ member: MemberID, now: Instant) -> Bool {
-        guard let leadership, member != id else { return false }
-        return leadership.leases.outstanding(member, now: now) == nil && now >= leadership.reassignNotBefore
+        guard let notBefore = leadership?.reassignNotBefore, member != id else { return false }
+        return leaseOutstandingUntil(member, now: now) == nil && now >= notBefore
     }
 
     /// When the last lease that may be out to `member` has certainly ended; nil when none is out.

@@ -47,6 +47,14 @@ public struct Progress: Hashable, Sendable {
         }
     }
 
+    /// False when there is certainly nothing to send: everything is sent, its match point is known or on its way, and so
+    /// is what is committed.
+    func mayBeOwed(logThrough last: LogIndex, commit: LogIndex, _ limits: Limits) -> Bool {
+        if commitToTell(commit) != nil { return true }
+        guard maySend(limits) else { return false }
+        return next <= last || (mode != .replicating && match != last)
+    }
+
     public mutating func heard(_ now: Instant) { lastHeard = now }
 
     /// The member answered a round while `newest` was the last one opened.

@@ -124,8 +124,7 @@ public struct Raft: Sendable {
 
     /// When `tick` must be called at the latest.
     public var nextDeadline: Instant {
-        if let leadership { return leadership.nextHeartbeat }
-        return electionDeadline
+        leadership?.nextHeartbeat ?? electionDeadline
     }
 
     /// Takes one input in. Effects are collected until `flush`.
@@ -149,11 +148,17 @@ public struct Raft: Sendable {
     /// one write with the messages that wait for it, then what became known.
     public mutating func flush(now: Instant, into effects: inout [Effect]) {
         if isLeader { replicate(now: now) }
-        for envelope in outbox { effects.append(.send(envelope)) }
-        outbox.removeAll(keepingCapacity: true)
-        flushWrite(now: now, into: &effects)
-        effects.append(contentsOf: notices)
-        notices.removeAll(keepingCapacity: true)
+        if !outbox.isEmpty {
+            for envelope in outbox { effects.append(.send(envelope)) }
+            outbox.removeAll(keepingCapacity: true)
+        }
+        if hardStateDirty || !afterDurable.isEmpty || unwrittenFrom <= log.lastIndex {
+            flushWrite(now: now, into: &effects)
+        }
+        if !notices.isEmpty {
+            effects.append(contentsOf: notices)
+            notices.removeAll(keepingCapacity: true)
+        }
         if leader != announcedLeader {
             announcedLeader = leader
             effects.append(.leaderChanged(leader))

@@ -63,11 +63,28 @@ public struct SortedMap<Key: Comparable & Sendable, Value: Sendable>: Sendable {
         }
     }
 
+    /// Looks at a present value where it stands; nil for an absent key. What the subscript hands out is a copy, with a
+    /// count for everything it refers to.
+    @inlinable
+    public func look<Result>(_ key: Key, _ at: (Value) -> Result) -> Result? {
+        guard let position = index(of: key) else { return nil }
+        return storedValues.withUnsafeBufferPointer { at($0[position]) }
+    }
+
     /// Changes a present value in place; does nothing for an absent key.
     @inlinable
     public mutating func update<Result>(_ key: Key, _ change: (inout Value) -> Result) -> Result? {
         guard let position = index(of: key) else { return nil }
         return change(&storedValues[position])
+    }
+
+    /// Another value for each key.
+    @inlinable
+    public func mapKeys<Other: Sendable>(_ value: (Key) -> Other) -> SortedMap<Key, Other> {
+        var other = SortedMap<Key, Other>()
+        other.storedKeys = storedKeys
+        other.storedValues = storedKeys.map(value)
+        return other
     }
 
     /// The pairs in key order.

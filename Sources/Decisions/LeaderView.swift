@@ -5,16 +5,21 @@ import Cluster
 import Consensus
 
 /// One moment of a leader's knowledge.
-public struct LeaderView: Sendable {
+public struct LeaderView: Hashable, Sendable {
     public struct Standing: Hashable, Sendable {
         /// Heard of within the quorum lease (or not yet expected to have been heard of, right after an election).
         public var reachable: Bool
         /// It is certain that the member acts under no lease.
         public var leaseIsCertainlyOver: Bool
-        /// For how long it has been heard of without a break, as far as this leader knows.
+        /// For how long it has been heard of without a break, as far as this leader knows: in whole seconds, and no more
+        /// than `mostSteady`, so that a view of a cluster at rest does not change with every look.
         public var steadyFor: Interval
-        /// Entries it lacks; nil when unknown.
+        /// Entries it lacks, `mostLacking` for that many or more; nil when unknown.
         public var lacking: UInt64?
+
+        /// No decision asks for more.
+        public static let mostSteady = RoleDecisions.steadyBeforePreempt
+        public static let mostLacking = VoterDecisions.mostLacking + 1
 
         public init(reachable: Bool, leaseIsCertainlyOver: Bool, steadyFor: Interval, lacking: UInt64?) {
             self.reachable = reachable

@@ -27,6 +27,7 @@ public enum RoleDecisions {
                 role: role, record: record, spec: specs[role], occupant: occupant == role ? nil : occupant,
                 state: state, view: view)
             let decided = situation.decide()
+            if decided.isEmpty { continue }
             if let address, case .assign? = decided.first { occupants[address] = role }
             commands.append(contentsOf: decided)
         }
@@ -36,14 +37,16 @@ public enum RoleDecisions {
     /// Changes of reachability, told to everybody once.
     static func observations(state: ClusterState, view: LeaderView) -> [Command] {
         var commands: [Command] = []
-        for (id, member) in state.members.pairs {
-            guard let standing = view.standings[id] else { continue }
+        for id in state.members.keys {
+            guard let standing = view.standings[id], let wasReachable = state.members.look(id, { $0.reachable }) else {
+                continue
+            }
             // A member counts as lost only when its lease is over too, so that the loss and what follows from it are
             // told in this order.
-            if member.reachable && !standing.reachable && standing.leaseIsCertainlyOver {
+            if wasReachable && !standing.reachable && standing.leaseIsCertainlyOver {
                 commands.append(
                     .observeMember(id, reachable: false, reason: "not heard of for longer than the quorum lease"))
-            } else if !member.reachable && standing.reachable {
+            } else if !wasReachable && standing.reachable {
                 commands.append(.observeMember(id, reachable: true, reason: "the leader hears of it"))
             }
         }
@@ -63,17 +66,18 @@ struct Situation {
     let view: LeaderView
 
     func decide() -> [Command] {
-        let candidates = ranking()
+        // Ranked only where somebody may have to be chosen: mostly the holder is there and stays.
         switch record.phase {
         case .vacant:
-            guard occupant == nil, let best = candidates.first else { return [] }
+            guard occupant == nil, let best = ranking().first else { return [] }
             return [.assign(role: role, epoch: record.epoch, to: best, reason: "nobody held it", because: nil)]
         case .held(let holder):
-            if isGone(holder) { return succeed(holder, candidates) }
-            return keepOrMove(holder, candidates)
+            if isGone(holder) { return succeed(holder, ranking()) }
+            return keepOrMove(holder)
         case .releasing(let holder, let successor):
             // A holder that died while letting go is succeeded like any other.
             guard isGone(holder) else { return [] }
+            let candidates = ranking()
             let heir = successor.flatMap { candidates.contains($0) ? [$0] : nil } ?? candidates
             return succeed(holder, heir)
         }
@@ -99,23 +103,23 @@ struct Situation {
     }
 
     /// A holder that is there keeps the role, unless it should not have it.
-    private func keepOrMove(_ holder: MemberID, _ candidates: [MemberID]) -> [Command] {
-        guard let reason = reasonToMove(holder, candidates) else { return [] }
+    private func keepOrMove(_ holder: MemberID) -> [Command] {
+        guard let reason = reasonToMove(holder) else { return [] }
         // For another address there is nothing to hand on: who is to have it is decided when the old one is free.
-        let successor = hasAnotherAddress ? nil : candidates.first { $0 != holder }
+        let successor = hasAnotherAddress ? nil : ranking().first { $0 != holder }
         return [.release(role: role, epoch: record.epoch, to: successor, reason: reason)]
     }
 
-    private func reasonToMove(_ holder: MemberID, _ candidates: [MemberID]) -> String? {
+    private func reasonToMove(_ holder: MemberID) -> String? {
         let name = state.name(of: holder)
         guard let spec else { return "\(role) is no longer declared" }
         guard spec.candidates.contains(where: { $0.member == name }) else { return "\(name) is no longer a candidate" }
         if hasAnotherAddress { return "its address is now \(spec.address.address)" }
-        if state.members[holder]?.stopping == true { return "\(name) is stopping" }
-        if record.isUnfit(holder), candidates.contains(where: { $0 != holder }) {
+        if state.members.look(holder, { $0.stopping }) == true { return "\(name) is stopping" }
+        if record.isUnfit(holder), ranking().contains(where: { $0 != holder }) {
             return "\(name) cannot serve: \(record.unfit[holder.description] ?? "")"
         }
-        if spec.preempt == .always, let best = candidates.first, best != holder,
+        if spec.preempt == .always, let best = ranking().first, best != holder,
             (view.standings[best]?.steadyFor ?? .zero) >= RoleDecisions.steadyBeforePreempt
         {
             return "\(state.name(of: best)) comes first among the candidates and is well again"

@@ -34,7 +34,7 @@ public enum VoterDecisions {
 
     /// The members that should vote: present voters first, so that nobody is exchanged without need.
     static func wantedVoters(state: ClusterState, view: LeaderView) -> [MemberID] {
-        let eligible = state.members.values.filter { $0.kind != .guest }.map(\.id)
+        let eligible = state.members.keys.filter { state.members.look($0) { $0.kind != .guest } == true }
         let present = eligible.filter { view.configuration.isVoter($0) }
         let caughtUp = eligible.filter { id in
             guard !present.contains(id), let standing = view.standings[id], standing.reachable else { return false }

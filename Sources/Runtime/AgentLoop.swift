@@ -93,6 +93,8 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
     private var proposalEnds: [String: UInt64] = [:]
     private var proposals: Set<UInt64> = []
     private var members: Set<MemberID>
+    /// Events from before this are read out of the log again; a person has seen them.
+    private let startedWallMilliseconds = BootClock.wallMilliseconds()
 
     public init(core: AgentCore, eventLoop: any EventLoop, initialPeers: [MemberRecord], log: Logger) {
         member = core.id
@@ -265,7 +267,8 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
             world.rememberPeers(peers)
         case .events(let events):
             for event in events {
-                log.info("\(event.type) \(event.subject): \(event.message)")
+                let level: Logger.Level = event.milliseconds < startedWallMilliseconds ? .debug : .info
+                log.log(level: level, "\(event.type) \(event.subject): \(event.message)")
                 for subscriber in subscribers.values { subscriber.stream.yield(event) }
             }
         case .stopped: end(.stopped)

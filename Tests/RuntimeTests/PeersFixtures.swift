@@ -33,7 +33,7 @@ final class TestPeer: Sendable {
     /// Lets `members` in, and listens; connects to nobody yet.
     init(
         _ identity: MemberIdentity, admits members: [MemberIdentity], port: Int = 0,
-        handshakeTimeout: TimeAmount = .seconds(50)
+        handshakeTimeout: TimeAmount = .seconds(50), suspectAfter: TimeAmount = OutgoingPeer.suspectAfter
     ) async throws {
         self.identity = identity
         let allowed = AllowList(members)
@@ -42,7 +42,7 @@ final class TestPeer: Sendable {
         transport = try PeerTransport(
             eventLoop: MultiThreadedEventLoopGroup.singleton.next(), identity: identity,
             log: Logger(label: identity.settings.name, factory: { _ in LedgerLog(ledger: log) }),
-            handshakeTimeout: handshakeTimeout,
+            handshakeTimeout: handshakeTimeout, suspectAfter: suspectAfter,
             isMember: { allowed.contains($0) }, received: { for frame in $0 { frames.add(frame) } })
         self.port = try await transport.start(host: "127.0.0.1", port: port)
     }

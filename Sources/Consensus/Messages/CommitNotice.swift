@@ -13,7 +13,7 @@ extension Raft {
     /// Tells a commit without waiting for the next entry or heartbeat. It is bounded by the match point, so it speaks
     /// only of what the member holds; if it is lost, the next heartbeat says the same.
     mutating func tellCommit(to member: MemberID) {
-        guard let commit = leadership!.progress[member]?.commitToTell(commitIndex) else { return }
+        guard let commit = leadership!.progress.look(member, { $0.commitToTell(commitIndex) }) ?? nil else { return }
         _ = leadership!.progress.update(member) { $0.told(commit: commit) }
         sendNow(.commitNotice(CommitNotice(commit: commit)), to: member)
     }

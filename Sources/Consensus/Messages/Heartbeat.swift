@@ -22,11 +22,12 @@ extension Raft {
     mutating func sendHeartbeats(now: Instant) {
         let round = leadership!.quorumLease.open(now, timing: timing)
         promise(timing.promise, now: now)
-        for (member, progress) in leadership!.progress.pairs {
-            let heartbeat = Heartbeat(
-                round: round, promise: timing.promise, commit: min(progress.match, commitIndex))
-            sendNow(.heartbeat(heartbeat), to: member)
-            _ = leadership!.progress.update(member) { $0.told(commit: commitIndex) }
+        // By position: an iteration over the values would hold them, and the first change would copy them all.
+        for position in leadership!.progress.storedKeys.indices {
+            let match = leadership!.progress.storedValues[position].match
+            let heartbeat = Heartbeat(round: round, promise: timing.promise, commit: min(match, commitIndex))
+            sendNow(.heartbeat(heartbeat), to: leadership!.progress.storedKeys[position])
+            leadership!.progress.storedValues[position].told(commit: commitIndex)
         }
         acknowledgeRounds(now: now)
     }

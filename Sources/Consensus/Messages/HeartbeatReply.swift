@@ -49,12 +49,12 @@ extension Raft {
         let own = leadership!.quorumLease.round
         let answered = configuration.reachedByQuorum { member in
             guard member != id else { return promiseIsDurable ? own : 0 }
-            return leadership!.progress[member]?.round ?? 0
+            return leadership!.progress.look(member) { $0.round } ?? 0
         }
         guard let answered, leadership!.quorumLease.acknowledge(answered) else { return }
         leadership!.lastQuorum = now
         serveReads(now: now)
-        for member in leadership!.progress.keys { grantLease(to: member, now: now) }
+        for member in leadership!.progress.storedKeys { grantLease(to: member, now: now) }
         renewOwnLease(now: now)
     }
 }

@@ -32,7 +32,7 @@ extension Raft {
     /// that answers r itself may have been stamped long after everyone's promise for r had ended.
     mutating func grantLease(to member: MemberID, now: Instant) {
         guard leadership!.grants, hasCommittedInTerm, let acknowledged = leadership!.quorumLease.acknowledged,
-            let asked = leadership!.progress[member]?.leaseAsked(before: acknowledged.round)
+            let asked = leadership!.progress.look(member, { $0.leaseAsked(before: acknowledged.round) }) ?? nil
         else { return }
         let duration = Interval.min(timing.memberLease, acknowledged.end - now)
         guard duration > .zero,
@@ -50,7 +50,7 @@ extension Raft {
     /// Opens the next round early for a member that asks and holds nothing, so that a first lease costs a round trip and
     /// not a heartbeat interval. Early rounds keep a tenth of the interval apart.
     mutating func hastenFirstLease(of member: MemberID, now: Instant) {
-        guard leadership!.grants, hasCommittedInTerm, leadership!.progress[member]?.asksForLease == true,
+        guard leadership!.grants, hasCommittedInTerm, leadership!.progress.look(member, { $0.asksForLease }) == true,
             !leadership!.leases.isWithheld(from: member),
             leadership!.leases.outstanding(member, now: now) == nil
         else { return }

@@ -20,6 +20,10 @@ final class OutgoingPeer {
     /// A connection that stood so long was a good one: after it, trying again starts with the shortest wait.
     static let settledAfter = TimeAmount.seconds(1)
 
+    /// An attempt or a connection of this age says nothing about a peer that connects to us now. On a LAN a connection
+    /// stands within a few milliseconds.
+    static let suspectAfter = TimeAmount.milliseconds(250)
+
     private enum State {
         case stopped
         case waiting(Scheduled<Void>)
@@ -34,12 +38,15 @@ final class OutgoingPeer {
     private let loop: any EventLoop
     private let dial: PeerDial
     private let report: (OutgoingPeer, String) -> Void
+    private let suspectAfter: TimeAmount
     private var state = State.stopped
     private var attempt: UInt64 = 0
     private var failures = 0
     /// The last connection stood for a while, or there was none yet.
     private(set) var hasSettled = true
     private var lastAttempt = NIODeadline.uptimeNanoseconds(0)
+    /// When a connection that stood was last replaced.
+    private var lastRenewal = NIODeadline.uptimeNanoseconds(0)
     private var queue = ByteBuffer()
     private var queuedFrames = 0
     private var hasUnflushedWrites = false
@@ -48,13 +55,14 @@ final class OutgoingPeer {
 
     /// - Parameter report: called with a reason when an attempt or a connection has ended.
     init(
-        id: MemberID, name: String, endpoint: Endpoint, loop: any EventLoop, dial: @escaping PeerDial,
-        report: @escaping (OutgoingPeer, String) -> Void
+        id: MemberID, name: String, endpoint: Endpoint, loop: any EventLoop, suspectAfter: TimeAmount,
+        dial: @escaping PeerDial, report: @escaping (OutgoingPeer, String) -> Void
     ) {
         self.id = id
         self.name = name
         self.endpoint = endpoint
         self.loop = loop
+        self.suspectAfter = suspectAfter
         self.dial = dial
         self.report = report
     }
@@ -88,10 +96,34 @@ final class OutgoingPeer {
         }
     }
 
-    /// The peer is alive, since it just connected to us: there is no point in waiting any longer.
-    func hurry() {
-        guard case .waiting(let retry) = state, NIODeadline.now() - lastAttempt >= Self.shortestRetry else { return }
-        retry.cancel()
+    /// The peer has just connected to us: it is alive, so there is no point in waiting any longer, nor in an attempt from
+    /// when its machine may have been off: TCP repeats a segment only after up to a second.
+    /// - Parameter again: it had been connected to us before. Then it has perhaps lost its memory of the connection we
+    ///   have to it, which looks sound until the next segment is answered by a reset; until then the peer hears nothing,
+    ///   not even a vote.
+    ///
+    /// A connection that is young, or was opened for this same reason lately, is left alone. It may be what the peer's
+    /// connection answers; were both sides to start anew each time the other does, they would never end.
+    func hurry(again: Bool) {
+        let now = NIODeadline.now()
+        switch state {
+        case .stopped: return
+        case .waiting(let retry):
+            guard now - lastAttempt >= Self.shortestRetry else { return }
+            retry.cancel()
+        case .connecting(let connection):
+            guard now - lastAttempt >= suspectAfter else { return }
+            state = .connecting(nil)
+            connection?.end("the member has come back meanwhile")
+        case .connected(let connection, let since):
+            guard again, now - since >= suspectAfter, now - lastRenewal >= suspectAfter * 4 else { return }
+            lastRenewal = now
+            hasSettled = now - since >= Self.settledAfter
+            if hasSettled { failures = 0 }
+            // Before it reports its end, so that this end is not taken for one of the new connection.
+            state = .connecting(nil)
+            connection.end("the member has come back and may not know it any more")
+        }
         connect()
     }
 

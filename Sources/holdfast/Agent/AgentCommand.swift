@@ -88,21 +88,9 @@ struct AgentCommand: AsyncParsableCommand {
                 ExitStatus.error, "to join, this machine's --name and --address are needed",
                 next: "holdfast agent --join TOKEN --name pve2 --address 192.168.1.107")
         }
-        let token = try JoinTokenText(join)
-        if let kind, kind.kind != token.kind {
-            throw CommandFailure(
-                ExitStatus.error, "the token is for a \(token.kind.rawValue), not for a \(kind.kind.rawValue)",
-                next: "holdfast cluster token create --kind \(kind.kind.rawValue)")
-        }
-        let applicant = JoinApplicant(
-            name: name, host: host ?? "", address: address, peerPort: peerPort, apiPort: apiPort,
-            version: Version.current)
-        log.notice("joining cluster \(token.cluster) as \(token.kind.rawValue) \(name)")
-        let identity = try await JoinClient.join(
-            token: token, applicant: applicant, key: try folder.keyForJoining(),
-            group: MultiThreadedEventLoopGroup.singleton)
-        try folder.create(identity)
-        log.notice("joined: \(identity)")
+        let newcomer = Newcomer(
+            name: name, kind: kind?.kind, host: host ?? "", address: address, peerPort: peerPort, apiPort: apiPort)
+        try await newcomer.join(with: join, into: folder) { log.notice("\($0)") }
     }
 }
 

@@ -92,11 +92,14 @@ struct RunningMember {
                 rememberPeers: rememberPeers()),
             initialPeers: peers)
         log.notice("\(identity) listens for peers at \(identity.settings.peerEndpoint)")
+        let alive = proveLife(on: eventLoop)
 
         let measurements = MemberMeasurements(
             record: record, dataDirectory: dataDirectory, guardProblem: drivers.guardProblem, loop: loop, store: store,
             transport: transport)
         let end = await serve(loop, drivers, transport, measurements)
+        alive?.cancel()
+        tellServiceManager(.stopping, log)
         drivers.shutDown()
         await transport.shutDown()
         return end
@@ -145,7 +148,20 @@ struct RunningMember {
             credentials: credentials, desk: .init(join: desk.join, renew: desk.renew, signOperator: desk.signOperator),
             memberFigures: measurements.families,
             selfMeasurement: measurements.readings, logger: log,
-            onListening: { [log] port in log.notice("the API listens at \(settings.address):\(port)") })
+            onListening: { [log, identity] port in
+                log.notice("the API listens at \(settings.address):\(port)")
+                tellServiceManager(.ready(status: "\(identity) listens"), log)
+            })
+    }
+
+    /// Feeds the service manager's watchdog from the loop that heartbeats depend on: where that loop hangs, the agent is
+    /// ended and started anew. Its addresses have fallen silent by then.
+    private func proveLife(on eventLoop: any EventLoop) -> RepeatedTask? {
+        guard let manager = ServiceManager.current, let watchdog = manager.watchdog else { return nil }
+        let interval = TimeAmount(watchdog / 3)
+        return eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: interval) { _ in
+            tellServiceManager(.alive, log)
+        }
     }
 
     private func core(_ recovered: RecoveredLog) -> AgentCore {
@@ -177,6 +193,12 @@ struct RunningMember {
             }
         }
     }
+}
+
+/// Says nothing where no service manager listens.
+@Sendable private func tellServiceManager(_ message: ServiceManager.Message, _ log: Logger) {
+    guard let failure = ServiceManager.current?.tell(message) else { return }
+    log.warning("the service manager cannot be told: \(failure)")
 }
 
 /// The agent's loop as a service: a graceful shutdown gives everything away first, a cancellation ends it at once.

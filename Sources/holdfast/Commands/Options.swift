@@ -99,6 +99,14 @@ struct TimeLimit: ExpressibleByArgument, Hashable {
         else { return nil }
         duration = .milliseconds(count * milliseconds)
     }
+
+    /// As a person would type it, for the help.
+    var defaultValueDescription: String {
+        let milliseconds = duration / .milliseconds(1)
+        let units: [(String, Double)] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000)]
+        let unit = units.first { milliseconds >= $0.1 && milliseconds.remainder(dividingBy: $0.1) == 0 } ?? ("ms", 1)
+        return "\(Int64(milliseconds / unit.1))\(unit.0)"
+    }
 }
 
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable {

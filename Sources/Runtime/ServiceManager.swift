@@ -1,0 +1,81 @@
+// What the service manager that started this process is told: that it is ready, alive, or about to stop
+// (systemd's sd_notify(3) protocol: datagrams of KEY=VALUE lines to the socket that NOTIFY_SOCKET names).
+//
+// Relies on: nothing; without NOTIFY_SOCKET nobody asked, and nothing is sent.
+// Does not: fail anything. A message that cannot be sent is reported to the caller, who logs it once.
+
+import Glibc
+
+public struct ServiceManager: Sendable {
+    /// A path, or a name in the abstract namespace that begins with "@".
+    private let socket: String
+    /// How long the manager waits for a sign of life before it ends the process; nil: it does not wait for any.
+    public let watchdog: Duration?
+
+    /// Nil when no service manager wants to be told, or what it asks for is not a socket.
+    /// - Parameter environment: NOTIFY_SOCKET, WATCHDOG_USEC (microseconds) and WATCHDOG_PID as sd_notify(3) and
+    ///   sd_watchdog_enabled(3) define them.
+    public init?(environment: [String: String], process: Int32 = getpid()) {
+        guard let socket = environment["NOTIFY_SOCKET"], socket.first == "/" || socket.first == "@",
+            socket.utf8.count > 1, socket.utf8.count < Self.mostPathBytes
+        else { return nil }
+        self.socket = socket
+        let isForUs = environment["WATCHDOG_PID"].map { $0 == "\(process)" } ?? true
+        if isForUs, let text = environment["WATCHDOG_USEC"], let microseconds = Int64(text), microseconds > 0 {
+            watchdog = .microseconds(microseconds)
+        } else {
+            watchdog = nil
+        }
+    }
+
+    public static var current: ServiceManager? {
+        var environment: [String: String] = [:]
+        for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+            if let value = getenv(name) { environment[name] = String(cString: value) }
+        }
+        return ServiceManager(environment: environment)
+    }
+
+    public enum Message: Sendable {
+        case ready(status: String)
+        case alive
+        case stopping
+    }
+
+    /// - Returns: why it could not be sent; nil when it was.
+    public func tell(_ message: Message) -> String? {
+        let text =
+            switch message {
+            case .ready(let status): "READY=1\nSTATUS=\(status.split(separator: "\n").joined(separator: " "))"
+            case .alive: "WATCHDOG=1"
+            case .stopping: "STOPPING=1"
+            }
+        return send(Array(text.utf8))
+    }
+
+    /// What `sun_path` takes, with the zero that ends a path.
+    private static let mostPathBytes = 108
+
+    private func send(_ bytes: [UInt8]) -> String? {
+        let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return Self.words(errno) }
+        defer { close(descriptor) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        var path = Array(socket.utf8)
+        if path.first == UInt8(ascii: "@") { path[0] = 0 }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path) }
+        // An abstract name is exactly as long as it is said to be.
+        let length = MemoryLayout<sa_family_t>.size + path.count + (path[0] == 0 ? 0 : 1)
+        let sent = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                sendto(
+                    descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT), $0,
+                    socklen_t(length))
+            }
+        }
+        return sent == bytes.count ? nil : Self.words(errno)
+    }
+
+    private static func words(_ error: Int32) -> String { String(cString: strerror(error)) }
+}
