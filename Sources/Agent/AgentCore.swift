@@ -46,7 +46,7 @@ public struct AgentSetup: Sendable {
 }
 
 public struct AgentCore: Sendable {
-    public let setup: AgentSetup
+    public internal(set) var setup: AgentSetup
     public internal(set) var raft: Raft
     public internal(set) var state = ClusterState()
     public internal(set) var applied: LogIndex = .zero
@@ -73,6 +73,7 @@ public struct AgentCore: Sendable {
     var local = LocalRoles()
     var fitness = Fitness()
     var duties = LeaderDuties()
+    var trialSeen: TrialSeen?
     var stop = StopProgress()
 
     /// When `handle` must be called again at the latest.
@@ -143,6 +144,9 @@ public struct AgentCore: Sendable {
         case .persisted(let sequence): raft.handle(.persisted(sequence), now: now, random: &random)
         case .request(let id, let request): accept(request, id, now: now)
         case .report(let report): receive(report, now: now)
+        case .certificateRenewed(let expires):
+            setup.record.certificateExpires = expires
+            stop.knownRevision = nil
         case .stop: beginStop(now: now)
         case .tick: break
         }
@@ -235,6 +239,7 @@ public struct AgentCore: Sendable {
             let outcome = state.apply(record)
             if let request = proposals.finished(record.stamp) { effects.append(.respond(request, .outcome(outcome))) }
         }
+        watchTrial(now: now)
         publishEvents()
         if state.declarationsRevision != specsRevision { readDeclarations() }
         answerReads(now: now)
@@ -307,6 +312,7 @@ public struct AgentCore: Sendable {
         return AgentView(
             member: id, role: raft.role, term: raft.term, leader: raft.leader, commitIndex: raft.commitIndex,
             appliedIndex: applied, configuration: raft.configuration, silent: silent, lacking: lacking,
-            hasQuorumLease: raft.holdsQuorumLease(now: now), timing: raft.timing)
+            hasQuorumLease: raft.holdsQuorumLease(now: now), holdsLease: holdsLease(now: now), isCurrent: isCurrent,
+            openProposals: proposals.open.count, openReads: reads.own.count, timing: raft.timing)
     }
 }

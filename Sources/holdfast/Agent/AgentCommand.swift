@@ -42,13 +42,22 @@ struct AgentCommand: AsyncParsableCommand {
     @Option(help: "trace, debug, info, notice, warning or error.")
     var logLevel: String = "info"
 
+    @Option(help: "text, or json: one object to a line.")
+    var logFormat = LogFormat.text
+
     func run() async throws {
         guard let level = Logger.Level(rawValue: logLevel) else {
             throw CommandFailure(
                 ExitStatus.error, "\(logLevel.debugDescription) is not a log level",
                 next: "--log-level info (or trace, debug, notice, warning, error)")
         }
-        LoggingSystem.bootstrap(StreamLogHandler.standardError)
+        let format = logFormat
+        LoggingSystem.bootstrap { label in
+            switch format {
+            case .text: StreamLogHandler.standardError(label: label)
+            case .json: JSONLog(label: label)
+            }
+        }
         var log = Logger(label: "holdfast")
         log.logLevel = level
 
@@ -83,6 +92,10 @@ struct AgentCommand: AsyncParsableCommand {
             name: name, kind: kind?.kind, host: host ?? "", address: address, peerPort: peerPort, apiPort: apiPort)
         try await newcomer.join(with: join, into: folder) { log.notice("\($0)") }
     }
+}
+
+enum LogFormat: String, ExpressibleByArgument, CaseIterable {
+    case text, json
 }
 
 /// A member kind on the command line.

@@ -70,7 +70,10 @@ struct ConnectionOptions: ParsableArguments {
     func withClient<Result: Sendable>(
         limit: Duration = Self.defaultLimit, _ work: (HoldfastClient, Duration) async throws -> Result
     ) async throws -> Result {
-        let client = try HoldfastClient(try chosenContext(), reason: reason)
+        let context = try chosenContext()
+        let terminal = Terminal.current
+        if let warning = ContextCertificate.warning(context, now: terminal.clock.now()) { terminal.note(warning) }
+        let client = try HoldfastClient(context, reason: reason)
         do {
             let result = try await work(client, try timeout?.duration ?? Self.limit(usually: limit))
             await client.shutdown()
