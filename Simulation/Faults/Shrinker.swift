@@ -67,6 +67,8 @@ public struct Shrinker {
     private mutating func simplify() {
         let changes: [(inout Plan) -> Void] = [
             { $0.conditions.loss = 0 }, { $0.conditions.copies = 0 }, { $0.conditions.late = 0 },
+            { $0.conditions.snapshotEvery = Plan.Conditions().snapshotEvery },
+            { $0.conditions.snapshotChunk = Plan.Conditions().snapshotChunk },
             { $0.conditions.delay = Plan.Conditions().delay },
             { $0.conditions.diskLatency = Plan.Conditions().diskLatency },
             { $0.clients.count = 0 }, { $0.clients.count = min($0.clients.count, 1) },

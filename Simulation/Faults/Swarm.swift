@@ -20,7 +20,7 @@ public enum Profile: String, Hashable, Sendable, CaseIterable {
 public struct Swarm {
     enum Fault: CaseIterable {
         case power, kill, stop, pauseAgent, pauseGuest, isolate, cut, oneWayCut, loss, slowWire
-        case stallDisk, slowDisk, fillDisk, failDisk, corruptLog
+        case stallDisk, slowDisk, fillDisk, failDisk, corruptLog, corruptSnapshot
         case unhealthy, starve
         case stepClock, driftClock, version, membership, move, transfer, redeclare, retime, trial
     }
@@ -35,6 +35,7 @@ public struct Swarm {
         var swarm = Swarm(seed: seed, length: length, profile: profile)
         swarm.drawLab()
         swarm.drawConditions()
+        swarm.drawSnapshots()
         swarm.drawFaults()
         swarm.drawTimeline()
         return swarm.plan
@@ -95,11 +96,18 @@ public struct Swarm {
         }
     }
 
+    /// Mostly so small that a run takes many and members that were away need them.
+    private mutating func drawSnapshots() {
+        if draws.chance(700) { plan.conditions.snapshotEvery = draws.number(8...200) }
+        if draws.chance(700) { plan.conditions.snapshotChunk = draws.number(128...8_192) }
+    }
+
     private mutating func drawFaults() {
         let possible: [Fault]
         switch profile {
         case .calm: possible = [.move, .stop, .transfer]
-        case .storage: possible = [.power, .kill, .stallDisk, .slowDisk, .fillDisk, .failDisk, .corruptLog]
+        case .storage:
+            possible = [.power, .kill, .stallDisk, .slowDisk, .fillDisk, .failDisk, .corruptLog, .corruptSnapshot]
         case .network: possible = [.isolate, .cut, .oneWayCut, .loss, .slowWire, .power]
         case .people:
             possible = [
@@ -202,6 +210,11 @@ public struct Swarm {
                 return
             }
             add(.corruptLog(name), at: at)
+        case .corruptSnapshot:
+            // It shows at the next start.
+            add(.corruptSnapshot(name), at: at)
+            add(.killAgent(name), at: at + 1)
+            add(.startAgent(name), at: at + length)
         case .stepClock: add(.stepClock(name, draws.number(-90_000_000_000...90_000_000_000)), at: at)
         case .driftClock: add(.driftClock(name, draws.number(-500...500)), at: at)
         case .version: add(.version(name, "1.\(draws.number(0...3)).\(draws.number(0...9))"), at: at)

@@ -55,7 +55,7 @@ public struct LoneCluster: Sendable {
         case .tick(let id, let count): try act(id) { $0.tick(count) }
         case .crash(let id): try act(id) { $0.crash() }
         case .restart(let id): try act(id) { $0.start() }
-        case .compact: throw NotInThisBuild.snapshots.error
+        case .compact(let id, let through): try act(id) { $0.compact(through: through) }
         case .read(let id): try act(id) { $0.read() }
         }
     }

@@ -1,6 +1,7 @@
 // One member of a LoneCluster: the product's Raft value while it is up, a clock of its own, a disk that is durable at
 // once, and what it has applied.
 
+import Cluster
 import Consensus
 
 struct LoneMember: Sendable {
@@ -27,6 +28,11 @@ struct LoneMember: Sendable {
         mutating func next() -> UInt64 { 1 << 63 }
     }
 
+    private struct AppliedValue: Codable {
+        let index: UInt64
+        let data: String
+    }
+
     let id: UInt64
     private let initial: Configuration
     private(set) var raft: Raft?
@@ -37,11 +43,14 @@ struct LoneMember: Sendable {
     // The disk.
     private var hardState = HardState()
     private var entries: [Entry] = []
+    private var snapshot: Snapshot?
+    /// What the entries begin behind.
+    private var base = LogIndex.zero
     /// The entries as they are printed.
     private var printed: [MemberState.LogEntry] = []
 
     // What the process knows.
-    private var applied: [String] = []
+    private var applied: [AppliedValue] = []
     private var appliedIndex = LogIndex.zero
     private var configuration: Configuration
     private var reads: [UInt64] = []
@@ -64,8 +73,9 @@ struct LoneMember: Sendable {
         starts += 1
         raft = Raft(
             id: MemberID(rawValue: id), cluster: ClusterID(rawValue: 1), timing: Self.timing, limits: Self.limits,
-            rank: .lastResort, incarnation: starts, hardState: hardState, entries: entries,
+            rank: .lastResort, incarnation: starts, hardState: hardState, snapshot: snapshot, entries: entries,
             initialConfiguration: initial, now: now)
+        if let snapshot { restore(snapshot) }
         // Past the grain of the clock, which a start adds to the promise it may have forgotten.
         now = now + .milliseconds(1)
         settle()
@@ -121,6 +131,33 @@ struct LoneMember: Sendable {
         settle()
     }
 
+    /// Takes a snapshot of what was applied through an index, and drops the log up to there.
+    mutating func compact(through index: UInt64) {
+        let last = LogIndex(rawValue: index)
+        guard let raft, last > raft.log.base, last <= appliedIndex, let mark = raft.snapshotMark(at: last),
+            let bytes = try? CanonicalJSON.encode(applied.filter { $0.index <= index })
+        else { return }
+        keep(Snapshot(mark: mark, bytes: bytes))
+        self.raft?.compact(through: last)
+        entries.removeFirst(Int(index - base.rawValue))
+        printed.removeFirst(Int(index - base.rawValue))
+        base = last
+        settle()
+    }
+
+    /// A snapshot is durable at once.
+    private mutating func keep(_ newer: Snapshot) {
+        snapshot = newer
+        raft?.handle(.snapshotStored(newer), now: now, random: &random)
+    }
+
+    /// What was applied is what the snapshot says.
+    private mutating func restore(_ snapshot: Snapshot) {
+        applied = (try? CanonicalJSON.decode([AppliedValue].self, from: snapshot.bytes)) ?? []
+        appliedIndex = snapshot.mark.index
+        configuration = snapshot.mark.configuration
+    }
+
     /// Carries out what the member asks for until it asks for nothing more.
     private mutating func settle() {
         var effects: [Effect] = []
@@ -138,16 +175,19 @@ struct LoneMember: Sendable {
         case .send(let envelope): outbox.append(envelope)
         case .persist(let write):
             if let newer = write.hardState { hardState = newer }
+            if let position = write.restartsBehind { (base, entries, printed) = (position.index, [], []) }
             if let first = write.entries.first {
-                entries.removeSubrange(Int(first.index.rawValue - 1)...)
-                printed.removeSubrange(Int(first.index.rawValue - 1)...)
+                entries.removeSubrange(Int(first.index.rawValue - base.rawValue - 1)...)
+                printed.removeSubrange(Int(first.index.rawValue - base.rawValue - 1)...)
                 for entry in write.entries { record(entry) }
             }
             outbox.append(contentsOf: write.thenSend)
             raft?.handle(.persisted(write.sequence), now: now, random: &random)
         case .committed(let last): apply(through: last)
         case .readReady(_, let index): reads.append(index.rawValue)
-        case .readRefused, .leaseRenewed, .leaderChanged: break
+        case .storeSnapshot(let snapshot): keep(snapshot)
+        case .restored: if let snapshot { restore(snapshot) }
+        case .readRefused, .leaseRenewed, .leaderChanged, .snapshotDamaged: break
         }
     }
 
@@ -155,7 +195,9 @@ struct LoneMember: Sendable {
         for entry in raft?.committedEntries(from: appliedIndex.next, through: last) ?? [] {
             switch entry.payload {
             case .empty: break
-            case .command(let bytes): if !bytes.isEmpty { applied.append(String(decoding: bytes, as: UTF8.self)) }
+            case .command(let bytes):
+                guard !bytes.isEmpty else { break }
+                applied.append(AppliedValue(index: entry.index.rawValue, data: String(decoding: bytes, as: UTF8.self)))
             case .configuration(let newer): configuration = newer
             }
         }
@@ -169,6 +211,8 @@ struct LoneMember: Sendable {
         state.term = hardState.term.rawValue
         state.vote = hardState.vote?.rawValue ?? 0
         state.log = printed
+        state.first = base.rawValue + 1
+        state.commit = base.rawValue
         guard let raft else { return state }
         state.term = raft.term.rawValue
         state.vote = raft.hardState.vote?.rawValue ?? 0
@@ -181,7 +225,7 @@ struct LoneMember: Sendable {
             }
         state.lead = raft.leader?.rawValue ?? 0
         state.commit = raft.commitIndex.rawValue
-        state.applied = applied
+        state.applied = applied.map(\.data)
         state.configuration = MemberState.text(
             voters: configuration.voters.map(\.rawValue), learners: configuration.learners.map(\.rawValue))
         state.reads = reads
@@ -203,7 +247,7 @@ struct LoneMember: Sendable {
         for entry in entries.reversed() {
             if case .configuration(let found) = entry.payload { return found }
         }
-        return initial
+        return snapshot?.mark.configuration ?? initial
     }
 
     /// What was wished for, read off the two configurations.

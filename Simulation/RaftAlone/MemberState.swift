@@ -57,6 +57,15 @@ public struct MemberState: Hashable, Sendable {
     /// The entries that are committed.
     public var committed: ArraySlice<LogEntry> { log.prefix(Int(commit + 1 - first)) }
 
+    /// The entries from an index on; all of them, if the log begins later.
+    func entries(from index: UInt64) -> ArraySlice<LogEntry> { log.dropFirst(index > first ? Int(index - first) : 0) }
+
+    /// Whether two logs end together, and are equal as far as both go back.
+    func agrees(with other: MemberState) -> Bool {
+        let both = max(first, other.first)
+        return lastIndex == other.lastIndex && entries(from: both) == other.entries(from: both)
+    }
+
     static func text(voters: [UInt64], learners: [UInt64]) -> String {
         func list(_ members: [UInt64]) -> String { members.map(String.init).joined(separator: " ") }
         return "voters=(\(list(voters)))" + (learners.isEmpty ? "" : " learners=(\(list(learners)))")

@@ -3,7 +3,6 @@
 
 /// A part of the operations that waits for the consensus core.
 public enum NotInThisBuild: String, CaseIterable, Sendable {
-    case snapshots = "snapshots (compact)"
     case jointConfigurations = "joint configurations (conf with several changes, or with a transition)"
     case votersAtOnce = "a voter that was not a learner first (conf with v of somebody new)"
 

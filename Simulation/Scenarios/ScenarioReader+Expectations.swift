@@ -9,7 +9,7 @@ extension ScenarioReader {
     /// Promises that every run is held to at every event; `never` may name them, to say what a scenario is about.
     public static let promises = [
         "doubleAddress", "twoLeaders", "logMatching", "leaderCompleteness", "stateMachineSafety", "stateDiverged",
-        "nonLinearizable",
+        "nonLinearizable", "snapshotsDiffer", "logGap",
     ]
 
     mutating func readExpectations(_ node: ScenarioNode?) {

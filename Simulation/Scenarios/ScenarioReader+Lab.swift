@@ -182,6 +182,15 @@ extension ScenarioReader {
             let inner = fields(of: node, at: "disks", known: ["latency"])
             readRange(inner["latency"], at: "disks.latency", \.diskLatency)
         }
+        if let node = top["snapshots"] {
+            let inner = fields(of: node, at: "snapshots", known: ["every", "chunk"])
+            if let node = inner["every"] {
+                plan.conditions.snapshotEvery = Int(number(node, at: "snapshots.every", in: 2...1_000_000_000) ?? 2)
+            }
+            if let node = inner["chunk"] {
+                plan.conditions.snapshotChunk = Int(number(node, at: "snapshots.chunk", in: 16...1_048_576) ?? 16)
+            }
+        }
         if let node = top["boot"] {
             let inner = fields(of: node, at: "boot", known: ["hosts", "guests"])
             readRange(inner["hosts"], at: "boot.hosts", \.hostBoot)

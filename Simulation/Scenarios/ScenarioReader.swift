@@ -44,7 +44,7 @@ public struct ScenarioReader {
     private mutating func read(_ document: ScenarioNode) {
         let known = [
             "name", "about", "seed", "duration", "heal", "hosts", "members", "storage", "addresses", "clients", "wires",
-            "disks", "boot", "probe", "timing", "timeline", "expect",
+            "disks", "snapshots", "boot", "probe", "timing", "timeline", "expect",
         ]
         let top = fields(of: document, at: "", known: known)
         if let name = text(top["name"], at: "name") { plan.name = name }

@@ -94,6 +94,12 @@ public enum ScenarioWriter {
             ])
         lines += map("disks", [("latency", Quantity.text(now.diskLatency), now.diskLatency != usual.diskLatency)])
         lines += map(
+            "snapshots",
+            [
+                ("every", "\(now.snapshotEvery)", now.snapshotEvery != usual.snapshotEvery),
+                ("chunk", "\(now.snapshotChunk)", now.snapshotChunk != usual.snapshotChunk),
+            ])
+        lines += map(
             "boot",
             [
                 ("hosts", Quantity.text(now.hostBoot), now.hostBoot != usual.hostBoot),

@@ -139,6 +139,7 @@ struct Verb: Sendable {
         Verb("fail-disk", [.machine]) { .failDisk($0.text(0)) },
         Verb("mend-disk", [.machine]) { .mendDisk($0.text(0)) },
         Verb("corrupt-log", [.machine]) { .corruptLog($0.text(0)) },
+        Verb("corrupt-snapshot", [.machine]) { .corruptSnapshot($0.text(0)) },
     ]
 
     private static let people: [Verb] = [

@@ -41,6 +41,8 @@ public enum Happening: Hashable, Sendable {
     case failDisk(String)
     case mendDisk(String)
     case corruptLog(String)
+    /// The newest snapshot cannot be read any more, if there is another.
+    case corruptSnapshot(String)
 
     // Clocks.
     case stepClock(String, Int64)
@@ -102,6 +104,7 @@ extension Happening: CustomStringConvertible {
         case .failDisk(let name): "fail-disk \(name)"
         case .mendDisk(let name): "mend-disk \(name)"
         case .corruptLog(let name): "corrupt-log \(name)"
+        case .corruptSnapshot(let name): "corrupt-snapshot \(name)"
         case .stepClock(let name, let time): "step-clock \(name) \(TimeText.length(time))"
         case .driftClock(let name, let rate): "drift-clock \(name) \(rate)ppm"
         case .version(let name, let version): "version \(name) \(version)"

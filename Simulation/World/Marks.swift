@@ -13,6 +13,7 @@ public struct Marks: Hashable, Sendable {
         // The log.
         case appendAccepted, appendRefused, logTruncated, entryOfOlderTermCommitted, commitNoticed
         case restartWithTornWrite, logRefused, agentFailedOnDisk, leaderDiskStalled
+        case snapshotTaken, snapshotInstalled, snapshotResumed, snapshotUnreadable, snapshotAsked, logDropped
         // Leases and addresses.
         case leaseAsked, leaseGranted, elementRanOut, ticketRanOut, guestResumed, agentResumed
         // The state.
@@ -59,6 +60,10 @@ extension World {
         case .leaseGrant: marks.reach(.leaseGranted)
         case .commitNotice: marks.reach(.commitNoticed)
         case .campaignNow: marks.reach(.campaignOrdered)
+        case .snapshotReply(let reply):
+            // The leader began at the front, and the member has more than what it was sent.
+            if reply.offset == 0, reply.received > plan.conditions.snapshotChunk { marks.reach(.snapshotResumed) }
+        case .snapshotChunk(let chunk): if chunk.bytes.isEmpty { marks.reach(.snapshotAsked) }
         case .preVoteRequest, .voteRequest, .appendRequest, .heartbeat: break
         }
     }

@@ -65,6 +65,10 @@ public struct Plan: Hashable, Sendable {
         /// From the end of an outage of power to the start of the agent.
         public var hostBoot: ClosedRange<Int64> = 20_000_000_000...40_000_000_000
         public var guestBoot: ClosedRange<Int64> = 5_000_000_000...15_000_000_000
+        /// Entries after which a snapshot is due.
+        public var snapshotEvery = 10_000
+        /// Bytes of a snapshot in one message.
+        public var snapshotChunk = 64 * 1024
         /// Between two probes of the watching client; zero: nobody probes.
         public var probeEvery: Int64 = 0
         public init() {}

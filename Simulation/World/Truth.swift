@@ -19,6 +19,8 @@ struct Truth {
     var violation: Violation?
     /// Every entry that any member has applied, by index − 1.
     private(set) var committed: [Entry] = []
+    /// The newest snapshots anybody had, by their last entry.
+    var snapshots: SortedMap<LogIndex, Snapshot> = [:]
     private var leaders: SortedMap<Term, Leader> = [:]
     private(set) var newestTerm: Term = .zero
     /// What was ever handed to a disk, by index − 1: entries of different terms.
@@ -91,7 +93,9 @@ extension World {
 
     func sawWrite(_ write: LogWrite, of machine: Machine) {
         guard let process = machine.process, !write.entries.isEmpty else { return }
-        if let first = write.entries.first, first.index <= machine.disk.lastIndex { marks.reach(.logTruncated) }
+        if let first = write.entries.first, first.index <= machine.disk.lastIndex, write.restartsBehind == nil {
+            marks.reach(.logTruncated)
+        }
         check(truth.sawWrite(write, of: process.core.raft))
     }
 
@@ -111,6 +115,7 @@ extension World {
             process.seenTerm = term
         }
         if applied > process.applied {
+            sawRestored(machine, process)
             for entry in process.core.raft.committedEntries(from: process.applied.next, through: applied) {
                 check(truth.sawApplied(entry, by: machine.index))
                 compareStates(at: entry.index, of: machine)

@@ -64,6 +64,9 @@ extension World {
             sawWrite(write, of: machine)
             machine.disk.submit(write)
             serveDisk(machine)
+        case .takeSnapshot(let mark, let state): takeSnapshot(mark, state, of: machine)
+        case .storeSnapshot(let snapshot): storeSnapshot(snapshot, of: machine)
+        case .dropLog(let index): dropLog(through: index, of: machine)
         case .respond(let request, let response): respond(request, response, from: machine)
         case .address(let order):
             queue.push(
@@ -150,6 +153,8 @@ extension World {
         case .commitNotice: kind = 10
         case .leaseGrant: kind = 11
         case .campaignNow: kind = 12
+        case .snapshotChunk(let chunk): kind = 13 + UInt64(chunk.offset) << 8
+        case .snapshotReply(let reply): kind = 14 + UInt64(reply.received) << 8
         }
         return frame.from.rawValue << 40 ^ term.rawValue << 24 ^ kind
     }
@@ -227,14 +232,18 @@ extension World {
         let record = MemberRecord(
             id: machine.id, name: machine.name, kind: machine.plan.kind, host: host,
             peerEndpoint: "\(machine.name):7400", apiEndpoint: "\(machine.name):7443", version: machine.version)
-        let setup = AgentSetup(
+        guard let (restored, entries) = recover(machine) else { return }
+        var setup = AgentSetup(
             cluster: Self.cluster, record: record, founds: machine.index == 0 ? "simulated" : nil,
             session: machine.draws.next(), timing: plan.timing, readCommand: { [commands] in commands.read($0) },
             writeCommand: { [commands] in commands.write($0) })
+        setup.snapshots = SnapshotPolicy(entries: UInt64(plan.conditions.snapshotEvery))
+        setup.limits.snapshotChunkBytes = plan.conditions.snapshotChunk
         let core = AgentCore(
-            setup: setup, hardState: machine.disk.hardState, entries: machine.disk.entries,
+            setup: setup, hardState: machine.disk.hardState, restored: restored, entries: entries,
             now: machine.reading(at: now))
         machine.process = Machine.Process(core: core)
+        machine.process?.applied = core.applied
         tell("\(machine.name): the agent starts")
         if observer != nil { observe(.started, of: machine) }
         turn(machine, .tick)

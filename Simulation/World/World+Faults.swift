@@ -61,6 +61,10 @@ extension World {
         case .failDisk(let name): with(name) { spoil($0, .failing) }
         case .mendDisk(let name): with(name) { mend($0) }
         case .corruptLog(let name): with(name) { $0.disk.isCorrupt = true }
+        case .corruptSnapshot(let name):
+            with(name) {
+                if !$0.disk.loseNewestSnapshot() { tell("\($0.name) has no second snapshot: nothing happens") }
+            }
         case .stepClock(let name, let time):
             with(name) { $0.clock.wallOffset += time }
             marks.reach(.clockStepped)

@@ -14,6 +14,7 @@ import SimulationChecks
 enum WorldEvent {
     case frame(PeerFrame, to: Int)
     case durable(machine: Int, life: UInt64)
+    case snapshotDurable(machine: Int, life: UInt64, LogIndex)
     case kernelCall(machine: Int, life: UInt64, KernelCall)
     case report(machine: Int, life: UInt64, RoleReport)
     case boot(machine: Int, power: UInt64)
@@ -166,6 +167,8 @@ public final class World {
         switch event {
         case .frame(let frame, let to): arrive(frame, at: machines[to])
         case .durable(let index, let life): writeIsDurable(machines[index], life: life)
+        case .snapshotDurable(let index, let life, let last):
+            snapshotIsDurable(last, on: machines[index], life: life)
         case .kernelCall(let index, let life, let call): performCall(call, on: machines[index], life: life)
         case .report(let index, let life, let report):
             guard machines[index].life == life else { return }

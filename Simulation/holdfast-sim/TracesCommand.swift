@@ -61,6 +61,9 @@ struct TracesCommand: ParsableCommand {
     private static func traces(_ plan: Plan, _ profile: Profile, steps: Int, most: Int) -> [ObservedTrace] {
         guard plan.members.count <= TraceWindow.mostMembers else { return [] }
         var recorder = TraceRecorder(members: plan.members.count)
+        // The specification has no snapshots: a trace is of whole logs.
+        var plan = plan
+        plan.conditions.snapshotEvery = .max
         let world = World(plan)
         world.observer = { recorder.take($0) }
         _ = world.run()

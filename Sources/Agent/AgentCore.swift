@@ -18,6 +18,8 @@ public struct AgentSetup: Sendable {
     /// Drawn at random for each start: names this process's requests and its memory.
     public var session: UInt64
     public var timing: Timing
+    public var snapshots = SnapshotPolicy()
+    public var limits = Limits()
     /// Reads a command from the log; nil for what this version does not know. A simulation of several members hands in
     /// one that remembers, since all of them read the same bytes; it must answer like `Self.read`.
     public var readCommand: @Sendable ([UInt8]) -> CommandRecord?
@@ -75,6 +77,7 @@ public struct AgentCore: Sendable {
     var duties = LeaderDuties()
     var trialSeen: TrialSeen?
     var stop = StopProgress()
+    var snapshots = SnapshotProgress()
 
     /// When `handle` must be called again at the latest.
     public private(set) var nextDeadline: Instant = .distantPast
@@ -84,16 +87,26 @@ public struct AgentCore: Sendable {
     var raftEffects: [Effect] = []
     var wallMilliseconds: Int64 = 0
 
-    /// Starts a member from what its disk holds.
-    public init(setup: AgentSetup, hardState: HardState, entries: [Entry], now: Instant) {
+    /// Starts a member from what its disk holds: the state of its newest snapshot, if there is one, and the entries
+    /// behind that.
+    public init(
+        setup: AgentSetup, hardState: HardState, restored: RestoredState? = nil, entries: [Entry], now: Instant
+    ) {
         self.setup = setup
         let founders = setup.founds == nil ? [] : [setup.record.id]
         reads = ReadRequests(session: setup.session)
         reads.askWhetherCurrent()
         raft = Raft(
-            id: setup.record.id, cluster: setup.cluster, timing: setup.timing,
+            id: setup.record.id, cluster: setup.cluster, timing: setup.timing, limits: setup.limits,
             rank: setup.record.kind == .host ? .preferred : .lastResort, incarnation: setup.session,
-            hardState: hardState, entries: entries, initialConfiguration: Configuration(voters: founders), now: now)
+            hardState: hardState, snapshot: restored?.snapshot, entries: entries,
+            initialConfiguration: Configuration(voters: founders), now: now)
+        if let restored {
+            state = restored.state
+            applied = restored.snapshot.mark.index
+            // They were published by an earlier process.
+            publishedEvent = state.lastEventID
+        }
     }
 
     public var id: MemberID { setup.record.id }
@@ -127,7 +140,7 @@ public struct AgentCore: Sendable {
 
     private mutating func finish(now: Instant, random: inout some RandomNumberGenerator) {
         if raft.nextDeadline <= now { raft.handle(.tick, now: now, random: &random) }
-        settle(now: now)
+        settle(now: now, random: &random)
         nextDeadline = findDeadline()
     }
 
@@ -142,6 +155,9 @@ public struct AgentCore: Sendable {
         switch event {
         case .frame(let frame): receive(frame, now: now, random: &random)
         case .persisted(let sequence): raft.handle(.persisted(sequence), now: now, random: &random)
+        case .snapshotStored(let snapshot, let index):
+            snapshotStored(snapshot, dropThrough: index, now: now, random: &random)
+        case .snapshotFailed(let index, let reason): snapshotFailed(index, reason, now: now, random: &random)
         case .request(let id, let request): accept(request, id, now: now)
         case .report(let report): receive(report, now: now)
         case .certificateRenewed(let expires):
@@ -169,22 +185,28 @@ public struct AgentCore: Sendable {
     /// Lets everything follow from what was taken in: the consensus' effects, the applied state, this member's part
     /// in it. What is proposed on the way is flushed in a further round; each round needs a proposal of the one
     /// before, and proposals of one batch are few, so the bound is never reached by a sound member.
-    private mutating func settle(now: Instant) {
+    private mutating func settle(now: Instant, random: inout some RandomNumberGenerator) {
+        // After a start from a snapshot, which is no entry.
+        if state.declarationsRevision != specsRevision { readDeclarations() }
         for _ in 0..<16 {
             let before = raft.log.lastIndex
-            flushRaft(now: now)
+            flushRaft(now: now, random: &random)
             reconcile(now: now)
             if raft.log.lastIndex == before && !raft.hasOutput { return }
         }
     }
 
-    private mutating func flushRaft(now: Instant) {
+    private mutating func flushRaft(now: Instant, random: inout some RandomNumberGenerator) {
         raft.flush(now: now, into: &raftEffects)
         for effect in raftEffects {
             switch effect {
             case .send(let envelope): effects.append(.send(PeerFrame(envelope)))
             case .persist(let write): effects.append(.persist(write))
             case .committed(let index): apply(through: index, now: now)
+            case .storeSnapshot(let snapshot): snapshotArrived(snapshot, now: now, random: &random)
+            case .restored(let mark): restore(mark, now: now)
+            case .snapshotDamaged(let mark):
+                effects.append(.log("a snapshot through entry \(mark.index) arrived damaged and is fetched again"))
             case .readReady(let read, let index): readReady(read, index, now: now)
             case .readRefused(let read): readRefused(read, now: now)
             case .leaseRenewed(let until, let floor): renewLease(until: until, floor: floor)
@@ -230,15 +252,25 @@ public struct AgentCore: Sendable {
     private mutating func apply(through index: LogIndex, now: Instant) {
         for entry in raft.committedEntries(from: applied.next, through: index) {
             applied = entry.index
-            guard case .command(let bytes) = entry.payload else { continue }
-            guard let record = setup.readCommand(bytes) else {
-                // The same bytes fail the same way on every member of this version.
-                effects.append(.log("entry \(entry.index) is not a command this version knows; it changes nothing"))
-                continue
-            }
-            let outcome = state.apply(record)
-            if let request = proposals.finished(record.stamp) { effects.append(.respond(request, .outcome(outcome))) }
+            apply(entry)
+            takeSnapshotIfDue(after: entry)
         }
+        followState(now: now)
+    }
+
+    private mutating func apply(_ entry: Entry) {
+        guard case .command(let bytes) = entry.payload else { return }
+        guard let record = setup.readCommand(bytes) else {
+            // The same bytes fail the same way on every member of this version.
+            effects.append(.log("entry \(entry.index) is not a command this version knows; it changes nothing"))
+            return
+        }
+        let outcome = state.apply(record)
+        if let request = proposals.finished(record.stamp) { effects.append(.respond(request, .outcome(outcome))) }
+    }
+
+    /// What follows from a new state at once.
+    mutating func followState(now: Instant) {
         watchTrial(now: now)
         publishEvents()
         if state.declarationsRevision != specsRevision { readDeclarations() }

@@ -10,6 +10,11 @@ public enum AgentEvent: Sendable {
     case frame(PeerFrame)
     /// All log writes up to this one are durable.
     case persisted(WriteSequence)
+    /// A snapshot is durable, one that was taken here or one that arrived. The log may be dropped through `dropThrough`:
+    /// the older of those on disk can take its place.
+    case snapshotStored(Snapshot, dropThrough: LogIndex)
+    /// The snapshot that ends at this entry could not be kept, and why.
+    case snapshotFailed(LogIndex, String)
     case request(RequestID, AgentRequest)
     case report(RoleReport)
     /// This member has a new certificate, which ends then: milliseconds since 1970.
@@ -90,6 +95,13 @@ public enum AgentEffect: Sendable {
     case send(PeerFrame)
     /// Write, make durable, send `thenSend` as consensus frames, then report `persisted`.
     case persist(LogWrite)
+    /// Encode the state (`ClusterState.encoded`) and make it durable, beside the log and not in its way; then report
+    /// `snapshotStored`, or `snapshotFailed`.
+    case takeSnapshot(SnapshotMark, ClusterState)
+    /// Make a snapshot that arrived durable, twice: nothing else can replace it; then report as above.
+    case storeSnapshot(Snapshot)
+    /// The log's entries up to here are not needed any more.
+    case dropLog(through: LogIndex)
     case respond(RequestID, AgentResponse)
     case address(AddressOrder)
     /// Run exactly these health checks from now on; one that was running unchanged goes on.

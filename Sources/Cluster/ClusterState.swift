@@ -81,6 +81,11 @@ public struct ClusterState: Hashable, Sendable {
         return outcome
     }
 
+    /// The outcome of a request that was carried out and is remembered; nil otherwise.
+    public func outcome(ofSession session: UInt64, request: UInt64) -> Outcome? {
+        sessions.outcome(ofSession: session, request: request)
+    }
+
     private mutating func carryOut(_ record: CommandRecord) -> Outcome {
         switch record.command {
         case .bootstrap(let name, let member): return bootstrap(name, member, record)

@@ -23,7 +23,9 @@ struct Sessions: Hashable, Sendable {
     /// Outcomes one session may have open; older ones are forgotten.
     static let mostOutcomes = 1_024
 
-    private var sessions: SortedMap<UInt64, Session> = [:]
+    private(set) var sessions: SortedMap<UInt64, Session> = [:]
+
+    init(_ sessions: SortedMap<UInt64, Session> = [:]) { self.sessions = sessions }
 
     /// The earlier outcome of a request that was carried out before; nil when it is new.
     func answer(to stamp: RequestStamp, revision: UInt64) -> Outcome? {
@@ -34,6 +36,11 @@ struct Sessions: Hashable, Sendable {
                 revision: revision)
         }
         return session.outcomes.first { $0.request == stamp.request }?.outcome
+    }
+
+    /// The outcome of a request, if it is remembered.
+    func outcome(ofSession session: UInt64, request: UInt64) -> Outcome? {
+        sessions[session]?.outcomes.first { $0.request == request }?.outcome
     }
 
     mutating func record(_ outcome: Outcome, of stamp: RequestStamp) {

@@ -48,6 +48,13 @@ public struct Durability: Hashable, Sendable {
         for position in flights.indices { flights[position].reach = min(flights[position].reach, index.previous) }
     }
 
+    /// The log begins anew behind a snapshot that is durable and ends at `index`: what was on its way belongs to the log
+    /// from before.
+    public mutating func restart(at index: LogIndex) {
+        durableIndex = index
+        for position in flights.indices { flights[position].reach = index }
+    }
+
     /// Everything up to and including `sequence` is on disk.
     public mutating func complete(_ sequence: WriteSequence) {
         while let first = flights.first, first.sequence <= sequence {

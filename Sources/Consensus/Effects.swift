@@ -9,6 +9,13 @@ public enum Effect: Hashable, Sendable {
     case persist(LogWrite)
     /// Entries up to here are committed and may be applied, in order.
     case committed(through: LogIndex)
+    /// A snapshot has arrived, whole and sound. Make it durable, then report `snapshotStored`; or `snapshotNotStored`.
+    case storeSnapshot(Snapshot)
+    /// The log now begins behind this mark, whose snapshot was reported stored: the state is to be the snapshot's. What is
+    /// committed later follows from there.
+    case restored(SnapshotMark)
+    /// A snapshot arrived that is not what its checksum says; it is fetched anew.
+    case snapshotDamaged(SnapshotMark)
     /// A read that asked before may be answered from a state that has applied `index`.
     case readReady(ReadID, index: LogIndex)
     /// A read could not be served here; ask the leader, if one is known.

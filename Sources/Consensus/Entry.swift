@@ -53,15 +53,22 @@ public struct LogWrite: Hashable, Sendable {
     public let sequence: WriteSequence
     /// The new hard state, when it changed.
     public let hardState: HardState?
+    /// Set when a snapshot has taken the place of the log: whatever entries the disk holds are gone, and the log goes on
+    /// behind this position.
+    public let restartsBehind: LogPosition?
     /// Consecutive entries. Whatever the disk holds from the first one's index on is replaced.
     public let entries: [Entry]
     /// Messages that may leave only when this write and every earlier one is durable. A write may consist of nothing
     /// else: then it waits for the earlier ones.
     public let thenSend: [Envelope]
 
-    public init(sequence: WriteSequence, hardState: HardState?, entries: [Entry], thenSend: [Envelope]) {
+    public init(
+        sequence: WriteSequence, hardState: HardState?, restartsBehind: LogPosition? = nil, entries: [Entry],
+        thenSend: [Envelope]
+    ) {
         self.sequence = sequence
         self.hardState = hardState
+        self.restartsBehind = restartsBehind
         self.entries = entries
         self.thenSend = thenSend
     }

@@ -143,7 +143,10 @@ extension Raft {
     private mutating func sendAppend(to member: MemberID, now: Instant) -> Bool {
         let progress = leadership!.progress[member]!
         let previous = progress.next.previous
-        guard let previousTerm = log.term(at: previous) else { return false }
+        if case .snapshot = progress.mode { return sendSnapshot(to: member, now: now) }
+        guard let previousTerm = log.term(at: previous) else {
+            return previous < log.base && sendSnapshot(to: member, now: now)
+        }
         let entries = log.batch(from: progress.next, limits: limits)
         // With nothing to send, a probe is needed only while the match point is unknown.
         if entries.isEmpty && (progress.mode == .replicating || progress.match == log.lastIndex) { return false }

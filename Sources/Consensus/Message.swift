@@ -19,7 +19,7 @@ public struct Envelope: Hashable, Sendable {
     }
 }
 
-/// Everything consensus members say to each other. Snapshots will add a kind of their own.
+/// Everything consensus members say to each other.
 public enum Message: Hashable, Sendable {
     case preVoteRequest(PreVoteRequest)
     case preVoteReply(PreVoteReply)
@@ -32,4 +32,6 @@ public enum Message: Hashable, Sendable {
     case leaseGrant(LeaseGrant)
     case campaignNow(CampaignNow)
     case commitNotice(CommitNotice)
+    case snapshotChunk(SnapshotChunk)
+    case snapshotReply(SnapshotReply)
 }

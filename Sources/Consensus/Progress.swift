@@ -1,6 +1,7 @@
 // What a leader knows of one other member's log, and how it feeds it.
-// Two modes, as in etcd's tracker: `probing` sends one append and waits, because the match point is not known;
-// `replicating` keeps a pipeline of appends in flight. A third, for snapshots, comes with them.
+// Three modes, as in etcd's tracker: `probing` sends one append and waits, because the match point is not known;
+// `replicating` keeps a pipeline of appends in flight; `snapshot` sends a snapshot part by part, because the log no longer
+// holds what the member lacks.
 
 /// A leader's view of one member.
 public struct Progress: Hashable, Sendable {
@@ -9,6 +10,8 @@ public struct Progress: Hashable, Sendable {
         case probing(waiting: Bool)
         /// Appends are sent ahead of their answers.
         case replicating
+        /// No appends until the member has the snapshot.
+        case snapshot(SnapshotSending)
     }
 
     private struct AskedLease: Hashable {
@@ -44,6 +47,7 @@ public struct Progress: Hashable, Sendable {
         switch mode {
         case .probing(let waiting): !waiting
         case .replicating: flights.count < limits.inFlightAppends
+        case .snapshot(let sending): !sending.isWaiting
         }
     }
 
@@ -82,6 +86,7 @@ public struct Progress: Hashable, Sendable {
         case .replicating:
             flights.append(last)
             next = max(next, last.next)
+        case .snapshot: break
         }
     }
 
@@ -97,9 +102,14 @@ public struct Progress: Hashable, Sendable {
     public mutating func accepted(through index: LogIndex, now: Instant) {
         lastMovement = now
         flights.removeAll { $0 <= index }
-        if index >= match {
-            match = index
-            next = max(next, index.next)
+        guard index >= match else { return }
+        match = index
+        switch mode {
+        case .replicating: next = max(next, index.next)
+        case .snapshot(let sending) where index < sending.snapshot.mark.index: return
+        case .probing, .snapshot:
+            // It may be a late answer, to what was sent before the match point was lost: nothing is in flight behind it.
+            next = index.next
             mode = .replicating
         }
     }
@@ -118,6 +128,7 @@ public struct Progress: Hashable, Sendable {
             let retreat = min(resume, previous.previous)
             match = min(match, retreat)
             next = retreat.next
+        case .snapshot: return false
         }
         flights = []
         lastMovement = now
@@ -134,10 +145,61 @@ public struct Progress: Hashable, Sendable {
         case .replicating:
             guard !flights.isEmpty, now - lastMovement > patience else { return false }
             next = match.next
+        case .snapshot(var sending):
+            // On a slow link a part takes longer than that, and so does a disk that installs the whole: copies must not
+            // fill the link, so each further one waits twice as long.
+            guard sending.isWaiting, now - lastMovement > patience * (1 << sending.repeats) else { return false }
+            sending.isWaiting = false
+            sending.repeats = min(sending.repeats + 1, 5)
+            mode = .snapshot(sending)
+            return true
         }
         flights = []
         lastMovement = now
         mode = .probing(waiting: false)
         return true
     }
+
+    // MARK: Snapshots
+
+    /// Goes on with the snapshot under way, or begins with `newest`. One under way is kept to the end whatever newer ones
+    /// there are: begun anew with each, it might never arrive.
+    public mutating func beginSnapshot(_ newest: Snapshot) -> SnapshotSending {
+        if case .snapshot(let sending) = mode { return sending }
+        let sending = SnapshotSending(snapshot: newest)
+        flights = []
+        mode = .snapshot(sending)
+        return sending
+    }
+
+    public mutating func sentChunk(now: Instant) {
+        guard case .snapshot(var sending) = mode else { return }
+        sending.isWaiting = true
+        lastMovement = now
+        mode = .snapshot(sending)
+    }
+
+    /// Goes on from where the member says, when it answers the part that is on its way. With all of it there, the disk is
+    /// waited for.
+    public mutating func received(_ reply: SnapshotReply, now: Instant) {
+        guard case .snapshot(var sending) = mode, sending.isWaiting, reply.index == sending.snapshot.mark.index,
+            reply.offset == sending.received, reply.received >= 0, reply.received <= sending.snapshot.bytes.count
+        else { return }
+        if sending.received != reply.received { sending.repeats = 0 }
+        sending.received = reply.received
+        sending.isWaiting = reply.received == sending.snapshot.bytes.count
+        lastMovement = now
+        mode = .snapshot(sending)
+    }
+}
+
+/// A snapshot on its way to one member. It holds the snapshot, so a newer one does not take it away.
+public struct SnapshotSending: Hashable, Sendable {
+    public let snapshot: Snapshot
+    /// Bytes the member is known to hold.
+    public internal(set) var received = 0
+    /// A part is on its way, or the member's disk is at work.
+    public internal(set) var isWaiting = false
+    /// How often in a row the same part was sent again.
+    var repeats: Int64 = 0
 }

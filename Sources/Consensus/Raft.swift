@@ -12,6 +12,10 @@ public enum Input: Hashable, Sendable {
     case received(Envelope)
     /// All writes up to this one are durable, and their messages sent.
     case persisted(WriteSequence)
+    /// A snapshot is durable: one that was taken here, or one that `storeSnapshot` handed out.
+    case snapshotStored(Snapshot)
+    /// The one that `storeSnapshot` handed out, ending at this index, is not kept; `forGood`: it is not understood here.
+    case snapshotNotStored(LogIndex, forGood: Bool)
     /// Time has passed; also safe to call more often than needed.
     case tick
 }
@@ -49,6 +53,12 @@ public struct Raft: Sendable {
     public internal(set) var durability: Durability
     /// Entries from here on are in memory and not yet handed to the disk.
     var unwrittenFrom: LogIndex
+    /// Where the log begins anew, when the disk does not know yet.
+    var restartsBehind: LogPosition?
+    /// The newest durable snapshot: what a member gets that lacks more than the log holds.
+    public internal(set) var snapshot: Snapshot?
+    /// The one that is arriving.
+    var incoming: IncomingSnapshot?
 
     public internal(set) var commitIndex: LogIndex = .zero
     public internal(set) var role: Role = .follower
@@ -58,10 +68,10 @@ public struct Raft: Sendable {
     public internal(set) var deserter: MemberID?
     /// The configuration that applies now: the last one in the log, committed or not.
     public internal(set) var configuration: Configuration
-    /// Where that configuration stands in the log; zero for the one from before the log.
+    /// Where that configuration stands in the log; the log's base for the one from before it.
     public internal(set) var configurationIndex: LogIndex = .zero
-    /// The configuration in force before the first entry of the log.
-    let initialConfiguration: Configuration
+    /// The configuration in force at the log's base.
+    var baseConfiguration: Configuration
 
     /// Until when this member refuses every vote and pre-vote (point 1 of the chain of leases).
     public internal(set) var promiseUntil: Instant
@@ -87,10 +97,12 @@ public struct Raft: Sendable {
     var announcedLeader: MemberID?
 
     /// Starts a member from what its disk holds. A member of a new cluster is given the first configuration and
-    /// nothing else; a member that joins is given an empty one and learns the rest from the log.
+    /// nothing else; a member that joins is given an empty one and learns the rest from the log. With a snapshot, the
+    /// entries begin right behind it.
     public init(
         id: MemberID, cluster: ClusterID, timing: Timing, limits: Limits = Limits(), rank: LeadershipRank,
-        incarnation: UInt64, hardState: HardState, entries: [Entry], initialConfiguration: Configuration, now: Instant
+        incarnation: UInt64, hardState: HardState, snapshot: Snapshot? = nil, entries: [Entry],
+        initialConfiguration: Configuration, now: Instant
     ) {
         self.id = id
         self.cluster = cluster
@@ -99,11 +111,14 @@ public struct Raft: Sendable {
         self.rank = rank
         self.incarnation = incarnation
         self.hardState = hardState
-        log = RaftLog(entries: entries)
+        self.snapshot = snapshot
+        log = RaftLog(base: snapshot?.mark.position, entries: entries)
+        commitIndex = log.base
+        announcedCommit = log.base
         durability = Durability(durableIndex: log.lastIndex, hardState: hardState)
         unwrittenFrom = log.lastIndex.next
-        self.initialConfiguration = initialConfiguration
-        configuration = initialConfiguration
+        baseConfiguration = snapshot?.mark.configuration ?? initialConfiguration
+        configuration = baseConfiguration
         if log.lastTerm > hardState.term {
             // A torn write may have left entries of a term without the term itself. It was never answered for, so
             // nobody counts on a vote in it.
@@ -132,6 +147,8 @@ public struct Raft: Sendable {
         switch input {
         case .received(let envelope): receive(envelope, now: now, random: &random)
         case .persisted(let sequence): persisted(sequence, now: now, random: &random)
+        case .snapshotStored(let snapshot): stored(snapshot)
+        case .snapshotNotStored(let index, let forGood): didNotStore(index, forGood: forGood, now: now)
         case .tick: tick(now: now, random: &random)
         }
     }
@@ -139,7 +156,7 @@ public struct Raft: Sendable {
     /// Whether a flush would hand anything out. What waits for a full disk queue does not count: no flush moves it before
     /// a write completes.
     public var hasOutput: Bool {
-        let toWrite = !afterDurable.isEmpty || hardStateDirty || unwrittenFrom <= log.lastIndex
+        let toWrite = !afterDurable.isEmpty || hardStateDirty || unwrittenFrom <= log.lastIndex || restartsBehind != nil
         return !outbox.isEmpty || !notices.isEmpty || commitIndex > announcedCommit || leader != announcedLeader
             || (toWrite && !isWaitingForDisk)
     }
@@ -176,17 +193,19 @@ public struct Raft: Sendable {
             return
         }
         let entries = log.slice(unwrittenFrom, through: log.lastIndex)
-        if !hardStateDirty && entries.isEmpty && durability.isIdle {
+        let isNew = hardStateDirty || !entries.isEmpty || restartsBehind != nil
+        if !isNew && durability.isIdle {
             // Nothing to wait for: what would follow the write may leave now.
             for envelope in afterDurable { effects.append(.send(envelope)) }
-        } else if hardStateDirty || !entries.isEmpty || !afterDurable.isEmpty {
+        } else if isNew || !afterDurable.isEmpty {
             let sequence = durability.submit(reach: log.lastIndex, hardState: hardState, now: now)
             effects.append(
                 .persist(
                     LogWrite(
-                        sequence: sequence, hardState: hardStateDirty ? hardState : nil, entries: Array(entries),
-                        thenSend: afterDurable)))
+                        sequence: sequence, hardState: hardStateDirty ? hardState : nil,
+                        restartsBehind: restartsBehind, entries: Array(entries), thenSend: afterDurable)))
             hardStateDirty = false
+            restartsBehind = nil
             unwrittenFrom = log.lastIndex.next
         }
         afterDurable.removeAll(keepingCapacity: true)
@@ -223,6 +242,12 @@ public struct Raft: Sendable {
         case .leaseGrant(let grant):
             guard observe(envelope, now: now, random: &random) else { return }
             receive(grant, from: envelope.from, now: now)
+        case .snapshotChunk(let chunk):
+            guard observe(envelope, now: now, random: &random) else { return }
+            receive(chunk, from: envelope.from, now: now, random: &random)
+        case .snapshotReply(let reply):
+            guard observe(envelope, now: now, random: &random) else { return }
+            receive(reply, from: envelope.from, now: now)
         }
     }
 
@@ -235,7 +260,8 @@ public struct Raft: Sendable {
             becomeFollower(in: envelope.term, now: now, random: &random)
         } else if envelope.term < term {
             switch envelope.message {
-            case .appendRequest, .heartbeat: sendAfterDurable(.heartbeatReply(.outdated), to: envelope.from)
+            case .appendRequest, .heartbeat, .snapshotChunk:
+                sendAfterDurable(.heartbeatReply(.outdated), to: envelope.from)
             default: break
             }
             return false
@@ -329,7 +355,7 @@ public struct Raft: Sendable {
     }
 
     /// Finds the last configuration in the log.
-    private mutating func findConfiguration() {
+    mutating func findConfiguration() {
         let (found, index) = lastConfiguration(through: log.lastIndex)
         adopt(found, at: index)
     }
@@ -337,13 +363,13 @@ public struct Raft: Sendable {
     /// The configuration that was in force before the entry at `index`.
     func configurationBefore(_ index: LogIndex) -> Configuration { lastConfiguration(through: index.previous).found }
 
-    private func lastConfiguration(through last: LogIndex) -> (found: Configuration, at: LogIndex) {
+    func lastConfiguration(through last: LogIndex) -> (found: Configuration, at: LogIndex) {
         var index = last
         while index > log.base {
             if case .configuration(let found)? = log.entry(at: index)?.payload { return (found, index) }
             index = index.previous
         }
-        return (initialConfiguration, .zero)
+        return (baseConfiguration, log.base)
     }
 
     private mutating func adopt(_ newer: Configuration, at index: LogIndex) {

@@ -1,5 +1,5 @@
 // The log in memory. It holds every entry after `base`; the disk's copy follows through LogWrite.
-// `base` is where a snapshot will end once there are snapshots; until then it is zero.
+// What lies before the base is in a snapshot; without one the base is zero.
 
 /// A gapless run of entries, after a base position whose term is known.
 public struct RaftLog: Hashable, Sendable {
@@ -7,9 +7,10 @@ public struct RaftLog: Hashable, Sendable {
     public private(set) var baseTerm: Term = .zero
     private var entries: [Entry] = []
 
-    public init(entries: [Entry] = []) {
+    public init(base: LogPosition? = nil, entries: [Entry] = []) {
+        if let base { (self.base, baseTerm) = (base.index, base.term) }
         for (offset, entry) in entries.enumerated() {
-            precondition(entry.index == LogIndex(rawValue: UInt64(offset) + 1), "a restored log has no gaps")
+            precondition(entry.index == self.base + (offset + 1), "a restored log has no gaps")
         }
         self.entries = entries
     }
@@ -60,6 +61,14 @@ public struct RaftLog: Hashable, Sendable {
         precondition(index > base, "what a snapshot covers is never cut")
         guard index <= lastIndex else { return }
         entries.removeSubrange(offset(of: index)...)
+    }
+
+    /// Drops everything up to and including `index`, which becomes the base.
+    public mutating func compact(through index: LogIndex) {
+        guard index > base, index <= lastIndex else { return }
+        baseTerm = entries[offset(of: index)].term
+        entries.removeSubrange(...offset(of: index))
+        base = index
     }
 
     /// Whether a log ending in (`term`, `index`) holds at least as much as this one (Ongaro 3.6.1).

@@ -83,6 +83,10 @@ public struct Limits: Hashable, Sendable {
     /// Writes handed to the disk and not durable. At the limit nothing more is handed out: what is new waits in memory and
     /// leaves as one write later, appends with entries are dropped, and so are messages that would have to wait.
     public var waitingWrites = 1_024
+    /// Bytes of a snapshot in one message. At 100 Mbit/s it holds a heartbeat up for 5 ms.
+    public var snapshotChunkBytes = 64 * 1024
+    /// Bytes of a whole snapshot; a larger one is neither taken nor received.
+    public var snapshotBytes = 256 * 1024 * 1024
     /// Reads waiting for their quorum; further ones are refused.
     public var pendingReads = 4_096
 

@@ -256,6 +256,9 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
         switch effect {
         case .send(let frame): world.transport.send(frame)
         case .persist(let write): world.store.write(write)
+        case .takeSnapshot(let mark, let state): save(mark, arrived: false, world) { state.encoded }
+        case .storeSnapshot(let snapshot): save(snapshot.mark, arrived: true, world) { snapshot.bytes }
+        case .dropLog(let index): world.store.drop(through: index)
         case .respond(let request, let response):
             if proposals.remove(request.rawValue) != nil { proposalEnds[Self.word(for: response), default: 0] += 1 }
             requests.removeValue(forKey: request.rawValue)?.resume(returning: response)
@@ -297,6 +300,21 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
             family.add(Double(count), .init("outcome", outcome))
         }
         return [family]
+    }
+
+    private func save(
+        _ mark: SnapshotMark, arrived: Bool, _ world: AgentWorld, content: @escaping @Sendable () -> [UInt8]
+    ) {
+        world.store.save(mark, arrived: arrived, content: content) { [weak self] saved in
+            guard let self else { return }
+            self.eventLoop.execute {
+                switch saved {
+                case .stored(let snapshot, let index):
+                    self.enqueue(.snapshotStored(snapshot, dropThrough: index))
+                case .failed(let index, let reason): self.enqueue(.snapshotFailed(index, reason))
+                }
+            }
+        }
     }
 
     private func carryOut(_ order: AddressOrder, _ world: AgentWorld) {

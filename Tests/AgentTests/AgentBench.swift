@@ -20,6 +20,8 @@ struct AgentBench {
     /// Everything that came out, oldest first.
     private(set) var sent: [PeerFrame] = []
     private(set) var orders: [AddressOrder] = []
+    /// Snapshots that arrived and are to be made durable.
+    private(set) var stored: [Snapshot] = []
     private(set) var responses: SortedMap<RequestID, AgentResponse> = [:]
     private(set) var stopped = false
 
@@ -81,7 +83,10 @@ struct AgentBench {
                 case .respond(let request, let response): responses[request] = response
                 case .address(let order): orders.append(order)
                 case .stopped: stopped = true
-                case .healthChecks, .peers, .events, .log: break
+                case .takeSnapshot(let mark, let state):
+                    events.append(.snapshotStored(Snapshot(mark: mark, bytes: state.encoded), dropThrough: .zero))
+                case .storeSnapshot(let snapshot): stored.append(snapshot)
+                case .healthChecks, .peers, .events, .log, .dropLog: break
                 }
             }
         }
@@ -160,6 +165,26 @@ struct AgentBench {
                 AppendRequest(
                     previousIndex: LogIndex(rawValue: last), previousTerm: Term(rawValue: last == 0 ? 0 : 1),
                     entries: entries, commit: LogIndex(rawValue: UInt64(commit)))))
+    }
+
+    /// A snapshot from the other member, in one part.
+    mutating func receive(_ snapshot: Snapshot) {
+        consensus(
+            .snapshotChunk(
+                SnapshotChunk(
+                    mark: snapshot.mark, size: snapshot.bytes.count, checksum: snapshot.checksum, offset: 0,
+                    bytes: snapshot.bytes)))
+    }
+
+    /// A snapshot of `state` arrives and becomes durable.
+    mutating func install(_ state: ClusterState, through index: UInt64) {
+        receive(
+            Snapshot(
+                mark: SnapshotMark(
+                    index: LogIndex(rawValue: index), term: Term(rawValue: 1),
+                    configuration: Configuration(voters: [Self.peer, Self.own])), bytes: state.encoded))
+        guard let snapshot = stored.last else { return }
+        turn([.snapshotStored(snapshot, dropThrough: snapshot.mark.index)])
     }
 
     /// A grant for a request made now.

@@ -34,10 +34,14 @@ final class TestLab {
         var life: UInt64 = 1
         var hardState = HardState()
         var entries: [Entry] = []
+        /// The two newest; one that arrived counts twice.
+        var snapshots: [Snapshot] = []
         var armed: SortedMap<ResourceKey, Armed> = [:]
         var backlog: [AgentEvent] = []
         var responses: [RequestID: AgentResponse] = [:]
         var stopped = false
+        /// The events that were published, in order.
+        var published: [UInt64] = []
         /// Whom it talks to; nil: everybody, as one does that was told of all members when it joined. Kept on disk.
         var peers: Set<MemberID>?
 
@@ -50,6 +54,7 @@ final class TestLab {
     enum Happening {
         case deliver(to: Int, PeerFrame, life: UInt64)
         case written(node: Int, LogWrite, life: UInt64)
+        case saved(node: Int, Snapshot, copies: Int, life: UInt64)
         case report(node: Int, RoleReport, life: UInt64)
         case order(node: Int, AddressOrder, life: UInt64)
         case wake(node: Int, life: UInt64)
@@ -63,6 +68,8 @@ final class TestLab {
     private var order: UInt64 = 0
     var cuts: Set<[Int]> = []
     var networkDelay = Interval.microseconds(200)
+    /// For members that are added from now on.
+    var snapshots = SnapshotPolicy()
     var diskDelay = Interval.milliseconds(1)
     /// How long orders wait for a member's driver thread.
     var driverDelay: [Int: Interval] = [:]
@@ -85,7 +92,8 @@ final class TestLab {
         let record = MemberRecord(
             id: id(index), name: name, kind: kind, host: host, peerEndpoint: "\(name):7400",
             apiEndpoint: "\(name):7443", version: "1")
-        let setup = AgentSetup(cluster: Self.cluster, record: record, founds: founds, session: random.next())
+        var setup = AgentSetup(cluster: Self.cluster, record: record, founds: founds, session: random.next())
+        setup.snapshots = snapshots
         nodes.append(Node(setup: setup, now: now))
         schedule(.wake(node: index, life: 1), after: .zero)
         return index
@@ -127,7 +135,11 @@ final class TestLab {
         node.isUp = true
         node.isPaused = false
         node.armed = [:]
-        node.core = AgentCore(setup: setup, hardState: node.hardState, entries: node.entries, now: now)
+        let restored = node.snapshots.last.flatMap { try? RestoredState($0) }
+        let last = restored?.snapshot.mark.index ?? .zero
+        node.core = AgentCore(
+            setup: setup, hardState: node.hardState, restored: restored,
+            entries: node.entries.filter { $0.index > last }, now: now)
         schedule(.wake(node: index, life: node.life), after: .zero)
     }
 
@@ -244,6 +256,12 @@ final class TestLab {
             store(write, on: nodes[index])
             for envelope in write.thenSend { send(PeerFrame(envelope), from: index) }
             turn(index, [.persisted(write.sequence)])
+        case .saved(let index, let snapshot, let copies, let life):
+            guard nodes[index].life == life else { return }
+            nodes[index].snapshots += Array(repeating: snapshot, count: copies)
+            nodes[index].snapshots = nodes[index].snapshots.suffix(2)
+            let older = nodes[index].snapshots.count == 2 ? nodes[index].snapshots[0].mark.index : .zero
+            turn(index, [.snapshotStored(snapshot, dropThrough: older)])
         case .report(let index, let report, let life):
             guard nodes[index].life == life else { return }
             turn(index, [.report(report)])
@@ -258,6 +276,7 @@ final class TestLab {
 
     private func store(_ write: LogWrite, on node: Node) {
         if let hardState = write.hardState { node.hardState = hardState }
+        if write.restartsBehind != nil { node.entries = [] }
         if let first = write.entries.first {
             node.entries.removeAll { $0.index >= first.index }
             node.entries += write.entries
@@ -283,6 +302,12 @@ final class TestLab {
         switch effect {
         case .send(let frame): send(frame, from: index)
         case .persist(let write): schedule(.written(node: index, write, life: node.life), after: diskDelay)
+        case .takeSnapshot(let mark, let state):
+            let snapshot = Snapshot(mark: mark, bytes: state.encoded)
+            schedule(.saved(node: index, snapshot, copies: 1, life: node.life), after: diskDelay * 2)
+        case .storeSnapshot(let snapshot):
+            schedule(.saved(node: index, snapshot, copies: 2, life: node.life), after: diskDelay * 2)
+        case .dropLog(let last): node.entries.removeAll { $0.index <= last }
         case .respond(let request, let response): node.responses[request] = response
         case .address(let order):
             if let delay = driverDelay[index] {
@@ -292,7 +317,8 @@ final class TestLab {
             }
         case .stopped: node.stopped = true
         case .peers(let peers): node.peers = Set(peers.map(\.id))
-        case .healthChecks, .events, .log: break
+        case .events(let events): node.published += events.map(\.id)
+        case .healthChecks, .log: break
         }
     }
 

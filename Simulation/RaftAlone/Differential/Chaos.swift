@@ -60,7 +60,10 @@ extension Player {
         case 76..<80: perform(.transfer(id: leader, to: other))
         case 80..<88: configure(leader, other, draw)
         case 88..<90: perform(.read(id: leader))
-        case 90..<93: revive(leader, draw)
+        case 90..<92: revive(leader, draw)
+        case 92..<93:
+            guard let state = state(one), state.isUp, state.commit >= state.first else { break }
+            perform(.compact(id: one, through: state.first + draw % (state.commit - state.first + 1)))
         case 93..<97: walk(Int(1 + draw % 24), draw)
         default: perform(.stabilize)
         }

@@ -23,6 +23,7 @@ enum Comparison {
         if ours.term != theirs.term { return "term: \(ours.term) and \(theirs.term)" }
         if ours.vote != theirs.vote { return "vote: \(ours.vote) and \(theirs.vote)" }
         if ours.isLeader != theirs.isLeader { return "leadership: \(ours.isLeader) and \(theirs.isLeader)" }
+        if ours.first != theirs.first { return "where the log begins: \(ours.first) and \(theirs.first)" }
         if ours.log != theirs.log { return "log" }
         return ours.isLeader ? reads(ours, theirs) : nil
     }
@@ -63,7 +64,7 @@ enum Comparison {
             if state.term != leader.term || state.lead != leader.id {
                 return "\(state.id) does not follow \(leader.id)"
             }
-            if state.log != leader.log { return "the logs of \(state.id) and \(leader.id) differ" }
+            if !state.agrees(with: leader) { return "the logs of \(state.id) and \(leader.id) differ" }
             if state.commit != leader.commit || state.applied != leader.applied {
                 return "\(state.id) has not applied what \(leader.id) has"
             }

@@ -19,7 +19,8 @@ extension Player {
     private mutating func play(_ step: DifferentialProgram.Step) {
         let (first, second) = (step.first, step.second)
         switch step.kind % 100 {
-        case 0..<14: elect(first)
+        case 0..<12: elect(first)
+        case 12..<14: compact(first, second)
         case 14..<38: propose(1 + first % 3)
         case 38..<44: isolate(first)
         case 44..<52: cutPair(first, second)
@@ -31,7 +32,7 @@ extension Player {
         case 92..<94: lapse(first)
         case 94..<96: disturb(first)
         case 96..<98: changeInVain(first, second)
-        default: read()
+        default: if second % 2 == 0 { read() } else { compact(first, second) }
         }
     }
 
@@ -77,6 +78,15 @@ extension Player {
         rest("proposals")
     }
 
+    /// A member in touch with the leader drops its log up to some entry it has applied.
+    private mutating func compact(_ first: UInt64, _ second: UInt64) {
+        guard let leader = mainLeader else { return }
+        let inTouch = states.filter { isInTouch($0, with: leader) && isMember($0.id) && $0.commit >= $0.first }
+        guard let id = pick(inTouch.map(\.id), first), let state = state(id) else { return }
+        perform(.compact(id: id, through: state.first + (second >> 8) % (state.commit - state.first + 1)))
+        rest("compaction at \(id)")
+    }
+
     private mutating func isolate(_ draw: UInt64) {
         guard let id = pick(program.members, draw) else { return }
         perform(.cut(id: id, to: nil, oneWay: false))
@@ -118,6 +128,12 @@ extension Player {
         rest("transfer from \(leader.id) to \(to)", beats: 4)
     }
 
+    /// Whether a member needs no snapshot to be fed. One that is new would be given a snapshot from before it belonged to the
+    /// cluster, which etcd's throws away until somebody takes a newer one, and ours takes.
+    private func canFollow(_ id: UInt64, on leader: MemberState) -> Bool {
+        state(id).map { $0.commit + 1 >= leader.first } ?? false
+    }
+
     /// The pause before it is what our core asks for between two changes of the voters: the length of a lease.
     private mutating func changeConfiguration(_ first: UInt64, _ second: UInt64) {
         guard let leader = calmLeader, let id = pick(program.members, first), state(id)?.isUp == true,
@@ -131,6 +147,7 @@ extension Player {
         } else if configuration.contains(member) {
             kind = second % 4 == 0 ? .remove : .voter
         } else {
+            guard canFollow(id, on: leader) else { return }
             kind = .learner
         }
         beat(8)
@@ -172,6 +189,7 @@ extension Player {
         let spare = program.members.filter { state($0)?.isUp == true && $0 != leader.id }
         guard let id = pick(spare, first), let configuration else { return }
         let member = MemberID(rawValue: id)
+        guard configuration.contains(member) || canFollow(id, on: leader) else { return }
         let kind: MemberChange.Kind =
             configuration.isVoter(member)
             ? (first % 7 < 3 ? .learner : .remove) : configuration.contains(member) ? .remove : .learner

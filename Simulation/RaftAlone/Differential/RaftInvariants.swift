@@ -12,10 +12,15 @@ struct RaftInvariants {
         }
     }
 
-    private(set) var committed: [MemberState.LogEntry] = []
+    /// Nil where nobody was looked at while it still held the entry.
+    private var committed: [MemberState.LogEntry?] = []
+    /// Members are looked at only now and then: an entry may be committed and dropped behind a snapshot in between.
+    private let looksSeldom: Bool
     private var leaders: SortedMap<UInt64, UInt64> = [:]
     private var votes: SortedMap<Ballot, UInt64> = [:]
     private var before: SortedMap<UInt64, MemberState> = [:]
+
+    init(looksSeldom: Bool = false) { self.looksSeldom = looksSeldom }
 
     /// A member went down: what it knew was in memory only.
     mutating func sawCrash(of id: UInt64) { _ = before.update(id) { $0.isUp = false } }
@@ -29,7 +34,7 @@ struct RaftInvariants {
             if let wrong = check(state, after: last) { return "member \(state.id): \(wrong)" }
             before[state.id] = state
             for other in states where other.id != state.id {
-                if !Self.match(state.log, other.log) {
+                if !Self.match(state, other) {
                     return "members \(state.id) and \(other.id): equal index and term, but different logs up to there"
                 }
             }
@@ -51,12 +56,16 @@ struct RaftInvariants {
             return "terms fall along its log"
         }
         if let wrong = checkCommitted(state) { return wrong }
-        let expected = state.committed.compactMap { $0.data.isEmpty ? nil : $0.data }
-        if state.isUp, state.applied != expected { return "applied something other than what is committed" }
+        // What a snapshot covers was committed before, here or elsewhere.
+        let known = committed.prefix(Int(state.commit)).compactMap(\.self)
+        let expected = known.compactMap { $0.data.isEmpty ? nil : $0.data }
+        if state.isUp, known.count == Int(state.commit), state.applied != expected {
+            return "applied something other than what is committed"
+        }
         guard state.isLeader else { return nil }
         // Ongaro 3.6.2, Figure 8: a leader commits by counting only what is of its own term.
         if let last, last.isLeader, last.term == state.term, state.commit > last.commit,
-            state.committed.last?.term != state.term
+            lastCommittedTerm(state) != state.term
         {
             return "committed an entry of an older term by counting"
         }
@@ -68,7 +77,9 @@ struct RaftInvariants {
             leaders[state.term] = state.id
             // A leader holds whatever was committed before its term began. What was is not known to the term, but a
             // leader newly seen in the newest term must hold it all.
-            if state.term == leaders.keys.last, !state.log.starts(with: committed) {
+            if state.term == leaders.keys.last,
+                !holdsCommitted(state)
+            {
                 return "leads without everything that is committed"
             }
         }
@@ -78,25 +89,48 @@ struct RaftInvariants {
     /// Ongaro's correction of 2015: a leader begins a change only when something of its own term is committed, which
     /// everything before it then is too, and no change is under way.
     private func checkChanges(_ state: MemberState) -> String? {
-        let changes = state.log.dropFirst(Int(state.commit + 1 - state.first)).filter { $0.change != nil }
+        let changes = state.entries(from: state.commit + 1).filter { $0.change != nil }
         guard changes.contains(where: { $0.term == state.term }) else { return nil }
         if changes.count > 1 { return "leads with two changes of the configuration under way" }
-        if state.committed.last?.term != state.term {
+        if lastCommittedTerm(state) != state.term {
             return "began a change before it had committed anything in its term"
         }
         return nil
     }
 
     private mutating func checkCommitted(_ state: MemberState) -> String? {
-        for (position, entry) in state.committed.enumerated() {
-            if position == committed.count { committed.append(entry) }
-            if committed[position] != entry { return "contradicts what is committed at index \(position + 1)" }
+        while committed.count < Int(state.first) - 1 {
+            guard looksSeldom else { return "has a snapshot of what was never committed" }
+            committed.append(nil)
+        }
+        for (offset, entry) in state.committed.enumerated() {
+            let position = Int(state.first) - 1 + offset
+            if position == committed.count { committed.append(nil) }
+            if let known = committed[position], known != entry {
+                return "contradicts what is committed at index \(position + 1)"
+            }
+            committed[position] = entry
         }
         return nil
     }
 
+    /// The term of the last entry a member calls committed; its own, when nobody knows what it was.
+    private func lastCommittedTerm(_ state: MemberState) -> UInt64? {
+        guard state.commit > 0 else { return nil }
+        guard let entry = committed[Int(state.commit) - 1] else { return state.term }
+        return entry.term
+    }
+
+    private func holdsCommitted(_ state: MemberState) -> Bool {
+        let known = committed.dropFirst(Int(state.first - 1))
+        guard state.log.count >= known.count else { return false }
+        return zip(state.log, known).allSatisfy { $1 == nil || $0 == $1 }
+    }
+
     /// Log matching: where the last common index with equal terms lies, everything up to it is equal.
-    private static func match(_ left: [MemberState.LogEntry], _ right: [MemberState.LogEntry]) -> Bool {
+    private static func match(_ one: MemberState, _ other: MemberState) -> Bool {
+        let both = max(one.first, other.first)
+        let (left, right) = (Array(one.entries(from: both)), Array(other.entries(from: both)))
         var end = min(left.count, right.count)
         while end > 0, left[end - 1].term != right[end - 1].term { end -= 1 }
         return left[..<end] == right[..<end]

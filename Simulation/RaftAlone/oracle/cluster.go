@@ -4,7 +4,6 @@ package main
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"sort"
 
@@ -90,7 +89,9 @@ func (c *cluster) perform(op operation) error {
 	case "read":
 		m.read()
 	case "compact":
-		return errors.New("not in this build: snapshots (compact)")
+		if op.N != nil && *op.N > 0 {
+			m.compact(uint64(*op.N))
+		}
 	default:
 		return fmt.Errorf("unknown operation %q", op.Op)
 	}
@@ -100,17 +101,34 @@ func (c *cluster) perform(op operation) error {
 
 // Takes what a member sends.
 func (c *cluster) take(m *member) {
-	for _, message := range m.outbox {
-		if !c.cuts[link{message.From, message.To}] {
-			c.messages = append(c.messages, message)
+	for len(m.outbox) > 0 {
+		outbox := m.outbox
+		m.outbox = nil
+		for _, message := range outbox {
+			if c.cuts[link{message.From, message.To}] {
+				c.lost(message)
+			} else {
+				c.messages = append(c.messages, message)
+			}
 		}
 	}
-	m.outbox = nil
+}
+
+// Who sent a snapshot that was lost is told so, as etcd's transport does; without it nothing more is sent.
+func (c *cluster) lost(message pb.Message) {
+	sender := c.members[message.From]
+	if message.Type == pb.MsgSnap && sender != nil && sender.node != nil {
+		sender.reportSnapshot(message.To)
+	}
 }
 
 func (c *cluster) arrive(message pb.Message) {
 	m := c.members[message.To]
 	if m == nil || m.node == nil || c.cuts[link{message.From, message.To}] {
+		c.lost(message)
+		if sender := c.members[message.From]; sender != nil {
+			c.take(sender)
+		}
 		return
 	}
 	m.step(message)
@@ -142,6 +160,13 @@ func (c *cluster) deliver(op operation) {
 	if !op.Drop {
 		for _, message := range taken {
 			c.arrive(message)
+		}
+		return
+	}
+	for _, message := range taken {
+		c.lost(message)
+		if sender := c.members[message.From]; sender != nil {
+			c.take(sender)
 		}
 	}
 }

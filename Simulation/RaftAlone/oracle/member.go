@@ -27,8 +27,21 @@ type disk struct {
 }
 
 func (d *disk) InitialState() (pb.HardState, pb.ConfState, error) {
-	hardState, _, err := d.MemoryStorage.InitialState()
-	return hardState, d.initial, err
+	hardState, conf, err := d.MemoryStorage.InitialState()
+	if snapshot, _ := d.Snapshot(); snapshot.Metadata.Index == 0 {
+		conf = d.initial
+	}
+	return hardState, conf, err
+}
+
+type appliedValue struct {
+	Index uint64
+	Data  string
+}
+
+type confAt struct {
+	index uint64
+	conf  pb.ConfState
 }
 
 type member struct {
@@ -37,10 +50,11 @@ type member struct {
 	node   *raft.RawNode
 	outbox []pb.Message
 
-	applied      []string
+	applied      []appliedValue
 	appliedIndex uint64
 	appliedTerm  uint64
 	conf         pb.ConfState
+	confs        []confAt
 	reads        []uint64
 	lastRead     uint64
 	leavesOffice bool
@@ -59,8 +73,13 @@ func (m *member) start() {
 	if m.node != nil {
 		return
 	}
+	snapshot, _ := m.disk.Snapshot()
+	m.conf = m.disk.initial
+	m.confs = nil
+	m.restore(snapshot)
 	node, err := raft.NewRawNode(&raft.Config{
-		ID: m.id, ElectionTick: 10, HeartbeatTick: 1, Storage: m.disk,
+		Applied: snapshot.Metadata.Index,
+		ID:      m.id, ElectionTick: 10, HeartbeatTick: 1, Storage: m.disk,
 		MaxSizePerMsg: 0, MaxCommittedSizePerReady: math.MaxUint64, MaxInflightMsgs: 256,
 		CheckQuorum: true, PreVote: true, Logger: quiet, DisableProposalForwarding: true,
 	})
@@ -68,7 +87,64 @@ func (m *member) start() {
 		panic(err)
 	}
 	m.node = node
-	m.conf = m.disk.initial
+	m.settle()
+}
+
+// What a snapshot says was applied.
+func (m *member) restore(snapshot pb.Snapshot) {
+	if snapshot.Metadata.Index == 0 {
+		return
+	}
+	m.applied = nil
+	if err := json.Unmarshal(snapshot.Data, &m.applied); err != nil {
+		panic(err)
+	}
+	m.appliedIndex, m.appliedTerm = snapshot.Metadata.Index, snapshot.Metadata.Term
+	m.conf = snapshot.Metadata.ConfState
+	m.confs = []confAt{{m.appliedIndex, m.conf}}
+}
+
+func (m *member) compact(index uint64) {
+	first, _ := m.disk.FirstIndex()
+	if m.node == nil || index < first || index > m.appliedIndex {
+		return
+	}
+	values, conf := []appliedValue{}, m.disk.initial
+	for _, value := range m.applied {
+		if value.Index <= index {
+			values = append(values, value)
+		}
+	}
+	for _, known := range m.confs {
+		if known.index <= index {
+			conf = known.conf
+		}
+	}
+	data, _ := json.Marshal(values)
+	if _, err := m.disk.CreateSnapshot(index, &conf, data); err != nil {
+		panic(err)
+	}
+	if err := m.disk.Compact(index); err != nil {
+		panic(err)
+	}
+	m.settle()
+}
+
+// A snapshot from before its receiver belonged to the cluster would be thrown away there. etcd's server always sends its
+// present state instead of the one on disk; here it does so where it must.
+func (m *member) renewed(message pb.Message) pb.Message {
+	conf := message.Snapshot.Metadata.ConfState
+	if message.Type != pb.MsgSnap || contains(conf.Voters, message.To) || contains(conf.Learners, message.To) {
+		return message
+	}
+	data, _ := json.Marshal(m.applied)
+	message.Snapshot = pb.Snapshot{Data: data, Metadata: pb.SnapshotMetadata{
+		ConfState: m.conf, Index: m.appliedIndex, Term: m.appliedTerm}}
+	return message
+}
+
+func (m *member) reportSnapshot(to uint64) {
+	m.node.ReportSnapshot(to, raft.SnapshotFailure)
 	m.settle()
 }
 
@@ -181,10 +257,18 @@ func (m *member) settle() {
 		if !raft.IsEmptyHardState(ready.HardState) {
 			_ = m.disk.SetHardState(ready.HardState)
 		}
+		if !raft.IsEmptySnap(ready.Snapshot) {
+			if err := m.disk.ApplySnapshot(ready.Snapshot); err != nil {
+				panic(err)
+			}
+			m.restore(ready.Snapshot)
+		}
 		if err := m.disk.Append(ready.Entries); err != nil {
 			panic(err)
 		}
-		m.outbox = append(m.outbox, ready.Messages...)
+		for _, message := range ready.Messages {
+			m.outbox = append(m.outbox, m.renewed(message))
+		}
 		for _, state := range ready.ReadStates {
 			m.reads = append(m.reads, state.Index)
 		}
@@ -207,7 +291,7 @@ func (m *member) apply(entry pb.Entry) {
 	m.appliedIndex, m.appliedTerm = entry.Index, entry.Term
 	if entry.Type == pb.EntryNormal {
 		if len(entry.Data) > 0 {
-			m.applied = append(m.applied, string(entry.Data))
+			m.applied = append(m.applied, appliedValue{entry.Index, string(entry.Data)})
 		}
 		return
 	}
@@ -217,6 +301,7 @@ func (m *member) apply(entry pb.Entry) {
 	}
 	wasVoter := contains(m.conf.Voters, m.id)
 	m.conf = *m.node.ApplyConfChange(change)
+	m.confs = append(m.confs, confAt{entry.Index, m.conf})
 	if wasVoter && !contains(m.conf.Voters, m.id) && m.leads() {
 		m.leavesOffice = true
 	}
@@ -249,7 +334,8 @@ func numbers(list []uint64, separator string) string {
 
 func (m *member) print(out *bufio.Writer) {
 	hardState, _, _ := m.disk.InitialState()
-	role, lead, commit, conf := "follower", uint64(0), uint64(0), ""
+	first, _ := m.disk.FirstIndex()
+	role, lead, commit, conf := "follower", uint64(0), first-1, ""
 	if m.node != nil {
 		status := m.node.BasicStatus()
 		role, lead, commit = roles[status.RaftState], status.Lead, status.Commit
@@ -258,11 +344,11 @@ func (m *member) print(out *bufio.Writer) {
 			conf += " learners=(" + numbers(m.conf.Learners, " ") + ")"
 		}
 	}
-	fmt.Fprintf(out, `{"id":%d,"up":%t,"role":"%s","term":%d,"vote":%d,"lead":%d,"first":1,"commit":%d,"log":[`,
-		m.id, m.node != nil, role, hardState.Term, hardState.Vote, lead, commit)
+	fmt.Fprintf(out, `{"id":%d,"up":%t,"role":"%s","term":%d,"vote":%d,"lead":%d,"first":%d,"commit":%d,"log":[`,
+		m.id, m.node != nil, role, hardState.Term, hardState.Vote, lead, first, commit)
 	last, _ := m.disk.LastIndex()
-	if last > 0 {
-		entries, err := m.disk.Entries(1, last+1, math.MaxUint64)
+	if last >= first {
+		entries, err := m.disk.Entries(first, last+1, math.MaxUint64)
 		if err != nil {
 			panic(err)
 		}
@@ -274,11 +360,11 @@ func (m *member) print(out *bufio.Writer) {
 		}
 	}
 	out.WriteString(`],"applied":[`)
-	for position, data := range m.applied {
+	for position, value := range m.applied {
 		if position > 0 {
 			out.WriteByte(',')
 		}
-		out.WriteString(quoted(data))
+		out.WriteString(quoted(value.Data))
 	}
 	fmt.Fprintf(out, `],"conf":%s,"reads":[%s]}`, quoted(conf), numbers(m.reads, ","))
 }

@@ -23,7 +23,10 @@ extension Raft {
             advanceCommit(now: now)
         case .refused(let previous, let hintIndex, let hintTerm):
             // Whatever follows the last entry of ours with a term not beyond the hint's cannot match either.
-            let resume = log.lastIndex(notAfter: min(hintIndex, log.lastIndex), termAtMost: hintTerm)
+            // What ends before our log begins matches nothing of it.
+            let resume =
+                hintIndex < log.base
+                ? hintIndex : log.lastIndex(notAfter: min(hintIndex, log.lastIndex), termAtMost: hintTerm)
             _ = leadership!.progress.update(member) {
                 $0.heard(now)
                 return $0.refused(after: previous, resumeAfter: resume, now: now)

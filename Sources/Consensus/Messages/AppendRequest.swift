@@ -37,6 +37,10 @@ extension Raft {
         guard request.isWellFormed, (request.entries.last?.term ?? request.previousTerm) <= term,
             follow(sender, now: now, random: &random)
         else { return }
+        guard request.previousIndex >= log.base else {
+            // Everything before the base is committed, so it is the leader's too. It goes on behind what is known to be.
+            return sendAfterDurable(.appendReply(.accepted(through: commitIndex)), to: sender)
+        }
         guard log.term(at: request.previousIndex) == request.previousTerm else {
             refuse(request, from: sender)
             return

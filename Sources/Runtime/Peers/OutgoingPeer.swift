@@ -24,6 +24,11 @@ final class OutgoingPeer {
     /// stands within a few milliseconds.
     static let suspectAfter = TimeAmount.milliseconds(250)
 
+    /// The wait before a connection that stood is replaced once more doubles so often at most, to about a minute, and
+    /// starts anew after a connection that stood for a minute.
+    static let mostDoublings = 6
+    static let soundAfter = TimeAmount.seconds(60)
+
     private enum State {
         case stopped
         case waiting(Scheduled<Void>)
@@ -45,8 +50,10 @@ final class OutgoingPeer {
     /// The last connection stood for a while, or there was none yet.
     private(set) var hasSettled = true
     private var lastAttempt = NIODeadline.uptimeNanoseconds(0)
-    /// When a connection that stood was last replaced.
+    /// When a connection that stood was last replaced, and how often in a row: on a starved machine, where a handshake takes
+    /// long, each side's new connection would otherwise be the other's reason for the next.
     private var lastRenewal = NIODeadline.uptimeNanoseconds(0)
+    private var renewals = 0
     private var queue = ByteBuffer()
     private var queuedFrames = 0
     private var hasUnflushedWrites = false
@@ -116,8 +123,11 @@ final class OutgoingPeer {
             state = .connecting(nil)
             connection?.end("the member has come back meanwhile")
         case .connected(let connection, let since):
-            guard again, now - since >= suspectAfter, now - lastRenewal >= suspectAfter * 4 else { return }
+            if now - since >= Self.soundAfter { renewals = 0 }
+            let patience = suspectAfter * 4 * (1 << min(renewals, Self.mostDoublings))
+            guard again, now - since >= suspectAfter, now - lastRenewal >= patience else { return }
             lastRenewal = now
+            renewals += 1
             hasSettled = now - since >= Self.settledAfter
             if hasSettled { failures = 0 }
             // Before it reports its end, so that this end is not taken for one of the new connection.

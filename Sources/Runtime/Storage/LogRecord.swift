@@ -3,7 +3,7 @@
 //     0   magic        4    "HFR1"; zero where no record was ever written
 //     4   checksum     4    CRC-32C of bytes 8 to the end of the payload, seeded with the segment's nonce
 //     8   length       4    of the payload
-//     12  kind         1    1 hard state, 2 entries; three zero bytes follow
+//     12  kind         1    1 hard state, 2 entries, 3 beginning behind a snapshot; three zero bytes follow
 //     16  sequence     8    one more than the record before
 //     24  previous     4    the checksum of the record before; across segments too
 //     28  in batch     4    how many records of the same flush stand before this one
@@ -23,6 +23,7 @@ struct LogRecord {
     enum Kind: UInt8 {
         case hardState = 1
         case entries = 2
+        case restart = 3
     }
 
     let kind: UInt8

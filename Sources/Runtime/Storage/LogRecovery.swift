@@ -9,6 +9,8 @@ import Consensus
 struct LogRecovery {
     private(set) var log = RecoveredLog(hardState: HardState(), entries: [], notes: [])
     private(set) var end = LogEnd()
+    /// What the entries begin behind: zero, or what a snapshot covers.
+    private(set) var base = LogIndex.zero
 
     private let disk: any LogDisk
     private let cluster: ClusterID
@@ -18,10 +20,13 @@ struct LogRecovery {
 
     /// Reads every segment, repairs a torn end, and makes what was read durable. Returns the open last segment; nil
     /// when there is none.
+    ///
+    /// - Parameter snapshot: the newest that can be read; it has to cover what the log no longer holds.
     static func recover(
-        disk: any LogDisk, cluster: ClusterID, member: MemberID
+        disk: any LogDisk, cluster: ClusterID, member: MemberID, snapshot: Snapshot? = nil
     ) throws(StorageError) -> (LogRecovery, (any LogFile)?) {
         var recovery = LogRecovery(disk: disk, cluster: cluster, member: member)
+        recovery.log.snapshot = snapshot
         let file = try recovery.readSegments()
         return (recovery, file)
     }
@@ -41,16 +46,19 @@ struct LogRecovery {
         let numbers = names.compactMap(SegmentHeader.number).sorted()
         for (position, number) in numbers.enumerated() {
             let name = SegmentHeader.name(number)
-            guard number == UInt64(position) + 1 else {
-                throw .corrupted(
-                    file: path(SegmentHeader.name(UInt64(position) + 1)), offset: 0, reason: "the file is missing")
+            // The first ones may have been dropped; that a snapshot covers them is looked at when all is read.
+            let expected = numbers[0] + UInt64(position)
+            guard number == expected else {
+                throw .corrupted(file: path(SegmentHeader.name(expected)), offset: 0, reason: "the file is missing")
             }
             let bytes = try disk.attempt { () throws(DiskFault) in try disk.read(name) }
             let isLast = number == numbers.last
             let junk = try bytes.withBytes { (raw) throws(StorageError) in
                 try readSegment(raw, name: name, isLast: isLast)
             }
-            if isLast { return try secure(bytes, name: name, junk: junk) }
+            guard isLast else { continue }
+            try requireCover()
+            return try secure(bytes, name: name, junk: junk) }
         }
         return nil
     }
@@ -110,6 +118,14 @@ struct LogRecovery {
 
     /// Goes on in the next segment, when the one before led exactly up to it. `end` still stands in the one before.
     private mutating func begin(_ header: SegmentHeader, name: String) throws(StorageError) {
+        if end.segment == 0, header.segment > 1 {
+            end.sequence = header.firstSequence
+            end.previousChecksum = header.previousChecksum
+            end.hardState = header.hardState
+            end.lastIndex = header.lastIndex
+            log.hardState = header.hardState
+            base = header.lastIndex
+        }
         guard header.firstSequence == end.sequence, header.previousChecksum == end.previousChecksum else {
             guard end.segment > 0 else { throw damaged(name, "the first segment does not begin the log") }
             throw damaged(
@@ -122,6 +138,7 @@ struct LogRecovery {
                 file: path(name), offset: 0, reason: "its header does not agree with the records before it")
         }
         end.segment = header.segment
+        end.segments.append(PresentSegment(number: header.segment, lastIndexBefore: header.lastIndex))
         end.segmentBytes = header.segmentBytes
         end.nonce = header.nonce
         end.offset = SegmentHeader.bytes
@@ -145,18 +162,26 @@ struct LogRecovery {
                 throw damaged(name, "record \(record.sequence) is whole, but its entries do not continue the log")
             }
             // A record that begins at or before the last entry replaces the tail.
-            log.entries.removeSubrange(Int(first.index.rawValue) - 1..<log.entries.count)
+            log.entries.removeSubrange(Int(first.index.rawValue - base.rawValue) - 1..<log.entries.count)
             log.entries.append(contentsOf: entries)
             end.lastIndex = first.index + (entries.count - 1)
+        case .restart:
+            var reader = ByteReader(payload)
+            guard let index = reader.number(UInt64.self), reader.number(UInt64.self) != nil, reader.isAtEnd,
+                index <= LogIndex.greatest.rawValue
+            else { throw damaged(name, "record \(record.sequence) is whole, but names no place in the log") }
+            base = LogIndex(rawValue: index)
+            log.entries = []
+            end.lastIndex = base
         case nil:
             throw damaged(name, "record \(record.sequence) is of an unknown kind, \(record.kind)")
         }
     }
 
     private func accept(_ first: Entry) -> Bool {
-        guard first.index <= end.lastIndex.next else { return false }
-        guard first.index > LogIndex(rawValue: 1) else { return true }
-        return log.entries[Int(first.index.rawValue) - 2].term <= first.term
+        guard first.index > base, first.index <= end.lastIndex.next else { return false }
+        guard first.index > base.next else { return true }
+        return log.entries[Int(first.index.rawValue - base.rawValue) - 2].term <= first.term
     }
 
     // MARK: The end of the log
@@ -206,6 +231,33 @@ struct LogRecovery {
             try disk.synchronizeNames()
             return file
         }
+    }
+
+    // MARK: Snapshots
+
+    /// Whatever the log does not hold, the snapshot must.
+    private func requireCover() throws(StorageError) {
+        guard base > log.snapshot?.mark.index ?? .zero else { return }
+        throw .corrupted(
+            file: path(SegmentHeader.name(end.segments.first?.number ?? 1)), offset: 0,
+            reason: "the log begins behind entry \(base), but "
+                + (log.snapshot.map { "the newest readable snapshot ends at \($0.mark.index)" }
+                    ?? "no snapshot can be read, or the file before it is missing"))
+    }
+
+    /// Lets the log go on behind the newest readable snapshot. Returns where it must begin anew because it does not hold
+    /// the snapshot's last entry: the snapshot covers or contradicts all of it.
+    mutating func connect() -> LogPosition? {
+        guard let position = log.snapshot?.mark.position else { return nil }
+        // What was dropped was committed, and so is what a snapshot covers: one entry of that index.
+        let covered = log.entries.prefix { $0.index <= position.index }
+        let holds = covered.last.map { $0.index == position.index && $0.term == position.term }
+        guard holds ?? (base == position.index) else {
+            log.entries = []
+            return position
+        }
+        log.entries.removeFirst(covered.count)
+        return nil
     }
 
     private func path(_ name: String) -> String { disk.path + "/" + name }

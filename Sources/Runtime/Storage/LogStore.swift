@@ -9,13 +9,16 @@ import Glibc
 /// What an opened log holds.
 public struct RecoveredLog: Hashable, Sendable {
     public var hardState: HardState
-    /// Gapless from index 1.
+    /// The newest one that can be read.
+    public var snapshot: Snapshot?
+    /// Gapless, from right behind the snapshot; without one, from index 1.
     public var entries: [Entry]
     /// What was repaired or found unusual, each in words for the log.
     public var notes: [String]
 
-    public init(hardState: HardState, entries: [Entry], notes: [String]) {
+    public init(hardState: HardState, snapshot: Snapshot? = nil, entries: [Entry], notes: [String]) {
         self.hardState = hardState
+        self.snapshot = snapshot
         self.entries = entries
         self.notes = notes
     }
@@ -41,8 +44,12 @@ public final class LogStore: Sendable {
     public typealias Completion = @Sendable (Result<[LogWrite], StorageError>) -> Void
 
     private let thread: WritingThread
+    private let snapshots: SnapshotThread
 
-    private init(thread: WritingThread) { self.thread = thread }
+    private init(thread: WritingThread, snapshots: SnapshotThread) {
+        self.thread = thread
+        self.snapshots = snapshots
+    }
 
     deinit { thread.queue.close() }
 
@@ -62,20 +69,42 @@ public final class LogStore: Sendable {
             options.segmentBytes % 4_096 == 0 && options.segmentBytes >= 2 * SegmentHeader.bytes,
             "a segment is a multiple of 4,096 bytes, at least two of them")
         do {
-            let (recovery, file) = try LogRecovery.recover(disk: disk, cluster: cluster, member: member)
-            var log = recovery.log
-            var writer = try SegmentWriter(
-                disk: disk, cluster: cluster, member: member, segmentBytes: options.segmentBytes, end: recovery.end,
-                file: file)
+            var (writer, snapshots, log) = try recover(
+                disk: disk, cluster: cluster, member: member, segmentBytes: options.segmentBytes)
             // Without a spare the log still works until its segment is full.
             do { try writer.reserve() } catch { log.notes.append(Self.warning(error)) }
             let queue = WriteQueue(
                 directory: disk.path, mostWrites: options.queuedWrites, mostBytes: options.queuedBytes)
-            return (LogStore(thread: WritingThread(writer: writer, queue: queue)), log)
+            return (
+                LogStore(
+                    thread: WritingThread(writer: writer, queue: queue), snapshots: SnapshotThread(files: snapshots)),
+                log
+            )
         } catch {
             disk.release()
             throw error
         }
+    }
+
+    /// Reads snapshots and log, and lets the log go on behind the newest snapshot.
+    static func recover(
+        disk: any LogDisk, cluster: ClusterID, member: MemberID, segmentBytes: Int
+    ) throws(StorageError) -> (SegmentWriter, SnapshotFiles, RecoveredLog) {
+        let (snapshots, unreadable) = try SnapshotFiles.recover(disk: disk, cluster: cluster, member: member)
+        var (recovery, file) = try LogRecovery.recover(
+            disk: disk, cluster: cluster, member: member, snapshot: snapshots.newest)
+        let restart = recovery.connect()
+        var log = recovery.log
+        log.notes += unreadable
+        // The older snapshot rests on the entries that go now.
+        if restart != nil { try snapshots.doubleNewest() }
+        var writer = try SegmentWriter(
+            disk: disk, cluster: cluster, member: member, segmentBytes: segmentBytes, end: recovery.end, file: file)
+        if let restart {
+            log.notes.append("the log did not reach the snapshot through entry \(restart.index) and goes on behind it")
+            try writer.write([restarting(behind: restart)])
+        }
+        return (writer, snapshots, log)
     }
 
     /// Begins to write. Called once; what was handed in before is written first. `warning` gets what a person should
@@ -109,10 +138,31 @@ public final class LogStore: Sendable {
     /// After a failure was reported, or after `close`, further writes are dropped.
     public func write(_ write: LogWrite) { thread.queue.append(write) }
 
+    /// Removes log files of which no entry behind `index` is needed, in its turn among the writes.
+    public func drop(through index: LogIndex) { thread.queue.drop(through: index) }
+
+    /// Makes a snapshot durable beside the log, on a thread of its own, and tells what came of it there. `content` is
+    /// called on that thread. One that came from another member is written twice: nothing else could take its place.
+    public func save(
+        _ mark: SnapshotMark, arrived: Bool, content: @escaping @Sendable () -> [UInt8],
+        completion: @escaping @Sendable (SnapshotSaved) -> Void
+    ) {
+        snapshots.save(
+            SnapshotThread.Job(mark: mark, copies: arrived ? 2 : 1, content: content, completion: completion))
+    }
+
+    static func restarting(behind position: LogPosition) -> LogWrite {
+        LogWrite(
+            sequence: WriteSequence(rawValue: 0), hardState: nil, restartsBehind: position, entries: [], thenSend: [])
+    }
+
     /// Writes what is queued, then closes the files and gives the directory free. Waits at most `seconds`; false when
     /// the disk did not answer by then. May be called twice, but not from the completion.
     @discardableResult
-    public func close(waitingSeconds seconds: Int = 10) -> Bool { thread.close(waitingSeconds: seconds) }
+    public func close(waitingSeconds seconds: Int = 10) -> Bool {
+        let saved = snapshots.close(waitingSeconds: seconds)
+        return thread.close(waitingSeconds: seconds) && saved
+    }
 
     static func warning(_ error: StorageError) -> String {
         "the next log segment could not be reserved, the log goes on in the present one: \(error)"

@@ -22,6 +22,14 @@ struct LogEnd: Hashable {
     var previousChecksum: UInt32 = 0
     var hardState = HardState()
     var lastIndex = LogIndex.zero
+    /// The segments there are, each with the last entry before it.
+    var segments: [PresentSegment] = []
+}
+
+/// A segment's file, and the last entry before it.
+struct PresentSegment: Hashable {
+    let number: UInt64
+    let lastIndexBefore: LogIndex
 }
 
 struct SegmentWriter {
@@ -63,6 +71,7 @@ struct SegmentWriter {
     mutating func write(_ writes: ArraySlice<LogWrite>) throws(StorageError) {
         for write in writes {
             if let hardState = write.hardState { try append(hardState) }
+            if let position = write.restartsBehind { try append(position) }
             try append(write.entries)
         }
         try flush()
@@ -95,6 +104,29 @@ struct SegmentWriter {
         buffer.append(hardState: hardState)
         seal(from: start, kind: .hardState)
         end.hardState = hardState
+    }
+
+    /// A snapshot has taken the place of all entries so far.
+    private mutating func append(_ position: LogPosition) throws(StorageError) {
+        try makeRoom(for: LogRecord.size(payload: 16))
+        let start = LogRecord.begin(&buffer)
+        buffer.append(number: position.index.rawValue)
+        buffer.append(number: position.term.rawValue)
+        seal(from: start, kind: .restart)
+        end.lastIndex = position.index
+    }
+
+    /// Removes whole segments of which nothing behind `index` is needed. The caller has something durable that covers the
+    /// entries up to there. Each name is gone for good before the next goes, so the rest has no gap whatever happens.
+    mutating func drop(through index: LogIndex) throws(StorageError) {
+        while end.segments.count > 1, end.segments[1].lastIndexBefore <= index {
+            let name = SegmentHeader.name(end.segments[0].number)
+            try disk.attempt { () throws(DiskFault) in
+                try disk.remove(name)
+                try disk.synchronizeNames()
+            }
+            end.segments.removeFirst()
+        }
     }
 
     private mutating func append(_ entries: [Entry]) throws(StorageError) {
@@ -187,6 +219,7 @@ struct SegmentWriter {
         file = next
         spare = nil
         end.segment = header.segment
+        end.segments.append(PresentSegment(number: header.segment, lastIndexBefore: header.lastIndex))
         end.segmentBytes = segmentBytes
         end.nonce = header.nonce
         end.offset = SegmentHeader.bytes

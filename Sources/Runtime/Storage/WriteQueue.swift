@@ -49,6 +49,8 @@ final class WriteQueue: @unchecked Sendable {
     /// What the writing thread does next.
     enum Work {
         case write(ArraySlice<LogWrite>)
+        /// The writes before it are done; log files through an entry may go.
+        case drop(LogIndex)
         /// The writes before it are done; nothing further is accepted.
         case fail(StorageError)
         case close
@@ -65,6 +67,7 @@ final class WriteQueue: @unchecked Sendable {
     private var waitingWrites = 0
     private var waitingBytes = 0
     private var refusal: StorageError?
+    private var mayDrop: LogIndex?
     private var isClosing = false
     private var isRefusing = false
     private var hasEnded = false
@@ -93,6 +96,15 @@ final class WriteQueue: @unchecked Sendable {
         }
     }
 
+    /// Log files through an entry may go, once the writes before are done. Nobody waits for it.
+    func drop(through index: LogIndex) {
+        monitor.locked {
+            guard !isClosing, !isRefusing else { return }
+            mayDrop = index
+            monitor.wake()
+        }
+    }
+
     /// Waits for something to do.
     func next() -> Work {
         monitor.locked {
@@ -101,6 +113,10 @@ final class WriteQueue: @unchecked Sendable {
                     let taken = queued[...]
                     queued = []
                     return .write(taken)
+                }
+                if let mayDrop {
+                    self.mayDrop = nil
+                    return .drop(mayDrop)
                 }
                 if let refusal {
                     self.refusal = nil

@@ -76,6 +76,11 @@ final class WritingThread: @unchecked Sendable {
             switch queue.next() {
             case .write(let writes):
                 do { try write(writes) } catch { fail(error) }
+            case .drop(let index):
+                // What stays although it could go costs space and nothing else.
+                do { try writer.drop(through: index) } catch {
+                    warning("old log files could not be removed: \(error)")
+                }
             case .fail(let error):
                 fail(error)
             case .close:

@@ -32,8 +32,12 @@ public final class PeerFrameBatches: ChannelDuplexHandler {
         // At most one incomplete frame is kept, so at most its bound plus one read.
         if received.readableBytes == 0 { received = bytes } else { received.writeBuffer(&bytes) }
         do {
-            while let frame = try WireCodec.next(from: &received) {
-                batch.append(frame)
+            reading: while true {
+                switch try WireCodec.next(from: &received) {
+                case .frame(let frame): batch.append(frame)
+                case .unknown: break
+                case .incomplete: break reading
+                }
                 if batch.count == Self.longestBatch { deliver(context: context) }
             }
             if received.readableBytes == 0 { received = ByteBuffer() } else { received.discardReadBytes() }

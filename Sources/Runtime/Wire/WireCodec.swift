@@ -73,13 +73,27 @@ public enum WireCodec {
         return try message.checked()
     }
 
-    /// Takes the next frame off the front of `buffer`; nil while it is incomplete. A length beyond the bound throws
-    /// at once, before anything is collected for it.
-    static func next(from buffer: inout ByteBuffer) throws(WireError) -> PeerFrame? {
-        guard let length = buffer.getInteger(at: buffer.readerIndex, as: UInt32.self) else { return nil }
+    /// What stood at the front of a buffer.
+    enum Next: Sendable {
+        case frame(PeerFrame)
+        /// Of a kind that a later version knows. It counts as lost: whoever sent it may send others that are understood.
+        case unknown
+        case incomplete
+    }
+
+    /// Takes the next frame off the front of `buffer`. A length beyond the bound throws at once, before anything is
+    /// collected for it.
+    static func next(from buffer: inout ByteBuffer) throws(WireError) -> Next {
+        guard let length = buffer.getInteger(at: buffer.readerIndex, as: UInt32.self) else { return .incomplete }
         guard length <= longestFrame else { throw .tooLong(bytes: Int(length)) }
-        guard let bytes = buffer.getBytes(at: buffer.readerIndex + 4, length: Int(length)) else { return nil }
+        guard let bytes = buffer.getBytes(at: buffer.readerIndex + 4, length: Int(length)) else { return .incomplete }
         buffer.moveReaderIndex(forwardBy: 4 + Int(length))
-        return try decode(bytes)
+        do { return .frame(try decode(bytes)) } catch {
+            // An entry of an unknown kind is another matter: a log without it would not be the leader's.
+            guard case .unknownKind(let what) = error, what == "body" || what == "consensus.message" else {
+                throw error
+            }
+            return .unknown
+        }
     }
 }

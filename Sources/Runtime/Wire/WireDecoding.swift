@@ -89,6 +89,14 @@ extension WireConsensus.OneOf_Message {
                     longestGrant: try Check.duration(order.longestGrantNanoseconds, "campaign_now.longest_grant")))
         case .commitNotice(let notice):
             return .commitNotice(CommitNotice(commit: try Check.index(notice.commit, "commit_notice.commit")))
+        case .snapshotChunk(let chunk):
+            return .snapshotChunk(try chunk.checked())
+        case .snapshotReply(let reply):
+            return .snapshotReply(
+                SnapshotReply(
+                    index: try Check.index(reply.index, "snapshot_reply.index"),
+                    offset: try Check.size(reply.offset, "snapshot_reply.offset"),
+                    received: try Check.size(reply.received, "snapshot_reply.received")))
         }
     }
 }
@@ -112,6 +120,20 @@ extension WireAppendRequest {
         return AppendRequest(
             previousIndex: index, previousTerm: term, entries: plain,
             commit: try Check.index(commit, "append_request.commit"))
+    }
+}
+
+extension WireSnapshotChunk {
+    func checked() throws(WireError) -> SnapshotChunk {
+        let (index, term) = try Check.position(self.index, self.term, "snapshot_chunk.mark")
+        let size = try Check.size(self.size, "snapshot_chunk.size")
+        let offset = try Check.size(self.offset, "snapshot_chunk.offset")
+        guard offset + bytes.count <= size else {
+            throw .invalid(field: "snapshot_chunk.bytes", reason: "go beyond the end of the snapshot")
+        }
+        return SnapshotChunk(
+            mark: SnapshotMark(index: index, term: term, configuration: try configuration.checked()), size: size,
+            checksum: checksum, offset: offset, bytes: [UInt8](bytes))
     }
 }
 
@@ -210,6 +232,12 @@ private enum Check {
             throw .invalid(field: field, reason: "is entry \(index) of term \(term); both are zero or none")
         }
         return (try self.index(index, field), try self.term(term, field))
+    }
+
+    /// A number of bytes of a snapshot. How large one may be is the consensus' to say.
+    static func size(_ value: UInt64, _ field: String) throws(WireError) -> Int {
+        guard value <= UInt64(UInt32.max) else { throw .invalid(field: field, reason: "is \(value) bytes") }
+        return Int(value)
     }
 
     static func member(_ value: UInt64, _ field: String) throws(WireError) -> MemberID {

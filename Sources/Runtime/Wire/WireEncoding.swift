@@ -76,6 +76,13 @@ extension WireConsensus {
             campaignNow = .with { $0.longestGrantNanoseconds = order.longestGrant.nanoseconds }
         case .commitNotice(let notice):
             commitNotice = .with { $0.commit = notice.commit.rawValue }
+        case .snapshotChunk(let chunk): snapshotChunk = WireSnapshotChunk(chunk)
+        case .snapshotReply(let reply):
+            snapshotReply = .with {
+                $0.index = reply.index.rawValue
+                $0.offset = UInt64(reply.offset)
+                $0.received = UInt64(reply.received)
+            }
         }
     }
 }
@@ -104,11 +111,27 @@ extension WireEntry {
         case .empty: empty = WireEmpty()
         case .command(let bytes): command = Data(bytes)
         case .configuration(let members):
-            configuration = .with {
-                $0.voters = members.voters.map(\.rawValue)
-                $0.learners = members.learners.map(\.rawValue)
-            }
+            configuration = WireConfiguration(members)
         }
+    }
+}
+
+extension WireConfiguration {
+    init(_ members: Configuration) {
+        voters = members.voters.map(\.rawValue)
+        learners = members.learners.map(\.rawValue)
+    }
+}
+
+extension WireSnapshotChunk {
+    init(_ chunk: SnapshotChunk) {
+        index = chunk.mark.index.rawValue
+        term = chunk.mark.term.rawValue
+        configuration = WireConfiguration(chunk.mark.configuration)
+        size = UInt64(chunk.size)
+        checksum = chunk.checksum
+        offset = UInt64(chunk.offset)
+        bytes = Data(chunk.bytes)
     }
 }
 

@@ -21,8 +21,8 @@
 // (protoc 3.21 or later; the plugin in the version that Package.swift names.)
 //
 // Rules for changes: a field number is never used twice; a new field must be safe to ignore, or its use gated on the
-// lowest version among the members; a new kind of body is gated likewise, since a member that does not know it closes
-// the connection. Unknown fields of a message that is passed on must stay in it: pass on the generated message, not the
+// lowest version among the members; a new kind of body or consensus message is dropped by a member that does not know
+// it, so nothing may rest on its arrival while such members are there. Unknown fields of a message that is passed on must stay in it: pass on the generated message, not the
 // plain value. Nothing passes messages on today.
 //
 // Identifiers and terms are what Sources/Consensus says. Durations are nanoseconds.
@@ -282,6 +282,22 @@ nonisolated struct WireConsensus: Sendable {
     set {message = .commitNotice(newValue)}
   }
 
+  var snapshotChunk: WireSnapshotChunk {
+    get {
+      if case .snapshotChunk(let v)? = message {return v}
+      return WireSnapshotChunk()
+    }
+    set {message = .snapshotChunk(newValue)}
+  }
+
+  var snapshotReply: WireSnapshotReply {
+    get {
+      if case .snapshotReply(let v)? = message {return v}
+      return WireSnapshotReply()
+    }
+    set {message = .snapshotReply(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Message: Equatable, Sendable {
@@ -296,6 +312,8 @@ nonisolated struct WireConsensus: Sendable {
     case leaseGrant(WireLeaseGrant)
     case campaignNow(WireCampaignNow)
     case commitNotice(WireCommitNotice)
+    case snapshotChunk(WireSnapshotChunk)
+    case snapshotReply(WireSnapshotReply)
 
   }
 
@@ -590,6 +608,57 @@ nonisolated struct WireCommitNotice: Sendable {
   init() {}
 }
 
+/// Bytes of a snapshot from `offset` on; `checksum` is the CRC-32C of all `size` bytes of it.
+nonisolated struct WireSnapshotChunk: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var index: UInt64 = 0
+
+  var term: UInt64 = 0
+
+  var configuration: WireConfiguration {
+    get {_configuration ?? WireConfiguration()}
+    set {_configuration = newValue}
+  }
+  /// Returns true if `configuration` has been explicitly set.
+  var hasConfiguration: Bool {self._configuration != nil}
+  /// Clears the value of `configuration`. Subsequent reads from it will return its default value.
+  mutating func clearConfiguration() {self._configuration = nil}
+
+  var size: UInt64 = 0
+
+  var checksum: UInt32 = 0
+
+  var offset: UInt64 = 0
+
+  var bytes: Data = Data()
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _configuration: WireConfiguration? = nil
+}
+
+nonisolated struct WireSnapshotReply: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var index: UInt64 = 0
+
+  /// Of the chunk that is answered.
+  var offset: UInt64 = 0
+
+  var received: UInt64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "holdfast.peer.v1"
@@ -872,7 +941,7 @@ nonisolated extension WireReadIndexAnswer: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension WireConsensus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Consensus"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}term\0\u{3}pre_vote_request\0\u{3}pre_vote_reply\0\u{3}vote_request\0\u{3}vote_reply\0\u{3}append_request\0\u{3}append_reply\0\u{1}heartbeat\0\u{3}heartbeat_reply\0\u{3}lease_grant\0\u{3}campaign_now\0\u{3}commit_notice\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}term\0\u{3}pre_vote_request\0\u{3}pre_vote_reply\0\u{3}vote_request\0\u{3}vote_reply\0\u{3}append_request\0\u{3}append_reply\0\u{1}heartbeat\0\u{3}heartbeat_reply\0\u{3}lease_grant\0\u{3}campaign_now\0\u{3}commit_notice\0\u{3}snapshot_chunk\0\u{3}snapshot_reply\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1024,6 +1093,32 @@ nonisolated extension WireConsensus: SwiftProtobuf.Message, SwiftProtobuf._Messa
           self.message = .commitNotice(v)
         }
       }()
+      case 13: try {
+        var v: WireSnapshotChunk?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .snapshotChunk(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .snapshotChunk(v)
+        }
+      }()
+      case 14: try {
+        var v: WireSnapshotReply?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .snapshotReply(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .snapshotReply(v)
+        }
+      }()
       default: break
       }
     }
@@ -1081,6 +1176,14 @@ nonisolated extension WireConsensus: SwiftProtobuf.Message, SwiftProtobuf._Messa
     case .commitNotice?: try {
       guard case .commitNotice(let v)? = self.message else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+    }()
+    case .snapshotChunk?: try {
+      guard case .snapshotChunk(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+    }()
+    case .snapshotReply?: try {
+      guard case .snapshotReply(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
     }()
     case nil: break
     }
@@ -1729,6 +1832,110 @@ nonisolated extension WireCommitNotice: SwiftProtobuf.Message, SwiftProtobuf._Me
 
   static func ==(lhs: WireCommitNotice, rhs: WireCommitNotice) -> Bool {
     if lhs.commit != rhs.commit {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".SnapshotChunk"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}term\0\u{1}configuration\0\u{1}size\0\u{1}checksum\0\u{1}offset\0\u{1}bytes\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.index) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.term) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._configuration) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.size) }()
+      case 5: try { try decoder.decodeSingularFixed32Field(value: &self.checksum) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.offset) }()
+      case 7: try { try decoder.decodeSingularBytesField(value: &self.bytes) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.index != 0 {
+      try visitor.visitSingularUInt64Field(value: self.index, fieldNumber: 1)
+    }
+    if self.term != 0 {
+      try visitor.visitSingularUInt64Field(value: self.term, fieldNumber: 2)
+    }
+    try { if let v = self._configuration {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    if self.size != 0 {
+      try visitor.visitSingularUInt64Field(value: self.size, fieldNumber: 4)
+    }
+    if self.checksum != 0 {
+      try visitor.visitSingularFixed32Field(value: self.checksum, fieldNumber: 5)
+    }
+    if self.offset != 0 {
+      try visitor.visitSingularUInt64Field(value: self.offset, fieldNumber: 6)
+    }
+    if !self.bytes.isEmpty {
+      try visitor.visitSingularBytesField(value: self.bytes, fieldNumber: 7)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireSnapshotChunk, rhs: WireSnapshotChunk) -> Bool {
+    if lhs.index != rhs.index {return false}
+    if lhs.term != rhs.term {return false}
+    if lhs._configuration != rhs._configuration {return false}
+    if lhs.size != rhs.size {return false}
+    if lhs.checksum != rhs.checksum {return false}
+    if lhs.offset != rhs.offset {return false}
+    if lhs.bytes != rhs.bytes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireSnapshotReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".SnapshotReply"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}offset\0\u{1}received\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.index) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.offset) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.received) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.index != 0 {
+      try visitor.visitSingularUInt64Field(value: self.index, fieldNumber: 1)
+    }
+    if self.offset != 0 {
+      try visitor.visitSingularUInt64Field(value: self.offset, fieldNumber: 2)
+    }
+    if self.received != 0 {
+      try visitor.visitSingularUInt64Field(value: self.received, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireSnapshotReply, rhs: WireSnapshotReply) -> Bool {
+    if lhs.index != rhs.index {return false}
+    if lhs.offset != rhs.offset {return false}
+    if lhs.received != rhs.received {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -1,5 +1,6 @@
 // `holdfast agent`: runs this machine's member, after joining a cluster if it is told to.
 
+import Agent
 import ArgumentParser
 import Cluster
 import Logging
@@ -45,6 +46,10 @@ struct AgentCommand: AsyncParsableCommand {
     @Option(help: "text, or json: one object to a line.")
     var logFormat = LogFormat.text
 
+    /// All members of a cluster must be given the same, or they have no snapshots in common.
+    @Option(help: ArgumentHelp("Take a snapshot after so many entries (for tests).", visibility: .hidden))
+    var snapshotEvery: UInt64?
+
     func run() async throws {
         guard let level = Logger.Level(rawValue: logLevel) else {
             throw CommandFailure(
@@ -66,7 +71,8 @@ struct AgentCommand: AsyncParsableCommand {
             if !folder.isComplete { try await joinCluster(folder, log) }
             let identity = try folder.load()
             let member = try RunningMember(
-                identity: identity, dataDirectory: place.dataDir, host: host, log: log)
+                identity: identity, dataDirectory: place.dataDir, host: host,
+                snapshots: snapshotEvery.map { SnapshotPolicy(entries: max($0, 2)) } ?? SnapshotPolicy(), log: log)
             try await member.run()
         } catch let failure as CommandFailure {
             throw failure

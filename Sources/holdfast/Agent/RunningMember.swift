@@ -17,9 +17,14 @@ struct RunningMember {
     let log: Logger
     private let record: MemberRecord
     private let peersFile: KnownPeersFile
+    private let snapshots: SnapshotPolicy
 
     /// - Parameter host: overrides the host a guest joined on; it may have moved since.
-    init(identity: MemberIdentity, dataDirectory: String, host: String?, log: Logger) throws {
+    init(
+        identity: MemberIdentity, dataDirectory: String, host: String?, snapshots: SnapshotPolicy = SnapshotPolicy(),
+        log: Logger
+    ) throws {
+        self.snapshots = snapshots
         self.identity = identity
         self.dataDirectory = dataDirectory
         self.log = log
@@ -35,14 +40,18 @@ struct RunningMember {
         let (store, recovered) = try LogStore.open(
             directory: dataDirectory + "/log", cluster: identity.cluster, member: identity.member)
         for note in recovered.notes { log.notice("log: \(note)") }
-        do { try requireMemory(recovered) } catch {
+        let restored: RestoredState?
+        do {
+            try requireMemory(recovered)
+            restored = try recovered.snapshot.map { try Self.read($0, in: dataDirectory) }
+        } catch {
             store.close()
             throw error
         }
 
         // A loop of its own: nothing else may stand in the way of a heartbeat.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let end = await live(on: group.next(), store, recovered)
+        let end = await live(on: group.next(), store, recovered, restored)
         // Before the loop, which hears of every write.
         store.close()
         try await group.shutdownGracefully()
@@ -56,7 +65,9 @@ struct RunningMember {
     /// A voter whose log is gone has forgotten what it acknowledged and whom it voted for, and the founder would found the
     /// cluster a second time. Both could lose what clients were told is safe. A guest never votes and is fed again.
     private func requireMemory(_ recovered: RecoveredLog) throws {
-        guard recovered.entries.isEmpty, record.kind != .guest, peersFile.exists else { return }
+        guard recovered.entries.isEmpty, recovered.snapshot == nil, record.kind != .guest, peersFile.exists else {
+            return
+        }
         throw CommandFailure(
             ExitStatus.error,
             "the log in \(dataDirectory)/log is empty, but \(record.name) has been at work in this cluster before; without "
@@ -65,12 +76,21 @@ struct RunningMember {
                 + "\(dataDirectory) and join anew with a token")
     }
 
+    private static func read(_ snapshot: Snapshot, in dataDirectory: String) throws -> RestoredState {
+        do { return try RestoredState(snapshot) } catch {
+            throw CommandFailure(
+                ExitStatus.error,
+                "the snapshot through entry \(snapshot.mark.index) in \(dataDirectory)/log is not usable: \(error)",
+                next: "start the version that wrote it, or a later one")
+        }
+    }
+
     /// From the first connection to the last; whatever was started has ended when it returns.
     private func live(
-        on eventLoop: any EventLoop, _ store: LogStore, _ recovered: RecoveredLog
+        on eventLoop: any EventLoop, _ store: LogStore, _ recovered: RecoveredLog, _ restored: RestoredState?
     ) async -> Result<AgentEnd, any Error> {
         let peers = knownPeers()
-        let loop = AgentLoop(core: core(recovered), eventLoop: eventLoop, initialPeers: peers, log: log)
+        let loop = AgentLoop(core: core(recovered, restored), eventLoop: eventLoop, initialPeers: peers, log: log)
         defer { loop.abandon("it was not started") }
         let transport: PeerTransport
         do {
@@ -99,7 +119,6 @@ struct RunningMember {
             transport: transport)
         let end = await serve(loop, drivers, transport, measurements)
         alive?.cancel()
-        tellServiceManager(.stopping, log)
         drivers.shutDown()
         await transport.shutDown()
         return end
@@ -125,7 +144,8 @@ struct RunningMember {
             ]
             if let runner = drivers.health { services.append(.init(service: HealthService(runner: runner))) }
             services.append(
-                .init(service: AgentService(loop: loop), successTerminationBehavior: .gracefullyShutdownGroup))
+                .init(service: AgentService(loop: loop, log: log), successTerminationBehavior: .gracefullyShutdownGroup)
+            )
             let group = ServiceGroup(
                 configuration: ServiceGroupConfiguration(
                     services: services,
@@ -159,19 +179,24 @@ struct RunningMember {
     private func proveLife(on eventLoop: any EventLoop) -> RepeatedTask? {
         guard let manager = ServiceManager.current, let watchdog = manager.watchdog else { return nil }
         let interval = TimeAmount(watchdog / 3)
-        return eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: interval) { _ in
-            tellServiceManager(.alive, log)
+        return eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: interval) { task in
+            guard let failure = manager.tell(.alive) else { return }
+            // Said once: without its socket the manager will end this process anyway.
+            log.warning("the service manager cannot be told: \(failure)")
+            task.cancel()
         }
     }
 
-    private func core(_ recovered: RecoveredLog) -> AgentCore {
+    private func core(_ recovered: RecoveredLog, _ restored: RestoredState?) -> AgentCore {
         var random = SystemRandomNumberGenerator()
         let founds =
             identity.settings.initialVoters == [identity.member]
             ? ClusterNameFile(dataDirectory: dataDirectory).read() : nil
+        var setup = AgentSetup(cluster: identity.cluster, record: record, founds: founds, session: random.next())
+        setup.snapshots = snapshots
         return AgentCore(
-            setup: AgentSetup(cluster: identity.cluster, record: record, founds: founds, session: random.next()),
-            hardState: recovered.hardState, entries: recovered.entries, now: BootClock.now())
+            setup: setup, hardState: recovered.hardState, restored: restored, entries: recovered.entries,
+            now: BootClock.now())
     }
 
     private func knownPeers() -> [MemberRecord] {
@@ -204,6 +229,7 @@ struct RunningMember {
 /// The agent's loop as a service: a graceful shutdown gives everything away first, a cancellation ends it at once.
 struct AgentService: Service {
     let loop: AgentLoop
+    let log: Logger
 
     func run() async throws {
         try await withTaskCancellationHandler {
@@ -212,6 +238,7 @@ struct AgentService: Service {
                     throw CommandFailure(ExitStatus.error, "the agent ended: \(why)")
                 }
             } onGracefulShutdown: {
+                tellServiceManager(.stopping, log)
                 loop.stop()
             }
         } onCancel: {

@@ -5,7 +5,7 @@ import Consensus
 
 struct RandomSchedule {
     enum Fault: CaseIterable {
-        case crash, partition, oneWayCut, diskStall, pause, membership, transfer, timing, withhold
+        case crash, partition, oneWayCut, diskStall, pause, membership, transfer, timing, withhold, snapshotLoss
     }
 
     var cluster: TestCluster
@@ -42,6 +42,7 @@ struct RandomSchedule {
             limits.inFlightAppends = 2
             limits.waitingWrites = 4
         }
+        if random.chance(700) { limits.snapshotChunkBytes = Int(random.draw(1...64)) }
         cluster = TestCluster(
             voters: voters, learners: learners, spares: spares, timing: timing, seed: random.next(), guests: guests,
             ranks: ranks, limits: limits, drift: drift)
@@ -53,6 +54,7 @@ struct RandomSchedule {
         if random.chance(300) { cluster.network.latePermille = random.draw(1...100) }
         if random.chance(300) { cluster.network.latency = 100_000...30_000_000 }
         if random.chance(300) { cluster.diskLatency = 1_000_000...60_000_000 }
+        if random.chance(600) { cluster.snapshotEvery = UInt64(random.draw(2...12)) }
         var chosen: [Fault] = []
         for fault in Fault.allCases where random.chance(500) { chosen.append(fault) }
         faults = chosen
@@ -116,6 +118,11 @@ struct RandomSchedule {
         case .transfer:
             if let leader = cluster.leader { cluster.transfer(from: leader, to: anyone()) }
         case .timing: changeTiming()
+        case .snapshotLoss:
+            let victim = anyone()
+            if cluster[victim].isUp { cluster.crash(victim) }
+            cluster[victim].disk.loseNewestSnapshot()
+            cluster.restart(victim)
         case .withhold:
             let member = MemberID(rawValue: UInt64(anyone()))
             let give = random.chance(500)

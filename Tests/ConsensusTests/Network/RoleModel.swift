@@ -49,6 +49,37 @@ struct TestState: Equatable {
         }
     }
 
+    init() {}
+
+    /// Reads what `bytes` wrote.
+    init?(_ bytes: [UInt8]) {
+        guard bytes.count >= 12, (bytes.count - 12) % 8 == 0 else { return nil }
+        func number(at offset: Int) -> UInt64 {
+            (0..<8).reduce(0) { $0 | UInt64(bytes[offset + $1]) << UInt64($1 * 8) }
+        }
+        applied = LogIndex(rawValue: number(at: 0))
+        epoch = bytes[8]
+        let (holder, successor) = (MemberID(rawValue: UInt64(bytes[10])), MemberID(rawValue: UInt64(bytes[11])))
+        switch bytes[9] {
+        case 0: phase = .vacant
+        case 1: phase = .held(by: holder)
+        default: phase = .releasing(by: holder, to: successor)
+        }
+        values = stride(from: 12, to: bytes.count, by: 8).map(number)
+    }
+
+    var bytes: [UInt8] {
+        let place: [UInt8] =
+            switch phase {
+            case .vacant: [0, 0, 0]
+            case .held(let member): [1, UInt8(truncatingIfNeeded: member.rawValue), 0]
+            case .releasing(let member, let successor):
+                [2, UInt8(truncatingIfNeeded: member.rawValue), UInt8(truncatingIfNeeded: successor.rawValue)]
+            }
+        func little(_ value: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) } }
+        return little(applied.rawValue) + [epoch] + place + values.flatMap(little)
+    }
+
     mutating func apply(_ entry: Entry) {
         applied = entry.index
         guard case .command(let bytes) = entry.payload, let command = TestCommand(bytes) else { return }

@@ -15,6 +15,9 @@ struct TestChecks {
     /// The newest term somebody was elected in.
     private var newestTerm: UInt64 = 0
     private var leaders: [UInt64: (member: MemberID, incarnation: UInt64)] = [:]
+    private var snapshots: [UInt64: Snapshot] = [:]
+    /// How often a state was restored from a snapshot that arrived.
+    var restorations = 0
     private var written: [Position: (entry: Entry, previousTerm: Term)] = [:]
     /// Addresses a dead process left behind: the kernel goes on answering until the lease ends.
     private var ghosts: [(member: MemberID, until: Int64)] = []
@@ -70,6 +73,21 @@ struct TestChecks {
             fail("\(member.rawValue) applies entry \(entry.index) before the one in front of it")
         }
     }
+
+    /// Snapshots that end at one entry are the same everywhere.
+    mutating func sawSnapshot(_ snapshot: Snapshot, by member: MemberID) {
+        if let known = snapshots[snapshot.mark.index.rawValue], known != snapshot {
+            fail("\(member.rawValue) has another snapshot of the first \(snapshot.mark.index) entries")
+        }
+        snapshots[snapshot.mark.index.rawValue] = snapshot
+        let position = Int(snapshot.mark.index.rawValue) - 1
+        if position >= committed.count || committed[position].term != snapshot.mark.term {
+            fail("\(member.rawValue) has a snapshot of what was never committed")
+        }
+    }
+
+    /// How many snapshots there were.
+    var snapshotCount: Int { snapshots.count }
 
     // MARK: Reads
 

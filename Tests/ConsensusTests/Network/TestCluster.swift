@@ -18,6 +18,8 @@ struct TestCluster {
     var diskLatency: ClosedRange<Int64> = 200_000...2_000_000
     /// How often a member collects inputs for a moment before it flushes.
     var batchPermille: Int64 = 0
+    /// A snapshot at every so many entries; zero: none.
+    var snapshotEvery: UInt64 = 0
     /// Whether leaders move the exclusive role by themselves.
     var movesRoles = false
     let limits: Limits
@@ -99,6 +101,10 @@ struct TestCluster {
                 return
             }
             completeWrite(number)
+        case .saved(let number, let snapshot, let arrived, let incarnation):
+            guard self[number].incarnation == incarnation, isAwake(event, number) else { return }
+            guard !self[number].disk.isStalled else { return schedule(event, after: 50_000_000) }
+            saved(snapshot, arrived: arrived, at: number)
         case .tick(let number, let incarnation):
             guard self[number].incarnation == incarnation, isAwake(event, number) else { return }
             self[number].tickAt = .max
@@ -189,7 +195,16 @@ struct TestCluster {
             for entry in self[number].raft?.committedEntries(from: first, through: last) ?? [] {
                 checks.sawCommitted(entry, by: self[number].id)
                 members[number - 1].state.apply(entry)
+                takeSnapshot(at: entry.index, of: number)
             }
+        case .storeSnapshot(let snapshot): save(snapshot, arrived: true, at: number)
+        case .restored(let mark):
+            guard let snapshot = self[number].raft?.snapshot, snapshot.mark == mark,
+                let state = TestState(snapshot.bytes)
+            else { return checks.fail("\(number) is to restore what it does not have") }
+            checks.restorations += 1
+            members[number - 1].state = state
+        case .snapshotDamaged: checks.fail("a snapshot was damaged on its way to \(number)")
         case .readReady(let read, let index): checks.answered(read, at: index)
         case .readRefused: break
         case .leaseRenewed(let until, let floor): members[number - 1].lease = (until, floor)
@@ -225,6 +240,7 @@ struct TestCluster {
         members[number - 1].backlog = []
         members[number - 1].willFlush = false
         members[number - 1].proposed = nil
+        members[number - 1].snapshotBegun = .zero
         if tearing { members[number - 1].disk.crash(random: &random) } else { members[number - 1].disk.loseWaiting() }
     }
 
@@ -235,10 +251,15 @@ struct TestCluster {
         let origin = random.draw(-1_000_000_000...1_000_000_000_000)
         members[number - 1].clock = TestClock(
             origin: origin, partsPerMillion: self[number].partsPerMillion, now: now)
+        guard let (snapshot, entries) = self[number].disk.recovered else {
+            return checks.fail("the log of \(number) has a gap behind its snapshot")
+        }
+        members[number - 1].disk.settle()
+        if let snapshot { members[number - 1].state = TestState(snapshot.bytes) ?? TestState() }
         let member = self[number]
         members[number - 1].raft = Raft(
             id: member.id, cluster: Self.identity, timing: timing, limits: limits, rank: member.rank,
-            incarnation: random.next(), hardState: member.disk.hardState, entries: member.disk.entries,
+            incarnation: random.next(), hardState: member.disk.hardState, snapshot: snapshot, entries: entries,
             initialConfiguration: member.initialConfiguration, now: member.clock.reading(at: now))
         members[number - 1].raft!.wantsLease = member.wantsLease
         members[number - 1].tickAt = .max

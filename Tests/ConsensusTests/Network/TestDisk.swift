@@ -6,10 +6,56 @@ struct TestDisk {
     /// What a restart finds.
     private(set) var hardState = HardState()
     private(set) var entries: [Entry] = []
+    /// What the entries begin behind.
+    private(set) var base: LogPosition?
+    /// The two newest, oldest first. One that arrived counts twice.
+    private(set) var snapshots: [Snapshot] = []
+    /// A snapshot that is on its way to the disk.
+    var saving: Snapshot?
     /// Handed out and not yet durable, oldest first.
     private(set) var waiting: [LogWrite] = []
     /// While set, nothing becomes durable.
     var isStalled = false
+
+    /// What a restart begins with: the newest snapshot, and the entries that follow on it. A log that does not hold the
+    /// snapshot's last entry is covered or contradicted by it. Nil: there is a gap.
+    var recovered: (snapshot: Snapshot?, entries: [Entry])? {
+        guard let newest = snapshots.last else { return base == nil ? (nil, entries) : nil }
+        let position = newest.mark.position
+        guard position.index >= base?.index ?? .zero else { return nil }
+        return (newest, holds(position) ? entries.filter { $0.index > position.index } : [])
+    }
+
+    private func holds(_ position: LogPosition) -> Bool {
+        base == position || entries.contains { $0.index == position.index && $0.term == position.term }
+    }
+
+    /// A start makes the disk say what it found.
+    mutating func settle() {
+        guard let newest = snapshots.last, !holds(newest.mark.position) else { return }
+        // From here on nothing else can take its place.
+        snapshots = [newest, newest]
+        (base, entries) = (newest.mark.position, [])
+    }
+
+    /// The snapshot on its way is durable. Returns what the log is kept from: the older of the two.
+    mutating func save(_ snapshot: Snapshot, arrived: Bool) -> LogIndex {
+        saving = nil
+        if let last = snapshots.last, last.mark.index > snapshot.mark.index { return .zero }
+        snapshots.append(snapshot)
+        if arrived { snapshots.append(snapshot) }
+        snapshots = snapshots.suffix(2)
+        return snapshots.count == 2 ? snapshots[0].mark.index : .zero
+    }
+
+    /// The newest snapshot can no longer be read.
+    mutating func loseNewestSnapshot() { if snapshots.count == 2 { snapshots.removeLast() } }
+
+    mutating func drop(through last: LogIndex) {
+        guard let entry = entries.first(where: { $0.index == last }) else { return }
+        entries.removeAll { $0.index <= last }
+        base = LogPosition(index: last, term: entry.term)
+    }
 
     mutating func submit(_ write: LogWrite) { waiting.append(write) }
 
@@ -30,6 +76,8 @@ struct TestDisk {
             apply(torn, entries: Int(random.draw(0...Int64(torn.entries.count))))
         }
         waiting = []
+        if let saving, random.chance(500) { _ = save(saving, arrived: random.chance(500)) }
+        saving = nil
     }
 
     /// Puts something on the disk before the test begins.
@@ -39,12 +87,17 @@ struct TestDisk {
     }
 
     /// The power goes, and nothing that waited reached the disk.
-    mutating func loseWaiting() { waiting = [] }
+    mutating func loseWaiting() {
+        waiting = []
+        saving = nil
+    }
 
     private mutating func apply(_ write: LogWrite, entries count: Int) {
         if let newer = write.hardState { hardState = newer }
+        if let position = write.restartsBehind { (base, entries) = (position, []) }
         guard count > 0, let first = write.entries.first else { return }
-        entries.removeSubrange(Int(first.index.rawValue - 1)...)
+        precondition(first.index <= (base?.index ?? .zero) + (entries.count + 1), "the disk has no gap")
+        entries.removeAll { $0.index >= first.index }
         entries.append(contentsOf: write.entries.prefix(count))
     }
 }

@@ -21,6 +21,8 @@ struct TestMember {
     /// When the next tick event comes.
     var tickAt = Int64.max
     var willFlush = false
+    /// The index of the last snapshot begun here.
+    var snapshotBegun = LogIndex.zero
     /// What arrived while the member was paused.
     var backlog: [TestEvent] = []
     /// The role proposal this leader made last, so that it does not repeat itself.

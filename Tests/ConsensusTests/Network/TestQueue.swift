@@ -6,6 +6,8 @@ enum TestEvent {
     case deliver(Envelope)
     /// The oldest waiting write of a member becomes durable.
     case disk(Int, incarnation: UInt64)
+    /// A snapshot is durable; `arrived`: another member sent it.
+    case saved(Int, Snapshot, arrived: Bool, incarnation: UInt64)
     case tick(Int, incarnation: UInt64)
     case flush(Int, incarnation: UInt64)
     /// A command reaches a member, which proposes it if it leads.

@@ -216,8 +216,20 @@ struct StorageRecoveryTests {
 
     @Test func aNewerFormatIsRefused() throws {
         let (disk, _) = try disk(with: [[write(1, [entry(1, term: 1)])]])
-        disk.edit(first) { $0[8] = 2 }
-        #expect(throws: StorageError.newerVersion(file: "/model/" + first, found: 2, known: 1)) { try open(disk) }
+        disk.edit(first) { $0[8] = 3 }
+        #expect(throws: StorageError.newerVersion(file: "/model/" + first, found: 3, known: 2)) { try open(disk) }
+    }
+
+    @Test func aLogOfTheFirstFormatIsRead() throws {
+        let (disk, _) = try disk(with: [[write(1, [entry(1, term: 1)])]])
+        disk.edit(first) { file in
+            var block = Array(file[..<SegmentHeader.bytes])
+            block[8] = 1
+            block.set(number: UInt32(0), at: 12)
+            block.set(number: block.withUnsafeBytes { crc32c($0) }, at: 12)
+            file.replaceSubrange(..<SegmentHeader.bytes, with: block)
+        }
+        #expect(try open(disk).1.entries == [entry(1, term: 1)])
     }
 
     @Test func aWriteThatLeavesAGapIsRefused() throws {

@@ -52,6 +52,21 @@ let exampleMessages: [(Term, Message)] = {
         ),
         (term(4), .campaignNow(CampaignNow(longestGrant: .zero))),
         (term(4), .commitNotice(CommitNotice(commit: index(10)))),
+        (
+            term(4),
+            .snapshotChunk(
+                SnapshotChunk(
+                    mark: SnapshotMark(index: index(9), term: term(3), configuration: configuration), size: 300,
+                    checksum: .max, offset: 40, bytes: Array(0...255)))
+        ),
+        (
+            term(4),
+            .snapshotChunk(
+                SnapshotChunk(
+                    mark: SnapshotMark(index: index(9), term: term(3), configuration: configuration), size: 300,
+                    checksum: 0, offset: 300, bytes: []))
+        ),
+        (term(4), .snapshotReply(SnapshotReply(index: index(9), offset: 40, received: 300))),
     ]
 }()
 

@@ -1,0 +1,212 @@
+// The state as bytes: equal states are equal bytes, bytes read back are the state, and nothing else is taken for one.
+
+import Consensus
+import Testing
+
+@testable import Cluster
+
+private struct Draws: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+    mutating func below(_ bound: UInt64) -> UInt64 { next() % bound }
+}
+
+@Suite struct StateEncodingTests {
+    private static func member(_ number: UInt64) -> MemberRecord {
+        MemberRecord(
+            id: MemberID(rawValue: number << 40 | number), name: "m\(number)", kind: number % 3 == 0 ? .guest : .host,
+            host: number % 3 == 0 ? "m1" : "", peerEndpoint: "m\(number):7400", apiEndpoint: "m\(number):7443",
+            version: "1.\(number)")
+    }
+
+    private static func spec(_ draws: inout Draws) -> JSONValue {
+        [
+            "address": .string("192.168.1.\(draws.below(9))/24"), "count": .int(Int64(bitPattern: draws.next())),
+            "share": .double(Double(draws.below(1_000)) / 7), "on": .bool(draws.below(2) == 0), "none": .null,
+            "candidates": .array([["member": "m1"], ["member": .string("ü\u{0}€")]]),
+        ]
+    }
+
+    private static func command(_ draws: inout Draws) -> Command {
+        let name = "r\(draws.below(6))"
+        let role = ResourceKey(kind: "VirtualIP", name: name)
+        let who = member(draws.below(6)).id
+        switch draws.below(20) {
+        case 14:
+            var newcomer = OperatorRecord(
+                name: name, role: OperatorRole.allCases[Int(draws.below(3))], key: "k\(draws.below(3))",
+                certificateExpires: Int64(draws.below(9)) - 3)
+            newcomer.changedMilliseconds = -1
+            return .admitOperator(newcomer)
+        case 15: return .revokeOperator(name: name)
+        case 16: return .act(what: "look")
+        case 17: return .rollBack(revision: draws.below(60), checkRevision: nil)
+        case 18: return .settleTrial(revision: draws.below(60), keep: draws.below(2) == 0)
+        case 19:
+            return .apply(
+                declarations: [Declaration(kind: "VirtualIP", name: name, spec: spec(&draws))], checkRevision: nil,
+                trialMilliseconds: 5_000)
+        case 0, 1:
+            return .apply(
+                declarations: [
+                    Declaration(
+                        kind: draws.below(3) == 0 ? "Cluster" : "VirtualIP", name: name, labels: ["a": "b", "": "x"],
+                        environment: draws.below(2) == 0 ? "" : nil, spec: spec(&draws))
+                ], checkRevision: nil)
+        case 2: return .delete(keys: [role], checkRevision: nil)
+        case 3:
+            return .createToken(
+                JoinToken(id: name, secretHash: "h", kind: .host, expiresMilliseconds: Int64(draws.below(9)) - 3))
+        case 4: return .join(tokenID: name, secretHash: "h", member: member(draws.below(6)))
+        case 5: return .announce(member: member(draws.below(6)))
+        case 6: return .observeMember(who, reachable: draws.below(2) == 0, reason: "r")
+        case 7: return .assign(role: role, epoch: draws.below(4), to: who, reason: "why", because: nil)
+        case 8: return .release(role: role, epoch: draws.below(4), to: draws.below(2) == 0 ? who : nil, reason: "")
+        case 9: return .released(role: role, epoch: draws.below(4))
+        case 10: return .reportFitness(role: role, member: who, unfit: draws.below(2) == 0 ? "ill" : nil)
+        case 11: return .stopping(who)
+        case 12: return .remove(key: "k\(draws.below(5))")
+        default: return .put(key: "k\(draws.below(5))", value: "v\(draws.next())", expected: nil)
+        }
+    }
+
+    /// Everything that commands can bring about, in some order.
+    private static func state(seed: UInt64) -> ClusterState {
+        var draws = Draws(state: seed)
+        var state = ClusterState()
+        func record(_ command: Command, _ number: UInt64) -> CommandRecord {
+            CommandRecord(
+                stamp: RequestStamp(
+                    session: number % 5 << 60 | 1, request: number, settled: number > 9 ? number - 9 : 0),
+                milliseconds: Int64(number) - 5, actor: "tester",
+                origin: number % 3 == 0
+                    ? CommandOrigin(
+                        name: "r\(number % 6)", role: .admin, key: "k\(number % 2)", needs: .viewer,
+                        reason: number % 2 == 0 ? "because" : nil) : nil,
+                command: command)
+        }
+        _ = state.apply(record(.bootstrap(clusterName: "home", member: member(1)), 1))
+        for number in 2..<draws.below(200) + 3 { _ = state.apply(record(command(&draws), number)) }
+        return state
+    }
+
+    @Test(arguments: 1...200 as ClosedRange<UInt64>) func whatWasWrittenIsRead(seed: UInt64) throws {
+        let state = Self.state(seed: seed)
+        let bytes = state.encoded
+        let read = try ClusterState(encoded: bytes)
+        #expect(read == state)
+        #expect(read.encoded == bytes)
+    }
+
+    /// A field that is added to the state and not to its bytes would be lost with the first snapshot.
+    @Test func everyFieldOfTheStateIsWritten() {
+        let written = [
+            "revision", "declarationsRevision", "clusterName", "resources", "members", "roles", "tokens", "values",
+            "events", "lastEventID", "operators", "auditLog", "lastAuditID", "declarationChanges",
+            "forgottenDeclarations", "trial", "sessions",
+        ]
+        #expect(Mirror(reflecting: ClusterState()).children.compactMap(\.label) == written)
+    }
+
+    /// The draws must bring about what the encoding is for.
+    @Test func theDrawsReachEveryPartOfTheState() {
+        let states = (1...200 as ClosedRange<UInt64>).map { Self.state(seed: $0) }
+        #expect(states.contains { !$0.operators.isEmpty && $0.operators.values.contains { $0.isRevoked } })
+        #expect(states.contains { !$0.auditLog.isEmpty })
+        #expect(states.contains { $0.declarationChanges.contains { $0.parts.contains { $0.before != nil } } })
+        #expect(states.contains { $0.trial != nil })
+    }
+
+    @Test func forgottenRevisionsStayForgotten() throws {
+        var state = ClusterState()
+        for number in 1...130 as ClosedRange<UInt64> {
+            let declaration = Declaration(kind: "VirtualIP", name: "a", spec: .int(Int64(number)))
+            _ = state.apply(
+                CommandRecord(
+                    stamp: RequestStamp(session: 1, request: number, settled: number - 1), milliseconds: 1,
+                    actor: "tester", command: .apply(declarations: [declaration], checkRevision: nil)))
+        }
+        #expect(state.oldestKnownDeclarations > 0)
+        let read = try ClusterState(encoded: state.encoded)
+        #expect(read == state)
+        #expect(read.declarations(at: 5) == nil)
+    }
+
+    /// The state goes on from where it was: answered requests stay answered, events go on counting.
+    @Test func aStateThatWasReadGoesOnAsTheOther() throws {
+        for seed in 1...20 as ClosedRange<UInt64> {
+            var one = Self.state(seed: seed)
+            var other = try ClusterState(encoded: one.encoded)
+            var draws = Draws(state: seed &* 77)
+            for number in 1...60 as ClosedRange<UInt64> {
+                let stamp = RequestStamp(session: number % 5 << 60 | 1, request: 100 + number % 40, settled: 90)
+                let record = CommandRecord(
+                    stamp: stamp, milliseconds: 9, actor: "tester", command: Self.command(&draws))
+                #expect(one.apply(record) == other.apply(record))
+            }
+            #expect(one.encoded == other.encoded)
+        }
+    }
+
+    @Test func anEmptyStateIsRead() throws {
+        #expect(try ClusterState(encoded: ClusterState().encoded) == ClusterState())
+    }
+
+    @Test func aStateCutAnywhereIsRefusedOrIsALesserOne() {
+        let bytes = Self.state(seed: 5).encoded
+        for length in 0..<bytes.count {
+            // A cut between two fields leaves a smaller whole. The file and the message around it have checksums.
+            guard let read = try? ClusterState(encoded: Array(bytes[..<length])) else { continue }
+            #expect(read.encoded == Array(bytes[..<length]))
+        }
+    }
+
+    @Test func noGarbageStopsAMember() {
+        var draws = Draws(state: 3)
+        let valid = Self.state(seed: 7).encoded
+        for _ in 0..<20_000 {
+            var bytes = valid
+            for _ in 0...draws.below(4) {
+                let place = Int(draws.below(UInt64(bytes.count)))
+                switch draws.below(3) {
+                case 0: bytes[place] = UInt8(truncatingIfNeeded: draws.next())
+                case 1: bytes.remove(at: place)
+                default: bytes.insert(UInt8(truncatingIfNeeded: draws.next()), at: place)
+                }
+            }
+            guard var read = try? ClusterState(encoded: bytes) else { continue }
+            // What is taken for a state is one: it can be asked and goes on.
+            let stamp = RequestStamp(session: 1, request: 1, settled: 0)
+            for command in [Command.put(key: "k", value: "v", expected: nil), Self.command(&draws)] {
+                _ = read.apply(CommandRecord(stamp: stamp, milliseconds: 0, actor: "", command: command))
+            }
+            _ = read.causes(of: read.lastEventID)
+            _ = read.event(1)
+        }
+    }
+
+    @Test func whatALaterVersionWroteIsRefusedInWords() throws {
+        var bytes = ClusterState().encoded
+        bytes.append(60 << 2)
+        bytes.append(1)
+        #expect(throws: StateDecodingError.newer(what: "a field 60 of the state")) { try ClusterState(encoded: bytes) }
+        bytes = ClusterState().encoded
+        bytes[bytes.count - 1] += 1
+        #expect(throws: StateDecodingError.newer(what: "the form 2")) { try ClusterState(encoded: bytes) }
+    }
+
+    @Test func valuesNestedTooDeepAreRefused() {
+        var value = JSONValue.null
+        for _ in 0..<100 { value = .array([value]) }
+        var writer = StateWriter()
+        writer.json(value)
+        var reader = StateReader(writer.bytes)
+        #expect(throws: StateDecodingError.self) { try reader.json() }
+    }
+}
