@@ -21,7 +21,7 @@ import Testing
         try await lab.serving(bounds: bounds) { server in
             let viewer = try lab.credential(role: .viewer)
             lab.agent.set(.holding)
-            try await server.withHTTPClient(viewer) { client in
+            try await server.withHTTPClient(viewer, connections: 216) { client in
                 func ask() async throws -> (status: UInt, retryAfter: String?, words: String) {
                     var request = HTTPClientRequest(url: "https://127.0.0.1:\(server.port)/v1/status")
                     request.headers.add(name: "Holdfast-Timeout", value: "60000")

@@ -211,7 +211,7 @@ struct TestServer: Sendable {
     }
 
     func withHTTPClient<Result: Sendable>(
-        _ credential: Credential?, _ work: (HTTPClient) async throws -> Result
+        _ credential: Credential?, connections: Int = 8, _ work: (HTTPClient) async throws -> Result
     ) async throws -> Result {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.certificateVerification = .noHostnameVerification
@@ -224,6 +224,7 @@ struct TestServer: Sendable {
         }
         var configuration = HTTPClient.Configuration(tlsConfiguration: tls)
         configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = connections
         let client = HTTPClient(eventLoopGroup: MultiThreadedEventLoopGroup.singleton, configuration: configuration)
         do {
             let result = try await work(client)

@@ -90,7 +90,7 @@ import X509
         #expect(asked.items.count == 1)
         _ = await keeper.look(now: start + 30)
         #expect(asked.items.count == 2)
-        _ = await log.line("was not renewed", "failures=2")
+        _ = try await log.line("was not renewed", "failures=2")
     }
 
     @Test func aCertificateForAnotherKeyIsNotUsed() async throws {
@@ -99,7 +99,7 @@ import X509
         let foreign = try other.certificate.serializeAsPEM().pemString
         _ = await keeper(guest, ask: { _ in foreign }).look()
         #expect(used.items.isEmpty && written.items.isEmpty)
-        _ = await log.line("was not renewed", "another key")
+        _ = try await log.line("was not renewed", "another key")
     }
 
     @Test func aCertificateThatIsNotValidYetIsNotUsed() async throws {
@@ -107,7 +107,7 @@ import X509
         // The host's clock is a day ahead.
         _ = await keeper(guest, ask: sign(guest, now: Date() + day)).look()
         #expect(used.items.isEmpty)
-        _ = await log.line("was not renewed", "check both clocks")
+        _ = try await log.line("was not renewed", "check both clocks")
     }
 
     @Test func closeToTheAuthoritysEndItDoesNotAskWithoutPause() async throws {
@@ -117,7 +117,7 @@ import X509
         let wait = await keeper.look(now: end - day)
         #expect(used.items.count == 1)
         #expect(wait > .seconds(1))
-        _ = await log.line("authority itself ends")
+        _ = try await log.line("authority itself ends")
     }
 
     @Test func aConnectionThatStandsLivesOnAndANewOneShowsTheNewCertificate() async throws {
@@ -127,9 +127,9 @@ import X509
         try await first.setPeers([second.record])
         try await second.setPeers([first.record])
         let before = first.frame(to: guest, 1)
-        _ = await first.log.line("connected to a member")
+        _ = try await first.log.line("connected to a member")
         try await first.send([before])
-        _ = await second.frames.first { $0 == before }
+        _ = try await second.frames.first { $0 == before }
         #expect(try await shown(at: second.port) == guest.certificate)
 
         let lines = first.log.items.count
@@ -141,7 +141,7 @@ import X509
         #expect(try await shown(at: second.port) == renewed.certificate)
         let after = first.frame(to: guest, 2)
         try await first.send([after])
-        _ = await second.frames.first { $0 == after }
+        _ = try await second.frames.first { $0 == after }
         #expect(!first.log.items.dropFirst(lines).contains { $0.contains("connected to a member") })
         await first.transport.shutDown()
         await second.transport.shutDown()
@@ -164,7 +164,7 @@ import X509
                 }
             }
             .connect(host: "127.0.0.1", port: port).get()
-        let certificate = try Certificate(derEncoded: await certificates.first { _ in true })
+        let certificate = try Certificate(derEncoded: try await certificates.first { _ in true })
         channel.close(promise: nil)
         return certificate
     }
