@@ -58,7 +58,7 @@ struct LogRecovery {
             }
             guard isLast else { continue }
             try requireCover()
-            return try secure(bytes, name: name, junk: junk) }
+            return try secure(bytes, name: name, junk: junk)
         }
         return nil
     }
