@@ -170,7 +170,7 @@ if !pureOnly {
         .testTarget(
             name: "APITests",
             dependencies: pure + nio + [
-                "API", "Runtime", "holdfast", logging, httpClient, crypto, x509,
+                "API", "Runtime", "holdfast", logging, httpClient, crypto, x509, subprocess,
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],

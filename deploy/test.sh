@@ -46,7 +46,7 @@ bounded() { timeout --kill-after=10 "$@"; }
 missing_packages() {
     local needs=(git:git)
     if [[ -z "${HOLDFAST_PURE-}" ]]; then
-        needs+=(/usr/include/zlib.h:zlib1g-dev ip:iproute2 nft:nftables unshare:util-linux nsenter:util-linux)
+        needs+=(/usr/include/zlib.h:zlib1g-dev ip:iproute2 nft:nftables unshare:util-linux nsenter:util-linux promtool:prometheus curl:curl)
     fi
     if ((rehearses)); then
         needs+=(go:golang-go /usr/share/gocode/src/go.etcd.io/etcd/raft:golang-etcd-server-dev)

@@ -22,7 +22,7 @@ public struct Swarm {
         case power, kill, stop, pauseAgent, pauseGuest, isolate, cut, oneWayCut, loss, slowWire
         case stallDisk, slowDisk, fillDisk, failDisk, corruptLog, corruptSnapshot
         case unhealthy, starve
-        case stepClock, driftClock, version, membership, move, transfer, redeclare, retime
+        case stepClock, driftClock, version, membership, move, transfer, redeclare, retime, trial
     }
 
     private var draws: Draws
@@ -110,7 +110,9 @@ public struct Swarm {
             possible = [.power, .kill, .stallDisk, .slowDisk, .fillDisk, .failDisk, .corruptLog, .corruptSnapshot]
         case .network: possible = [.isolate, .cut, .oneWayCut, .loss, .slowWire, .power]
         case .people:
-            possible = [.membership, .move, .transfer, .redeclare, .retime, .version, .stop, .stepClock, .power]
+            possible = [
+                .membership, .move, .transfer, .redeclare, .retime, .trial, .version, .stop, .stepClock, .power,
+            ]
         case .swarm: possible = Fault.allCases
         }
         for fault in possible where draws.chance(profile == .swarm ? 350 : 700) { faults.append(fault) }
@@ -238,6 +240,13 @@ public struct Swarm {
             add(
                 .redeclare(address.name, candidates: candidates, preempt: draws.chance(300) ? "always" : "never"),
                 at: at)
+        case .trial:
+            let candidates = address.candidates.filter { _ in draws.chance(500) }
+            add(
+                .tryOut(
+                    address.name, candidates: candidates.isEmpty ? address.candidates : candidates,
+                    draws.number(1...40) * 1_000_000_000), at: at)
+            if draws.chance(300) { add(.rollBack, at: at + draws.number(0...50_000_000_000)) }
         case .retime: add(.retime(draws.number(200...600)), at: at)
         default: break
         }

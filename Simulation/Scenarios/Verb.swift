@@ -151,6 +151,10 @@ struct Verb: Sendable {
             .redeclare($0.text(0), candidates: $0.names(1), preempt: $0.text(2))
         },
         Verb("delete-address", [.address]) { .delete($0.text(0)) },
+        Verb("try", [.address, .machines, .length]) {
+            .tryOut($0.text(0), candidates: $0.names(1), $0.number(2))
+        },
+        Verb("roll-back", []) { _ in .rollBack },
         Verb("retime", [.length]) { .retime($0.number(0) / 1_000_000) },
     ]
 

@@ -92,6 +92,17 @@ extension World {
         case .delete(let name):
             let key = ResourceKey(kind: "VirtualIP", name: name)
             send(.delete(keys: [key], checkRevision: nil), for: happening, at: anyMember)
+        case .tryOut(let name, let candidates, let length):
+            guard var address = plan.addresses.first(where: { $0.name == name }) else { return }
+            address.candidates = candidates
+            send(
+                .apply(
+                    declarations: [Self.declaration(address)], checkRevision: nil,
+                    trialMilliseconds: length / 1_000_000), for: happening, at: anyMember)
+        case .rollBack:
+            guard let newest = machines[anyMember].process?.core.state.declarationChanges.last else { return }
+            send(
+                .rollBack(revision: newest.revision - 1, checkRevision: nil), for: happening, at: anyMember)
         case .retime(let lease):
             let declaration = Self.declaration(quorumLease: lease)
             send(.apply(declarations: [declaration], checkRevision: nil), for: happening, at: anyMember)

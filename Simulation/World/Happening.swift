@@ -60,6 +60,10 @@ public enum Happening: Hashable, Sendable {
     case redeclare(String, candidates: [String], preempt: String)
     /// Take an address out of the declarations.
     case delete(String)
+    /// Declare an address on trial, for so long.
+    case tryOut(String, candidates: [String], Int64)
+    /// Undo the newest change of the declarations.
+    case rollBack
     /// Declare other timings; milliseconds of the quorum lease.
     case retime(Int64)
 
@@ -111,6 +115,9 @@ extension Happening: CustomStringConvertible {
         case .redeclare(let address, let candidates, let preempt):
             "redeclare \(address) \(candidates.joined(separator: ",")) \(preempt)"
         case .delete(let address): "delete-address \(address)"
+        case .tryOut(let address, let candidates, let time):
+            "try \(address) \(candidates.joined(separator: ",")) \(TimeText.length(time))"
+        case .rollBack: "roll-back"
         case .retime(let lease): "retime \(lease)ms"
         case .expectHolder(let address, let names): "expect-holder \(address) \(Self.anyOf(names))"
         case .expectLeader(let names): "expect-leader \(Self.anyOf(names))"

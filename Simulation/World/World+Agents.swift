@@ -304,8 +304,8 @@ extension World {
         // The API gives the agent two seconds, on the machine's own clock.
         let deadline = machine.reading(at: now) + .seconds(2)
         switch request {
-        case .propose(let command, let stamp, let actor, _):
-            request = .propose(command, stamp: stamp, actor: actor, deadline: deadline)
+        case .propose(let command, let stamp, let actor, _, let origin):
+            request = .propose(command, stamp: stamp, actor: actor, deadline: deadline, origin: origin)
         case .read: request = .read(deadline: deadline)
         case .transferLeadership(let to, _): request = .transferLeadership(to: to, deadline: deadline)
         case .readLocal: break

@@ -75,7 +75,8 @@ extension World {
                 watchAll()
             }
         case .isolate, .rejoin, .cut, .heal, .healAll, .loss, .copies, .late, .delay: rewire(happening)
-        case .join, .remove, .move, .transferLeadership, .redeclare, .delete, .retime: ask(happening)
+        case .join, .remove, .move, .transferLeadership, .redeclare, .delete, .tryOut, .rollBack, .retime:
+            ask(happening)
         case .expectHolder(let address, let wanted): expectHolder(of: address, wanted)
         case .expectLeader(let wanted): expectLeader(wanted)
         }

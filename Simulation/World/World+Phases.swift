@@ -173,6 +173,7 @@ extension World {
                 return "\(machine.name) counts as lost"
             }
         }
+        if let trial = state.trial { return "revision \(trial.revision) is still on trial" }
         for machine in able where state.members[machine.id] == nil && !isRemoved(machine) {
             return "\(machine.name) is not a member yet"
         }
@@ -209,12 +210,12 @@ extension World {
 
     private func isRemoved(_ machine: Machine) -> Bool {
         people.contains { errand in
-            guard case .propose(.removeMember(let id), _, _, _) = errand.request else { return false }
+            guard case .propose(.removeMember(let id), _, _, _, _) = errand.request else { return false }
             return id == machine.id
         }
             || people.contains { errand in
                 // A joining that never got through leaves nothing behind.
-                guard case .propose(.join(_, _, let record), _, _, _) = errand.request else { return false }
+                guard case .propose(.join(_, _, let record), _, _, _, _) = errand.request else { return false }
                 return record.id == machine.id && errand.isDone && !errand.succeeded
             }
     }

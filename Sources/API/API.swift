@@ -17,21 +17,30 @@ struct API: Sendable {
     let access: any AgentAccess
     let trust: ClusterTrust
     let bounds: APIServer.Bounds
-    let join: APIServer.JoinResponder
+    let desk: APIServer.EnrollmentDesk
     let requests: Admission
     let joins: Admission
     let streams: Admission
+    let figures = APIFigures()
+    /// What this member measures beyond its state and its API.
+    let memberFigures: APIServer.MemberFigures
+    let selfMeasurement: APIServer.SelfMeasurement
     /// Milliseconds since 1970. Join tokens expire by it.
     let wallClock: @Sendable () -> Int64
 
     init(
         access: any AgentAccess, trust: ClusterTrust, bounds: APIServer.Bounds,
-        join: @escaping APIServer.JoinResponder, wallClock: @escaping @Sendable () -> Int64 = API.systemWallClock
+        desk: APIServer.EnrollmentDesk,
+        memberFigures: @escaping APIServer.MemberFigures = { [] },
+        selfMeasurement: @escaping APIServer.SelfMeasurement = { nil },
+        wallClock: @escaping @Sendable () -> Int64 = API.systemWallClock
     ) {
         self.access = access
         self.trust = trust
         self.bounds = bounds
-        self.join = join
+        self.desk = desk
+        self.memberFigures = memberFigures
+        self.selfMeasurement = selfMeasurement
         self.wallClock = wallClock
         requests = Admission(most: bounds.requestsInWork, of: "requests")
         joins = Admission(most: bounds.joinsInWork, of: "requests to join")
@@ -42,13 +51,19 @@ struct API: Sendable {
 
     func router() -> Router<APIContext> {
         let router = Router(context: APIContext.self)
-        router.add(middleware: FailuresAsJSON())
+        router.add(middleware: CountRequests(figures: figures))
+        router.add(middleware: FailuresAsJSON(figures: figures))
         addProbes(to: router)
-        addJoin(to: router)
+        addMetrics(to: router)
+        addOpenAPI(to: router)
+        addEnrollment(to: router)
         addEventStream(to: router)
-        for route in API.reads + API.changes + API.clusterChanges { add(route, to: router) }
+        for route in Self.routes { add(route, to: router) }
         return router
     }
+
+    /// Every route that needs a certificate, but for the stream of events.
+    static let routes: [Route] = reads + changes + clusterChanges + operators + revisions
 
     /// One route: what it takes, who may use it, what it answers.
     struct Route: Sendable {
@@ -62,7 +77,7 @@ struct API: Sendable {
         router.on(RouterPath(route.path), method: route.method) { request, context in
             let principal = try await self.principal(of: context, needs: route.needs, for: route)
             return try await self.requests.during {
-                let call = try await self.call(request, context, by: principal)
+                let call = try await self.call(request, context, by: principal, needs: route.needs)
                 return try JSONReply.response(.ok, try await route.answer(self, call))
             }
         }
@@ -110,12 +125,14 @@ struct API: Sendable {
         }
     }
 
-    func call(_ request: Request, _ context: APIContext, by principal: Principal) async throws -> Call {
+    func call(
+        _ request: Request, _ context: APIContext, by principal: Principal, needs: OperatorRole
+    ) async throws -> Call {
         let milliseconds = try Call.timeoutMilliseconds(request.headers)
         let deadline = access.now() + .milliseconds(milliseconds)
         let body = try await collect(request, most: bounds.bodyBytes, within: .milliseconds(milliseconds))
         return Call(
-            principal: principal, deadline: deadline, stamp: try Call.stamp(request.headers),
+            principal: principal, needs: needs, deadline: deadline, stamp: try Call.stamp(request.headers),
             reason: try Call.reason(request.headers), parameters: context.parameters,
             query: request.uri.queryParameters, headers: request.headers, body: body)
     }
@@ -143,7 +160,9 @@ extension API {
         let consistency = try call.consistency()
         let request: AgentRequest = consistency == .local ? .readLocal : .read(deadline: call.deadline)
         switch await access.submit(request) {
-        case .state(let state, let view): return (state, view, consistency)
+        case .state(let state, let view):
+            try call.requireStanding(in: state)
+            return (state, view, consistency)
         case .failed(let failure): throw APIFailure(failure, changing: false)
         case .outcome: throw APIFailure(.internal, "the agent answered a read with an outcome")
         }
@@ -152,16 +171,20 @@ extension API {
     /// The state, certain to hold everything that was acknowledged before.
     func freshState(for call: Call) async throws -> (ClusterState, AgentView) {
         switch await access.submit(.read(deadline: call.deadline)) {
-        case .state(let state, let view): return (state, view)
+        case .state(let state, let view):
+            try call.requireStanding(in: state)
+            return (state, view)
         case .failed(let failure): throw APIFailure(failure, changing: false)
         case .outcome: throw APIFailure(.internal, "the agent answered a read with an outcome")
         }
     }
 
     /// Proposes a command and gives its outcome.
+    /// - Parameter stamped: whether the client's stamp is this command's; false for one beside what the client asked for.
     /// - Throws: `APIFailure` when it did not take effect.
-    func propose(_ command: Command, for call: Call) async throws -> OutcomeDocument {
-        let request = AgentRequest.propose(command, stamp: call.stamp, actor: call.actor, deadline: call.deadline)
+    func propose(_ command: Command, for call: Call, stamped: Bool = true) async throws -> OutcomeDocument {
+        let request = AgentRequest.propose(
+            command, stamp: stamped ? call.stamp : nil, actor: call.actor, deadline: call.deadline, origin: call.origin)
         switch await access.submit(request) {
         case .outcome(let outcome):
             if let failure = APIFailure(outcome) { throw failure }

@@ -4,6 +4,7 @@
 
 import Cluster
 import Consensus
+import Decisions
 import Hummingbird
 import HummingbirdCore
 import HummingbirdTLS
@@ -14,10 +15,36 @@ import ServiceLifecycle
 
 /// Serves the API of one member until the service group stops it.
 public struct APIServer: Service {
-    /// Answers `POST /v1/join`, the one change that needs no client certificate: it gets the body as it came and gives
-    /// the HTTP status and the JSON body of the answer. The body has at most `Bounds.joinBodyBytes`; at most
-    /// `Bounds.joinsInWork` run at once; it has to answer within the request's deadline by itself.
-    public typealias JoinResponder = @Sendable (_ body: [UInt8]) async -> (status: Int, body: [UInt8])
+    /// Gets a body as it came and gives the HTTP status and the JSON body of the answer. The body has at most
+    /// `Bounds.joinBodyBytes`; at most `Bounds.joinsInWork` run at once; it has to answer in bounded time by itself.
+    public typealias Responder = @Sendable (_ body: [UInt8]) async -> (status: Int, body: [UInt8])
+
+    /// Who gets a certificate of this cluster.
+    public struct EnrollmentDesk: Sendable {
+        /// `POST /v1/join`: proves itself by a token.
+        public var join: Responder
+        /// `POST /v1/renew`: proves itself by a signature with the member's key.
+        public var renew: Responder
+        /// Signs for a person whom an admin has named; nil when this member does not hold the authority.
+        public var signOperator:
+            @Sendable (_ name: String, _ role: OperatorRole, _ csr: String) async throws
+                -> SignedOperator?
+
+        public init(
+            join: @escaping Responder, renew: @escaping Responder,
+            signOperator: @escaping @Sendable (String, OperatorRole, String) async throws -> SignedOperator?
+        ) {
+            self.join = join
+            self.renew = renew
+            self.signOperator = signOperator
+        }
+    }
+
+    /// Measurements of the member that the API does not know of by itself: its disk, its peers, its process.
+    public typealias MemberFigures = @Sendable () async -> [MetricFamily]
+
+    /// What the member measures of itself, for `doctor` and `top`; nil when it cannot tell now.
+    public typealias SelfMeasurement = @Sendable () async -> SelfReadings?
 
     /// Where to listen, and how much to take on.
     public struct Settings: Sendable {
@@ -46,6 +73,8 @@ public struct APIServer: Service {
         public var eventStreams = 64
         /// Open connections; further ones wait to be accepted.
         public var connections = 1_024
+        /// How long a connection may say nothing while no answer is due, before it is closed.
+        public var silence: Duration = .seconds(10)
         /// Between two signs of life on an event stream without events.
         public var streamKeepAlive: Duration = .seconds(15)
 
@@ -61,15 +90,21 @@ public struct APIServer: Service {
     /// - Parameters:
     ///   - access: the agent of this member.
     ///   - credentials: what the server shows and whom it trusts; replaced while running through the store.
-    ///   - join: answers requests to join.
+    ///   - desk: answers requests to join and to renew.
+    ///   - memberFigures: what stands in `/metrics` beside the state.
+    ///   - selfMeasurement: the answer to `GET /v1/self`.
     ///   - onListening: called once with the bound port.
     public init(
         access: any AgentAccess, settings: Settings, credentials: APICredentialStore,
-        join: @escaping JoinResponder, logger: Logger, onListening: @escaping @Sendable (_ port: Int) -> Void = { _ in }
+        desk: EnrollmentDesk, memberFigures: @escaping MemberFigures = { [] },
+        selfMeasurement: @escaping SelfMeasurement = { nil }, logger: Logger,
+        onListening: @escaping @Sendable (_ port: Int) -> Void = { _ in }
     ) {
         self.settings = settings
         self.credentials = credentials
-        self.api = API(access: access, trust: credentials.trust, bounds: settings.bounds, join: join)
+        self.api = API(
+            access: access, trust: credentials.trust, bounds: settings.bounds, desk: desk,
+            memberFigures: memberFigures, selfMeasurement: selfMeasurement)
         self.logger = logger
         self.onListening = onListening
     }
@@ -80,7 +115,8 @@ public struct APIServer: Service {
     public func run() async throws {
         let bodyBound = settings.bounds.bodyBytes * 2
         let http = HTTP1Channel.Configuration(
-            additionalChannelHandlers: [RequestBodyBound(mostBytes: bodyBound)], idleTimeout: .seconds(90),
+            additionalChannelHandlers: [RequestBodyBound(mostBytes: bodyBound)],
+            idleTimeout: TimeAmount(settings.bounds.silence),
             httpDecoderConfiguration: .init(
                 maxHeaderFieldSize: 16 * 1024, maxHeaderListSize: 32 * 1024, maxHeaderFieldCount: 64))
         let application = Application(

@@ -1,6 +1,7 @@
 // How many requests may be in work at once. Beyond the limit a request is refused at once and told so: waiting in line
 // would only use up its deadline.
 
+import Runtime
 import Synchronization
 
 final class Admission: Sendable {
@@ -12,6 +13,17 @@ final class Admission: Sendable {
     init(most: Int, of what: String) {
         self.most = most
         self.what = what
+    }
+
+    /// How many of each are in work, and how many may be.
+    static func families(_ admissions: [Admission]) -> [MetricFamily] {
+        var present = MetricFamily(.gauge, "holdfast_api_in_work", "What is in work now, by what it is.")
+        var most = MetricFamily(.gauge, "holdfast_api_in_work_limit", "How much may be in work; more is refused.")
+        for admission in admissions {
+            present.add(Double(admission.present.withLock { $0 }), .init("what", admission.what))
+            most.add(Double(admission.most), .init("what", admission.what))
+        }
+        return [present, most]
     }
 
     /// A place among those in work, given back when it is no longer referenced: an answer whose connection died before

@@ -26,6 +26,8 @@ struct Call: Sendable {
     static let defaultTimeoutMilliseconds: Int64 = 2_000
 
     let principal: Principal
+    /// What the route needs.
+    let needs: OperatorRole
     let deadline: Instant
     let stamp: RequestStamp?
     let reason: String?
@@ -33,9 +35,36 @@ struct Call: Sendable {
     let query: Parameters
     let headers: HTTPFields
     let body: [UInt8]
+    private var isLocal = false
+
+    init(
+        principal: Principal, needs: OperatorRole, deadline: Instant, stamp: RequestStamp?, reason: String?,
+        parameters: Parameters, query: Parameters, headers: HTTPFields, body: [UInt8]
+    ) {
+        self.principal = principal
+        self.needs = needs
+        self.deadline = deadline
+        self.stamp = stamp
+        self.reason = reason
+        self.parameters = parameters
+        self.query = query
+        self.headers = headers
+        self.body = body
+    }
 
     /// Who asked, and what for, as it stands in events.
     var actor: String { reason.map { "\(principal.name) (\($0))" } ?? principal.name }
+
+    /// The person behind it; nil for a member.
+    var origin: CommandOrigin? { principal.origin(needs: needs, reason: reason) }
+
+    /// Rights can be taken away while a certificate runs. The certificate was looked at when the request came in; what
+    /// the state says of its owner is looked at wherever the state is read, and in the log when a command is applied.
+    /// - Throws: `APIFailure` with `forbidden`.
+    func requireStanding(in state: ClusterState) throws {
+        guard let origin, let objection = state.objection(to: origin) else { return }
+        throw APIFailure(.forbidden, objection, next: "see whom this context speaks for: holdfast context list")
+    }
 
     /// A part of the path, with its percent-encoding undone.
     func parameter(_ name: String) throws -> String {
@@ -45,7 +74,15 @@ struct Call: Sendable {
         return text
     }
 
+    /// The same call, content with what this member knows.
+    var locally: Call {
+        var call = self
+        call.isLocal = true
+        return call
+    }
+
     func consistency() throws -> ReadConsistency {
+        if isLocal { return .local }
         guard let text = query.get("consistency") else { return .linearizable }
         guard let consistency = ReadConsistency(rawValue: text) else {
             throw APIFailure(.badRequest, "consistency is \(text); it must be linearizable or local")

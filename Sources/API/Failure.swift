@@ -24,6 +24,8 @@ public enum FailureCode: String, Sendable, Codable, CaseIterable {
     case expired
     case tooLarge
     case overloaded
+    /// This member cannot, another one can.
+    case elsewhere
     /// No leader with a quorum answered in time.
     case noQuorum
     /// It was begun, and its end was not seen by the deadline.
@@ -39,6 +41,7 @@ public enum FailureCode: String, Sendable, Codable, CaseIterable {
         case .notFound: 404
         case .conflict, .refused, .unsafe, .expired: 409
         case .tooLarge: 413
+        case .elsewhere: 421
         case .overloaded: 429
         case .noQuorum: 503
         case .timedOut: 504
@@ -49,7 +52,7 @@ public enum FailureCode: String, Sendable, Codable, CaseIterable {
     /// What the CLI exits with.
     public var exitCode: Int32 {
         switch self {
-        case .badRequest, .invalid, .refused, .expired, .tooLarge, .overloaded, .internal: 2
+        case .badRequest, .invalid, .refused, .expired, .tooLarge, .elsewhere, .overloaded, .internal: 2
         case .notFound: 3
         case .conflict: 4
         case .noQuorum: 5

@@ -35,25 +35,32 @@ enum JSONReply {
 
 /// Turns everything a route throws into a JSON error.
 struct FailuresAsJSON: RouterMiddleware {
+    let figures: APIFigures
+
     func handle(
         _ request: Request, context: APIContext, next: (Request, APIContext) async throws -> Response
     ) async throws -> Response {
         do {
             return try await next(request, context)
-        } catch let failure as APIFailure {
-            return JSONReply.response(failure)
-        } catch let error as HTTPError where error.status == .notFound {
-            return JSONReply.response(
-                APIFailure(.notFound, "there is no \(request.method.rawValue) \(request.uri.path) here"))
-        } catch is CancellationError {
-            return JSONReply.response(
-                APIFailure(.overloaded, "this member is stopping", next: "ask another member"))
         } catch {
+            let failure = words(for: error, request, context)
+            figures.refused(failure.code)
+            return JSONReply.response(failure)
+        }
+    }
+
+    private func words(for error: any Error, _ request: Request, _ context: APIContext) -> APIFailure {
+        switch error {
+        case let failure as APIFailure: return failure
+        case let error as HTTPError where error.status == .notFound:
+            return APIFailure(.notFound, "there is no \(request.method.rawValue) \(request.uri.path) here")
+        case is CancellationError:
+            return APIFailure(.overloaded, "this member is stopping", next: "ask another member")
+        default:
             context.logger.error("a request failed: \(request.method.rawValue) \(request.uri.path): \(error)")
-            return JSONReply.response(
-                APIFailure(
-                    .internal, "\(request.method.rawValue) \(request.uri.path) failed inside this member",
-                    next: "its log tells why: journalctl -u holdfast"))
+            return APIFailure(
+                .internal, "\(request.method.rawValue) \(request.uri.path) failed inside this member",
+                next: "its log tells why: journalctl -u holdfast")
         }
     }
 }

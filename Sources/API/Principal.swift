@@ -1,5 +1,6 @@
 // Who is asking: what the client's certificate says, once it is believed.
 
+import Cluster
 import Consensus
 import NIOSSL
 import Runtime
@@ -7,6 +8,8 @@ import Runtime
 /// The owner of a client certificate.
 struct Principal: Hashable, Sendable {
     let subject: CertificateSubject
+    /// Names its key.
+    let key: String
 
     /// A member may read; what it changes goes over the peer connection.
     var role: OperatorRole {
@@ -27,18 +30,12 @@ struct Principal: Hashable, Sendable {
     /// - Throws: `CertificateRefusal` when the certificate is not one of this cluster, or no longer valid: a connection
     ///   may be older than that.
     init(certificate: NIOSSLCertificate, trust: ClusterTrust) throws {
-        subject = try trust.authenticate(chain: [try certificate.toDERBytes()], as: .client)
+        (subject, key) = try trust.identify(chain: [try certificate.toDERBytes()], as: .client)
     }
-}
 
-extension OperatorRole {
-    /// Each role includes those below it.
-    private var rank: Int {
-        switch self {
-        case .viewer: 0
-        case .operator: 1
-        case .admin: 2
-        }
+    /// The person behind a command; nil for a member.
+    func origin(needs: OperatorRole, reason: String?) -> CommandOrigin? {
+        guard case .operatorAccount(let name, let role) = subject else { return nil }
+        return CommandOrigin(name: name, role: role, key: key, needs: needs, reason: reason)
     }
-    func includes(_ other: OperatorRole) -> Bool { rank >= other.rank }
 }

@@ -48,7 +48,7 @@ public struct AgentSetup: Sendable {
 }
 
 public struct AgentCore: Sendable {
-    public let setup: AgentSetup
+    public internal(set) var setup: AgentSetup
     public internal(set) var raft: Raft
     public internal(set) var state = ClusterState()
     public internal(set) var applied: LogIndex = .zero
@@ -75,6 +75,7 @@ public struct AgentCore: Sendable {
     var local = LocalRoles()
     var fitness = Fitness()
     var duties = LeaderDuties()
+    var trialSeen: TrialSeen?
     var stop = StopProgress()
     var snapshots = SnapshotProgress()
 
@@ -159,6 +160,9 @@ public struct AgentCore: Sendable {
         case .snapshotFailed(let index, let reason): snapshotFailed(index, reason, now: now, random: &random)
         case .request(let id, let request): accept(request, id, now: now)
         case .report(let report): receive(report, now: now)
+        case .certificateRenewed(let expires):
+            setup.record.certificateExpires = expires
+            stop.knownRevision = nil
         case .stop: beginStop(now: now)
         case .tick: break
         }
@@ -267,6 +271,7 @@ public struct AgentCore: Sendable {
 
     /// What follows from a new state at once.
     mutating func followState(now: Instant) {
+        watchTrial(now: now)
         publishEvents()
         if state.declarationsRevision != specsRevision { readDeclarations() }
         answerReads(now: now)
@@ -339,6 +344,7 @@ public struct AgentCore: Sendable {
         return AgentView(
             member: id, role: raft.role, term: raft.term, leader: raft.leader, commitIndex: raft.commitIndex,
             appliedIndex: applied, configuration: raft.configuration, silent: silent, lacking: lacking,
-            hasQuorumLease: raft.holdsQuorumLease(now: now), timing: raft.timing)
+            hasQuorumLease: raft.holdsQuorumLease(now: now), holdsLease: holdsLease(now: now), isCurrent: isCurrent,
+            openProposals: proposals.open.count, openReads: reads.own.count, timing: raft.timing)
     }
 }

@@ -17,6 +17,8 @@ public enum AgentEvent: Sendable {
     case snapshotFailed(LogIndex, String)
     case request(RequestID, AgentRequest)
     case report(RoleReport)
+    /// This member has a new certificate, which ends then: milliseconds since 1970.
+    case certificateRenewed(expires: Int64)
     /// The user or the system asked this agent to stop; it gives its roles and its leadership away first.
     case stop
     /// Time has passed.
@@ -33,8 +35,10 @@ public struct RequestID: RawRepresentable, Hashable, Comparable, Sendable {
 /// What the API asks of the agent.
 public enum AgentRequest: Sendable {
     /// Replicate a command. `stamp` makes a retry count once; nil: the agent stamps it itself.
+    /// `origin`: the person who asks, when it is one.
     /// Kept beside, because it would make every event as large as the largest command.
-    indirect case propose(Command, stamp: RequestStamp?, actor: String, deadline: Instant)
+    indirect case propose(
+        Command, stamp: RequestStamp?, actor: String, deadline: Instant, origin: CommandOrigin? = nil)
     /// The state as of now, linearizably.
     case read(deadline: Instant)
     /// The state this member has, however old.
@@ -76,6 +80,13 @@ public struct AgentView: Sendable {
     public var lacking: SortedMap<MemberID, UInt64>
     /// Whether this member, as leader, holds its quorum lease.
     public var hasQuorumLease: Bool
+    /// Whether this member may act on the roles it holds.
+    public var holdsLease: Bool
+    /// Whether its state has once been as new as the cluster's since it started.
+    public var isCurrent: Bool
+    /// Commands and reads of this member that wait.
+    public var openProposals: Int
+    public var openReads: Int
     public var timing: Timing
 }
 

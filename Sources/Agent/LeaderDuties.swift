@@ -22,6 +22,14 @@ struct LeaderDuties: Sendable {
     }
 }
 
+/// When this member saw the trial that is under way.
+struct TrialSeen: Sendable {
+    var revision: UInt64
+    var at: Instant
+    /// False when it was read from the log after a restart: it began some time before.
+    var asItBegan: Bool
+}
+
 extension AgentCore {
     /// How long a new leader waits for a first word before it counts a member as silent. The leader it deposed gets
     /// none of it: that one has been silent for a whole election timeout. What shares its failure domain has probably
@@ -98,6 +106,8 @@ extension AgentCore {
         duties.nextDecision = nextLook(standings, now: now)
 
         let view = LeaderView(leader: id, standings: standings, configuration: raft.configuration)
+        // Time alone ends a trial.
+        if let command = endOfTrial(now: now) { decree(command, now: now) }
         if isNews || duties.settledView != view {
             duties.settledView = decide(view, now: now) ? nil : view
         }
@@ -144,6 +154,22 @@ extension AgentCore {
     private mutating func foundCluster(now: Instant) {
         guard let name = setup.founds, state.clusterName.isEmpty, state.members.isEmpty else { return }
         propose(.bootstrap(clusterName: name, member: setup.record), now: now)
+    }
+
+    private mutating func endOfTrial(now: Instant) -> Command? {
+        guard let trialSeen else { return nil }
+        return TrialDecisions.decide(
+            state: state, seenFor: now - trialSeen.at, wallMilliseconds: trialSeen.asItBegan ? nil : wallMilliseconds)
+    }
+
+    /// Every member watches the time of a trial, because any of them may lead when it is over.
+    mutating func watchTrial(now: Instant) {
+        guard let trial = state.trial else {
+            trialSeen = nil
+            return
+        }
+        guard trialSeen?.revision != trial.revision else { return }
+        trialSeen = TrialSeen(revision: trial.revision, at: now, asItBegan: isCurrent)
     }
 
     private mutating func noteSteadiness(_ standings: SortedMap<MemberID, LeaderView.Standing>, now: Instant) {

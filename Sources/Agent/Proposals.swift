@@ -93,9 +93,11 @@ extension AgentCore {
     }
 
     mutating func offer(
-        _ command: Command, stamp: RequestStamp, actor: String, request: RequestID?, deadline: Instant, now: Instant
+        _ command: Command, stamp: RequestStamp, actor: String, origin: CommandOrigin? = nil, request: RequestID?,
+        deadline: Instant, now: Instant
     ) {
-        let record = CommandRecord(stamp: stamp, milliseconds: wallMilliseconds, actor: actor, command: command)
+        let record = CommandRecord(
+            stamp: stamp, milliseconds: wallMilliseconds, actor: actor, origin: origin, command: command)
         guard let bytes = setup.writeCommand(record) else {
             if let request {
                 effects.append(
@@ -176,7 +178,7 @@ extension AgentCore {
     /// A request of this member's API.
     mutating func accept(_ request: AgentRequest, _ id: RequestID, now: Instant) {
         switch request {
-        case .propose(let command, let stamp, let actor, let deadline):
+        case .propose(let command, let stamp, let actor, let deadline, let origin):
             guard proposals.open.count < Proposals.most else {
                 effects.append(.respond(id, .failed(.overloaded)))
                 return
@@ -187,7 +189,8 @@ extension AgentCore {
                     .respond(id, .failed(.refused("this request is being carried out already; ask again later"))))
                 return
             }
-            offer(command, stamp: stamp, actor: actor, request: id, deadline: deadline, now: now)
+            offer(
+                command, stamp: stamp, actor: actor, origin: origin, request: id, deadline: deadline, now: now)
         case .read(let deadline): acceptRead(id, deadline: deadline, now: now)
         case .readLocal: effects.append(.respond(id, .state(state, view(now: now))))
         case .transferLeadership(let member, _): transfer(to: member, id, now: now)

@@ -40,6 +40,7 @@ extension ClusterState {
             case 11:
                 let (id, session) = try reader.record { (inner) throws(StateDecodingError) in try inner.session() }
                 try Self.add(id, session, to: &openSessions, most: Sessions.mostSessions, reader)
+            case 12...17: try readPeople(field, &reader)
             default: throw reader.unknown(field, of: "the state")
             }
         }
@@ -49,6 +50,7 @@ extension ClusterState {
         where event.id &+ UInt64(events.count - 1 - position) != lastEventID || event.id == 0 {
             throw reader.fault("event \(event.id) is out of order")
         }
+        try checkPeople(reader)
     }
 
     private mutating func add(_ resource: Resource, _ reader: StateReader) throws(StateDecodingError) {
@@ -59,7 +61,7 @@ extension ClusterState {
         try Self.add(member.id, member, to: &members, most: Self.mostMembers, reader)
     }
 
-    private static func add<Key: Comparable & Sendable, Value: Sendable>(
+    static func add<Key: Comparable & Sendable, Value: Sendable>(
         _ key: Key, _ value: Value, to map: inout SortedMap<Key, Value>, most: Int, _ reader: StateReader
     ) throws(StateDecodingError) {
         try reader.ascend(key, after: map.keys.last)
@@ -74,14 +76,7 @@ extension StateReader {
         var resource = Resource(declaration: declaration, created: 0, modified: 0, generation: 0)
         while let field = try next() {
             switch field {
-            case 1: declaration.kind = try text()
-            case 2: declaration.name = try text()
-            case 3:
-                let (key, value) = try record { (inner) throws(StateDecodingError) in try inner.pair() }
-                try ascend(key, after: declaration.labels.keys.last)
-                declaration.labels[key] = value
-            case 4: declaration.environment = try text()
-            case 5: declaration.spec = try record { (inner) throws(StateDecodingError) in try inner.json() }
+            case 1...5: try read(field, of: &declaration)
             case 6: resource.created = try count()
             case 7: resource.modified = try count()
             case 8: resource.generation = try count()
@@ -90,6 +85,21 @@ extension StateReader {
         }
         resource.declaration = declaration
         return resource
+    }
+
+    /// One of the fields 1 to 5 that `StateWriter.write(_: Declaration)` writes.
+    mutating func read(_ field: UInt8, of declaration: inout Declaration) throws(StateDecodingError) {
+        switch field {
+        case 1: declaration.kind = try text()
+        case 2: declaration.name = try text()
+        case 3:
+            let (key, value) = try record { (inner) throws(StateDecodingError) in try inner.pair() }
+            try ascend(key, after: declaration.labels.keys.last)
+            declaration.labels[key] = value
+        case 4: declaration.environment = try text()
+        case 5: declaration.spec = try record { (inner) throws(StateDecodingError) in try inner.json() }
+        default: throw unknown(field, of: "a declaration")
+        }
     }
 
     private mutating func pair() throws(StateDecodingError) -> (String, String) {
@@ -139,6 +149,7 @@ extension StateReader {
             case 9: member.reachable = try number() == 1
             case 10: member.stopping = try number() == 1
             case 11: member.lastEvent = try count()
+            case 12: member.certificateExpires = Int64(bitPattern: try number())
             default: throw unknown(field, of: "a member")
             }
         }
@@ -247,16 +258,19 @@ extension StateReader {
         return (id, session)
     }
 
+    mutating func outcomeCode() throws(StateDecodingError) -> Outcome.Code {
+        let name = try text()
+        guard let code = Outcome.Code(rawValue: name) else { throw .newer(what: "an outcome \(name)") }
+        return code
+    }
+
     private mutating func recorded() throws(StateDecodingError) -> Session.Recorded {
         var request: UInt64 = 0
         var outcome = Outcome(code: .done, message: "", revision: 0)
         while let field = try next() {
             switch field {
             case 1: request = try number()
-            case 2:
-                let name = try text()
-                guard let code = Outcome.Code(rawValue: name) else { throw .newer(what: "an outcome \(name)") }
-                outcome.code = code
+            case 2: outcome.code = try outcomeCode()
             case 3: outcome.message = try text()
             case 4: outcome.revision = try count()
             default: throw unknown(field, of: "an outcome")

@@ -35,21 +35,31 @@ extension ClusterState {
         for event in events { writer.record(9) { $0.write(event) } }
         writer.field(10, lastEventID)
         for (id, session) in sessions.sessions.pairs { writer.record(11) { $0.write(session, id: id) } }
+        for known in operators.values { writer.record(12) { $0.write(known) } }
+        for entry in auditLog { writer.record(13) { $0.write(entry) } }
+        writer.field(14, lastAuditID)
+        for change in declarationChanges { writer.record(15) { $0.write(change) } }
+        writer.field(16, forgottenDeclarations)
+        if let trial { writer.record(17) { $0.write(trial) } }
         return writer.bytes
     }
 }
 
 extension StateWriter {
     fileprivate mutating func write(_ resource: Resource) {
-        let declaration = resource.declaration
+        write(resource.declaration)
+        field(6, resource.created)
+        field(7, resource.modified)
+        field(8, resource.generation)
+    }
+
+    /// Fields 1 to 5 of a record.
+    mutating func write(_ declaration: Declaration) {
         field(1, declaration.kind)
         field(2, declaration.name)
         for (key, value) in declaration.labels.pairs { pair(3, key, value) }
         if let environment = declaration.environment { present(4, environment) }
         record(5) { $0.json(declaration.spec) }
-        field(6, resource.created)
-        field(7, resource.modified)
-        field(8, resource.generation)
     }
 
     private mutating func pair(_ number: UInt8, _ key: String, _ value: String) {
@@ -71,6 +81,7 @@ extension StateWriter {
         field(9, member.reachable ? 1 : 0)
         field(10, member.stopping ? 1 : 0)
         field(11, member.lastEvent)
+        if let expires = member.certificateExpires { present(12, UInt64(bitPattern: expires)) }
     }
 
     fileprivate mutating func write(_ role: RoleRecord) {

@@ -24,6 +24,17 @@ public struct ClusterState: Hashable, Sendable {
     /// The newest events, oldest first.
     public internal(set) var events: [ClusterEvent] = []
     public internal(set) var lastEventID: UInt64 = 0
+    /// By name; see Operators.swift.
+    public internal(set) var operators: SortedMap<String, OperatorRecord> = [:]
+    /// The newest acts of people, oldest first.
+    public internal(set) var auditLog: [AuditEntry] = []
+    public internal(set) var lastAuditID: UInt64 = 0
+    /// The newest changes of the declarations, oldest first.
+    public internal(set) var declarationChanges: [DeclarationChange] = []
+    /// The revision of the newest change that is not kept any more.
+    var forgottenDeclarations: UInt64 = 0
+    /// The change that is in force on trial, if one is.
+    public internal(set) var trial: Trial?
     var sessions = Sessions()
 
     public init() {}
@@ -58,9 +69,15 @@ public struct ClusterState: Hashable, Sendable {
     public mutating func apply(_ record: CommandRecord) -> Outcome {
         if let earlier = sessions.answer(to: record.stamp, revision: revision) { return earlier }
         revision += 1
-        var outcome = carryOut(record)
+        var outcome: Outcome
+        if let origin = record.origin, let objection = objection(to: origin) {
+            outcome = refused(.forbidden, objection)
+        } else {
+            outcome = carryOut(record)
+        }
         outcome.revision = revision
         sessions.record(outcome, of: record.stamp)
+        audit(record, outcome)
         return outcome
     }
 
@@ -72,8 +89,14 @@ public struct ClusterState: Hashable, Sendable {
     private mutating func carryOut(_ record: CommandRecord) -> Outcome {
         switch record.command {
         case .bootstrap(let name, let member): return bootstrap(name, member, record)
-        case .apply(let declarations, let check): return declare(declarations, check: check, record)
+        case .apply(let declarations, let check, let trial):
+            return declare(declarations, check: check, trialMilliseconds: trial, record)
         case .delete(let keys, let check): return delete(keys, check: check, record)
+        case .rollBack(let revision, let check): return rollBack(to: revision, check: check, record)
+        case .settleTrial(let revision, let keep): return settleTrial(revision, keep: keep, record)
+        case .admitOperator(let newcomer): return admit(newcomer, record)
+        case .revokeOperator(let name): return revokeOperator(name, record)
+        case .act: return done()
         case .createToken(let token): return create(token, record)
         case .join(let id, let hash, let member): return join(tokenID: id, secretHash: hash, member, record)
         case .announce(let member): return announce(member, record)

@@ -7,13 +7,26 @@ public enum Command: Hashable, Sendable, Codable {
     /// The first command of a cluster.
     case bootstrap(clusterName: String, member: MemberRecord)
     /// Declares resources. With `checkRevision`, refused when a resource of the cluster was declared or deleted since.
-    case apply(declarations: [Declaration], checkRevision: UInt64?)
+    /// With `trialMilliseconds` they are undone after that time unless the trial is settled before.
+    case apply(declarations: [Declaration], checkRevision: UInt64?, trialMilliseconds: Int64? = nil)
     case delete(keys: [ResourceKey], checkRevision: UInt64?)
+    /// Declares again exactly what was declared at a revision.
+    case rollBack(revision: UInt64, checkRevision: UInt64?)
+    /// Keeps what is on trial, or undoes it.
+    case settleTrial(revision: UInt64, keep: Bool)
+
+    /// An operator has a certificate; an earlier one of the same name counts no more.
+    case admitOperator(OperatorRecord)
+    /// Takes an operator's rights away.
+    case revokeOperator(name: String)
+    /// A person's act that changes nothing in the state, for the audit log.
+    case act(what: String)
 
     case createToken(JoinToken)
     /// Admits a member; `tokenID` is used up.
     case join(tokenID: String, secretHash: String, member: MemberRecord)
-    /// A member tells its present endpoints, host and version, at every start.
+    /// A member tells its present endpoints, host, version and when its certificate ends: at every start, and when it has
+    /// a new certificate.
     case announce(member: MemberRecord)
     case removeMember(MemberID)
     /// The leader hears, or no longer hears, of a member.
@@ -63,19 +76,24 @@ public struct CommandRecord: Hashable, Sendable, Codable {
     /// Wall clock of the member that proposed it, milliseconds since 1970. Only people read it, and token expiry.
     public var milliseconds: Int64
     public var actor: String
+    /// The person who asked, when it was one and not a member; may be refused for what he may not do.
+    public var origin: CommandOrigin?
     public var command: Command
 
-    public init(stamp: RequestStamp, milliseconds: Int64, actor: String, command: Command) {
+    public init(
+        stamp: RequestStamp, milliseconds: Int64, actor: String, origin: CommandOrigin? = nil, command: Command
+    ) {
         self.stamp = stamp
         self.milliseconds = milliseconds
         self.actor = actor
+        self.origin = origin
         self.command = command
     }
 }
 
 /// What a command led to; the same on every member.
 public struct Outcome: Hashable, Sendable, Codable {
-    public enum Code: String, Hashable, Sendable, Codable {
+    public enum Code: String, Hashable, Sendable, Codable, CaseIterable {
         case done
         case unchanged
         case conflict

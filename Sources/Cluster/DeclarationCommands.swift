@@ -4,24 +4,37 @@
 import Consensus
 
 extension ClusterState {
-    mutating func declare(_ declarations: [Declaration], check: UInt64?, _ record: CommandRecord) -> Outcome {
-        if let refusal = checkRevision(check) { return refusal }
+    mutating func declare(
+        _ declarations: [Declaration], check: UInt64?, trialMilliseconds: Int64?, _ record: CommandRecord
+    ) -> Outcome {
+        if let refusal = refusalOfChange(check: check) { return refusal }
+        if let length = trialMilliseconds, !Self.trialMilliseconds.contains(length) {
+            return refused(.invalid, "a trial takes from a second to a day")
+        }
         let newKeys = declarations.filter { resources[$0.key] == nil }.count
         guard resources.count + newKeys <= Self.mostResources else {
             return refused(.invalid, "a cluster has at most \(Self.mostResources) resources")
         }
-        var changes = 0
-        for declaration in declarations where declare(declaration, record) { changes += 1 }
-        guard changes > 0 else { return unchanged("nothing to change") }
-        declarationsRevision = revision
-        return done("\(changes) of \(declarations.count) resources changed")
+        let parts = declarations.compactMap { declare($0, record) }
+        guard !parts.isEmpty else { return unchanged("nothing to change") }
+        keep(parts, trialMilliseconds == nil ? "applied" : "tried", record)
+        if let length = trialMilliseconds {
+            trial = Trial(
+                revision: revision, actor: record.actor, beganMilliseconds: record.milliseconds,
+                lengthMilliseconds: length)
+            _ = note(
+                "TrialBegan", "cluster/\(clusterName)",
+                "revision \(revision) is undone after \(length / 1000) s unless it is confirmed", record)
+        }
+        return done("\(parts.count) of \(declarations.count) resources changed")
     }
 
-    /// True when the declaration was new or different.
-    private mutating func declare(_ declaration: Declaration, _ record: CommandRecord) -> Bool {
+    /// What it replaced; nil when it is declared like that already.
+    mutating func declare(_ declaration: Declaration, _ record: CommandRecord) -> DeclarationChange.Part? {
         let key = declaration.key
+        let before = resources[key]?.declaration
         if let present = resources[key] {
-            guard present.declaration != declaration else { return false }
+            guard present.declaration != declaration else { return nil }
             resources[key] = Resource(
                 declaration: declaration, created: present.created, modified: revision,
                 generation: present.generation + 1)
@@ -41,26 +54,30 @@ extension ClusterState {
                 _ = roles.update(key) { $0.lastEvent = event }
             }
         }
-        return true
+        return DeclarationChange.Part(key: key, before: before, isDeclared: true)
     }
 
     mutating func delete(_ keys: [ResourceKey], check: UInt64?, _ record: CommandRecord) -> Outcome {
-        if let refusal = checkRevision(check) { return refusal }
+        if let refusal = refusalOfChange(check: check) { return refusal }
         let present = keys.filter { resources.contains($0) }
         if present.isEmpty && !keys.isEmpty {
             return refused(.notFound, "no such resource: \(keys.map(\.description).joined(separator: ", "))")
         }
-        for key in present {
-            resources[key] = nil
-            let event = note("Deleted", key.description, "deleted by \(record.actor)", record)
-            // A role that somebody holds stays until the holder has let go of it.
-            if roles[key]?.holder == nil { roles[key] = nil } else { _ = roles.update(key) { $0.lastEvent = event } }
-        }
-        declarationsRevision = revision
+        keep(present.compactMap { undeclare($0, record) }, "deleted", record)
         return done("\(present.count) resources deleted")
     }
 
-    private func checkRevision(_ check: UInt64?) -> Outcome? {
+    /// What it was; nil when it was not declared.
+    mutating func undeclare(_ key: ResourceKey, _ record: CommandRecord) -> DeclarationChange.Part? {
+        guard let present = resources[key] else { return nil }
+        resources[key] = nil
+        let event = note("Deleted", key.description, "deleted by \(record.actor)", record)
+        // A role that somebody holds stays until the holder has let go of it.
+        if roles[key]?.holder == nil { roles[key] = nil } else { _ = roles.update(key) { $0.lastEvent = event } }
+        return DeclarationChange.Part(key: key, before: present.declaration, isDeclared: false)
+    }
+
+    func checkRevision(_ check: UInt64?) -> Outcome? {
         guard let check else { return nil }
         // Every plan was made before the command that carries it out; a later index is another cluster's.
         guard check < revision else {

@@ -73,11 +73,16 @@ extension ClusterState {
         changed.apiEndpoint = member.apiEndpoint
         changed.version = member.version
         changed.stopping = false
+        let isTheSame = changed == present
+        changed.certificateExpires = member.certificateExpires ?? present.certificateExpires
         guard changed != present else { return unchanged() }
         present = changed
-        present.lastEvent = note(
-            "MemberStarted", "member/\(present.name)", "version \(present.version) at \(present.peerEndpoint)",
-            cause: present.lastEvent, record)
+        present.lastEvent =
+            isTheSame
+            ? note("CertificateRenewed", "member/\(present.name)", "by itself", cause: present.lastEvent, record)
+            : note(
+                "MemberStarted", "member/\(present.name)", "version \(present.version) at \(present.peerEndpoint)",
+                cause: present.lastEvent, record)
         members[member.id] = present
         return done()
     }

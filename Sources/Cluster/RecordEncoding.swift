@@ -10,9 +10,14 @@ extension CommandRecord {
     /// Nil for what only the general encoder writes.
     func encodedByHand() -> [UInt8]? {
         guard let actor = Self.quoted(actor), let command = command.valueCommandText() else { return nil }
+        var person = ""
+        if let origin {
+            guard let text = origin.encodedByHand() else { return nil }
+            person = "\"origin\":\(text),"
+        }
         return Array(
             """
-            {"actor":\(actor),"command":\(command),"milliseconds":\(milliseconds),\
+            {"actor":\(actor),"command":\(command),"milliseconds":\(milliseconds),\(person)\
             "stamp":{"request":\(stamp.request),"session":\(stamp.session),"settled":\(stamp.settled)}}
             """.utf8)
     }
@@ -23,6 +28,18 @@ extension CommandRecord {
             $0 >= UInt8(ascii: " ") && $0 <= UInt8(ascii: "~") && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
         }
         return isPlain ? "\"\(text)\"" : nil
+    }
+}
+
+extension CommandOrigin {
+    fileprivate func encodedByHand() -> String? {
+        guard let name = CommandRecord.quoted(name), let key = CommandRecord.quoted(key) else { return nil }
+        var words = ""
+        if let reason {
+            guard let reason = CommandRecord.quoted(reason) else { return nil }
+            words = "\"reason\":\(reason),"
+        }
+        return "{\"key\":\(key),\"name\":\(name),\"needs\":\"\(needs.rawValue)\",\(words)\"role\":\"\(role.rawValue)\"}"
     }
 }
 

@@ -88,6 +88,8 @@ public struct MemberRecord: Hashable, Sendable, Codable {
     public var stopping = false
     /// The last event about it.
     public var lastEvent: UInt64 = 0
+    /// When its certificate ends, milliseconds since 1970; nil for a member of a version that did not say.
+    public var certificateExpires: Int64?
 
     public init(
         id: MemberID, name: String, kind: MemberKind, host: String = "", peerEndpoint: String, apiEndpoint: String,

@@ -89,6 +89,9 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
     private var requests: [UInt64: CheckedContinuation<AgentResponse, Never>] = [:]
     private var subscribers: [ObjectIdentifier: Subscriber] = [:]
     private var hasEnded = false
+    /// Proposals of this member by what became of them.
+    private var proposalEnds: [String: UInt64] = [:]
+    private var proposals: Set<UInt64> = []
     private var members: Set<MemberID>
     /// Events from before this are read out of the log again; a person has seen them.
     private let startedWallMilliseconds = BootClock.wallMilliseconds()
@@ -126,6 +129,11 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
         scheduleTurn()
     }
 
+    /// Tells the cluster when this member's new certificate ends, in milliseconds since 1970.
+    public func certificateRenewed(expires: Int64) {
+        eventLoop.execute { self.enqueue(.certificateRenewed(expires: expires)) }
+    }
+
     public func report(_ report: RoleReport) { eventLoop.execute { self.enqueue(.report(report)) } }
 
     /// Writes that became durable together, or the end of the disk.
@@ -161,6 +169,7 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
                 }
                 self.lastRequest += 1
                 self.requests[self.lastRequest] = continuation
+                if case .propose = request { self.proposals.insert(self.lastRequest) }
                 self.enqueue(.request(RequestID(rawValue: self.lastRequest), request))
             }
         }
@@ -251,6 +260,7 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
         case .storeSnapshot(let snapshot): save(snapshot.mark, arrived: true, world) { snapshot.bytes }
         case .dropLog(let index): world.store.drop(through: index)
         case .respond(let request, let response):
+            if proposals.remove(request.rawValue) != nil { proposalEnds[Self.word(for: response), default: 0] += 1 }
             requests.removeValue(forKey: request.rawValue)?.resume(returning: response)
         case .address(let order): carryOut(order, world)
         case .healthChecks(let checks): world.health?.run(checks)
@@ -267,6 +277,29 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
         case .stopped: end(.stopped)
         case .log(let words): log.notice("\(words)")
         }
+    }
+
+    private static func word(for response: AgentResponse) -> String {
+        switch response {
+        case .outcome(let outcome): outcome.code.rawValue
+        case .failed(.noQuorum): "noQuorum"
+        case .failed(.overloaded): "overloaded"
+        case .failed(.refused): "refused"
+        case .state: "unknown"
+        }
+    }
+
+    /// What became of proposals, for `/metrics`.
+    public func families() async -> [MetricFamily] {
+        let ends = await withCheckedContinuation { continuation in
+            eventLoop.execute { continuation.resume(returning: self.proposalEnds) }
+        }
+        var family = MetricFamily(
+            .counter, "holdfast_proposals_total", "Commands that this member was asked to have committed, by outcome.")
+        for (outcome, count) in ends.sorted(by: { $0.key < $1.key }) {
+            family.add(Double(count), .init("outcome", outcome))
+        }
+        return [family]
     }
 
     private func save(

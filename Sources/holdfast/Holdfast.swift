@@ -18,13 +18,14 @@ struct Holdfast: AsyncParsableCommand {
                 name: "Look",
                 subcommands: [
                     StatusCommand.self, GetCommand.self, DescribeCommand.self, ExplainCommand.self, WhyCommand.self,
-                    EventsCommand.self,
+                    EventsCommand.self, AuditCommand.self, RevisionsCommand.self,
+                    TopCommand.self, DoctorCommand.self, SupportCommand.self,
                 ]),
             CommandGroup(
                 name: "Change",
                 subcommands: [
-                    PlanCommand.self, DiffCommand.self, ApplyCommand.self, DeleteCommand.self, AddressCommand.self,
-                    ValueCommand.self,
+                    PlanCommand.self, DiffCommand.self, ApplyCommand.self, DeleteCommand.self, RollbackCommand.self,
+                    AddressCommand.self, ValueCommand.self,
                 ]),
             CommandGroup(
                 name: "Run",

@@ -41,7 +41,9 @@ final class InMemoryAgent: AgentAccess {
                 view: AgentView(
                     member: member, role: .leader, term: Term(rawValue: 3), leader: member, commitIndex: .zero,
                     appliedIndex: .zero, configuration: Configuration(voters: voters, learners: learners), silent: [],
-                    lacking: [:], hasQuorumLease: true, timing: Timing())))
+                    lacking: [:], hasQuorumLease: true, holdsLease: true, isCurrent: true, openProposals: 0,
+                    openReads: 0,
+                    timing: Timing())))
     }
 
     var state: ClusterState { inside.withLock { $0.state } }
@@ -91,7 +93,8 @@ final class InMemoryAgent: AgentAccess {
             if case .noQuorum = mood { return .failed(.noQuorum(detail: "2 of 3 voters are silent")) }
         }
         switch request {
-        case .propose(let command, let stamp, let actor, _): return .outcome(propose(command, stamp, actor))
+        case .propose(let command, let stamp, let actor, _, let origin):
+            return .outcome(propose(command, stamp, actor, origin))
         case .transferLeadership(let to, _):
             return inside.withLock { inside in
                 inside.leaderTransfers.append(to)
@@ -127,25 +130,29 @@ final class InMemoryAgent: AgentAccess {
         }
     }
 
-    private func propose(_ command: Command, _ stamp: RequestStamp?, _ actor: String) -> Outcome {
+    private func propose(
+        _ command: Command, _ stamp: RequestStamp?, _ actor: String, _ origin: CommandOrigin? = nil
+    ) -> Outcome {
         inside.withLock { inside in
             inside.ownRequests += 1
             let own = RequestStamp(session: 1, request: inside.ownRequests, settled: inside.ownRequests - 1)
-            let outcome = Self.apply(command, stamp ?? own, actor, &inside)
+            let outcome = Self.apply(command, stamp ?? own, actor, origin, &inside)
             if case .release(let role, let epoch, _, _) = command, outcome.code == .done, inside.letsGo {
                 inside.ownRequests += 1
                 let next = RequestStamp(session: 1, request: inside.ownRequests, settled: inside.ownRequests - 1)
-                _ = Self.apply(.released(role: role, epoch: epoch), next, "pve1", &inside)
+                _ = Self.apply(.released(role: role, epoch: epoch), next, "pve1", nil, &inside)
             }
             return outcome
         }
     }
 
     private static func apply(
-        _ command: Command, _ stamp: RequestStamp, _ actor: String, _ inside: inout Inside
+        _ command: Command, _ stamp: RequestStamp, _ actor: String, _ origin: CommandOrigin?,
+        _ inside: inout Inside
     ) -> Outcome {
         let last = inside.state.lastEventID
-        let record = CommandRecord(stamp: stamp, milliseconds: wallClock, actor: actor, command: command)
+        let record = CommandRecord(
+            stamp: stamp, milliseconds: wallClock, actor: actor, origin: origin, command: command)
         let outcome = inside.state.apply(record)
         for event in inside.state.events where event.id > last {
             for reader in inside.readers { reader.yield(event) }

@@ -5,6 +5,7 @@
 import AsyncHTTPClient
 import Cluster
 import Consensus
+import Decisions
 import Crypto
 import Foundation
 import Logging
@@ -14,6 +15,7 @@ import NIOPosix
 import NIOSSL
 import Runtime
 import ServiceLifecycle
+import Testing
 import X509
 
 /// A key and a certificate for it, in PEM.
@@ -68,6 +70,20 @@ struct Lab: Sendable {
         return Credential(certificate: try certificate.serializeAsPEM().pemString, key: key.pemRepresentation)
     }
 
+    static func sign(
+        _ authority: ClusterAuthority, _ name: String, _ role: OperatorRole, _ csr: String
+    ) throws -> SignedOperator {
+        guard let key = P256.Signing.PublicKey(try CertificateSigningRequest(pemEncoded: csr).publicKey) else {
+            throw TestFailure(words: "the signing request has no P-256 key")
+        }
+        let certificate = try authority.issue(operator: name, role: role, key: key)
+        let pem = try certificate.serializeAsPEM()
+        return SignedOperator(
+            certificate: pem.pemString,
+            key: try authority.trust.identify(chain: [pem.derBytes], as: .client).key,
+            expiresMilliseconds: Int64(certificate.notValidAfter.timeIntervalSince1970 * 1000))
+    }
+
     func credential(member position: Int) throws -> Credential {
         let key = memberKeys[position]
         let certificate = try authority.issue(member: "m\(position)", key: key.publicKey)
@@ -79,7 +95,8 @@ struct Lab: Sendable {
     /// Runs the server while `body` runs, on a free port of the loopback.
     func serving<Result: Sendable>(
         bounds: APIServer.Bounds = .init(),
-        join: @escaping APIServer.JoinResponder = { _ in (503, Array("{}".utf8)) },
+        join: @escaping APIServer.Responder = { _ in (503, Array("{}".utf8)) },
+        renew: @escaping APIServer.Responder = { _ in (503, Array("{}".utf8)) },
         _ body: @Sendable (TestServer) async throws -> Result
     ) async throws -> Result {
         let own = try credential(member: 0)
@@ -91,7 +108,12 @@ struct Lab: Sendable {
         logger.logLevel = .error
         let store = try APICredentialStore(credentials, cluster: cluster)
         let server = APIServer(
-            access: agent, settings: .init(host: "127.0.0.1", port: 0, bounds: bounds), credentials: store, join: join,
+            access: agent, settings: .init(host: "127.0.0.1", port: 0, bounds: bounds), credentials: store,
+            desk: .init(
+                join: join, renew: renew,
+                signOperator: { [authority] name, role, csr in
+                    try Self.sign(authority, name, role, csr)
+                }), selfMeasurement: { SelfReadings.example },
             logger: logger, onListening: { feed.yield($0) })
         let group = ServiceGroup(configuration: .init(services: [server], logger: logger))
         return try await withThrowingTaskGroup(of: Void.self) { tasks in
@@ -173,7 +195,11 @@ struct TestServer: Sendable {
             let bytes = try await response.body.collect(upTo: 64 * 1024 * 1024)
             var fields: [String: String] = [:]
             for (name, value) in response.headers { fields[name.lowercased()] = value }
-            return Answer(status: Int(response.status.code), headers: fields, body: Array(buffer: bytes))
+            let answer = Answer(status: Int(response.status.code), headers: fields, body: Array(buffer: bytes))
+            let objections = SchemaCheck.objections(
+                method.rawValue, path, status: answer.status, type: fields["content-type"], body: answer.body)
+            #expect(objections.isEmpty, "the answer is not as /openapi.json says")
+            return answer
         }
     }
 
@@ -185,7 +211,7 @@ struct TestServer: Sendable {
     }
 
     func withHTTPClient<Result: Sendable>(
-        _ credential: Credential?, _ work: (HTTPClient) async throws -> Result
+        _ credential: Credential?, connections: Int = 8, _ work: (HTTPClient) async throws -> Result
     ) async throws -> Result {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.certificateVerification = .noHostnameVerification
@@ -198,6 +224,7 @@ struct TestServer: Sendable {
         }
         var configuration = HTTPClient.Configuration(tlsConfiguration: tls)
         configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = connections
         let client = HTTPClient(eventLoopGroup: MultiThreadedEventLoopGroup.singleton, configuration: configuration)
         do {
             let result = try await work(client)

@@ -87,4 +87,28 @@ import Testing
         #expect(bench.state.event(bench.state.lastEventID)?.id == bench.state.lastEventID)
         #expect(bench.state.event(1) == nil)
     }
+
+    @Test func aRenewedCertificateIsAnEventOfItsOwn() {
+        var bench = ClusterBench.founded()
+        var record = ClusterBench.record(ClusterBench.pve2, "pve2", .host)
+        record.certificateExpires = 5_000
+        #expect(bench.apply(.announce(member: record)).code == .done)
+        #expect(bench.state.members[ClusterBench.pve2]?.certificateExpires == 5_000)
+        #expect(bench.state.events.last?.type == "CertificateRenewed")
+        #expect(bench.apply(.announce(member: record)).code == .unchanged)
+        record.certificateExpires = nil
+        #expect(bench.apply(.announce(member: record)).code == .unchanged, "an older version says nothing of it")
+        record.version = "2"
+        record.certificateExpires = 6_000
+        bench.apply(.announce(member: record))
+        #expect(bench.state.events.last?.type == "MemberStarted")
+    }
+
+    @Test func aMemberThatAnOlderVersionWroteIsRead() throws {
+        let text =
+            #"{"apiEndpoint":"a:1","host":"","id":"0000000000000002","joined":3,"kind":"host","lastEvent":4,"#
+            + #""name":"pve2","peerEndpoint":"a:2","reachable":true,"stopping":false,"version":"0.1.0"}"#
+        let record = try CanonicalJSON.decode(MemberRecord.self, from: Array(text.utf8))
+        #expect(record.name == "pve2" && record.certificateExpires == nil)
+    }
 }

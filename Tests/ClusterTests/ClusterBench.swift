@@ -39,6 +39,16 @@ struct ClusterBench {
         return apply(command, RequestStamp(session: 1, request: request, settled: request - 1))
     }
 
+    /// The same by a person.
+    @discardableResult
+    mutating func apply(_ command: Command, by origin: CommandOrigin) -> Outcome {
+        request += 1
+        let stamp = RequestStamp(session: 1, request: request, settled: request - 1)
+        return state.apply(
+            CommandRecord(
+                stamp: stamp, milliseconds: milliseconds, actor: origin.name, origin: origin, command: command))
+    }
+
     @discardableResult
     mutating func apply(_ command: Command, _ stamp: RequestStamp) -> Outcome {
         state.apply(CommandRecord(stamp: stamp, milliseconds: milliseconds, actor: "tester", command: command))

@@ -41,3 +41,14 @@ func whatMayNeedAnEscapeIsLeftToTheGeneralEncoder(text: String) throws {
     #expect(record.encodedByHand() == nil)
     #expect(try record.encoded() == CanonicalJSON.encode(record))
 }
+
+@Test(arguments: [nil, "spring cleaning", "with a \"quote\""])
+func theWriterByHandKeepsThePersonBehindACommand(_ reason: String?) throws {
+    let record = CommandRecord(
+        stamp: RequestStamp(session: 1, request: 2, settled: 1), milliseconds: 5, actor: "alice",
+        origin: CommandOrigin(name: "alice", role: .operator, key: "0a", needs: .viewer, reason: reason),
+        command: .put(key: "a", value: "b", expected: nil))
+    let bytes = try #require(record.encoded())
+    #expect(bytes == (try CanonicalJSON.encode(record)))
+    #expect(try CanonicalJSON.decode(CommandRecord.self, from: bytes) == record)
+}

@@ -37,7 +37,21 @@ private struct Draws: RandomNumberGenerator {
         let name = "r\(draws.below(6))"
         let role = ResourceKey(kind: "VirtualIP", name: name)
         let who = member(draws.below(6)).id
-        switch draws.below(14) {
+        switch draws.below(20) {
+        case 14:
+            var newcomer = OperatorRecord(
+                name: name, role: OperatorRole.allCases[Int(draws.below(3))], key: "k\(draws.below(3))",
+                certificateExpires: Int64(draws.below(9)) - 3)
+            newcomer.changedMilliseconds = -1
+            return .admitOperator(newcomer)
+        case 15: return .revokeOperator(name: name)
+        case 16: return .act(what: "look")
+        case 17: return .rollBack(revision: draws.below(60), checkRevision: nil)
+        case 18: return .settleTrial(revision: draws.below(60), keep: draws.below(2) == 0)
+        case 19:
+            return .apply(
+                declarations: [Declaration(kind: "VirtualIP", name: name, spec: spec(&draws))], checkRevision: nil,
+                trialMilliseconds: 5_000)
         case 0, 1:
             return .apply(
                 declarations: [
@@ -70,7 +84,12 @@ private struct Draws: RandomNumberGenerator {
             CommandRecord(
                 stamp: RequestStamp(
                     session: number % 5 << 60 | 1, request: number, settled: number > 9 ? number - 9 : 0),
-                milliseconds: Int64(number) - 5, actor: "tester", command: command)
+                milliseconds: Int64(number) - 5, actor: "tester",
+                origin: number % 3 == 0
+                    ? CommandOrigin(
+                        name: "r\(number % 6)", role: .admin, key: "k\(number % 2)", needs: .viewer,
+                        reason: number % 2 == 0 ? "because" : nil) : nil,
+                command: command)
         }
         _ = state.apply(record(.bootstrap(clusterName: "home", member: member(1)), 1))
         for number in 2..<draws.below(200) + 3 { _ = state.apply(record(command(&draws), number)) }
@@ -83,6 +102,40 @@ private struct Draws: RandomNumberGenerator {
         let read = try ClusterState(encoded: bytes)
         #expect(read == state)
         #expect(read.encoded == bytes)
+    }
+
+    /// A field that is added to the state and not to its bytes would be lost with the first snapshot.
+    @Test func everyFieldOfTheStateIsWritten() {
+        let written = [
+            "revision", "declarationsRevision", "clusterName", "resources", "members", "roles", "tokens", "values",
+            "events", "lastEventID", "operators", "auditLog", "lastAuditID", "declarationChanges",
+            "forgottenDeclarations", "trial", "sessions",
+        ]
+        #expect(Mirror(reflecting: ClusterState()).children.compactMap(\.label) == written)
+    }
+
+    /// The draws must bring about what the encoding is for.
+    @Test func theDrawsReachEveryPartOfTheState() {
+        let states = (1...200 as ClosedRange<UInt64>).map { Self.state(seed: $0) }
+        #expect(states.contains { !$0.operators.isEmpty && $0.operators.values.contains { $0.isRevoked } })
+        #expect(states.contains { !$0.auditLog.isEmpty })
+        #expect(states.contains { $0.declarationChanges.contains { $0.parts.contains { $0.before != nil } } })
+        #expect(states.contains { $0.trial != nil })
+    }
+
+    @Test func forgottenRevisionsStayForgotten() throws {
+        var state = ClusterState()
+        for number in 1...130 as ClosedRange<UInt64> {
+            let declaration = Declaration(kind: "VirtualIP", name: "a", spec: .int(Int64(number)))
+            _ = state.apply(
+                CommandRecord(
+                    stamp: RequestStamp(session: 1, request: number, settled: number - 1), milliseconds: 1,
+                    actor: "tester", command: .apply(declarations: [declaration], checkRevision: nil)))
+        }
+        #expect(state.oldestKnownDeclarations > 0)
+        let read = try ClusterState(encoded: state.encoded)
+        #expect(read == state)
+        #expect(read.declarations(at: 5) == nil)
     }
 
     /// The state goes on from where it was: answered requests stay answered, events go on counting.

@@ -129,4 +129,29 @@ private func canMakeNamespaces() async -> Bool {
         #expect(output.contains("the API listens"), "\(output)")
         #expect(output.contains("stopped"), "\(output)")
     }
+
+    @Test(
+        .enabled(
+            if: ["/usr/bin/promtool", "/usr/bin/curl"].allSatisfy(FileManager.default.isExecutableFile),
+            "promtool and curl are needed: apt install prometheus curl"))
+    func theMetricsOfARealAgentPassPromtoolAndItsLogIsJSON() async throws {
+        let (status, output) = try await shell(
+            """
+            found first 7400 7443
+            exec 3< <(exec "$H" agent --data-dir $D/first --log-format json 2>&1); FIRST=$!
+            until_it_says '"the API listens'
+            "$H" kv put k v >$D/put 2>&1
+            curl --silent --insecure https://127.0.0.1:7443/metrics >$D/page || exit 3
+            grep -E '^(holdfast_(log_flush_duration_seconds_count|peers_connected|proposals_total|build_info)|process_res)' $D/page
+            promtool check metrics <$D/page || exit 4
+            curl --silent --insecure https://127.0.0.1:7443/readyz
+            kill $FIRST
+            until_it_says '"stopped"'
+            """)
+        #expect(status == .exited(0), "\(output)")
+        #expect(output.contains("holdfast_proposals_total{outcome=\"done\"} 1"), "\(output)")
+        #expect(output.contains("holdfast_peers_connected 0"), "\(output)")
+        #expect(output.contains("ok"), "\(output)")
+        #expect(output.contains("\"level\":\"notice\""), "\(output)")
+    }
 }

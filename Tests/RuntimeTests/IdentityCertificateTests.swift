@@ -66,8 +66,9 @@ import X509
 
     @Test func aCertificateIsRenewedWithAMonthLeft() throws {
         let member = try cluster.member("pve2")
-        #expect(!member.needsRenewal(now: Date() + 59 * day))
-        #expect(member.needsRenewal(now: Date() + 61 * day))
+        let renewal = member.renewal(jitterPermille: 0)
+        #expect(renewal.step(now: (Date() + 59 * day).millisecondsSince1970) != .renew)
+        #expect(renewal.step(now: (Date() + 61 * day).millisecondsSince1970) == .renew)
     }
 
     @Test func noCertificateOutlivesTheAuthority() throws {

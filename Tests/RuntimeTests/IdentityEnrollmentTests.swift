@@ -129,13 +129,13 @@ import X509
         let member = try cluster.member("pve2")
         let record = member.settings.record(version: "0.1.0")
         let own = try SigningRequest.make(name: "pve2", key: member.key)
-        let renewed = try enrollment.renew(csr: own, for: member.member, members: members + [record])
+        let renewed = try enrollment.renew(csr: own, members: members + [record])
         #expect(throws: Never.self) { try member.renewed(with: Certificate(pemEncoded: renewed)) }
         let foreign = try SigningRequest.make(name: "pve2", key: P256.Signing.PrivateKey())
         #expect(throws: EnrollmentRefusal.self) {
-            try enrollment.renew(csr: foreign, for: member.member, members: members + [record])
+            try enrollment.renew(csr: foreign, members: members + [record])
         }
-        #expect(throws: EnrollmentRefusal.self) { try enrollment.renew(csr: own, for: member.member, members: members) }
+        #expect(throws: EnrollmentRefusal.self) { try enrollment.renew(csr: own, members: members) }
     }
 
     @Test func aRequestIsNotPrintedWithItsSecret() throws {

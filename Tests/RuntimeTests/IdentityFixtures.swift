@@ -74,12 +74,16 @@ final class TemporaryFolder {
 /// What happened, in order, and a way to wait for it.
 final class Ledger<Item: Sendable>: Sendable {
     private struct Waiter: Sendable {
+        let number: Int
         let matches: @Sendable (Item) -> Bool
-        let continuation: CheckedContinuation<Item, Never>
+        let continuation: CheckedContinuation<Item, any Error>
     }
     private struct State: Sendable {
         var items: [Item] = []
         var waiters: [Waiter] = []
+        var lastNumber = 0
+        /// Waits that were given up before they began.
+        var cancelled: Set<Int> = []
     }
     private let state = Mutex(State())
 
@@ -96,22 +100,39 @@ final class Ledger<Item: Sendable>: Sendable {
     }
 
     /// The first item from position `from` on that matches, when there is one. Bounded by the test's time limit.
-    func first(from: Int = 0, where matches: @escaping @Sendable (Item) -> Bool) async -> Item {
-        await withCheckedContinuation { continuation in
-            let present: Item? = state.withLock { state in
-                if let item = state.items.dropFirst(from).first(where: matches) { return item }
-                state.waiters.append(Waiter(matches: matches, continuation: continuation))
-                return nil
+    /// - Throws: `CancellationError` when the time limit has ended the test.
+    func first(from: Int = 0, where matches: @escaping @Sendable (Item) -> Bool) async throws -> Item {
+        let number = state.withLock { state in
+            state.lastNumber += 1
+            return state.lastNumber
+        }
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                let present: Result<Item, any Error>? = state.withLock { state in
+                    if let item = state.items.dropFirst(from).first(where: matches) { return .success(item) }
+                    if state.cancelled.remove(number) != nil { return .failure(CancellationError()) }
+                    state.waiters.append(Waiter(number: number, matches: matches, continuation: continuation))
+                    return nil
+                }
+                if let present { continuation.resume(with: present) }
             }
-            if let present { continuation.resume(returning: present) }
+        } onCancel: {
+            let given = state.withLock { state -> Waiter? in
+                guard let place = state.waiters.firstIndex(where: { $0.number == number }) else {
+                    state.cancelled.insert(number)
+                    return nil
+                }
+                return state.waiters.remove(at: place)
+            }
+            given?.continuation.resume(throwing: CancellationError())
         }
     }
 }
 
 extension Ledger where Item == String {
     /// Waits for a line that has all of these words.
-    func line(from: Int = 0, _ words: String...) async -> String {
-        await first(from: from) { line in words.allSatisfy { line.contains($0) } }
+    func line(from: Int = 0, _ words: String...) async throws -> String {
+        try await first(from: from) { line in words.allSatisfy { line.contains($0) } }
     }
 }
 

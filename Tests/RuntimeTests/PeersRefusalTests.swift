@@ -38,7 +38,7 @@ import Testing
         let proper = try await Stranger(to: peer, as: other)
         let good = frame(4_711)
         try proper.send(good)
-        _ = await peer.frames.first { $0 == good }
+        _ = try await peer.frames.first { $0 == good }
         #expect(peer.frames.items == [good])
         await peer.transport.shutDown()
     }
@@ -46,7 +46,7 @@ import Testing
     private func expectRefused(_ stranger: Stranger, by peer: TestPeer, because words: String) async throws {
         try? stranger.send(frame())
         try await stranger.closed.get()
-        _ = await peer.log.line("a connection ended", "a stranger", words)
+        _ = try await peer.log.line("a connection ended", "a stranger", words)
         #expect(peer.frames.items.isEmpty)
         try await expectUnharmed(peer)
     }
@@ -107,7 +107,7 @@ import Testing
         let stranger = try await Stranger(to: peer, as: other)
         for frame in frames { try stranger.send(frame) }
         try await stranger.closed.get()
-        _ = await peer.log.line("a connection ended", "member \(other.member)", words)
+        _ = try await peer.log.line("a connection ended", "member \(other.member)", words)
         #expect(peer.frames.items == received)
         await peer.transport.shutDown()
     }
@@ -138,7 +138,7 @@ import Testing
         let stranger = try await Stranger(plainTo: peer)
         stranger.send(Array("GET / HTTP/1.1\r\nHost: x\r\n\r\n".utf8))
         try await stranger.closed.get()
-        _ = await peer.log.line("a connection ended", "a stranger", "the TLS handshake failed")
+        _ = try await peer.log.line("a connection ended", "a stranger", "the TLS handshake failed")
         try await expectUnharmed(peer)
     }
 
@@ -147,7 +147,7 @@ import Testing
         let stranger = try await Stranger(to: peer, as: other)
         stranger.send([0, 0, 0, 4, 0xFF, 0xFF, 0xFF, 0xFF])
         try await stranger.closed.get()
-        _ = await peer.log.line("a connection ended", "member \(other.member)", "frame")
+        _ = try await peer.log.line("a connection ended", "member \(other.member)", "frame")
         try await expectUnharmed(peer)
     }
 
@@ -156,7 +156,8 @@ import Testing
         let stranger = try await Stranger(to: peer, as: other)
         stranger.send([0xFF, 0xFF, 0xFF, 0xFF])
         try await stranger.closed.get()
-        _ = await peer.log.line("a connection ended", "member \(other.member)", "\(WireCodec.longestFrame) are allowed")
+        _ = try await peer.log.line(
+            "a connection ended", "member \(other.member)", "\(WireCodec.longestFrame) are allowed")
         try await expectUnharmed(peer)
     }
 
@@ -168,7 +169,7 @@ import Testing
         record.id = other.member
         record.name = "pve2"
         try await first.setPeers([record])
-        _ = await first.log.line("no connection to a member", "member \(third.member) answers where")
+        _ = try await first.log.line("no connection to a member", "member \(third.member) answers where")
         #expect(try await first.connected().isEmpty)
         await first.transport.shutDown()
         await wrong.transport.shutDown()
@@ -181,7 +182,7 @@ import Testing
         var record = wrong.record
         record.id = other.member
         try await first.setPeers([record])
-        _ = await first.log.line("no connection to a member", "not signed by this cluster's authority")
+        _ = try await first.log.line("no connection to a member", "not signed by this cluster's authority")
         await first.transport.shutDown()
         await wrong.transport.shutDown()
     }
@@ -190,7 +191,7 @@ import Testing
         let unwilling = try await TestPeer(cluster.founder, admits: [])
         let second = try await TestPeer(other, admits: [cluster.founder])
         try await second.setPeers([unwilling.record])
-        _ = await second.log.line("no connection to a member", "it refused our certificate; its log says why")
+        _ = try await second.log.line("no connection to a member", "it refused our certificate; its log says why")
         await unwilling.transport.shutDown()
         await second.transport.shutDown()
     }
@@ -209,7 +210,7 @@ import Testing
         var record = other.settings.record(version: "0.1.0")
         record.peerEndpoint = "127.0.0.1:\(server.localAddress?.port ?? 0)"
         try await first.setPeers([record])
-        _ = await first.log.line("no connection to a member", "only this side sends on")
+        _ = try await first.log.line("no connection to a member", "only this side sends on")
         await first.transport.shutDown()
         try await server.close()
     }
@@ -218,9 +219,9 @@ import Testing
         let peer = try await peer()
         var strangers: [Stranger] = []
         for _ in 0..<PeerTransport.mostUnauthenticated + 1 { strangers.append(try await Stranger(plainTo: peer)) }
-        _ = await peer.log.line("closed at once", "have not proved an identity")
+        _ = try await peer.log.line("closed at once", "have not proved an identity")
         for stranger in strangers { stranger.channel.close(promise: nil) }
-        _ = await peer.log.line("a connection ended", "closed the connection in the handshake")
+        _ = try await peer.log.line("a connection ended", "closed the connection in the handshake")
         for stranger in strangers { try await stranger.closed.get() }
         await peer.transport.shutDown()
     }
@@ -229,7 +230,7 @@ import Testing
         let peer = try await TestPeer(cluster.founder, admits: [other], handshakeTimeout: .milliseconds(50))
         let stranger = try await Stranger(plainTo: peer)
         try await stranger.closed.get()
-        _ = await peer.log.line("a connection ended", "the TLS handshake took longer than 50 ms")
+        _ = try await peer.log.line("a connection ended", "the TLS handshake took longer than 50 ms")
         await peer.transport.shutDown()
     }
 }

@@ -42,12 +42,13 @@ import Testing
     private static func commands(_ plan: Plan) -> [Happening] {
         var commands: [Happening] = [
             .transferLeadership(nil), .transferLeadership("pve2"), .transferLeadership("witness"), .retime(400),
-            .remove("witness"), .version("pve2", "1.2.0"),
+            .remove("witness"), .version("pve2", "1.2.0"), .rollBack,
         ]
         for address in plan.addresses {
             commands += [
                 .move(address.name, address.candidates[1]), .delete(address.name),
                 .redeclare(address.name, candidates: address.candidates.reversed(), preempt: "always"),
+                .tryOut(address.name, candidates: [address.candidates[1]], 3_000_000_000),
             ]
         }
         return commands

@@ -22,10 +22,13 @@ public struct ApplyRequest: Sendable, Codable {
     public var declarations: [JSONValue]
     /// The index of the plan this carries out; refused as a conflict when resources changed since.
     public var checkRevision: UInt64?
+    /// On trial: undone after so many seconds, 1 to 86,400, unless it is confirmed (`POST /v1/trial`).
+    public var trialSeconds: Int64?
 
-    public init(declarations: [JSONValue], checkRevision: UInt64? = nil) {
+    public init(declarations: [JSONValue], checkRevision: UInt64? = nil, trialSeconds: Int64? = nil) {
         self.declarations = declarations
         self.checkRevision = checkRevision
+        self.trialSeconds = trialSeconds
     }
 }
 

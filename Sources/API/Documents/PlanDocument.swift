@@ -16,7 +16,7 @@ public struct PlanDocument: Hashable, Sendable, Codable {
 
 /// What would become of one resource.
 public struct ResourceChange: Hashable, Sendable, Codable {
-    public enum Action: String, Sendable, Codable {
+    public enum Action: String, Sendable, Codable, CaseIterable {
         case create
         case update
         case delete

@@ -29,9 +29,11 @@ public struct ResourceDocument: Hashable, Sendable, Codable {
         public var placement: Placement?
     }
 
-    public enum Sync: String, Sendable, Codable { case synced = "Synced", outOfSync = "OutOfSync", unknown = "Unknown" }
+    public enum Sync: String, Sendable, Codable, CaseIterable {
+        case synced = "Synced", outOfSync = "OutOfSync", unknown = "Unknown"
+    }
 
-    public enum Health: String, Sendable, Codable {
+    public enum Health: String, Sendable, Codable, CaseIterable {
         case healthy = "Healthy"
         case progressing = "Progressing"
         case degraded = "Degraded"

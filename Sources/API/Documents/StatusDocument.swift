@@ -16,6 +16,8 @@ public struct StatusDocument: Hashable, Sendable, Codable {
     public var members: [MemberDocument]
     public var addresses: [AddressDocument]
     public var tolerance: [ToleranceDocument]
+    /// The declarations that are in force on trial, if some are.
+    public var trial: Trial?
     /// What is not as it should be, each in a sentence.
     public var degraded: [String]
     public var read: ReadAge
@@ -39,6 +41,8 @@ public struct MemberDocument: Hashable, Sendable, Codable {
     public var peerEndpoint: String
     /// Log entries it lacks, where the answering member knows (it is the leader).
     public var lacking: UInt64?
+    /// When its certificate ends, milliseconds since 1970, as far as it has said so.
+    public var certificateExpires: Int64?
 }
 
 public struct AddressDocument: Hashable, Sendable, Codable {
@@ -58,7 +62,7 @@ public struct AddressDocument: Hashable, Sendable, Codable {
     public var unfit: [UnfitDocument]
 }
 
-public enum RolePhase: String, Sendable, Codable {
+public enum RolePhase: String, Sendable, Codable, CaseIterable {
     case vacant
     case held
     case releasing
@@ -99,14 +103,16 @@ public struct MembersDocument: Hashable, Sendable, Codable {
 // MARK: From the state
 
 extension StatusDocument {
-    init(cluster: ClusterID, state: ClusterState, view: AgentView, consistency: ReadConsistency) {
+    /// - Parameter now: wall clock, milliseconds since 1970; certificates are judged by it.
+    init(cluster: ClusterID, state: ClusterState, view: AgentView, consistency: ReadConsistency, now: Int64) {
         let members = MemberDocument.all(state, view)
         let addresses = AddressDocument.all(state)
         self.init(
             cluster: state.clusterName, clusterID: cluster.description,
             leader: view.leader.map { state.name(of: $0) }, revision: state.revision,
             quorum: consistency == .linearizable || Self.seesQuorum(view), members: members, addresses: addresses,
-            tolerance: ToleranceDocument.all(state, view), degraded: Self.degraded(members, addresses),
+            tolerance: ToleranceDocument.all(state, view), trial: state.trial,
+            degraded: Self.degraded(members, addresses, now: now) + (state.trial.map { [Self.sentence($0)] } ?? []),
             read: ReadAge(consistency, state, view))
     }
 
@@ -115,11 +121,19 @@ extension StatusDocument {
         view.role == .leader ? view.hasQuorumLease : view.leader != nil
     }
 
-    private static func degraded(_ members: [MemberDocument], _ addresses: [AddressDocument]) -> [String] {
+    private static func sentence(_ trial: Trial) -> String {
+        "revision \(trial.revision) is on trial by \(trial.actor) and undone at "
+            + "\(timestamp(milliseconds: trial.endsMilliseconds)): holdfast apply --confirm keeps it"
+    }
+
+    private static func degraded(
+        _ members: [MemberDocument], _ addresses: [AddressDocument], now: Int64
+    ) -> [String] {
         var sentences: [String] = []
         for member in members {
             if !member.reachable { sentences.append("\(member.kind) \(member.name) is unreachable") }
             if member.stopping { sentences.append("\(member.kind) \(member.name) is stopping") }
+            if let sentence = member.certificateWarning(now: now) { sentences.append(sentence) }
         }
         for address in addresses {
             switch address.phase {
@@ -136,6 +150,20 @@ extension StatusDocument {
 }
 
 extension MemberDocument {
+    /// What is wrong with the age of its certificate, and what to do; nil when nothing is.
+    public func certificateWarning(now: Int64) -> String? {
+        guard let ends = certificateExpires else { return nil }
+        let remedy =
+            "it is renewed by itself and was not: run journalctl -u holdfast on \(name) for the reason, "
+            + "then systemctl restart holdfast there"
+        switch CertificateStanding(ends: ends, now: now) {
+        case .good: return nil
+        case .endsSoon:
+            return "the certificate of \(name) ends in \((ends - now) / 86_400_000) days; \(remedy)"
+        case .ended: return "the certificate of \(name) ended at \(timestamp(milliseconds: ends)); \(remedy)"
+        }
+    }
+
     /// All members, by name.
     static func all(_ state: ClusterState, _ view: AgentView) -> [MemberDocument] {
         state.members.values.sorted { $0.name < $1.name }.map { member in
@@ -145,7 +173,7 @@ extension MemberDocument {
                 reachable: member.reachable && !view.silent.contains(member.id), stopping: member.stopping,
                 voter: view.configuration.isVoter(member.id), leader: view.leader == member.id,
                 version: member.version, endpoint: member.apiEndpoint, peerEndpoint: member.peerEndpoint,
-                lacking: view.lacking[member.id])
+                lacking: view.lacking[member.id], certificateExpires: member.certificateExpires)
         }
     }
 }

@@ -38,9 +38,15 @@ extension API {
     private func apply(_ call: Call) async throws -> OutcomeDocument {
         let request = try call.decode(ApplyRequest.self)
         guard !request.declarations.isEmpty else { throw APIFailure(.badRequest, "there is nothing to apply") }
+        if let seconds = request.trialSeconds, !(1...86_400).contains(seconds) {
+            throw APIFailure(.badRequest, "trialSeconds is \(seconds); it must be 1 to 86400 (a day)")
+        }
         let (state, _) = try await freshState(for: call)
         let declarations = try declarations(in: request.declarations, against: state)
-        return try await propose(.apply(declarations: declarations, checkRevision: request.checkRevision), for: call)
+        return try await propose(
+            .apply(
+                declarations: declarations, checkRevision: request.checkRevision,
+                trialMilliseconds: request.trialSeconds.map { $0 * 1000 }), for: call)
     }
 
     private func delete(_ call: Call) async throws -> OutcomeDocument {

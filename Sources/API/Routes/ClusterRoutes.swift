@@ -103,6 +103,9 @@ extension API {
                 throw APIFailure(.unsafe, "\(target.name) is unreachable")
             }
         }
+        // It changes nothing in the state; the audit log has it all the same, and a revoked operator ends here.
+        _ = try await propose(
+            .act(what: "hand leadership to \(target?.name ?? "the best voter")"), for: call, stamped: false)
         switch await access.submit(.transferLeadership(to: target?.id, deadline: call.deadline)) {
         case .outcome(let outcome):
             if let failure = APIFailure(outcome) { throw failure }

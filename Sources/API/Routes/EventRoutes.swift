@@ -14,10 +14,10 @@ extension API {
         router.get("/v1/events") { request, context in
             let principal = try await self.principal(of: context, needs: .viewer, "GET /v1/events")
             if request.headers[.accept]?.contains("text/event-stream") == true {
-                return try self.stream(request)
+                return try await self.stream(request, for: principal)
             }
             return try await self.requests.during {
-                let call = try await self.call(request, context, by: principal)
+                let call = try await self.call(request, context, by: principal, needs: .viewer)
                 return try JSONReply.response(.ok, try await self.events(call))
             }
         }
@@ -54,10 +54,25 @@ extension API {
     /// Undelivered events kept for one reader; a slower one loses the oldest and sees a gap in the ids.
     private static let mostUndelivered = 2_000
 
-    private func stream(_ request: Request) throws -> Response {
+    /// Whether who follows a stream may go on: it may have lasted longer than its follower's rights.
+    private func mayFollow(_ principal: Principal) async -> Bool {
+        guard case .state(let state, _) = await access.submit(.readLocal) else { return false }
+        switch principal.subject {
+        case .member(let id): return state.members.contains(id)
+        case .operatorAccount:
+            return principal.origin(needs: .viewer, reason: nil).map { state.objection(to: $0) == nil } ?? false
+        }
+    }
+
+    private static let endsRights = ["OperatorRevoked", "OperatorAdmitted", "MemberRemoved"]
+
+    private func stream(_ request: Request, for principal: Principal) async throws -> Response {
         let text = request.headers.text("Last-Event-ID") ?? request.uri.queryParameters.get("after") ?? "0"
         guard let after = UInt64(text) else {
             throw APIFailure(.badRequest, "after is \(text); it must be the id of an event, or 0")
+        }
+        guard await mayFollow(principal) else {
+            throw APIFailure(.forbidden, "the certificate of \(principal.name) counts no more in this cluster")
         }
         let place = try streams.enter()
         let source = access.events(after: after)
@@ -80,7 +95,14 @@ extension API {
                             }
                         }
                         defer { group.cancelAll() }
-                        for await part in parts { try await writer.write(try part.bytes()) }
+                        for await part in parts {
+                            if case .event(let event) = part, Self.endsRights.contains(event.type),
+                                !(await self.mayFollow(principal))
+                            {
+                                break
+                            }
+                            try await writer.write(try part.bytes())
+                        }
                     }
                 } onInboundClosed: {
                     feed.finish()

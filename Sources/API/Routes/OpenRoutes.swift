@@ -1,5 +1,5 @@
-// The three routes that need no client certificate: two probes, and the request to join, which proves itself by its
-// token.
+// The routes that need no client certificate: two probes, and the requests to join and to renew a certificate, which
+// prove themselves by a token and by a signature.
 
 import Agent
 import Consensus
@@ -12,30 +12,55 @@ extension API {
     func addProbes(to router: Router<APIContext>) {
         // Alive: the server answers. Nothing else is asked, so that a probe never restarts a member that only waits.
         router.get("/healthz") { _, _ in Self.plain(.ok, "ok\n") }
-        // Ready: this member follows a leader.
+        // Ready: this member knows a leader, and its state is as new as the cluster's was when it started.
         router.get("/readyz") { _, _ in
             guard case .state(_, let view) = await self.access.submit(.readLocal) else {
                 return Self.plain(.serviceUnavailable, "the agent has too much waiting\n")
             }
-            return view.leader == nil
-                ? Self.plain(.serviceUnavailable, "no leader is known\n") : Self.plain(.ok, "ok\n")
+            guard view.leader != nil else { return Self.plain(.serviceUnavailable, "no leader is known\n") }
+            guard view.isCurrent else {
+                return Self.plain(.serviceUnavailable, "the state here is still being caught up with\n")
+            }
+            return Self.plain(.ok, "ok\n")
         }
     }
 
-    private static func plain(_ status: HTTPResponse.Status, _ text: String) -> Response {
+    /// What Prometheus collects. Needs no certificate, since collectors have none; what must not be known is not in it.
+    func addMetrics(to router: Router<APIContext>) {
+        router.get("/metrics") { _, _ in
+            guard case .state(let state, let view) = await self.access.submit(.readLocal) else {
+                return Self.plain(.serviceUnavailable, "the agent has too much waiting\n")
+            }
+            var families = StateMetrics.families(state, view) + self.figures.families()
+            families += Admission.families([self.requests, self.joins, self.streams])
+            families += await self.memberFigures() + ProcessFigures.families()
+            return Self.plain(
+                .ok, MetricFamily.page(families), type: "text/plain; version=0.0.4; charset=utf-8")
+        }
+    }
+
+    private static func plain(
+        _ status: HTTPResponse.Status, _ text: String, type: String = "text/plain; charset=utf-8"
+    ) -> Response {
         Response(
-            status: status, headers: [.contentType: "text/plain; charset=utf-8", .cacheControl: "no-store"],
+            status: status, headers: [.contentType: type, .cacheControl: "no-store"],
             body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
     }
 
-    func addJoin(to router: Router<APIContext>) {
-        router.post("/v1/join") { request, _ in
+    func addEnrollment(to router: Router<APIContext>) {
+        addDesk("/v1/join", desk.join, to: router)
+        addDesk("/v1/renew", desk.renew, to: router)
+    }
+
+    private func addDesk(_ path: RouterPath, _ responder: @escaping APIServer.Responder, to router: Router<APIContext>)
+    {
+        router.post(path) { request, _ in
             do {
                 return try await self.joins.during {
                     let milliseconds = try Call.timeoutMilliseconds(request.headers)
                     let body = try await self.collect(
                         request, most: self.bounds.joinBodyBytes, within: .milliseconds(milliseconds))
-                    let answer = await self.join(body)
+                    let answer = await responder(body)
                     return JSONReply.response(HTTPResponse.Status(code: answer.status), bytes: answer.body)
                 }
             } catch let failure as APIFailure {

@@ -10,7 +10,8 @@ extension API {
     static let reads: [Route] = [
         Route(method: .get, path: "/v1/status", needs: .viewer) { api, call in
             let (state, view, consistency) = try await api.state(for: call)
-            return StatusDocument(cluster: api.trust.cluster, state: state, view: view, consistency: consistency)
+            return StatusDocument(
+                cluster: api.trust.cluster, state: state, view: view, consistency: consistency, now: api.wallClock())
         },
         Route(method: .get, path: "/v1/members", needs: .viewer) { api, call in
             let (state, view, consistency) = try await api.state(for: call)
@@ -21,6 +22,13 @@ extension API {
             let (state, view, consistency) = try await api.state(for: call)
             return ToleranceReport(
                 tolerance: ToleranceDocument.all(state, view), read: ReadAge(consistency, state, view))
+        },
+        Route(method: .get, path: "/v1/self", needs: .viewer) { api, call in
+            _ = try await api.state(for: call.locally)
+            guard let readings = await api.selfMeasurement() else {
+                throw APIFailure(.overloaded, "this member cannot measure itself now", next: "try again in a moment")
+            }
+            return readings
         },
         Route(method: .get, path: "/v1/resources", needs: .viewer) { api, call in
             try await api.resources(ofKind: nil, for: call)

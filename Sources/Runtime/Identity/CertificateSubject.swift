@@ -7,16 +7,6 @@ import Cluster
 import Consensus
 import Crypto
 
-/// What an operator may do through the API.
-public enum OperatorRole: String, Hashable, Sendable, Codable, CaseIterable {
-    /// Everything, including members and certificates.
-    case admin
-    /// Declare and move things.
-    case `operator`
-    /// Read.
-    case viewer
-}
-
 /// Who a certificate speaks for.
 public enum CertificateSubject: Hashable, Sendable, CustomStringConvertible {
     case member(MemberID)

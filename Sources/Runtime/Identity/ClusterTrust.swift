@@ -64,6 +64,17 @@ public struct ClusterTrust: Sendable {
         return try authenticate(leaf, as: purpose, now: now)
     }
 
+    /// The same, with the name of the key: SHA-256 of its SubjectPublicKeyInfo in hexadecimal.
+    public func identify(
+        chain: [[UInt8]], as purpose: Purpose, now: Date = Date()
+    ) throws(CertificateRefusal) -> (subject: CertificateSubject, key: String) {
+        guard let first = chain.first else { throw .missing }
+        guard let leaf = try? Certificate(derEncoded: first) else { throw .unusable("it cannot be parsed") }
+        let subject = try authenticate(leaf, as: purpose, now: now)
+        guard let key = P256.Signing.PublicKey(leaf.publicKey) else { throw .unusable("its key is not P-256") }
+        return (subject, Self.pin(of: key))
+    }
+
     func authenticate(
         _ leaf: Certificate, as purpose: Purpose, now: Date
     ) throws(CertificateRefusal) -> CertificateSubject {

@@ -85,23 +85,53 @@ public struct Enrollment: Sendable {
             members: members)
     }
 
-    /// A new certificate for a member that proved its identity by its present one.
+    /// A new certificate for a member.
+    ///
+    /// The request is signed with the member's key, and the key is the identity: that is all the proof there is need of.
+    /// The present certificate is not asked for, since it may have ended while the machine was off; and whoever repeats
+    /// another's request gets a certificate for a key that he does not have.
     /// - Parameters:
-    ///   - csr: PKCS #10 in PEM, for the key the member has: a key never changes, it is the identity.
+    ///   - csr: PKCS #10 in PEM, for the key the member has.
     ///   - members: the cluster's members; who is not among them gets nothing.
     /// - Returns: the certificate, PEM.
-    public func renew(
-        csr: String, for member: MemberID, members: [MemberRecord], now: Date = Date()
-    ) throws -> String {
+    public func renew(csr: String, members: [MemberRecord], now: Date = Date()) throws -> String {
         guard let authority = identity.authority else { throw Self.elsewhere(members) }
         let signing = try SigningRequest(pem: csr)
-        guard signing.memberID == member else {
-            throw EnrollmentRefusal.invalid("the signing request is for another key than that of member \(member)")
-        }
-        guard let record = members.first(where: { $0.id == member }) else {
-            throw EnrollmentRefusal.invalid("member \(member) does not belong to the cluster; join anew with a token")
+        guard let record = members.first(where: { $0.id == signing.memberID }) else {
+            throw EnrollmentRefusal.invalid(
+                "member \(signing.memberID) does not belong to the cluster; join anew with a token")
         }
         return try authority.issue(member: record.name, key: signing.publicKey, now: now).serializeAsPEM().pemString
+    }
+}
+
+/// A certificate for an operator.
+public struct SignedOperator: Hashable, Sendable {
+    /// PEM.
+    public var certificate: String
+    /// Names its key, as `ClusterTrust.identify` does.
+    public var key: String
+    public var expiresMilliseconds: Int64
+
+    public init(certificate: String, key: String, expiresMilliseconds: Int64) {
+        self.certificate = certificate
+        self.key = key
+        self.expiresMilliseconds = expiresMilliseconds
+    }
+}
+
+extension Enrollment {
+    /// Signs for an operator, for a year.
+    /// - Returns: nil when this member does not hold the authority.
+    public func sign(
+        operator name: String, role: OperatorRole, csr: String, now: Date = Date()
+    ) throws -> SignedOperator? {
+        guard let authority = identity.authority else { return nil }
+        let signing = try SigningRequest(pem: csr)
+        let certificate = try authority.issue(operator: name, role: role, key: signing.publicKey, now: now)
+        return SignedOperator(
+            certificate: try certificate.serializeAsPEM().pemString, key: ClusterTrust.pin(of: signing.publicKey),
+            expiresMilliseconds: certificate.notValidAfter.millisecondsSince1970)
     }
 }
 

@@ -7,6 +7,7 @@
 import Cluster
 import Consensus
 import Crypto
+import Decisions
 import FoundationEssentials
 import SwiftASN1
 import X509
@@ -72,10 +73,15 @@ public struct MemberIdentity: Sendable, CustomStringConvertible, CustomReflectab
     /// Where the certificate stops being believed.
     public var expires: Date { certificate.notValidAfter }
 
-    /// Two thirds of the certificate's life are over, so there is a month to get a new one.
-    public func needsRenewal(now: Date = Date()) -> Bool {
-        let life = certificate.notValidAfter.timeIntervalSince(certificate.notValidBefore)
-        return now > certificate.notValidBefore + life * 2 / 3
+    /// The same in milliseconds since 1970, as the cluster is told it.
+    public var expiresMilliseconds: Int64 { expires.millisecondsSince1970 }
+
+    /// When the certificate is to be replaced.
+    /// - Parameter jitterPermille: see `CertificateRenewal`.
+    func renewal(jitterPermille: Int64) -> CertificateRenewal {
+        CertificateRenewal(
+            begins: certificate.notValidBefore.millisecondsSince1970, ends: expiresMilliseconds,
+            jitterPermille: jitterPermille)
     }
 
     /// The same identity with a new certificate for the same key.
@@ -86,4 +92,9 @@ public struct MemberIdentity: Sendable, CustomStringConvertible, CustomReflectab
 
     public var description: String { "member \(settings.member) (\(settings.name)) of cluster \(settings.cluster)" }
     public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+extension Date {
+    /// As the replicated state and its decisions count wall-clock time.
+    var millisecondsSince1970: Int64 { Int64((timeIntervalSince1970 * 1000).rounded()) }
 }

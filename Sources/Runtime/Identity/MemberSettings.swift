@@ -39,7 +39,7 @@ public struct MemberSettings: Hashable, Sendable, Codable {
     public var peerEndpoint: Endpoint { Endpoint(host: address, port: peerPort) }
     public var apiEndpoint: Endpoint { Endpoint(host: address, port: apiPort) }
 
-    /// This member as the cluster is to know it.
+    /// This member as the cluster is to know it, but for when its certificate ends.
     public func record(version: String) -> MemberRecord {
         MemberRecord(
             id: member, name: name, kind: kind, host: host, peerEndpoint: peerEndpoint.description,

@@ -1,5 +1,5 @@
 // One HTTPS request to a member of a cluster that is known only by the hash of its authority's key.
-// Used before this machine has a certificate. One connection, one request, one answer of at most a mebibyte.
+// Used while this machine has no valid certificate. One connection, one request, one answer of at most a mebibyte.
 
 import Consensus
 import FoundationEssentials

@@ -24,6 +24,11 @@ final class OutgoingPeer {
     /// stands within a few milliseconds.
     static let suspectAfter = TimeAmount.milliseconds(250)
 
+    /// The wait before a connection that stood is replaced once more doubles so often at most, to about a minute, and
+    /// starts anew after a connection that stood for a minute.
+    static let mostDoublings = 6
+    static let soundAfter = TimeAmount.seconds(60)
+
     private enum State {
         case stopped
         case waiting(Scheduled<Void>)
@@ -45,6 +50,10 @@ final class OutgoingPeer {
     /// The last connection stood for a while, or there was none yet.
     private(set) var hasSettled = true
     private var lastAttempt = NIODeadline.uptimeNanoseconds(0)
+    /// When a connection that stood was last replaced, and how often in a row: on a starved machine, where a handshake takes
+    /// long, each side's new connection would otherwise be the other's reason for the next.
+    private var lastRenewal = NIODeadline.uptimeNanoseconds(0)
+    private var renewals = 0
     private var queue = ByteBuffer()
     private var queuedFrames = 0
     private var hasUnflushedWrites = false
@@ -94,13 +103,15 @@ final class OutgoingPeer {
         }
     }
 
-    /// The peer has just connected to us: it is alive, and perhaps it has only now come back. So there is no point in
-    /// waiting any longer, nor in an attempt or a connection from before: a segment to a machine that was off is repeated
-    /// by TCP only after up to a second, and until then the peer hears nothing, not even a vote.
+    /// The peer has just connected to us: it is alive, so there is no point in waiting any longer, nor in an attempt from
+    /// when its machine may have been off: TCP repeats a segment only after up to a second.
+    /// - Parameter again: it had been connected to us before. Then it has perhaps lost its memory of the connection we
+    ///   have to it, which looks sound until the next segment is answered by a reset; until then the peer hears nothing,
+    ///   not even a vote.
     ///
-    /// What is younger than a moment is left alone. It may be what the peer's connection answers; were both sides to start
-    /// anew each time the other does, they would never end.
-    func hurry() {
+    /// A connection that is young, or was opened for this same reason lately, is left alone. It may be what the peer's
+    /// connection answers; were both sides to start anew each time the other does, they would never end.
+    func hurry(again: Bool) {
         let now = NIODeadline.now()
         switch state {
         case .stopped: return
@@ -112,7 +123,11 @@ final class OutgoingPeer {
             state = .connecting(nil)
             connection?.end("the member has come back meanwhile")
         case .connected(let connection, let since):
-            guard now - since >= suspectAfter else { return }
+            if now - since >= Self.soundAfter { renewals = 0 }
+            let patience = suspectAfter * 4 * (1 << min(renewals, Self.mostDoublings))
+            guard again, now - since >= suspectAfter, now - lastRenewal >= patience else { return }
+            lastRenewal = now
+            renewals += 1
             hasSettled = now - since >= Self.settledAfter
             if hasSettled { failures = 0 }
             // Before it reports its end, so that this end is not taken for one of the new connection.

@@ -34,6 +34,8 @@ public final class PeerTransport: @unchecked Sendable {
     /// Every accepted connection, and the one of each member that counts.
     private var accepted: [ObjectIdentifier: PeerConnection] = [:]
     private var incoming: [MemberID: PeerConnection] = [:]
+    /// Members that have connected since this process started. Only members are let in, so they bound it.
+    private var everIncoming: Set<MemberID> = []
     private var throttle = ReportThrottle()
     private var isShutDown = false
 
@@ -111,6 +113,13 @@ public final class PeerTransport: @unchecked Sendable {
         alarm.cancel()
     }
 
+    /// Runs `work` on the event loop, for callers elsewhere.
+    public func onLoop<Result: Sendable>(_ work: @escaping @Sendable (PeerTransport) throws -> Result) async throws
+        -> Result
+    {
+        try await loop.submit { try work(self) }.get()
+    }
+
     /// Uses a renewed certificate for connections from now on; those that stand stay.
     public func use(_ renewed: MemberIdentity) throws {
         loop.preconditionInEventLoop()
@@ -139,6 +148,7 @@ public final class PeerTransport: @unchecked Sendable {
             peers[id] = nil
             peer.stop(wanted[id] == nil ? "it is no peer any more" : "its endpoint changed")
         }
+        everIncoming = everIncoming.filter(isMember)
         for (id, connection) in incoming where !isMember(id) {
             connection.end("member \(id) does not belong to the cluster any more")
         }
@@ -180,6 +190,38 @@ public final class PeerTransport: @unchecked Sendable {
     public func droppedFrames(to id: MemberID) -> UInt64 {
         loop.preconditionInEventLoop()
         return peers[id]?.dropped ?? 0
+    }
+
+    /// What the connections do, for `/metrics`.
+    public func families() -> [MetricFamily] {
+        loop.preconditionInEventLoop()
+        var dropped = MetricFamily(
+            .counter, "holdfast_peer_frames_dropped_total", "Frames not sent because a peer's queue was full.")
+        for peer in peers.values.sorted(by: { $0.name < $1.name }) {
+            dropped.add(Double(peer.dropped), .init("member", peer.name))
+        }
+        return [
+            MetricFamily(.gauge, "holdfast_peers", "Other members to be connected to.", value: Double(peers.count)),
+            MetricFamily(
+                .gauge, "holdfast_peers_connected", "Members that frames can be sent to now.",
+                value: Double(connected.count)),
+            dropped,
+        ]
+    }
+
+    /// The kernel's smoothed round-trip times of the connections that stand, in microseconds (tcp(7), TCP_INFO).
+    public func roundTrips() async -> [(member: String, microseconds: Int64)] {
+        let asked = loop.flatSubmit { [self] in
+            let asking = peers.values.filter(\.isConnected).compactMap { peer in
+                let name = peer.name
+                return (peer.channel as? any SocketOptionProvider).map { provider in
+                    provider.getTCPInfo().map { (member: name, microseconds: Int64($0.tcpi_rtt)) }
+                }
+            }
+            return EventLoopFuture.whenAllSucceed(asking, on: loop)
+        }
+        // A connection that ended meanwhile has no time; the others are asked again at the next look.
+        return ((try? await asked.get()) ?? []).sorted { $0.member < $1.member }
     }
 
     // MARK: Opening and accepting
@@ -266,7 +308,7 @@ extension PeerTransport: PeerConnectionOwner {
         incoming[member]?.end("the member opened another connection, from \(connection.remote)")
         incoming[member] = connection
         log.info("a member connected", metadata: ["member": "\(member)", "address": "\(connection.remote)"])
-        peers[member]?.hurry()
+        peers[member]?.hurry(again: !everIncoming.insert(member).inserted)
     }
 
     func connectionWritable(_ connection: PeerConnection) {

@@ -115,6 +115,25 @@ public final class LogStore: Sendable {
         thread.start(warning: warning, completion: completion)
     }
 
+    /// What the disk has to do and how long it takes, for `/metrics`.
+    public func families() -> [MetricFamily] {
+        var flushes = MetricFamily(
+            .histogram, "holdfast_log_flush_duration_seconds",
+            "From handing writes to the disk until they were durable, by groups of writes.")
+        flushes.add(thread.flushes.reading)
+        let waiting = thread.queue.waiting
+        return [
+            flushes,
+            MetricFamily(
+                .gauge, "holdfast_log_queue_writes", "Writes that wait for the disk.", value: Double(waiting.writes)),
+            MetricFamily(
+                .gauge, "holdfast_log_queue_bytes", "Bytes that wait for the disk.", value: Double(waiting.bytes)),
+        ]
+    }
+
+    /// How long groups of writes took to become durable.
+    public var flushDurations: DurationHistogram.Reading { thread.flushes.reading }
+
     /// Queues a write and returns at once. Writes become durable, and complete, in the order they were handed in.
     /// After a failure was reported, or after `close`, further writes are dropped.
     public func write(_ write: LogWrite) { thread.queue.append(write) }

@@ -137,6 +137,9 @@ final class WriteQueue: @unchecked Sendable {
         }
     }
 
+    /// What waits for the disk, or is being written.
+    var waiting: (writes: Int, bytes: Int) { monitor.locked { (waitingWrites, waitingBytes) } }
+
     /// Drops what waits and whatever comes, because the disk failed.
     func refuseFurther() {
         monitor.locked {

@@ -10,6 +10,7 @@ final class WritingThread: @unchecked Sendable {
     private static let groupBytes = 4 * 1024 * 1024
 
     let queue: WriteQueue
+    let flushes = DurationHistogram()
     private var writer: SegmentWriter
     private var warning: @Sendable (String) -> Void = { _ in }
     private var completion: LogStore.Completion = { _ in }
@@ -101,7 +102,9 @@ final class WritingThread: @unchecked Sendable {
                     return bytes <= Self.groupBytes
                 }
             rest = rest.dropFirst(group.count)
+            let begun = BootClock.now()
             try writer.write(group)
+            flushes.count(nanoseconds: (BootClock.now() - begun).nanoseconds)
             queue.finished(group)
             completion(.success(Array(group)))
         }

@@ -43,6 +43,9 @@ struct AgentCommand: AsyncParsableCommand {
     @Option(help: "trace, debug, info, notice, warning or error.")
     var logLevel: String = "info"
 
+    @Option(help: "text, or json: one object to a line.")
+    var logFormat = LogFormat.text
+
     /// All members of a cluster must be given the same, or they have no snapshots in common.
     @Option(help: ArgumentHelp("Take a snapshot after so many entries (for tests).", visibility: .hidden))
     var snapshotEvery: UInt64?
@@ -53,7 +56,13 @@ struct AgentCommand: AsyncParsableCommand {
                 ExitStatus.error, "\(logLevel.debugDescription) is not a log level",
                 next: "--log-level info (or trace, debug, notice, warning, error)")
         }
-        LoggingSystem.bootstrap(StreamLogHandler.standardError)
+        let format = logFormat
+        LoggingSystem.bootstrap { label in
+            switch format {
+            case .text: StreamLogHandler.standardError(label: label)
+            case .json: JSONLog(label: label)
+            }
+        }
         var log = Logger(label: "holdfast")
         log.logLevel = level
 
@@ -85,22 +94,14 @@ struct AgentCommand: AsyncParsableCommand {
                 ExitStatus.error, "to join, this machine's --name and --address are needed",
                 next: "holdfast agent --join TOKEN --name pve2 --address 192.168.1.107")
         }
-        let token = try JoinTokenText(join)
-        if let kind, kind.kind != token.kind {
-            throw CommandFailure(
-                ExitStatus.error, "the token is for a \(token.kind.rawValue), not for a \(kind.kind.rawValue)",
-                next: "holdfast cluster token create --kind \(kind.kind.rawValue)")
-        }
-        let applicant = JoinApplicant(
-            name: name, host: host ?? "", address: address, peerPort: peerPort, apiPort: apiPort,
-            version: Version.current)
-        log.notice("joining cluster \(token.cluster) as \(token.kind.rawValue) \(name)")
-        let identity = try await JoinClient.join(
-            token: token, applicant: applicant, key: try folder.keyForJoining(),
-            group: MultiThreadedEventLoopGroup.singleton)
-        try folder.create(identity)
-        log.notice("joined: \(identity)")
+        let newcomer = Newcomer(
+            name: name, kind: kind?.kind, host: host ?? "", address: address, peerPort: peerPort, apiPort: apiPort)
+        try await newcomer.join(with: join, into: folder) { log.notice("\($0)") }
     }
+}
+
+enum LogFormat: String, ExpressibleByArgument, CaseIterable {
+    case text, json
 }
 
 /// A member kind on the command line.

@@ -10,6 +10,8 @@ import ServiceLifecycle
 struct MemberDrivers {
     let addresses: (any AddressOrderTaker)?
     let health: HealthCheckRunner?
+    /// Why the kernel does not enforce leases; nil: it does, or there are none.
+    let guardProblem: String?
     private let end: () -> Void
 
     /// A host that can hold no address still votes, keeps the log and answers: only the address orders fail, in words.
@@ -17,6 +19,7 @@ struct MemberDrivers {
         guard record.kind != .witness else {
             addresses = nil
             health = nil
+            guardProblem = nil
             end = {}
             return
         }
@@ -24,9 +27,11 @@ struct MemberDrivers {
         do throws(AddressDriverError) {
             let driver = try AddressDriver(log: log, stateDirectory: dataDirectory, report: report)
             addresses = driver
+            guardProblem = driver.guardProblem
             end = { driver.shutDown() }
         } catch {
             log.error("this member can hold no address until it is started anew: \(error)")
+            guardProblem = error.description
             addresses = UnableAddresses(reason: error.description, report: report)
             end = {}
         }

@@ -30,7 +30,9 @@ struct RunningMember {
         self.log = log
         var settings = identity.settings
         if let host { settings.host = host }
-        record = settings.record(version: Version.current)
+        var record = settings.record(version: Version.current)
+        record.certificateExpires = identity.expiresMilliseconds
+        self.record = record
         peersFile = KnownPeersFile(dataDirectory: dataDirectory)
     }
 
@@ -92,6 +94,7 @@ struct RunningMember {
         defer { loop.abandon("it was not started") }
         let transport: PeerTransport
         do {
+            RealTime.lockMemory(log: log)
             try await eventLoop.submit { RealTime.claim(log: log) }.get()
             transport = try PeerTransport(
                 eventLoop: eventLoop, identity: identity, log: log, isMember: { loop.isMember($0) },
@@ -111,9 +114,11 @@ struct RunningMember {
         log.notice("\(identity) listens for peers at \(identity.settings.peerEndpoint)")
         let alive = proveLife(on: eventLoop)
 
-        let end = await serve(loop, drivers)
+        let measurements = MemberMeasurements(
+            record: record, dataDirectory: dataDirectory, guardProblem: drivers.guardProblem, loop: loop, store: store,
+            transport: transport)
+        let end = await serve(loop, drivers, transport, measurements)
         alive?.cancel()
-        tellServiceManager(.stopping, log)
         drivers.shutDown()
         await transport.shutDown()
         return end
@@ -121,15 +126,26 @@ struct RunningMember {
 
     /// Runs agent and API until a signal or a failure ends them. They stop from the last to the first: the agent gives
     /// everything away while its health checks still run, and before the API waits for its clients.
-    private func serve(_ loop: AgentLoop, _ drivers: MemberDrivers) async -> Result<AgentEnd, any Error> {
+    private func serve(
+        _ loop: AgentLoop, _ drivers: MemberDrivers, _ transport: PeerTransport, _ measurements: MemberMeasurements
+    ) async -> Result<AgentEnd, any Error> {
         do {
+            let credentials = try APICredentialStore(APICredentials(identity), cluster: identity.cluster)
+            let certificates = CertificateService(
+                identity: identity, folder: IdentityFolder(dataDirectory: dataDirectory), loop: loop,
+                transport: transport, credentials: credentials, known: knownPeers(), log: log)
             // An agent that nobody can reach gives everything away as at a signal, and then says why.
             var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
-                .init(service: try apiServer(loop), failureTerminationBehavior: .gracefullyShutdownGroup)
+                .init(
+                    service: apiServer(loop, credentials, measurements),
+                    failureTerminationBehavior: .gracefullyShutdownGroup
+                ),
+                .init(service: certificates),
             ]
             if let runner = drivers.health { services.append(.init(service: HealthService(runner: runner))) }
             services.append(
-                .init(service: AgentService(loop: loop), successTerminationBehavior: .gracefullyShutdownGroup))
+                .init(service: AgentService(loop: loop, log: log), successTerminationBehavior: .gracefullyShutdownGroup)
+            )
             let group = ServiceGroup(
                 configuration: ServiceGroupConfiguration(
                     services: services,
@@ -141,13 +157,17 @@ struct RunningMember {
         }
     }
 
-    private func apiServer(_ loop: AgentLoop) throws -> APIServer {
+    private func apiServer(
+        _ loop: AgentLoop, _ credentials: APICredentialStore, _ measurements: MemberMeasurements
+    ) -> APIServer {
         let settings = identity.settings
+        let desk = EnrollmentDesk(identity: identity, access: loop, known: knownPeers(), log: log)
         return APIServer(
             access: loop,
             settings: APIServer.Settings(host: settings.address, port: settings.apiPort),
-            credentials: try APICredentialStore(APICredentials(identity), cluster: identity.cluster),
-            join: JoinDesk(identity: identity, access: loop, log: log).answer, logger: log,
+            credentials: credentials, desk: .init(join: desk.join, renew: desk.renew, signOperator: desk.signOperator),
+            memberFigures: measurements.families,
+            selfMeasurement: measurements.readings, logger: log,
             onListening: { [log, identity] port in
                 log.notice("the API listens at \(settings.address):\(port)")
                 tellServiceManager(.ready(status: "\(identity) listens"), log)
@@ -159,8 +179,11 @@ struct RunningMember {
     private func proveLife(on eventLoop: any EventLoop) -> RepeatedTask? {
         guard let manager = ServiceManager.current, let watchdog = manager.watchdog else { return nil }
         let interval = TimeAmount(watchdog / 3)
-        return eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: interval) { _ in
-            tellServiceManager(.alive, log)
+        return eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: interval) { task in
+            guard let failure = manager.tell(.alive) else { return }
+            // Said once: without its socket the manager will end this process anyway.
+            log.warning("the service manager cannot be told: \(failure)")
+            task.cancel()
         }
     }
 
@@ -206,6 +229,7 @@ struct RunningMember {
 /// The agent's loop as a service: a graceful shutdown gives everything away first, a cancellation ends it at once.
 struct AgentService: Service {
     let loop: AgentLoop
+    let log: Logger
 
     func run() async throws {
         try await withTaskCancellationHandler {
@@ -214,59 +238,11 @@ struct AgentService: Service {
                     throw CommandFailure(ExitStatus.error, "the agent ended: \(why)")
                 }
             } onGracefulShutdown: {
+                tellServiceManager(.stopping, log)
                 loop.stop()
             }
         } onCancel: {
             loop.abandon("it was cancelled")
         }
-    }
-}
-
-/// Answers machines that want to join.
-struct JoinDesk: Sendable {
-    let identity: MemberIdentity
-    let access: any AgentAccess
-    let log: Logger
-
-    @Sendable func answer(_ body: [UInt8]) async -> (status: Int, body: [UInt8]) {
-        do {
-            let request = try CanonicalJSON.decode(JoinRequest.self, from: body)
-            let enrollment = Enrollment(identity: identity)
-            let prepared = try enrollment.prepare(request, members: try await members())
-            let deadline = access.now() + .seconds(5)
-            let proposal = AgentRequest.propose(prepared.command, stamp: nil, actor: request.name, deadline: deadline)
-            switch await access.submit(proposal) {
-            case .outcome(let outcome) where outcome.succeeded:
-                let response = try enrollment.complete(prepared, members: try await members())
-                return (200, try CanonicalJSON.encode(response))
-            case .outcome(let outcome): return refusal(outcome.code == .conflict ? 409 : 403, outcome.message)
-            case .failed(let failure): return refusal(503, "the cluster could not admit the member: \(failure)")
-            case .state: return refusal(500, "the agent gave no outcome")
-            }
-        } catch let refused as EnrollmentRefusal {
-            return (refused.status, encoded(refused.body))
-        } catch is DecodingError {
-            return refusal(400, "the body is not a request to join")
-        } catch {
-            log.warning("a request to join failed: \(error)")
-            return refusal(503, "\(error)")
-        }
-    }
-
-    private func members() async throws -> [MemberRecord] {
-        switch await access.submit(.read(deadline: access.now() + .seconds(5))) {
-        case .state(let state, _): return state.members.values
-        case .failed(let failure): throw failure
-        case .outcome: throw AgentFailure.refused("the agent gave no state")
-        }
-    }
-
-    private func refusal(_ status: Int, _ words: String) -> (Int, [UInt8]) {
-        (status, encoded(JoinRefusalBody(message: words)))
-    }
-
-    private func encoded(_ body: JoinRefusalBody) -> [UInt8] {
-        // Plain strings are always JSON; an empty body would still carry the status.
-        (try? CanonicalJSON.encode(body)) ?? []
     }
 }

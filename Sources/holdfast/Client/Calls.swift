@@ -3,6 +3,7 @@
 import API
 import Cluster
 import Consensus
+import Decisions
 import FoundationEssentials
 
 extension HoldfastClient {
@@ -46,6 +47,24 @@ extension HoldfastClient {
         try await change(.POST, "/v1/plan", request, within: limit)
     }
 
+    func audit(
+        after: UInt64, _ consistency: ReadConsistency, within limit: Duration
+    ) async throws -> AuditDocument {
+        try await get("/v1/audit", [("after", String(after))], consistency: consistency, within: limit)
+    }
+    func operators(_ consistency: ReadConsistency, within limit: Duration) async throws -> OperatorsDocument {
+        try await get("/v1/operators", consistency: consistency, within: limit)
+    }
+    func revisions(_ consistency: ReadConsistency, within limit: Duration) async throws -> RevisionsDocument {
+        try await get("/v1/revisions", consistency: consistency, within: limit)
+    }
+    func planOfRollBack(to revision: UInt64, within limit: Duration) async throws -> PlanDocument {
+        try await get("/v1/revisions/\(revision)", within: limit)
+    }
+
+    /// What the first endpoint that answers measures of itself.
+    func selfReadings(within limit: Duration) async throws -> SelfReadings { try await get("/v1/self", within: limit) }
+
     // MARK: Values
 
     func value(_ key: String, _ consistency: ReadConsistency, within limit: Duration) async throws -> ValueDocument {
@@ -85,6 +104,22 @@ extension HoldfastClient {
     }
     func move(_ request: MoveRequest, within limit: Duration) async throws -> OutcomeDocument {
         try await change(.POST, "/v1/vip/move", request, within: limit)
+    }
+    func rollBack(_ request: RollBackRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/rollback", request, within: limit)
+    }
+    func settleTrial(_ request: TrialRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/trial", request, within: limit)
+    }
+    /// Without a stamp: a repetition would be signed for another time, and the answer carries the certificate.
+    func admit(_ request: OperatorRequest, within limit: Duration) async throws -> OperatorCertificate {
+        try await change(.POST, "/v1/operators", request, stamped: false, within: limit)
+    }
+    func renewOwn(_ request: OperatorRenewal, within limit: Duration) async throws -> OperatorCertificate {
+        try await change(.POST, "/v1/operators/renew", request, stamped: false, within: limit)
+    }
+    func revoke(_ request: RevokeRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/operators/revoke", request, within: limit)
     }
     func createToken(_ request: TokenRequest, within limit: Duration) async throws -> OutcomeDocument {
         try await change(.POST, "/v1/tokens", request, within: limit)

@@ -34,7 +34,7 @@ struct Responses {
             }
             last[endpoint] = failure.message
             switch failure.code {
-            case .noQuorum, .overloaded: return .tryNext
+            case .noQuorum, .overloaded, .elsewhere: return .tryNext
             case .timedOut where repeatable:
                 begun = failure
                 return .tryNext

@@ -44,18 +44,47 @@ struct DiffCommand: AsyncParsableCommand {
 }
 
 struct ApplyCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "apply", abstract: "Declares what manifests say.")
+    static let configuration = CommandConfiguration(
+        commandName: "apply", abstract: "Declares what manifests say.",
+        discussion: """
+            With --mode try what is declared holds at once and is undone after --timeout (2m), unless you say
+            holdfast apply --confirm before. The cluster keeps that deadline itself: it does not need you, this command
+            or the member that took it any more. holdfast apply --rollback ends a trial at once.
+            """)
+
+    enum Mode: String, ExpressibleByArgument, CaseIterable {
+        case normal = "apply"
+        case trial = "try"
+    }
 
     @OptionGroup var manifests: ManifestOptions
     @Option(help: "The index plan printed; refused (exit code 4) when resources changed since.") var checkIndex: UInt64?
     @Flag(help: "Only show what would change.") var dryRun = false
+    @Option(help: "apply, or try: undone after --timeout unless it is confirmed.") var mode = Mode.normal
+    @Flag(help: "Keep what is on trial.") var confirm = false
+    @Flag(help: "Undo what is on trial, now.") var rollback = false
     @Flag(help: "Wait until everything declared is healthy, at most --timeout (60s).") var wait = false
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
 
+    func validate() throws {
+        if confirm && rollback { throw ValidationError("--confirm and --rollback are two ends of a trial; name one.") }
+        if (confirm || rollback) && !manifests.files.isEmpty {
+            throw ValidationError("--confirm and --rollback settle the trial that is under way and take no manifests.")
+        }
+        if mode == .trial && wait { throw ValidationError("--mode try takes its time as --timeout; it cannot --wait.") }
+    }
+
     func run() async throws {
+        if confirm || rollback {
+            return output.show(
+                try await connection.withClient { client, limit in
+                    try await client.settleTrial(TrialRequest(keep: confirm), within: limit)
+                })
+        }
         let declarations = try manifests.read()
         let documents = declarations.map(\.document)
+        if mode == .trial && !dryRun { return try await tryOut(documents) }
         try await connection.withClient(limit: wait ? .seconds(60) : ConnectionOptions.defaultLimit) { client, limit in
             let deadline = ContinuousClock.now + limit
             if dryRun {
@@ -67,6 +96,23 @@ struct ApplyCommand: AsyncParsableCommand {
             output.show(try await client.apply(request, within: limit))
             if wait { try await waitUntilHealthy(declarations.map(\.key), client, deadline) }
         }
+    }
+
+    private func tryOut(_ documents: [JSONValue]) async throws {
+        let seconds = connection.timeout?.duration.components.seconds ?? 120
+        guard (1...86_400).contains(seconds) else {
+            throw CommandFailure(ExitStatus.error, "a trial takes from a second to a day", next: "--timeout 2m")
+        }
+        // The time is the trial's; asking for it takes as long as any change.
+        var connection = connection
+        connection.timeout = nil
+        let request = ApplyRequest(declarations: documents, checkRevision: checkIndex, trialSeconds: seconds)
+        let outcome = try await connection.withClient { client, limit in
+            try await client.apply(request, within: limit)
+        }
+        output.show(outcome)
+        guard outcome.changed else { return }
+        Terminal.current.note("It is undone in \(seconds) s unless you say: holdfast apply --confirm")
     }
 
     private func waitUntilHealthy(

@@ -11,7 +11,8 @@ struct ClusterCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cluster", abstract: "The cluster itself: members, tokens, leadership.",
         subcommands: [
-            ClusterInit.self, Members.self, ToleranceCommand.self, Token.self, TransferLeader.self, Remove.self,
+            ClusterInit.self, JoinCommand.self, Members.self, ToleranceCommand.self, Token.self, TransferLeader.self,
+            Remove.self,
         ])
 
     struct Members: AsyncParsableCommand {

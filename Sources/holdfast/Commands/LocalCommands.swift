@@ -6,8 +6,9 @@ import Kinds
 
 struct ContextCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "context", abstract: "Which clusters there are, and which one commands go to.",
-        subcommands: [List.self, Use.self], defaultSubcommand: List.self)
+        commandName: "context", abstract: "Which clusters there are, which one commands go to, and who may use it.",
+        subcommands: [List.self, Use.self, Add.self, Renew.self, Revoke.self, Operators.self],
+        defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(commandName: "list", abstract: "The contexts of this person.")

@@ -10,13 +10,12 @@ struct ManifestOptions: ParsableArguments {
         name: [.customShort("f"), .customLong("filename")],
         help: ArgumentHelp(
             "A file, a folder with all that is below it, or - for the standard input.", valueName: "path"))
-    var files: [String]
+    var files: [String] = []
 
-    func validate() throws {
+    func read() throws -> [Declaration] {
         if files.isEmpty { throw ValidationError("Name the manifests: -f FILE, -f FOLDER or -f -") }
+        return try Self.read(files)
     }
-
-    func read() throws -> [Declaration] { try Self.read(files) }
 
     /// The declarations in all of `paths`, checked each by itself and with one another.
     /// - Throws: `CommandFailure` with everything that is wrong, each with file and line.

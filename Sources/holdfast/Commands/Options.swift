@@ -70,7 +70,10 @@ struct ConnectionOptions: ParsableArguments {
     func withClient<Result: Sendable>(
         limit: Duration = Self.defaultLimit, _ work: (HoldfastClient, Duration) async throws -> Result
     ) async throws -> Result {
-        let client = try HoldfastClient(try chosenContext(), reason: reason)
+        let context = try chosenContext()
+        let terminal = Terminal.current
+        if let warning = ContextCertificate.warning(context, now: terminal.clock.now()) { terminal.note(warning) }
+        let client = try HoldfastClient(context, reason: reason)
         do {
             let result = try await work(client, try timeout?.duration ?? Self.limit(usually: limit))
             await client.shutdown()
@@ -95,6 +98,14 @@ struct TimeLimit: ExpressibleByArgument, Hashable {
             let count = Int64(argument.dropLast(unit.count)), count > 0, count <= 86_400_000 / milliseconds
         else { return nil }
         duration = .milliseconds(count * milliseconds)
+    }
+
+    /// As a person would type it, for the help.
+    var defaultValueDescription: String {
+        let milliseconds = duration / .milliseconds(1)
+        let units: [(String, Double)] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000)]
+        let unit = units.first { milliseconds >= $0.1 && milliseconds.remainder(dividingBy: $0.1) == 0 } ?? ("ms", 1)
+        return "\(Int64(milliseconds / unit.1))\(unit.0)"
     }
 }
 

@@ -1,0 +1,137 @@
+// The people who may ask for something, and what each may. A person is known by a name and by the key of the certificate
+// that was issued last; taking the name's rights away, or giving it another key, is a command like any other, so it holds
+// on every member from the entry that says so.
+//
+// A name that is not in the table acts by its certificate alone: that is the administrator of `cluster init`, whose
+// certificate is older than the cluster's state. Revoking that name puts it into the table.
+
+import Consensus
+
+/// What an operator may do through the API.
+public enum OperatorRole: String, Hashable, Sendable, Codable, CaseIterable {
+    /// Everything, including members and certificates.
+    case admin
+    /// Declare and move things.
+    case `operator`
+    /// Read.
+    case viewer
+
+    /// Each role includes those below it.
+    private var rank: Int {
+        switch self {
+        case .viewer: 0
+        case .operator: 1
+        case .admin: 2
+        }
+    }
+
+    public func includes(_ other: OperatorRole) -> Bool { rank >= other.rank }
+    /// What is granted by both.
+    public func lesser(_ other: OperatorRole) -> OperatorRole { includes(other) ? other : self }
+}
+
+/// One name in the table of operators.
+public struct OperatorRecord: Hashable, Sendable, Codable {
+    public var name: String
+    public var role: OperatorRole
+    /// Names the key of the newest certificate; empty for a name that was revoked before it was in the table.
+    public var key: String
+    /// When that certificate ends, milliseconds since 1970.
+    public var certificateExpires: Int64
+    public var isRevoked = false
+    /// The revision and the wall clock of the last change.
+    public var changed: UInt64 = 0
+    public var changedMilliseconds: Int64 = 0
+
+    public init(name: String, role: OperatorRole, key: String, certificateExpires: Int64) {
+        self.name = name
+        self.role = role
+        self.key = key
+        self.certificateExpires = certificateExpires
+    }
+}
+
+/// The person behind a command, as the certificate said, and what the command needs.
+public struct CommandOrigin: Hashable, Sendable, Codable {
+    public var name: String
+    public var role: OperatorRole
+    /// Names the certificate's key.
+    public var key: String
+    public var needs: OperatorRole
+    /// The person's own words for it.
+    public var reason: String?
+
+    public init(name: String, role: OperatorRole, key: String, needs: OperatorRole, reason: String? = nil) {
+        self.name = name
+        self.role = role
+        self.key = key
+        self.needs = needs
+        self.reason = reason
+    }
+}
+
+extension ClusterState {
+    public static let mostOperators = 256
+
+    /// Why this person may not do what needs `origin.needs`; nil: he may.
+    public func objection(to origin: CommandOrigin) -> String? {
+        guard let known = operators[origin.name] else { return Self.objection(to: origin, holding: origin.role) }
+        guard !known.isRevoked else {
+            return
+                "the certificate of \(origin.name) was revoked; ask an admin for: holdfast context add \(origin.name)"
+        }
+        guard known.key == origin.key else {
+            return
+                "the certificate of \(origin.name) was replaced by another one; use the context that was made with it"
+        }
+        return Self.objection(to: origin, holding: known.role.lesser(origin.role))
+    }
+
+    private static func objection(to origin: CommandOrigin, holding role: OperatorRole) -> String? {
+        role.includes(origin.needs)
+            ? nil : "this needs the role \(origin.needs.rawValue); \(origin.name) has \(role.rawValue)"
+    }
+
+    mutating func admit(_ newcomer: OperatorRecord, _ record: CommandRecord) -> Outcome {
+        let present = operators[newcomer.name]
+        if present == nil { forgetEnded(record) }
+        guard present != nil || operators.count < Self.mostOperators else {
+            return refused(.invalid, "a cluster knows at most \(Self.mostOperators) operators, revoked ones included")
+        }
+        var admitted = newcomer
+        admitted.isRevoked = false
+        admitted.changed = revision
+        admitted.changedMilliseconds = record.milliseconds
+        operators[newcomer.name] = admitted
+        _ = note(
+            "OperatorAdmitted", "operator/\(newcomer.name)",
+            present == nil
+                ? "may act as \(newcomer.role.rawValue)"
+                : "has a new certificate as \(newcomer.role.rawValue); the one before counts no more", record)
+        return done()
+    }
+
+    mutating func revokeOperator(_ name: String, _ record: CommandRecord) -> Outcome {
+        if operators[name]?.isRevoked == true { return unchanged("\(name) was revoked before") }
+        let present = operators[name]
+        if present == nil { forgetEnded(record) }
+        guard present != nil || operators.count < Self.mostOperators else {
+            return refused(.invalid, "a cluster knows at most \(Self.mostOperators) operators, revoked ones included")
+        }
+        // A name that was never in the table: whatever certificate it has, of whatever age, counts no more.
+        var revoked = present ?? OperatorRecord(name: name, role: .viewer, key: "", certificateExpires: .max)
+        revoked.isRevoked = true
+        revoked.changed = revision
+        revoked.changedMilliseconds = record.milliseconds
+        operators[name] = revoked
+        _ = note("OperatorRevoked", "operator/\(name)", "revoked by \(record.actor)", record)
+        return done()
+    }
+
+    /// Revoked names whose certificate has ended since need not be remembered.
+    private mutating func forgetEnded(_ record: CommandRecord) {
+        for (name, known) in operators.pairs where known.isRevoked && known.certificateExpires < record.milliseconds {
+            operators[name] = nil
+        }
+    }
+}

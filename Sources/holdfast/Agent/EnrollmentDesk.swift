@@ -1,0 +1,98 @@
+// What this member does for machines without a valid certificate: it lets those join that have a token, and signs anew for
+// members. Relies on Enrollment for what may be signed, and on the agent for who belongs to the cluster.
+
+import Agent
+import Cluster
+import Consensus
+import Logging
+import Runtime
+
+struct EnrollmentDesk: Sendable {
+    let identity: MemberIdentity
+    let access: any AgentAccess
+    /// The members known when this one was last running.
+    let known: [MemberRecord]
+    let log: Logger
+
+    @Sendable func join(_ body: [UInt8]) async -> (status: Int, body: [UInt8]) {
+        do {
+            let request = try CanonicalJSON.decode(JoinRequest.self, from: body)
+            let enrollment = Enrollment(identity: identity)
+            let prepared = try enrollment.prepare(request, members: try await members())
+            let deadline = access.now() + .seconds(5)
+            let proposal = AgentRequest.propose(prepared.command, stamp: nil, actor: request.name, deadline: deadline)
+            switch await access.submit(proposal) {
+            case .outcome(let outcome) where outcome.succeeded:
+                let response = try enrollment.complete(prepared, members: try await members())
+                return (200, try CanonicalJSON.encode(response))
+            case .outcome(let outcome): return refusal(outcome.code == .conflict ? 409 : 403, outcome.message)
+            case .failed(let failure): return refusal(503, "the cluster could not admit the member: \(failure)")
+            case .state: return refusal(500, "the agent gave no outcome")
+            }
+        } catch let refused as EnrollmentRefusal {
+            return (refused.status, encoded(refused.body))
+        } catch is DecodingError {
+            return refusal(400, "the body is not a request to join")
+        } catch {
+            log.warning("a request to join failed: \(error)")
+            return refusal(503, "\(error)")
+        }
+    }
+
+    /// Signs for a member anew. Works without a quorum too: after months without power every certificate has ended, and
+    /// a quorum comes only of members that have new ones.
+    @Sendable func renew(_ body: [UInt8]) async -> (status: Int, body: [UInt8]) {
+        do {
+            let request = try CanonicalJSON.decode(RenewRequest.self, from: body)
+            let members = await MembersAtLeast(access: access, known: known).now()
+            let certificate = try Enrollment(identity: identity).renew(csr: request.csr, members: members)
+            return (200, try CanonicalJSON.encode(RenewResponse(certificate: certificate)))
+        } catch let refused as EnrollmentRefusal {
+            return (refused.status, encoded(refused.body))
+        } catch is DecodingError {
+            return refusal(400, "the body is not a request to renew a certificate")
+        } catch {
+            log.warning("a request to renew a certificate failed: \(error)")
+            return refusal(503, "\(error)")
+        }
+    }
+
+    @Sendable func signOperator(_ name: String, _ role: OperatorRole, _ csr: String) async throws -> SignedOperator? {
+        try Enrollment(identity: identity).sign(operator: name, role: role, csr: csr)
+    }
+
+    private func members() async throws -> [MemberRecord] {
+        switch await access.submit(.read(deadline: access.now() + .seconds(5))) {
+        case .state(let state, _): return state.members.values
+        case .failed(let failure): throw failure
+        case .outcome: throw AgentFailure.refused("the agent gave no state")
+        }
+    }
+
+    private func refusal(_ status: Int, _ words: String) -> (Int, [UInt8]) {
+        (status, encoded(JoinRefusalBody(message: words)))
+    }
+
+    private func encoded(_ body: JoinRefusalBody) -> [UInt8] {
+        // Plain strings are always JSON; an empty body would still carry the status.
+        (try? CanonicalJSON.encode(body)) ?? []
+    }
+}
+
+/// The members, as well as can be told: as the cluster has them, else as this member has them, else as it had them when
+/// it was last running.
+struct MembersAtLeast: Sendable {
+    let access: any AgentAccess
+    let known: [MemberRecord]
+    /// How long to try for the cluster's own word.
+    var patience = Interval.seconds(2)
+
+    func now() async -> [MemberRecord] {
+        for request in [AgentRequest.read(deadline: access.now() + patience), .readLocal] {
+            if case .state(let state, _) = await access.submit(request), !state.members.isEmpty {
+                return state.members.values
+            }
+        }
+        return known
+    }
+}

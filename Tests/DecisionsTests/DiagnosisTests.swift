@@ -1,0 +1,59 @@
+// What is wrong with a member, and what to do about it.
+
+import Testing
+
+@testable import Decisions
+
+@Suite struct DiagnosisTests {
+    private let day: Int64 = 86_400_000
+
+    private func findings(asker: Int64 = 0, took: Int64 = 0, _ change: (inout SelfReadings) -> Void) -> [Finding] {
+        var readings = SelfReadings(member: "pve1", version: "1", wallMilliseconds: 0)
+        readings.diskFreeBytes = 8 << 30
+        readings.diskTotalBytes = 16 << 30
+        readings.certificateExpires = 90 * day
+        change(&readings)
+        return Diagnosis.judge(readings, askerMilliseconds: asker, uncertaintyMilliseconds: took)
+            .filter { $0.verdict != .fine }
+    }
+
+    @Test func aMemberThatIsWellHasNothingToSay() { #expect(findings { _ in }.isEmpty) }
+
+    @Test func everythingThatIsWrongComesWithItsRemedy() {
+        let cases: [(String, (inout SelfReadings) -> Void)] = [
+            ("kernel does not enforce", { $0.kernelGuardProblem = "nft is missing" }),
+            ("lacks CAP_NET_ADMIN", { $0.missingCapabilities = ["CAP_NET_ADMIN"] }),
+            ("ahead of this machine's", { $0.wallMilliseconds = 1_001 }),
+            ("behind this machine's", { $0.wallMilliseconds = -1_001 }),
+            ("only 512 MiB", { $0.diskFreeBytes = 512 << 20 }),
+            ("longer than the quorum lease", { ($0.flushes, $0.flushBoundMicroseconds) = (5, 500_000) }),
+            ("ends in 10 days", { $0.certificateExpires = 10 * 86_400_000 }),
+            ("has ended", { $0.certificateExpires = -1 }),
+            ("longer than a heartbeat", { $0.roundTrips = [.init(member: "pve2", microseconds: 50_001)] }),
+        ]
+        for (words, change) in cases {
+            let found = findings(change)
+            #expect(found.count == 1 && found[0].verdict == .wrong, "\(words): \(found)")
+            #expect(found.first?.sentence.contains(words) == true, "\(found)")
+            #expect(found.first?.remedy.isEmpty == false)
+        }
+    }
+
+    @Test func whatCouldBeBetterIsAdvice() {
+        let cases: [(inout SelfReadings) -> Void] = [
+            { $0.hasRealTimePriority = false }, { $0.memoryIsLocked = false }, { $0.clockIsSynchronised = false },
+            { ($0.flushes, $0.flushMeanMicroseconds, $0.flushBoundMicroseconds) = (5, 60_000, 250_000) },
+        ]
+        for change in cases { #expect(findings(change).map(\.verdict) == [.advice]) }
+    }
+
+    @Test func clocksAreComparedNoCloserThanTheQuestionTook() {
+        #expect(findings(took: 3_000) { $0.wallMilliseconds = 3_900 }.isEmpty)
+        #expect(findings(took: 3_000) { $0.wallMilliseconds = 4_100 }.count == 1)
+    }
+
+    @Test func aSmallDiskNeedsATenthFree() {
+        #expect(findings { ($0.diskFreeBytes, $0.diskTotalBytes) = (500 << 20, 4 << 30) }.isEmpty)
+        #expect(findings { ($0.diskFreeBytes, $0.diskTotalBytes) = (300 << 20, 4 << 30) }.count == 1)
+    }
+}
