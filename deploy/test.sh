@@ -17,7 +17,7 @@ export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"
 export PATH="$PATH:/usr/sbin:/sbin"
 
 # Every step has a bound in seconds, generous enough for a slow machine with one core.
-readonly apt_seconds=300 fetch_seconds=900 build_seconds=2700 test_seconds=1200
+readonly apt_seconds=300 fetch_seconds=900 build_seconds=2700 test_seconds=1800
 
 scratch=.build
 rehearses=0
