@@ -38,12 +38,12 @@ if [[ ${1-} != --inside ]]; then
     else
         cp -a "$base" "$work/host"
     fi
-    cp "$package" "$work/host/root/one.deb"
+    cp "$package" "$work/host/srv/one.deb"
     # The same program under a later version: what an upgrade does to the service does not depend on what is new in it.
     rm -rf "$work/later"
     dpkg-deb --raw-extract "$package" "$work/later"
     sed -i 's/^Version: .*/Version: 99.0/' "$work/later/DEBIAN/control"
-    dpkg-deb --root-owner-group --build "$work/later" "$work/host/root/two.deb" >/dev/null
+    dpkg-deb --root-owner-group --build "$work/later" "$work/host/srv/two.deb" >/dev/null
     status=0
     timeout --kill-after=10 300 unshare --net --mount --pid --fork --mount-proc --kill-child \
         "${BASH_SOURCE[0]}" --inside "$work" || status=$?
@@ -70,7 +70,7 @@ SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nspawn -D "$work/host" --register=no 
 readonly nspawn=$!
 
 # in_host COMMAND...: in the test host, as root.
-in_host() { nsenter --target "$leader" --all --wd=/root -- env HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
+in_host() { nsenter --target "$leader" --all --wd=/srv -- env HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
 # until_true SECONDS WORDS COMMAND...: asks ten times a second.
 until_true() {
     local seconds=$1 words=$2 end=$((SECONDS + $1))
@@ -93,7 +93,7 @@ is() { [[ $(property "$1") == "$2" ]]; }
 was_replaced() { [[ $(property MainPID) != "$process" ]] && is ActiveState active; }
 
 until_true 60 "the host has booted" has_booted
-in_host dpkg --install /root/one.deb >/dev/null
+in_host dpkg --install /srv/one.deb >/dev/null
 is ActiveState inactive || fail "the agent runs on a machine that belongs to no cluster"
 say "installed; nothing runs before the machine belongs to a cluster"
 
@@ -111,7 +111,7 @@ in_host grep -E '^(CapEff|CapBnd)' "/proc/$process/status"
     fail "its capabilities are not the four of the unit"
 say "it runs as the user holdfast with four capabilities"
 
-in_host sh -c 'cat >/root/vip.yaml' <<'END'
+in_host sh -c 'cat >/srv/vip.yaml' <<'END'
 apiVersion: holdfast/v1
 kind: VirtualIP
 metadata: {name: dns}
@@ -119,7 +119,7 @@ spec:
   address: 192.168.77.2/24
   candidates: [{member: pve1}]
 END
-in_host holdfast apply -f /root/vip.yaml
+in_host holdfast apply -f /srv/vip.yaml
 holds_address() { in_host ip -4 address show dev eth0 | grep -q 192.168.77.2; }
 until_true 20 "it holds an address without being root" holds_address
 
@@ -132,14 +132,14 @@ until_true 20 "an agent that was killed is started anew" was_replaced
 until_true 20 "and holds the address again" holds_address
 
 process=$(property MainPID)
-in_host dpkg --install /root/two.deb >/dev/null
+in_host dpkg --install /srv/two.deb >/dev/null
 until_true 20 "an upgrade replaces the running agent" was_replaced
 until_true 20 "and it holds the address again" holds_address
 in_host holdfast get virtualip/dns -o name | grep -qi dns || fail "the upgrade lost what was declared"
 in_host systemctl stop holdfast
 holds_address && fail "a stopped agent left its address"
 say "a stopped agent leaves no address"
-in_host dpkg --install /root/two.deb >/dev/null
+in_host dpkg --install /srv/two.deb >/dev/null
 is ActiveState inactive || fail "an upgrade started an agent that had been stopped"
 say "an upgrade leaves a stopped agent stopped"
 
@@ -148,7 +148,7 @@ in_host dpkg --remove holdfast >/dev/null
 in_host test -e /var/lib/holdfast/identity/member.json || fail "removal took the identity"
 holds_address && fail "a removed agent left its address"
 say "removal ends the agent and keeps its identity"
-in_host dpkg --install /root/one.deb >/dev/null 2>&1
+in_host dpkg --install /srv/one.deb >/dev/null 2>&1
 until_true 20 "installed again, the same member goes on" holds_address
 in_host dpkg --purge holdfast >/dev/null
 in_host test ! -e /var/lib/holdfast || fail "purging left the identity"

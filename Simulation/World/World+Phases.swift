@@ -112,8 +112,9 @@ extension World {
             // Peace must last: nobody campaigns, nothing moves.
             let changes = truth.leaderChanges
             advance(to: calm + 3_000_000_000)
-            // Just now an address may be on its way back to a candidate that has been well for a while, and rightly.
-            if truth.violation == nil, unfinished != nil { advanceUntilWhole(to: now + 1_000_000_000) }
+            // Just now an address may be on its way back to a candidate that has been well for a while, and rightly. Or a
+            // person got through only now, who has tried for a while, with something that is undone after its time.
+            if truth.violation == nil, unfinished != nil { advanceUntilWhole(to: now + trialLeft + 1_000_000_000) }
             if truth.violation == nil, truth.leaderChanges != changes || unfinished != nil {
                 violate("restless", "seconds after everything was well, \(unfinished ?? "the leader changed")")
             }
@@ -144,6 +145,12 @@ extension World {
         let voters = newest.configuration.voters.count
         guard (voters - lost.count) * 2 <= voters else { return nil }
         return "the logs of \(lost.count) of \(voters) voters are damaged"
+    }
+
+    /// How long what is on trial takes at most until it is undone, nanoseconds: members count from when they hear of it.
+    private var trialLeft: Int64 {
+        let leader = members.first { leads($0) }
+        return (leader?.process?.core.state.trial?.lengthMilliseconds ?? 0) * 1_000_000
     }
 
     var isWhole: Bool { unfinished == nil }

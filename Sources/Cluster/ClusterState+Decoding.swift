@@ -41,6 +41,7 @@ extension ClusterState {
                 let (id, session) = try reader.record { (inner) throws(StateDecodingError) in try inner.session() }
                 try Self.add(id, session, to: &openSessions, most: Sessions.mostSessions, reader)
             case 12...17: try readPeople(field, &reader)
+            case 18: retiredEpoch = try reader.count()
             default: throw reader.unknown(field, of: "the state")
             }
         }

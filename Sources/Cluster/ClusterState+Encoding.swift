@@ -41,6 +41,7 @@ extension ClusterState {
         for change in declarationChanges { writer.record(15) { $0.write(change) } }
         writer.field(16, forgottenDeclarations)
         if let trial { writer.record(17) { $0.write(trial) } }
+        writer.field(18, retiredEpoch)
         return writer.bytes
     }
 }

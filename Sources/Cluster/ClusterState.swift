@@ -19,6 +19,9 @@ public struct ClusterState: Hashable, Sendable {
     public internal(set) var resources: SortedMap<ResourceKey, Resource> = [:]
     public internal(set) var members: SortedMap<MemberID, MemberRecord> = [:]
     public internal(set) var roles: SortedMap<ResourceKey, RoleRecord> = [:]
+    /// The highest epoch of a role that is not kept any more. A role declared anew goes on from there: whoever held the
+    /// earlier one has given up its epochs for good, and would take a lower one for an order that came late.
+    var retiredEpoch: UInt64 = 0
     public internal(set) var tokens: SortedMap<String, JoinToken> = [:]
     public internal(set) var values: SortedMap<String, StoredValue> = [:]
     /// The newest events, oldest first.
@@ -38,6 +41,12 @@ public struct ClusterState: Hashable, Sendable {
     var sessions = Sessions()
 
     public init() {}
+
+    /// Takes a role out that is not declared any more and that nobody holds.
+    mutating func retire(_ role: ResourceKey) {
+        retiredEpoch = max(retiredEpoch, roles[role]?.epoch ?? 0)
+        roles[role] = nil
+    }
 
     public func member(named name: String) -> MemberRecord? {
         let records = members.values

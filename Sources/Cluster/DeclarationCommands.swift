@@ -45,6 +45,7 @@ extension ClusterState {
         if Self.isRole(key) {
             if roles[key] == nil {
                 var role = RoleRecord()
+                role.epoch = retiredEpoch
                 role.reason = "declared; nobody holds it yet"
                 role.lastEvent = event
                 role.since = revision
@@ -73,7 +74,7 @@ extension ClusterState {
         resources[key] = nil
         let event = note("Deleted", key.description, "deleted by \(record.actor)", record)
         // A role that somebody holds stays until the holder has let go of it.
-        if roles[key]?.holder == nil { roles[key] = nil } else { _ = roles.update(key) { $0.lastEvent = event } }
+        if roles[key]?.holder == nil { retire(key) } else { _ = roles.update(key) { $0.lastEvent = event } }
         return DeclarationChange.Part(key: key, before: present.declaration, isDeclared: false)
     }
 

@@ -130,7 +130,7 @@ extension ClusterState {
         _ role: ResourceKey, reason: String, event: UInt64, _ record: CommandRecord
     ) {
         if resources[role] == nil {
-            roles[role] = nil
+            retire(role)
             return
         }
         _ = roles.update(role) {

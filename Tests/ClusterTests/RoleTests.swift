@@ -24,6 +24,23 @@ import Testing
         #expect(bench.role?.phase == .vacant)
     }
 
+    /// Whoever held it has given up its epochs for good, and would refuse a lower one.
+    @Test func aRoleThatIsDeclaredAnewGoesOnCounting() throws {
+        var bench = ClusterBench.founded()
+        bench.assign(to: pve1)
+        bench.release(to: pve2)
+        bench.released()
+        let last = bench.epoch
+        let declaration = try #require(bench.state.resources[api]?.declaration)
+        bench.apply(.delete(keys: [api], checkRevision: nil))
+        bench.release(to: nil)
+        bench.released()
+        #expect(bench.role == nil)
+        bench.apply(.apply(declarations: [declaration], checkRevision: nil))
+        bench.assign(to: pve2)
+        #expect(bench.epoch > last)
+    }
+
     @Test func aDecisionOfAnEarlierEpochDoesNothing() {
         var bench = ClusterBench.founded()
         bench.assign(to: pve1)
