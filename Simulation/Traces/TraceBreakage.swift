@@ -337,7 +337,9 @@ extension TraceBreakage {
             let step = steps[at]
             guard step.commits(state, as: .leader), !step.receipts.isEmpty,
                 !(state.terms[step.term]?.heardAcks.values.contains { $0 >= step.commit } ?? false),
-                TraceWindow.voters(of: step.log).nonzeroBitCount > 1
+                TraceWindow.voters(of: step.log).nonzeroBitCount > 1,
+                // A lone voter that takes a second one in may have committed just before, by itself.
+                TraceWindow.voters(of: step.own(state).log).nonzeroBitCount > 1
             else { return false }
             steps[at].receipts = []
             return true

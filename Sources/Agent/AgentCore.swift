@@ -141,14 +141,14 @@ public struct AgentCore: Sendable {
     private mutating func finish(now: Instant, random: inout some RandomNumberGenerator) {
         if raft.nextDeadline <= now { raft.handle(.tick, now: now, random: &random) }
         settle(now: now, random: &random)
-        nextDeadline = findDeadline()
+        nextDeadline = findDeadline(now: now)
     }
 
-    private mutating func findDeadline() -> Instant {
+    private mutating func findDeadline(now: Instant) -> Instant {
         var next = min(raft.nextDeadline, proposals.nextDeadline, reads.nextDeadline)
         if !local.isEmpty { next = min(next, leaseUntil, local.nextEnd) }
         if mayDecide { next = min(next, duties.nextDecision) }
-        return min(next, fitness.nextRetry, stop.deadline)
+        return min(next, fitness.nextRetry, stop.deadline(now: now))
     }
 
     private mutating func handle(_ event: AgentEvent, now: Instant, random: inout some RandomNumberGenerator) {

@@ -17,12 +17,23 @@ struct StopProgress: Sendable {
 
     var phase: Phase = .running
     var giveUp: Instant = .distantFuture
+    /// Whether this member held a role when it was asked to stop.
+    var gaveAway = false
+    /// Until then packets that still reach this member for what it gave away are taken, as in any planned move: whoever
+    /// has it now may be a moment from answering.
+    var drainedAt: Instant = .distantPast
     var announced: RequestStamp?
     /// The revision at which the cluster knew of this member all there is to know.
     var knownRevision: UInt64?
 
     var isStopping: Bool { if case .running = phase { false } else { true } }
-    var deadline: Instant { if case .stopped = phase { .distantFuture } else { giveUp } }
+    func deadline(now: Instant) -> Instant {
+        switch phase {
+        case .stopped: .distantFuture
+        case .handingOver where drainedAt > now: min(drainedAt, giveUp)
+        case .running, .givingRolesAway, .handingOver: giveUp
+        }
+    }
 }
 
 extension AgentCore {
@@ -48,6 +59,7 @@ extension AgentCore {
     mutating func beginStop(now: Instant) {
         guard !stop.isStopping else { return }
         stop.giveUp = now + StopProgress.patience
+        stop.gaveAway = state.roles.values.contains { $0.holder == id }
         stop.phase = .givingRolesAway(propose(.stopping(id), now: now))
         effects.append(.log("stopping: giving roles away first"))
     }
@@ -59,13 +71,18 @@ extension AgentCore {
             let mayHold = state.roles.values.contains { $0.holder == id }
             if !proposals.isOpen(told) && !mayHold {
                 stop.phase = .handingOver
+                if stop.gaveAway { stop.drainedAt = now + LocalRoles.drain }
                 if let heir = raft.configuration.voters.first(where: { isGoodHeir($0, now: now) }) {
                     _ = raft.startTransfer(to: heir, now: now)
                 }
             }
         case .handingOver: break
         }
-        if case .handingOver = stop.phase, !raft.isLeader || raft.configuration.voters == [id] { finishStop() }
+        if case .handingOver = stop.phase, now >= stop.drainedAt,
+            !raft.isLeader || raft.configuration.voters == [id]
+        {
+            finishStop()
+        }
         if now >= stop.giveUp { finishStop() }
     }
 

@@ -3,6 +3,7 @@
 import Agent
 import Cluster
 import Consensus
+import Glibc
 import Crypto
 import Logging
 import NIOCore
@@ -33,7 +34,8 @@ final class TestPeer: Sendable {
     /// Lets `members` in, and listens; connects to nobody yet.
     init(
         _ identity: MemberIdentity, admits members: [MemberIdentity], port: Int = 0,
-        handshakeTimeout: TimeAmount = .seconds(50), suspectAfter: TimeAmount = OutgoingPeer.suspectAfter
+        handshakeTimeout: TimeAmount = .seconds(50),
+        isUnanswered: @escaping (tcp_info) -> Bool = OutgoingPeer.isUnanswered
     ) async throws {
         self.identity = identity
         let allowed = AllowList(members)
@@ -42,7 +44,7 @@ final class TestPeer: Sendable {
         transport = try PeerTransport(
             eventLoop: MultiThreadedEventLoopGroup.singleton.next(), identity: identity,
             log: Logger(label: identity.settings.name, factory: { _ in LedgerLog(ledger: log) }),
-            handshakeTimeout: handshakeTimeout, suspectAfter: suspectAfter,
+            handshakeTimeout: handshakeTimeout, isUnanswered: isUnanswered,
             isMember: { allowed.contains($0) }, received: { for frame in $0 { frames.add(frame) } })
         self.port = try await transport.start(host: "127.0.0.1", port: port)
     }

@@ -86,15 +86,13 @@ import Testing
         await restarted.transport.shutDown()
     }
 
-    @Test func aConnectionFromBeforeAMemberCameBackIsNotTrusted() async throws {
-        let first = try await TestPeer(cluster.founder, admits: [other], suspectAfter: .zero)
+    @Test func anUnansweredConnectionIsReplacedWhenTheMemberComesBack() async throws {
+        let first = try await TestPeer(cluster.founder, admits: [other], isUnanswered: { _ in true })
         let second = try await TestPeer(other, admits: [cluster.founder])
         try await first.setPeers([second.record])
+        _ = try await first.log.line("connected to a member", "pve2")
         _ = try await second.log.line("a member connected")
-        try await second.setPeers([first.record])
-        _ = try await first.log.line("a member connected")
         let seen = second.log.items.count
-        // The same member connects from a new process. The old connection looks sound: nothing has closed it.
         let restarted = try await TestPeer(other, admits: [cluster.founder])
         try await restarted.setPeers([first.record])
         _ = try await second.log.line(from: seen, "a member connected")
@@ -104,8 +102,8 @@ import Testing
         for peer in [first, second, restarted] { await peer.transport.shutDown() }
     }
 
-    @Test func aMembersFirstConnectionLeavesOursAlone() async throws {
-        let first = try await TestPeer(cluster.founder, admits: [other], suspectAfter: .zero)
+    @Test func aSoundConnectionIsKeptWhenTheMemberConnects() async throws {
+        let first = try await TestPeer(cluster.founder, admits: [other], isUnanswered: { _ in false })
         let second = try await TestPeer(other, admits: [cluster.founder])
         try await first.setPeers([second.record])
         _ = try await first.log.line("connected to a member", "pve2")
@@ -116,6 +114,17 @@ import Testing
         _ = try await second.frames.first { $0 == frame }
         #expect(first.log.items.count { $0.contains("connected to a member") } == 1)
         for peer in [first, second] { await peer.transport.shutDown() }
+    }
+
+    @Test func unansweredIsWhatNobodyHasAcknowledgedForAWhile() {
+        var info = tcp_info()
+        #expect(!OutgoingPeer.isUnanswered(info))
+        info.tcpi_last_ack_recv = 5_000
+        #expect(!OutgoingPeer.isUnanswered(info), "an idle connection waits for nothing")
+        info.tcpi_unacked = 1
+        #expect(OutgoingPeer.isUnanswered(info))
+        info.tcpi_last_ack_recv = 3
+        #expect(!OutgoingPeer.isUnanswered(info), "it is on its way")
     }
 
     @Test func aChangedEndpointIsConnectedTo() async throws {

@@ -4,6 +4,7 @@
 
 import Agent
 import Consensus
+import Glibc
 import NIOCore
 
 /// Opens a connection; the completed connection reports to its owner. Fails when there is none to be had.
@@ -20,14 +21,9 @@ final class OutgoingPeer {
     /// A connection that stood so long was a good one: after it, trying again starts with the shortest wait.
     static let settledAfter = TimeAmount.seconds(1)
 
-    /// An attempt or a connection of this age says nothing about a peer that connects to us now. On a LAN a connection
-    /// stands within a few milliseconds.
+    /// An attempt of this age says nothing about a peer that connects to us now: on a LAN it takes a few milliseconds.
     static let suspectAfter = TimeAmount.milliseconds(250)
-
-    /// The wait before a connection that stood is replaced once more doubles so often at most, to about a minute, and
-    /// starts anew after a connection that stood for a minute.
-    static let mostDoublings = 6
-    static let soundAfter = TimeAmount.seconds(60)
+    static let unansweredMilliseconds: UInt32 = 100
 
     private enum State {
         case stopped
@@ -43,17 +39,13 @@ final class OutgoingPeer {
     private let loop: any EventLoop
     private let dial: PeerDial
     private let report: (OutgoingPeer, String) -> Void
-    private let suspectAfter: TimeAmount
+    private let isUnanswered: (tcp_info) -> Bool
     private var state = State.stopped
     private var attempt: UInt64 = 0
     private var failures = 0
     /// The last connection stood for a while, or there was none yet.
     private(set) var hasSettled = true
     private var lastAttempt = NIODeadline.uptimeNanoseconds(0)
-    /// When a connection that stood was last replaced, and how often in a row: on a starved machine, where a handshake takes
-    /// long, each side's new connection would otherwise be the other's reason for the next.
-    private var lastRenewal = NIODeadline.uptimeNanoseconds(0)
-    private var renewals = 0
     private var queue = ByteBuffer()
     private var queuedFrames = 0
     private var hasUnflushedWrites = false
@@ -62,14 +54,15 @@ final class OutgoingPeer {
 
     /// - Parameter report: called with a reason when an attempt or a connection has ended.
     init(
-        id: MemberID, name: String, endpoint: Endpoint, loop: any EventLoop, suspectAfter: TimeAmount,
-        dial: @escaping PeerDial, report: @escaping (OutgoingPeer, String) -> Void
+        id: MemberID, name: String, endpoint: Endpoint, loop: any EventLoop,
+        isUnanswered: @escaping (tcp_info) -> Bool, dial: @escaping PeerDial,
+        report: @escaping (OutgoingPeer, String) -> Void
     ) {
         self.id = id
         self.name = name
         self.endpoint = endpoint
         self.loop = loop
-        self.suspectAfter = suspectAfter
+        self.isUnanswered = isUnanswered
         self.dial = dial
         self.report = report
     }
@@ -104,37 +97,45 @@ final class OutgoingPeer {
     }
 
     /// The peer has just connected to us: it is alive, so there is no point in waiting any longer, nor in an attempt from
-    /// when its machine may have been off: TCP repeats a segment only after up to a second.
-    /// - Parameter again: it had been connected to us before. Then it has perhaps lost its memory of the connection we
-    ///   have to it, which looks sound until the next segment is answered by a reset; until then the peer hears nothing,
-    ///   not even a vote.
-    ///
-    /// A connection that is young, or was opened for this same reason lately, is left alone. It may be what the peer's
-    /// connection answers; were both sides to start anew each time the other does, they would never end.
-    func hurry(again: Bool) {
-        let now = NIODeadline.now()
+    /// when its machine may have been off: TCP repeats a segment only after up to a second. The same goes for a connection
+    /// that the peer has lost its memory of. It looks sound until the next segment is answered by a reset, and until
+    /// then the peer hears nothing, not even a vote; but it has been unanswered for a while.
+    func hurry() {
         switch state {
         case .stopped: return
         case .waiting(let retry):
-            guard now - lastAttempt >= Self.shortestRetry else { return }
+            guard NIODeadline.now() - lastAttempt >= Self.shortestRetry else { return }
             retry.cancel()
         case .connecting(let connection):
-            guard now - lastAttempt >= suspectAfter else { return }
+            guard NIODeadline.now() - lastAttempt >= Self.suspectAfter else { return }
             state = .connecting(nil)
             connection?.end("the member has come back meanwhile")
-        case .connected(let connection, let since):
-            if now - since >= Self.soundAfter { renewals = 0 }
-            let patience = suspectAfter * 4 * (1 << min(renewals, Self.mostDoublings))
-            guard again, now - since >= suspectAfter, now - lastRenewal >= patience else { return }
-            lastRenewal = now
-            renewals += 1
-            hasSettled = now - since >= Self.settledAfter
+        case .connected(let connection, _): return replaceIfUnanswered(connection)
+        }
+        connect()
+    }
+
+    private func replaceIfUnanswered(_ connection: PeerConnection) {
+        guard let provider = connection.channel as? any SocketOptionProvider else { return }
+        let asked = provider.getTCPInfo().hop(to: loop).assumeIsolated()
+        asked.whenSuccess { [weak self] info in
+            guard let self, isUnanswered(info), case .connected(let present, let since) = state,
+                present === connection
+            else { return }
+            hasSettled = NIODeadline.now() - since >= Self.settledAfter
             if hasSettled { failures = 0 }
             // Before it reports its end, so that this end is not taken for one of the new connection.
             state = .connecting(nil)
-            connection.end("the member has come back and may not know it any more")
+            connection.end("the member has come back and does not know it any more")
+            connect()
         }
-        connect()
+    }
+
+    /// Whether a connection carries what nobody has acknowledged for a while. The kernel at the other end does that within
+    /// a round trip, however busy its programs are; and with a heartbeat every few milliseconds there is always something
+    /// to acknowledge.
+    static func isUnanswered(_ info: tcp_info) -> Bool {
+        info.tcpi_unacked > 0 && info.tcpi_last_ack_recv >= Self.unansweredMilliseconds
     }
 
     private func connect() {

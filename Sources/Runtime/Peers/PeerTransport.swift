@@ -8,6 +8,7 @@
 import Agent
 import Cluster
 import Consensus
+import Glibc
 import Logging
 import NIOCore
 import NIOPosix
@@ -23,7 +24,7 @@ public final class PeerTransport: @unchecked Sendable {
 
     let loop: any EventLoop
     private let handshakeTimeout: TimeAmount
-    private let suspectAfter: TimeAmount
+    private let isUnanswered: (tcp_info) -> Bool
     private let log: Logger
     private let isMember: @Sendable (MemberID) -> Bool
     private let received: ([PeerFrame]) -> Void
@@ -34,8 +35,6 @@ public final class PeerTransport: @unchecked Sendable {
     /// Every accepted connection, and the one of each member that counts.
     private var accepted: [ObjectIdentifier: PeerConnection] = [:]
     private var incoming: [MemberID: PeerConnection] = [:]
-    /// Members that have connected since this process started. Only members are let in, so they bound it.
-    private var everIncoming: Set<MemberID> = []
     private var throttle = ReportThrottle()
     private var isShutDown = false
 
@@ -54,11 +53,12 @@ public final class PeerTransport: @unchecked Sendable {
 
     init(
         eventLoop: any EventLoop, identity: MemberIdentity, log: Logger, handshakeTimeout: TimeAmount,
-        suspectAfter: TimeAmount = OutgoingPeer.suspectAfter, isMember: @escaping @Sendable (MemberID) -> Bool,
+        isUnanswered: @escaping (tcp_info) -> Bool = OutgoingPeer.isUnanswered,
+        isMember: @escaping @Sendable (MemberID) -> Bool,
         received: @escaping ([PeerFrame]) -> Void
     ) throws {
         loop = eventLoop
-        self.suspectAfter = suspectAfter
+        self.isUnanswered = isUnanswered
         self.handshakeTimeout = handshakeTimeout
         self.identity = identity
         self.log = log
@@ -148,13 +148,12 @@ public final class PeerTransport: @unchecked Sendable {
             peers[id] = nil
             peer.stop(wanted[id] == nil ? "it is no peer any more" : "its endpoint changed")
         }
-        everIncoming = everIncoming.filter(isMember)
         for (id, connection) in incoming where !isMember(id) {
             connection.end("member \(id) does not belong to the cluster any more")
         }
         for (id, member) in wanted where peers[id] == nil {
             let peer = OutgoingPeer(
-                id: id, name: member.name, endpoint: member.endpoint, loop: loop, suspectAfter: suspectAfter,
+                id: id, name: member.name, endpoint: member.endpoint, loop: loop, isUnanswered: isUnanswered,
                 dial: { [unowned self] in dial($0, attempt: $1, $2) },
                 report: { [weak self] in self?.outgoingEnded($0, reason: $1) })
             peers[id] = peer
@@ -308,7 +307,7 @@ extension PeerTransport: PeerConnectionOwner {
         incoming[member]?.end("the member opened another connection, from \(connection.remote)")
         incoming[member] = connection
         log.info("a member connected", metadata: ["member": "\(member)", "address": "\(connection.remote)"])
-        peers[member]?.hurry(again: !everIncoming.insert(member).inserted)
+        peers[member]?.hurry()
     }
 
     func connectionWritable(_ connection: PeerConnection) {
