@@ -107,7 +107,8 @@ private struct Draws: RandomNumberGenerator {
     /// A field that is added to the state and not to its bytes would be lost with the first snapshot.
     @Test func everyFieldOfTheStateIsWritten() {
         let written = [
-            "revision", "declarationsRevision", "clusterName", "resources", "members", "roles", "retiredEpoch", "tokens", "values",
+            "revision", "declarationsRevision", "clusterName", "resources", "members", "roles", "retiredEpoch",
+            "tokens", "values",
             "events", "lastEventID", "operators", "auditLog", "lastAuditID", "declarationChanges",
             "forgottenDeclarations", "trial", "sessions",
         ]
