@@ -213,5 +213,9 @@ import Testing
         bench.run(for: .milliseconds(200))
         #expect(bench.stopped)
         #expect(bench.orders.last == .drop(role: Self.api, address: Self.address))
+        // A grant that was on its way prolongs the lease; the state still names this member.
+        bench.grant(floor: 5)
+        bench.run(for: .milliseconds(50))
+        #expect(bench.orders.last == .drop(role: Self.api, address: Self.address))
     }
 }
