@@ -66,7 +66,7 @@ ip -n host addr add 192.168.77.1/24 dev eth0
 ip -n host link set wire up
 ip -n host link set eth0 up
 SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nspawn -D "$work/host" --register=no --keep-unit \
-    --network-namespace-path=/run/netns/host --capability=CAP_SYS_NICE,CAP_IPC_LOCK --boot >"$work/boot.log" 2>&1 &
+    --network-namespace-path=/run/netns/host --capability=CAP_NET_ADMIN,CAP_NET_RAW,CAP_SYS_NICE,CAP_IPC_LOCK --boot >"$work/boot.log" 2>&1 &
 readonly nspawn=$!
 
 # in_host COMMAND...: in the test host, as root.
