@@ -169,7 +169,7 @@ public struct Raft: Sendable {
             for envelope in outbox { effects.append(.send(envelope)) }
             outbox.removeAll(keepingCapacity: true)
         }
-        if hardStateDirty || !afterDurable.isEmpty || unwrittenFrom <= log.lastIndex {
+        if hardStateDirty || !afterDurable.isEmpty || unwrittenFrom <= log.lastIndex || restartsBehind != nil {
             flushWrite(now: now, into: &effects)
         }
         if !notices.isEmpty {

@@ -55,12 +55,13 @@ extension Raft {
     /// How long a member whose disk could not take a snapshot lets the leader wait before it fetches it again.
     private static let snapshotPause = Interval.seconds(5)
 
-    /// Drops entries through `index`, as far as a durable snapshot covers them and the disk has them.
+    /// Drops entries through `index`, as far as a durable snapshot covers them, the disk has them, and the owner was told
+    /// that they are committed: until then it has not taken them out.
     /// Returns what the log now begins behind.
     @discardableResult
     public mutating func compact(through index: LogIndex) -> LogIndex {
         guard let snapshot else { return log.base }
-        let last = min(index, snapshot.mark.index, commitIndex, durability.durableIndex, unwrittenFrom.previous)
+        let last = min(index, snapshot.mark.index, announcedCommit, durability.durableIndex, unwrittenFrom.previous)
         guard last > log.base else { return log.base }
         baseConfiguration = lastConfiguration(through: last).found
         log.compact(through: last)

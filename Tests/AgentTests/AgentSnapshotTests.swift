@@ -104,6 +104,28 @@ import Testing
         #expect(bench.core.applied == LogIndex(rawValue: 50))
     }
 
+    /// While the disk stores what arrived, another leader sends the same entries, without having said yet that they are
+    /// committed: the snapshot says so, and it must not take them out of the log before they are applied.
+    @Test func entriesThatCameAnotherWayAreAppliedBeforeTheyAreDropped() {
+        var bench = AgentBench.follower(of: [], commit: 0)
+        let puts = (1...6).map { Command.put(key: "k\($0)", value: "v", expected: nil) }
+        var other = AgentBench.follower(of: puts, commit: 6)
+        other.turn()
+        let mark = SnapshotMark(
+            index: LogIndex(rawValue: 6), term: Term(rawValue: 1),
+            configuration: Configuration(voters: [AgentBench.peer, AgentBench.own]))
+        bench.receive(Snapshot(mark: mark, bytes: other.core.state.encoded))
+        bench.append(puts, after: 0, commit: 0)
+        #expect(bench.core.applied == .zero)
+        guard let arrived = bench.stored.last else {
+            Issue.record("nothing arrived")
+            return
+        }
+        bench.turn([.snapshotStored(arrived, dropThrough: mark.index)])
+        #expect(bench.core.applied == mark.index)
+        #expect(bench.core.state == other.core.state)
+    }
+
     @Test func aSnapshotThatIsNotUnderstoodIsNotStored() {
         var bench = AgentBench.follower(of: [], commit: 0)
         let mark = SnapshotMark(

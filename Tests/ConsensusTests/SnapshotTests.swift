@@ -57,6 +57,15 @@ import Testing
         #expect(parts.value == 0xE306_9283)
     }
 
+    /// The member does not know who leads when its disk has what arrived.
+    @Test func aRestartBehindASnapshotIsWrittenAtOnceWhoeverLeads() {
+        var bench = Bench(voters: [1, 2, 4])
+        bench.handle(.snapshotStored(Self.snapshot))
+        #expect(bench.raft.log.base == Self.mark.index)
+        #expect(bench.writes.contains { $0.restartsBehind == Self.mark.position })
+        #expect(!bench.raft.hasOutput)
+    }
+
     @Test func aLogIsNeverDroppedBeforeASnapshotIsDurable() {
         var bench = Bench.leader(terms: [1, 1, 1, 1])
         bench.accept(through: 5, from: 2)

@@ -123,3 +123,16 @@ final class Stranger: Sendable {
         channel.writeAndFlush(buffer, promise: nil)
     }
 }
+
+extension PeerTransport {
+    /// Ends every accepted connection without a segment, as if the machine had lost power and come back: a socket in
+    /// repair mode closes silently (TCP_REPAIR, tcp(7) and Linux' tcp_close).
+    func forgetConnections() throws {
+        loop.preconditionInEventLoop()
+        for connection in acceptedConnections {
+            guard let channel = connection.channel, let options = channel.syncOptions else { continue }
+            try options.setOption(.tcpOption(NIOBSDSocket.Option(rawValue: 19)), value: 1)
+            channel._channelCore.close0(error: ChannelError.alreadyClosed, mode: .all, promise: nil)
+        }
+    }
+}

@@ -11,9 +11,13 @@ import NIOCore
 typealias PeerDial = (_ id: MemberID, _ attempt: UInt64, _ endpoint: Endpoint) -> EventLoopFuture<PeerConnection>
 
 final class OutgoingPeer {
-    /// What may wait for one peer that is unreachable or slow; beyond that the newest frame is dropped.
+    /// What may wait for a peer whose connection is slow; beyond that the newest frame is dropped.
     static let mostQueuedBytes = 8 * 1024 * 1024
     static let mostQueuedFrames = 4_096
+    /// What may wait for a peer without a connection; beyond that all of it gives way to the newest frame. When the peer
+    /// comes back, its first heartbeat must not stand behind what was true long ago.
+    static let mostWaitingBytes = 64 * 1024
+    static let mostWaitingFrames = 256
     /// From so many bytes on a batch is handed to the connection before it is flushed.
     static let writeBytes = 256 * 1024
     static let shortestRetry = TimeAmount.milliseconds(20)
@@ -24,6 +28,8 @@ final class OutgoingPeer {
     /// An attempt of this age says nothing about a peer that connects to us now: on a LAN it takes a few milliseconds.
     static let suspectAfter = TimeAmount.milliseconds(250)
     static let unansweredMilliseconds: UInt32 = 100
+    /// So long after something was written to see whether anybody is there, an answer is overdue.
+    static let secondLook = TimeAmount.milliseconds(120)
 
     private enum State {
         case stopped
@@ -40,6 +46,7 @@ final class OutgoingPeer {
     private let dial: PeerDial
     private let report: (OutgoingPeer, String) -> Void
     private let isUnanswered: (tcp_info) -> Bool
+    private let meaninglessFrame: ByteBuffer
     private var state = State.stopped
     private var attempt: UInt64 = 0
     private var failures = 0
@@ -52,9 +59,11 @@ final class OutgoingPeer {
     /// Frames that were not sent because the queue was full.
     private(set) var dropped: UInt64 = 0
 
-    /// - Parameter report: called with a reason when an attempt or a connection has ended.
+    /// - Parameters:
+    ///   - meaninglessFrame: a frame that its recipient drops unread.
+    ///   - report: called with a reason when an attempt or a connection has ended.
     init(
-        id: MemberID, name: String, endpoint: Endpoint, loop: any EventLoop,
+        id: MemberID, name: String, endpoint: Endpoint, loop: any EventLoop, meaninglessFrame: ByteBuffer,
         isUnanswered: @escaping (tcp_info) -> Bool, dial: @escaping PeerDial,
         report: @escaping (OutgoingPeer, String) -> Void
     ) {
@@ -62,6 +71,7 @@ final class OutgoingPeer {
         self.name = name
         self.endpoint = endpoint
         self.loop = loop
+        self.meaninglessFrame = meaninglessFrame
         self.isUnanswered = isUnanswered
         self.dial = dial
         self.report = report
@@ -98,8 +108,11 @@ final class OutgoingPeer {
 
     /// The peer has just connected to us: it is alive, so there is no point in waiting any longer, nor in an attempt from
     /// when its machine may have been off: TCP repeats a segment only after up to a second. The same goes for a connection
-    /// that the peer has lost its memory of. It looks sound until the next segment is answered by a reset, and until
-    /// then the peer hears nothing, not even a vote; but it has been unanswered for a while.
+    /// that the peer has lost its memory of, because its machine lost power. It looks sound until the next segment is
+    /// answered by a reset, and what that segment carried is lost: the answer to a pre-vote, say, and with it an election.
+    ///
+    /// Such a connection has either been unanswered for a while, or nothing was sent on it lately, as between followers.
+    /// So something that may be lost is sent, and looked at again.
     func hurry() {
         switch state {
         case .stopped: return
@@ -110,13 +123,21 @@ final class OutgoingPeer {
             guard NIODeadline.now() - lastAttempt >= Self.suspectAfter else { return }
             state = .connecting(nil)
             connection?.end("the member has come back meanwhile")
-        case .connected(let connection, _): return replaceIfUnanswered(connection)
+        case .connected(let connection, _):
+            replaceIfUnanswered(connection)
+            connection.channel?.writeAndFlush(meaninglessFrame, promise: nil)
+            loop.assumeIsolated().scheduleTask(in: Self.secondLook) { [weak self] in
+                self?.replaceIfUnanswered(connection)
+            }
+            return
         }
         connect()
     }
 
     private func replaceIfUnanswered(_ connection: PeerConnection) {
-        guard let provider = connection.channel as? any SocketOptionProvider else { return }
+        guard case .connected(let present, _) = state, present === connection,
+            let provider = connection.channel as? any SocketOptionProvider
+        else { return }
         let asked = provider.getTCPInfo().hop(to: loop).assumeIsolated()
         asked.whenSuccess { [weak self] info in
             guard let self, isUnanswered(info), case .connected(let present, let since) = state,
@@ -132,8 +153,7 @@ final class OutgoingPeer {
     }
 
     /// Whether a connection carries what nobody has acknowledged for a while. The kernel at the other end does that within
-    /// a round trip, however busy its programs are; and with a heartbeat every few milliseconds there is always something
-    /// to acknowledge.
+    /// a round trip, however busy its programs are.
     static func isUnanswered(_ info: tcp_info) -> Bool {
         info.tcpi_unacked > 0 && info.tcpi_last_ack_recv >= Self.unansweredMilliseconds
     }
@@ -209,7 +229,13 @@ final class OutgoingPeer {
 
     /// Queues a frame. It leaves with the next `flush`, or earlier when a lot is waiting.
     func send(_ frame: PeerFrame) throws(WireError) {
-        if queuedFrames >= Self.mostQueuedFrames || queue.readableBytes >= Self.mostQueuedBytes {
+        if !isConnected {
+            if queuedFrames >= Self.mostWaitingFrames || queue.readableBytes >= Self.mostWaitingBytes {
+                dropped += UInt64(queuedFrames)
+                queue.clear()
+                queuedFrames = 0
+            }
+        } else if queuedFrames >= Self.mostQueuedFrames || queue.readableBytes >= Self.mostQueuedBytes {
             flush()
             guard queuedFrames == 0 else {
                 dropped += 1

@@ -35,6 +35,7 @@ public final class PeerTransport: @unchecked Sendable {
     /// Every accepted connection, and the one of each member that counts.
     private var accepted: [ObjectIdentifier: PeerConnection] = [:]
     private var incoming: [MemberID: PeerConnection] = [:]
+    var acceptedConnections: [PeerConnection] { Array(accepted.values) }
     private var throttle = ReportThrottle()
     private var isShutDown = false
 
@@ -153,7 +154,9 @@ public final class PeerTransport: @unchecked Sendable {
         }
         for (id, member) in wanted where peers[id] == nil {
             let peer = OutgoingPeer(
-                id: id, name: member.name, endpoint: member.endpoint, loop: loop, isUnanswered: isUnanswered,
+                id: id, name: member.name, endpoint: member.endpoint, loop: loop,
+                meaninglessFrame: WireCodec.meaninglessFrame(cluster: identity.cluster, from: identity.member, to: id),
+                isUnanswered: isUnanswered,
                 dial: { [unowned self] in dial($0, attempt: $1, $2) },
                 report: { [weak self] in self?.outgoingEnded($0, reason: $1) })
             peers[id] = peer

@@ -11,6 +11,9 @@ struct LogRecovery {
     private(set) var end = LogEnd()
     /// What the entries begin behind: zero, or what a snapshot covers.
     private(set) var base = LogIndex.zero
+    /// The base is where the log ended when the oldest segment that is left began. Of those entries a later record may
+    /// have replaced some; a segment does not tell how far back.
+    private var baseIsLastOfDropped = false
 
     private let disk: any LogDisk
     private let cluster: ClusterID
@@ -125,6 +128,7 @@ struct LogRecovery {
             end.lastIndex = header.lastIndex
             log.hardState = header.hardState
             base = header.lastIndex
+            baseIsLastOfDropped = true
         }
         guard header.firstSequence == end.sequence, header.previousChecksum == end.previousChecksum else {
             guard end.segment > 0 else { throw damaged(name, "the first segment does not begin the log") }
@@ -158,7 +162,16 @@ struct LogRecovery {
             log.hardState = hardState
             end.hardState = hardState
         case .entries:
-            guard let entries = StoredEntries.decode(payload), let first = entries.first, accept(first) else {
+            guard let entries = StoredEntries.decode(payload), let first = entries.first else {
+                throw damaged(name, "record \(record.sequence) is whole, but its entries cannot be read")
+            }
+            if baseIsLastOfDropped, first.index <= base, first.index > .zero {
+                // It replaces the tail from a place that was in a segment that is gone. All in front of it is covered by
+                // a snapshot, which is looked at when all is read.
+                log.entries = []
+                base = first.index.previous
+            }
+            guard accept(first) else {
                 throw damaged(name, "record \(record.sequence) is whole, but its entries do not continue the log")
             }
             // A record that begins at or before the last entry replaces the tail.
@@ -171,6 +184,7 @@ struct LogRecovery {
                 index <= LogIndex.greatest.rawValue
             else { throw damaged(name, "record \(record.sequence) is whole, but names no place in the log") }
             base = LogIndex(rawValue: index)
+            baseIsLastOfDropped = false
             log.entries = []
             end.lastIndex = base
         case nil:

@@ -68,6 +68,10 @@ final class WriteQueue: @unchecked Sendable {
     private var waitingBytes = 0
     private var refusal: StorageError?
     private var mayDrop: LogIndex?
+    /// How many times writes were taken while files may be dropped. Writes go first, because somebody waits for them; but
+    /// under a steady load there is always one.
+    private var passedOver = 0
+    static let mostPassedOver = 64
     private var isClosing = false
     private var isRefusing = false
     private var hasEnded = false
@@ -96,7 +100,7 @@ final class WriteQueue: @unchecked Sendable {
         }
     }
 
-    /// Log files through an entry may go, once the writes before are done. Nobody waits for it.
+    /// Log files through an entry may go: all of them is durable, and covered by something that is. Nobody waits for it.
     func drop(through index: LogIndex) {
         monitor.locked {
             guard !isClosing, !isRefusing else { return }
@@ -109,13 +113,15 @@ final class WriteQueue: @unchecked Sendable {
     func next() -> Work {
         monitor.locked {
             while true {
-                if !queued.isEmpty {
+                if !queued.isEmpty, mayDrop == nil || passedOver < Self.mostPassedOver {
+                    if mayDrop != nil { passedOver += 1 }
                     let taken = queued[...]
                     queued = []
                     return .write(taken)
                 }
                 if let mayDrop {
                     self.mayDrop = nil
+                    passedOver = 0
                     return .drop(mayDrop)
                 }
                 if let refusal {

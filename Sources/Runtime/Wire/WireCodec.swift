@@ -65,6 +65,25 @@ public enum WireCodec {
         buffer.writeBytes(bytes)
     }
 
+    /// With its length prefix, a frame of a kind that no version knows, so that its recipient drops it: what is sent only
+    /// to see whether the connection is still one.
+    static func meaninglessFrame(cluster: ClusterID, from: MemberID, to: MemberID) -> ByteBuffer {
+        var message = WirePeerFrame()
+        message.cluster = cluster.rawValue
+        message.from = from.rawValue
+        message.to = to.rawValue
+        var buffer = ByteBuffer()
+        do {
+            // Field 15, length-delimited, empty.
+            let bytes: [UInt8] = try message.serializedBytes() + [0x7A, 0x00]
+            buffer.writeInteger(UInt32(bytes.count))
+            buffer.writeBytes(bytes)
+        } catch {
+            preconditionFailure("three numbers can be written: \(error)")
+        }
+        return buffer
+    }
+
     /// Reads one frame without a length prefix. Every field is checked: what comes out cannot trap the agent.
     public static func decode(_ bytes: [UInt8]) throws(WireError) -> PeerFrame {
         guard bytes.count <= longestFrame else { throw .tooLong(bytes: bytes.count) }

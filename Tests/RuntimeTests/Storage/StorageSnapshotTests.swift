@@ -165,6 +165,40 @@ struct StorageSnapshotTests {
         #expect(disk.contents == before)
     }
 
+    /// A segment's header says where the log ended when it began; its first record may replace what was before.
+    @Test(arguments: [false, true]) func aReplacedTailStaysReadableWhenTheSegmentBeforeGoes(later: Bool) throws {
+        let disk = ModelDisk()
+        var (writer, files, _) = try open(disk)
+        var sequence: UInt64 = 0
+        func write(_ index: UInt64, term: UInt64) throws {
+            sequence += 1
+            let entries = [entry(index, term: term, bytes: 700)]
+            try writer.write([
+                LogWrite(
+                    sequence: WriteSequence(rawValue: sequence), hardState: hardState(term), entries: entries,
+                    thenSend: [])
+            ])
+        }
+        var last: UInt64 = 0
+        let room = LogRecord.size(payload: 64) + LogRecord.size(payload: StoredEntries.frameBytes + 800)
+        while writer.end.segmentBytes == 0 || writer.end.offset + room <= writer.end.segmentBytes {
+            last += 1
+            try write(last, term: 1)
+        }
+        #expect(writer.end.segment == 1)
+        // The new segment begins with the replacement, or replaces after it has gone on for a while.
+        if later { for index in last + 1...last + 2 { try write(index, term: 1) } }
+        for index in last - 3...last + 4 { try write(index, term: 2) }
+        #expect(writer.end.segment == 2)
+        let covered = SnapshotMark(
+            index: LogIndex(rawValue: last + 1), term: Term(rawValue: 2), configuration: Self.configuration)
+        try writer.drop(through: try files.save(Snapshot(mark: covered, bytes: [1, 2, 3]), copies: 2))
+        #expect(!disk.contents.keys.contains(SegmentHeader.name(1)))
+        let (_, _, log) = try open(disk)
+        #expect(log.snapshot?.mark == covered)
+        #expect(log.entries == (last + 2...last + 4).map { entry($0, term: 2, bytes: 700) })
+    }
+
     @Test func oldFilesGo() throws {
         let disk = ModelDisk()
         _ = live(disk)

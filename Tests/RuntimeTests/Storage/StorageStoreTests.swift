@@ -202,4 +202,22 @@ struct StorageStoreTests {
         #expect(writes == 4)
         store.close()
     }
+
+    @Test func filesGoThoughThereIsAlwaysSomethingToWrite() {
+        let queue = WriteQueue(directory: "log", mostWrites: 8, mostBytes: 1 << 20)
+        queue.drop(through: LogIndex(rawValue: 5))
+        for round in 1...WriteQueue.mostPassedOver + 1 {
+            let write = LogWrite(
+                sequence: WriteSequence(rawValue: UInt64(round)), hardState: hardState(1), entries: [], thenSend: [])
+            queue.append(write)
+            switch queue.next() {
+            case .write(let taken): queue.finished(taken)
+            case .drop(let index):
+                #expect(index == LogIndex(rawValue: 5) && round == WriteQueue.mostPassedOver + 1)
+                return
+            default: break
+            }
+        }
+        Issue.record("the drop was passed over \(WriteQueue.mostPassedOver + 1) times")
+    }
 }
