@@ -16,16 +16,21 @@ readonly logs=$scratch/rehearsal
 # Ten-minute seeds of each profile: together 2,000.
 seeds=(swarm:1000 network:300 storage:300 people:300 calm:100)
 programs=10000
+seed_seconds=2400
 # What the seeds of the profile that draws from everything must have reached.
 marks=()
 if [[ ${1-} == nightly ]]; then
     seeds=(swarm:10000 network:3000 storage:3000 people:3000 calm:1000)
     programs=200000
+    seed_seconds=14400
     marks=(--all-marks)
 elif (($#)); then
     echo "usage: Simulation/rehearse.sh [nightly]" >&2
     exit 2
 fi
+
+# All steps together; a step gets no more than what is left.
+readonly all_seconds=${HOLDFAST_SECONDS:-86400}
 
 mkdir -p "$logs"
 failed=0
@@ -36,6 +41,9 @@ step() {
     local name=$1 seconds=$2 status=0 began=$SECONDS log what
     log=$logs/$name.log
     shift 2
+    if ((all_seconds - SECONDS < seconds)); then seconds=$((all_seconds - SECONDS)); fi
+    # A bound of zero would be none.
+    if ((seconds < 1)); then seconds=1; fi
     timeout --kill-after=20 "$seconds" "$@" >"$log" 2>&1 || status=$?
     # 77 is how test drivers say "skipped".
     if ((status == 0 || status == 77)) && grep -q '^skipped' "$log"; then
@@ -64,7 +72,7 @@ if ((failed == 0)); then
     for each in "${seeds[@]}"; do
         reach=()
         if [[ ${each%:*} == swarm ]]; then reach=(${marks[@]+"${marks[@]}"}); fi
-        step "seeds-${each%:*}" 2400 bash -c '"$0" seeds --simulate 10m "$@" | head -n 40
+        step "seeds-${each%:*}" "$seed_seconds" bash -c '"$0" seeds --simulate 10m "$@" | head -n 40
             exit "${PIPESTATUS[0]}"' "$sim" --profile "${each%:*}" --count "${each#*:}" ${reach[@]+"${reach[@]}"}
     done
     step etcd 900 Simulation/RaftAlone/differential.sh --programs "$programs"

@@ -16,8 +16,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"
 export PATH="$PATH:/usr/sbin:/sbin"
 
-# Every step has a bound in seconds, generous enough for a slow machine with one core.
+# Every step has a bound in seconds, generous enough for a slow machine with one core. HOLDFAST_SECONDS bounds all of them
+# together: a step gets no more than what is left of it, so that the step which took too long is the one that is named.
 readonly apt_seconds=300 fetch_seconds=900 build_seconds=2700 test_seconds=1800
+readonly all_seconds=${HOLDFAST_SECONDS:-14400}
 
 scratch=.build
 rehearses=0
@@ -39,14 +41,23 @@ fail() {
     printf 'error: %s\n' "$*" >&2
     exit 1
 }
+left() { echo $((all_seconds - SECONDS)); }
 # bounded SECONDS COMMAND...: ends the command, and a while later kills it, when it takes longer.
-bounded() { timeout --kill-after=10 "$@"; }
+bounded() {
+    local seconds=$1 left
+    shift
+    left=$(left)
+    ((left > 0)) || fail "\`$*\` was not begun: the $all_seconds s for everything together are over"
+    timeout --kill-after=10 "$((seconds < left ? seconds : left))" "$@"
+}
 
 # What is missing of what the build and the tests lean on, as Debian packages. A word with a slash is a file.
 missing_packages() {
     local needs=(git:git)
     if [[ -z "${HOLDFAST_PURE-}" ]]; then
-        needs+=(/usr/include/zlib.h:zlib1g-dev ip:iproute2 nft:nftables unshare:util-linux nsenter:util-linux promtool:prometheus curl:curl)
+        needs+=(/usr/include/zlib.h:zlib1g-dev ip:iproute2 nft:nftables unshare:util-linux nsenter:util-linux curl:curl)
+        # Brings a running Prometheus with it: nothing for a person's own machine.
+        if [[ ${CI-} == true ]]; then needs+=(promtool:prometheus); fi
     fi
     if ((rehearses)); then
         needs+=(go:golang-go /usr/share/gocode/src/go.etcd.io/etcd/raft:golang-etcd-server-dev)
@@ -117,43 +128,46 @@ logged "$scratch/build.log" $build_seconds swift build --scratch-path "$scratch"
 # The long calculations apart from the tests that wait for sockets and clocks: all share as many threads as there are
 # cores, and what has a deadline must not stand in line behind minutes of simulation.
 readonly calculations='^(SimulationTests|SimulationRaftTests|ConsensusTests)\.'
-say "testing (log: $scratch/test.log)"
-status=0
-bounded $test_seconds swift test --scratch-path "$scratch" --skip-build --disable-xctest --filter "$calculations" \
-    >"$scratch/test.log" 2>&1 || status=$?
-calculated=$(grep -E 'Test run with [0-9]+ tests? ' "$scratch/test.log" | tail -n 1 || true)
-[[ -n $calculated ]] || calculated="the simulation's tests ended with status $status and no summary"
-if ((status == 0)); then
-    bounded $test_seconds swift test --scratch-path "$scratch" --skip-build --disable-xctest --skip "$calculations" \
-        >>"$scratch/test.log" 2>&1 || status=$?
-fi
-say "$calculated"
+status=0 summary="" ran=0
+# tests LOG ARGUMENTS...: runs some of the tests, and shows what failed and what was skipped. Sets `summary` to the test
+# runner's closing line and adds to `ran`; a run without that line crashed.
+tests() {
+    local log=$1 ended=0 skipped unexplained
+    shift
+    bounded $test_seconds swift test --scratch-path "$scratch" --skip-build --disable-xctest "$@" >"$log" 2>&1 ||
+        ended=$?
+    # What failed, each with its explanation (lines that begin with the arrow belong to the line before).
+    awk '/recorded an issue/ { shown = 1; print; next } /^ *↳/ { if (shown) print; next } /^[◇✔✘➜]/ { shown = 0; next } shown' \
+        "$log"
+    skipped=$(grep -c '^➜ .*skipped' "$log" || true)
+    if ((skipped > 0)); then
+        say "skipped: $skipped"
+        grep '^➜ .*skipped' "$log"
+    fi
+    unexplained=$(grep -c '^➜ .*skipped\.$' "$log" || true)
+    if ((ended == 124)); then
+        tail -n 20 "$log" >&2
+        fail "the tests did not end in time; see $log"
+    fi
+    summary=$(grep -E 'Test run with [0-9]+ tests? ' "$log" | tail -n 1 || true)
+    if [[ -z $summary ]]; then
+        tail -n 40 "$log" >&2
+        fail "the test runner ended with status $ended and no summary: it crashed; see $log"
+    fi
+    if ((unexplained > 0)); then fail "$unexplained tests were skipped without a reason; give each a reason or run it"; fi
+    ran=$((ran + $(sed -nE 's/.*Test run with ([0-9]+) tests? .*/\1/p' <<<"$summary") - skipped))
+    if ((ended != 0)); then status=$ended; fi
+}
 
-# What failed, each with its explanation (lines that begin with the arrow belong to the line before).
-awk '/recorded an issue/ { shown = 1; print; next } /^ *↳/ { if (shown) print; next } /^[◇✔✘➜]/ { shown = 0; next } shown' \
-    "$scratch/test.log"
-skipped=$(grep -c '^➜ .*skipped' "$scratch/test.log" || true)
-if ((skipped > 0)); then
-    say "skipped: $skipped"
-    grep '^➜ .*skipped' "$scratch/test.log"
-fi
-unexplained=$(grep -c '^➜ .*skipped\.$' "$scratch/test.log" || true)
-summary=$(grep -E 'Test run with [0-9]+ tests? ' "$scratch/test.log" | tail -n 1 || true)
-ran=$(sed -nE 's/.*Test run with ([0-9]+) tests? .*/\1/p' <<<"$summary")
-
-if ((status == 124)); then
-    tail -n 20 "$scratch/test.log" >&2
-    fail "the tests did not end within $test_seconds s; see $scratch/test.log"
-fi
-if [[ -z $summary ]]; then
-    tail -n 40 "$scratch/test.log" >&2
-    fail "the test runner ended with status $status and no summary: it crashed; see $scratch/test.log"
-fi
-((${ran:-0} > skipped)) || fail "no test ran; see $scratch/test.log"
-if ((unexplained > 0)); then fail "$unexplained tests were skipped without a reason; give each a reason or run it"; fi
+say "testing (logs: $scratch/test-calculations.log, $scratch/test.log)"
+tests "$scratch/test-calculations.log" --filter "$calculations"
+say "$summary"
+tests "$scratch/test.log" --skip "$calculations"
+((ran > 0)) || fail "no test ran; see $scratch/test.log"
 if ((rehearses && status == 0)); then
     say "rehearsing: scenarios, seeds, etcd's raft, the specification, mutants"
-    Simulation/rehearse.sh || fail "something that the simulator checks does not hold"
+    if (($(left) <= 0)); then fail "no time is left to rehearse"; fi
+    HOLDFAST_SECONDS=$(left) Simulation/rehearse.sh || fail "something that the simulator checks does not hold"
 fi
 echo "$summary"
 exit $status

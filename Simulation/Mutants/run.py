@@ -21,9 +21,11 @@ import argparse
 import datetime
 import hashlib
 import json
+import math
 import os
 import pathlib
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -250,6 +252,8 @@ class Verdict:
     by: str = ""
     how: str = ""
     seconds: float = 0.0
+    # Seconds of processor time.
+    worked: float = 0.0
     tests: int = 0
 
 
@@ -261,7 +265,8 @@ FATAL = re.compile(r"Fatal error: (.*)$|Precondition failed: (.*)$")
 
 
 def run(program, stage, mutant, bound):
-    """Runs one stage under one mutant until the first failure.
+    """Runs one stage under one mutant until the first failure. `bound` is in seconds of processor time, so that a busy
+    machine makes no hang of what is only slow; what neither ends nor works for twenty times as long is no result.
 
     A program that prints swift-testing's "Test ... recorded an issue at FILE:LINE:COLUMN: WORDS", with a line that says
     HOLDFAST_SEED=n when a seed did it, can be a stage."""
@@ -276,14 +281,15 @@ def run(program, stage, mutant, bound):
         environment[SWITCH] = mutant
     started = time.monotonic()
     process = subprocess.Popen(
-        command, env=environment, text=True, errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=TREE)
-    late = threading.Event()
+        command, env=environment, text=True, errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=TREE,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(bound), math.ceil(bound) + 5)))
+    stuck = threading.Event()
 
     def stop():
-        late.set()
+        stuck.set()
         process.kill()
 
-    timer = threading.Timer(bound, stop)
+    timer = threading.Timer(20 * bound, stop)
     timer.start()
     running, issue, fatal, seed, tests = None, None, None, None, 0
     for line in process.stdout:
@@ -304,18 +310,25 @@ def run(program, stage, mutant, bound):
     if issue:
         process.kill()
     process.stdout.close()
-    status = process.wait()
+    _, waited, usage = os.wait4(process.pid, 0)
+    process.returncode = status = os.waitstatus_to_exitcode(waited)
     timer.cancel()
+    worked = usage.ru_utime + usage.ru_stime
     seconds = time.monotonic() - started
     if issue:
         by = f"seed {seed}" if seed else tidy(issue[1]) + (f" ({issue[2][:40]})" if issue[2] else "")
-        return Verdict(True, by, f"{issue[3] or ''} {issue[4]}".strip(), seconds, tests)
-    if late.is_set():
-        return Verdict(True, tidy(running or stage.name), f"hang: no end within {bound:.0f} s", seconds, tests)
+        return Verdict(True, by, f"{issue[3] or ''} {issue[4]}".strip(), seconds, worked, tests)
+    if stuck.is_set():
+        raise Misfit(f"{mutant or 'without any mutant'}: {running or stage.name} neither ends nor uses the processor")
+    if status == -signal.SIGXCPU:
+        how = f"hang: no end within {bound:.0f} s of processor time"
+        return Verdict(True, tidy(running or stage.name), how, seconds, worked, tests)
+    if status == -signal.SIGKILL:
+        raise Misfit(f"{mutant or 'without any mutant'}: {running or stage.name} was killed from outside; out of memory?")
     if status != 0:
         how = fatal or (signal.Signals(-status).name if status < 0 else f"status {status}")
-        return Verdict(True, tidy(running or stage.name), f"crash: {how}", seconds, tests)
-    return Verdict(False, seconds=seconds, tests=tests)
+        return Verdict(True, tidy(running or stage.name), f"crash: {how}", seconds, worked, tests)
+    return Verdict(False, seconds=seconds, worked=worked, tests=tests)
 
 
 def tidy(test):
@@ -324,7 +337,7 @@ def tidy(test):
 
 def check_unmutated(program, mutants):
     """The mutated copy with no mutant switched on must pass everything, and every named killer must exist. Remembered
-    until the program changes. Returns how long each stage takes."""
+    until the program changes. Returns how much processor time each stage takes, in seconds."""
     digest = hashlib.sha256(program.read_bytes()).hexdigest()
     memory = WORK / "unmutated.json"
     known = json.loads(memory.read_text()) if memory.is_file() else {}
@@ -335,13 +348,13 @@ def check_unmutated(program, mutants):
             verdict = run(program, stage, None, bound=1200)
             if verdict.killed or verdict.tests == 0:
                 raise Misfit(f"without any mutant, {stage.name} fails: {verdict.by}: {verdict.how}")
-            known["seconds"][stage.name] = verdict.seconds
+            known["seconds"][stage.name] = verdict.worked
     for killer in sorted({killer for mutant in mutants for killer in mutant.killer} - known["killers"].keys()):
         verdict = run(program, Stage(killer, [killer]), None, bound=600)
         if verdict.killed or verdict.tests == 0:
             names = ", ".join(mutant.name for mutant in mutants if killer in mutant.killer)
             raise Misfit(f"{names}: no test is named {killer}" if verdict.tests == 0 else f"{killer} fails unmutated")
-        known["killers"][killer] = verdict.seconds
+        known["killers"][killer] = verdict.worked
     memory.write_text(json.dumps(known))
     return known["seconds"] | known["killers"]
 
