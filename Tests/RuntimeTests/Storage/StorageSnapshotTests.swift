@@ -170,9 +170,9 @@ struct StorageSnapshotTests {
         let disk = ModelDisk()
         var (writer, files, _) = try open(disk)
         var sequence: UInt64 = 0
-        func write(_ index: UInt64, term: UInt64) throws {
+        func write(_ index: UInt64, term: UInt64, bytes: Int = 700) throws {
             sequence += 1
-            let entries = [entry(index, term: term, bytes: 700)]
+            let entries = [entry(index, term: term, bytes: bytes)]
             try writer.write([
                 LogWrite(
                     sequence: WriteSequence(rawValue: sequence), hardState: hardState(term), entries: entries,
@@ -188,7 +188,7 @@ struct StorageSnapshotTests {
         #expect(writer.end.segment == 1)
         // The new segment begins with the replacement, or replaces after it has gone on for a while.
         if later { for index in last + 1...last + 2 { try write(index, term: 1) } }
-        for index in last - 3...last + 4 { try write(index, term: 2) }
+        for index in last - 3...last + 4 { try write(index, term: 2, bytes: index == last - 3 ? 700 : 50) }
         #expect(writer.end.segment == 2)
         let covered = SnapshotMark(
             index: LogIndex(rawValue: last + 1), term: Term(rawValue: 2), configuration: Self.configuration)
@@ -196,7 +196,7 @@ struct StorageSnapshotTests {
         #expect(!disk.contents.keys.contains(SegmentHeader.name(1)))
         let (_, _, log) = try open(disk)
         #expect(log.snapshot?.mark == covered)
-        #expect(log.entries == (last + 2...last + 4).map { entry($0, term: 2, bytes: 700) })
+        #expect(log.entries == (last + 2...last + 4).map { entry($0, term: 2, bytes: 50) })
     }
 
     @Test func oldFilesGo() throws {
