@@ -38,6 +38,7 @@ struct BenchCommand: ParsableCommand {
         for (name, profile) in [("calm", Profile.calm), ("faulty", .swarm)] {
             rows += measure(name, (1...UInt64(repetitions)).map { sixAgents(seed: $0, length: length, profile) })
         }
+        rows.append(measureCore())
         if seeds > 0 { rows.append(measureSeeds()) }
         if json {
             let encoder = JSONEncoder()
@@ -75,6 +76,16 @@ struct BenchCommand: ParsableCommand {
             row("\(name) lab of six agents", "events a second and core", events, aim: 1_000_000),
             row("\(name) lab of six agents", "times as fast as time", speeds, aim: 5_000),
         ]
+    }
+
+    /// 256-byte entries, 64 at a time: what 64 clients with one request each come to.
+    private func measureCore() -> Row {
+        let values = (0..<repetitions).map { _ in
+            var bench = CoreBench()
+            let (entries, seconds) = bench.run(rounds: 10_000, batch: 64, bytes: 256)
+            return Double(entries) / max(seconds, 1e-9)
+        }
+        return row("three replicas of the consensus alone", "entries a second and core", values, aim: 200_000)
     }
 
     private func measureSeeds() -> Row {

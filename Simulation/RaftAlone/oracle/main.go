@@ -42,7 +42,12 @@ func readLines(lines chan<- []byte) {
 
 func main() {
 	onlyStabilize := flag.Bool("only-stabilize", false, "print states after stabilize only")
+	benchRounds := flag.Int("bench", 0, "measure so many rounds of 64 entries of 256 bytes instead")
 	flag.Parse()
+	if *benchRounds > 0 {
+		bench(*benchRounds, 64, 256)
+		return
+	}
 	fixRandomness()
 	debug.SetGCPercent(1000)
 	lines := make(chan []byte, 1<<16)
