@@ -46,7 +46,8 @@ public struct Enrollment: Sendable {
         }
         let record = MemberRecord(
             id: signing.memberID, name: request.name, kind: request.kind, host: request.host,
-            peerEndpoint: peer.description, apiEndpoint: api.description, version: request.version)
+            peerEndpoint: peer.description, apiEndpoint: api.description, version: request.version,
+            level: request.level)
         let command = Command.join(
             tokenID: request.tokenID, secretHash: JoinTokenText.hash(of: secret), member: record)
         return Prepared(record: record, command: command, publicKey: signing.publicKey)

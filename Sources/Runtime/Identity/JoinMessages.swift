@@ -38,6 +38,8 @@ public struct JoinRequest: Hashable, Sendable, Codable, CustomStringConvertible,
     public var peerEndpoint: String
     public var apiEndpoint: String
     public var version: String
+    /// The newest feature level it understands; nil from a version that does not say.
+    public var level: UInt64?
 
     /// The request of a machine that holds `token` and `key`.
     public init(token: JoinTokenText, applicant: JoinApplicant, key: P256.Signing.PrivateKey) throws {
@@ -50,6 +52,7 @@ public struct JoinRequest: Hashable, Sendable, Codable, CustomStringConvertible,
         peerEndpoint = Endpoint(host: applicant.address, port: applicant.peerPort).description
         apiEndpoint = Endpoint(host: applicant.address, port: applicant.apiPort).description
         version = applicant.version
+        level = FeatureLevel.newest
     }
 
     /// Without the secret.
