@@ -70,18 +70,21 @@ public struct JoinResponse: Hashable, Sendable, Codable {
     public var authority: String
     /// For hosts: the authority's private key, which only the new member's own key opens.
     public var authorityKey: SealedAuthorityKey?
+    /// The key of the cluster's secrets, likewise; nil from a member that has none.
+    public var secretsKey: SealedSecretsKey?
     /// Every member, the new one included.
     public var members: [MemberRecord]
 
     public init(
         cluster: ClusterID, memberID: MemberID, certificate: String, authority: String,
-        authorityKey: SealedAuthorityKey?, members: [MemberRecord]
+        authorityKey: SealedAuthorityKey?, secretsKey: SealedSecretsKey? = nil, members: [MemberRecord]
     ) {
         self.cluster = cluster
         self.memberID = memberID
         self.certificate = certificate
         self.authority = authority
         self.authorityKey = authorityKey
+        self.secretsKey = secretsKey
         self.members = members
     }
 }
