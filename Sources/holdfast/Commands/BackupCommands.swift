@@ -79,6 +79,7 @@ struct BackupCommand: AsyncParsableCommand {
         @Argument(help: "The file.") var file: String
         @Flag(help: "Only show what would change.") var dryRun = false
         @Flag(name: [.customShort("y"), .long], help: "Do not ask.") var yes = false
+        @Flag(help: "Wait until everything declared is healthy, at most --timeout (60s).") var wait = false
         @OptionGroup var secret: BackupKeyOptions
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
@@ -88,7 +89,8 @@ struct BackupCommand: AsyncParsableCommand {
             let state = try BackupText.failing { try BackupFile.open(BackupFile.read(file), with: key).state() }
             let documents = state.resources.values.map { $0.declaration.document }
             let terminal = Terminal.current
-            try await connection.withClient(limit: .seconds(10)) { client, limit in
+            try await connection.withClient(limit: wait ? .seconds(60) : .seconds(10)) { client, limit in
+                let deadline = ContinuousClock.now + limit
                 let plan = try await client.plan(PlanRequest(declarations: documents), within: limit)
                 if dryRun {
                     output.show(plan, name: { "" }) { _ in PlanText.plan(plan, style: terminal.style) }
@@ -102,6 +104,8 @@ struct BackupCommand: AsyncParsableCommand {
                 output.show(
                     try await client.apply(
                         ApplyRequest(declarations: documents, checkRevision: plan.index), within: limit))
+                guard wait else { return }
+                try await Waiting.untilHealthy(state.resources.keys, client, deadline)
             }
         }
     }
