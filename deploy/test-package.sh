@@ -133,7 +133,12 @@ until_true 20 "and holds the address again" holds_address
 
 process=$(property MainPID)
 in_host dpkg --install /srv/two.deb >/dev/null
-until_true 20 "an upgrade replaces the running agent" was_replaced
+is ActiveState active && ! was_replaced || fail "installing a package replaced a running agent"
+say "installing a package leaves the running agent alone"
+# A cluster of one has nobody who decides meanwhile, so it has to be said.
+in_host holdfast cluster upgrade --all --yes --timeout 3s && fail "an upgrade went on with nobody left to decide"
+in_host holdfast cluster upgrade --all --yes --force --timeout 60s || fail "the upgrade failed"
+until_true 20 "holdfast cluster upgrade replaces it" was_replaced
 until_true 20 "and it holds the address again" holds_address
 in_host holdfast get virtualip/dns -o name | grep -qi dns || fail "the upgrade lost what was declared"
 in_host systemctl stop holdfast

@@ -42,6 +42,8 @@ final class Machine {
     let hostIndex: Int?
 
     var version: String
+    /// The feature level that version understands: 1.x the first, 2.x the second.
+    var level: UInt64 { UInt64(version.prefix { $0 != "." }) ?? 1 }
     var isPowered = true
     /// A guest that its hypervisor holds still.
     var isFrozen: Bool { clock.isStopped }

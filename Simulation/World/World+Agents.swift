@@ -81,6 +81,7 @@ extension World {
             tellEvents(events)
         case .log(let words): tell("\(machine.name): \(words)")
         case .stopped: processStopped(machine)
+        case .halt(let words): fail(machine, words)
         case .peers: break
         }
     }
@@ -231,7 +232,8 @@ extension World {
         let host = machine.hostIndex.map { machines[$0].name } ?? ""
         let record = MemberRecord(
             id: machine.id, name: machine.name, kind: machine.plan.kind, host: host,
-            peerEndpoint: "\(machine.name):7400", apiEndpoint: "\(machine.name):7443", version: machine.version)
+            peerEndpoint: "\(machine.name):7400", apiEndpoint: "\(machine.name):7443", version: machine.version,
+            level: machine.level)
         guard let (restored, entries) = recover(machine) else { return }
         var setup = AgentSetup(
             cluster: Self.cluster, record: record, founds: machine.index == 0 ? "simulated" : nil,

@@ -52,7 +52,8 @@ extension World {
         let host = machine.hostIndex.map { machines[$0].name } ?? ""
         let record = MemberRecord(
             id: machine.id, name: machine.name, kind: machine.plan.kind, host: host,
-            peerEndpoint: "\(machine.name):7400", apiEndpoint: "\(machine.name):7443", version: machine.version)
+            peerEndpoint: "\(machine.name):7400", apiEndpoint: "\(machine.name):7443", version: machine.version,
+            level: machine.level)
         let isLate = planBegan > 0
         if isLate {
             marks.reach(.memberJoinedLate)

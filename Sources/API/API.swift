@@ -21,10 +21,16 @@ struct API: Sendable {
     let requests: Admission
     let joins: Admission
     let streams: Admission
+    /// Requests of one client in a second: of values, and of everything else.
+    let valueRate: RateLimit
+    let rate: RateLimit
     let figures = APIFigures()
     /// What this member measures beyond its state and its API.
     let memberFigures: APIServer.MemberFigures
     let selfMeasurement: APIServer.SelfMeasurement
+    let upkeep: APIServer.Upkeep
+    /// What stored secrets are sealed with; nil when this member has no such key.
+    let secrets: SecretsKey?
     /// Milliseconds since 1970. Join tokens expire by it.
     let wallClock: @Sendable () -> Int64
 
@@ -33,6 +39,7 @@ struct API: Sendable {
         desk: APIServer.EnrollmentDesk,
         memberFigures: @escaping APIServer.MemberFigures = { [] },
         selfMeasurement: @escaping APIServer.SelfMeasurement = { nil },
+        upkeep: APIServer.Upkeep = .none, secrets: SecretsKey? = nil,
         wallClock: @escaping @Sendable () -> Int64 = API.systemWallClock
     ) {
         self.access = access
@@ -41,10 +48,14 @@ struct API: Sendable {
         self.desk = desk
         self.memberFigures = memberFigures
         self.selfMeasurement = selfMeasurement
+        self.upkeep = upkeep
+        self.secrets = secrets
         self.wallClock = wallClock
         requests = Admission(most: bounds.requestsInWork, of: "requests")
         joins = Admission(most: bounds.joinsInWork, of: "requests to join")
         streams = Admission(most: bounds.eventStreams, of: "event streams")
+        valueRate = RateLimit(perSecond: bounds.valueRequestsPerSecond)
+        rate = RateLimit(perSecond: bounds.requestsPerSecond)
     }
 
     static let systemWallClock: @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970 * 1000) }
@@ -63,7 +74,7 @@ struct API: Sendable {
     }
 
     /// Every route that needs a certificate, but for the stream of events.
-    static let routes: [Route] = reads + changes + clusterChanges + operators + revisions
+    static let routes: [Route] = reads + changes + clusterChanges + operators + revisions + upgrades + backups
 
     /// One route: what it takes, who may use it, what it answers.
     struct Route: Sendable {
@@ -77,7 +88,10 @@ struct API: Sendable {
         router.on(RouterPath(route.path), method: route.method) { request, context in
             let principal = try await self.principal(of: context, needs: route.needs, for: route)
             return try await self.requests.during {
-                let call = try await self.call(request, context, by: principal, needs: route.needs)
+                let limit = route.path.hasPrefix("/v1/kv") ? self.valueRate : self.rate
+                try limit.count(principal.key, called: principal.name, now: self.access.now())
+                var call = try await self.call(request, context, by: principal, needs: route.needs)
+                call.isDryRun = try Call.isDryRun(request.headers)
                 return try JSONReply.response(.ok, try await route.answer(self, call))
             }
         }
@@ -183,6 +197,7 @@ extension API {
     /// - Parameter stamped: whether the client's stamp is this command's; false for one beside what the client asked for.
     /// - Throws: `APIFailure` when it did not take effect.
     func propose(_ command: Command, for call: Call, stamped: Bool = true) async throws -> OutcomeDocument {
+        if call.isDryRun { return try await rehearse(command, for: call) }
         let request = AgentRequest.propose(
             command, stamp: stamped ? call.stamp : nil, actor: call.actor, deadline: call.deadline, origin: call.origin)
         switch await access.submit(request) {
@@ -192,5 +207,19 @@ extension API {
         case .failed(let failure): throw APIFailure(failure, changing: true)
         case .state: throw APIFailure(.internal, "the agent answered a proposal with a state")
         }
+    }
+
+    /// What a command would come to now, on a copy of the state. Nothing is proposed.
+    private func rehearse(_ command: Command, for call: Call) async throws -> OutcomeDocument {
+        var (state, _) = try await freshState(for: call)
+        let revision = state.revision
+        let outcome = state.apply(
+            CommandRecord(
+                stamp: RequestStamp(session: 0, request: 1, settled: 0), milliseconds: wallClock(), actor: call.actor,
+                origin: call.origin, command: command))
+        if let failure = APIFailure(outcome) { throw failure }
+        let words = outcome.message.isEmpty ? command.words : outcome.message
+        return OutcomeDocument(
+            changed: outcome.code == .done, message: "dry run, nothing was changed: \(words)", revision: revision)
     }
 }

@@ -46,6 +46,34 @@ public struct APIServer: Service {
     /// What the member measures of itself, for `doctor` and `top`; nil when it cannot tell now.
     public typealias SelfMeasurement = @Sendable () async -> SelfReadings?
 
+    /// The member's own program.
+    public struct Upkeep: Sendable {
+        /// Whether something starts the agent again when it ends.
+        public var isSupervised: Bool
+        /// What would run after a restart.
+        public var installed: @Sendable () async -> InstalledDocument
+        /// Ends the agent after it has given everything away. Returns at once.
+        public var restart: @Sendable () -> Void
+
+        public init(
+            isSupervised: Bool, installed: @escaping @Sendable () async -> InstalledDocument,
+            restart: @escaping @Sendable () -> Void
+        ) {
+            self.isSupervised = isSupervised
+            self.installed = installed
+            self.restart = restart
+        }
+
+        /// Of a server that is not a whole member.
+        public static let none = Upkeep(
+            isSupervised: false,
+            installed: {
+                InstalledDocument(
+                    member: "", run: "", running: "", installed: nil, problem: "this is no whole member",
+                    isSupervised: false)
+            }, restart: {})
+    }
+
     /// Where to listen, and how much to take on.
     public struct Settings: Sendable {
         /// An address of this machine, or `0.0.0.0` or `::` for all of them.
@@ -69,6 +97,10 @@ public struct APIServer: Service {
         /// Requests in work; further ones are answered with 429.
         public var requestsInWork = 256
         public var joinsInWork = 16
+        /// What one client may ask in a second in the long run, and twice as much in one go; more is answered with 429.
+        public var requestsPerSecond = 200
+        /// The same for stored values, which programs write in bulk.
+        public var valueRequestsPerSecond = 50_000
         /// Open event streams; further ones are answered with 429.
         public var eventStreams = 64
         /// Open connections; further ones wait to be accepted.
@@ -93,18 +125,21 @@ public struct APIServer: Service {
     ///   - desk: answers requests to join and to renew.
     ///   - memberFigures: what stands in `/metrics` beside the state.
     ///   - selfMeasurement: the answer to `GET /v1/self`.
+    ///   - upkeep: what `GET /v1/installed` says and `POST /v1/restart` does.
+    ///   - secrets: what stored secrets are sealed with.
     ///   - onListening: called once with the bound port.
     public init(
         access: any AgentAccess, settings: Settings, credentials: APICredentialStore,
         desk: EnrollmentDesk, memberFigures: @escaping MemberFigures = { [] },
-        selfMeasurement: @escaping SelfMeasurement = { nil }, logger: Logger,
+        selfMeasurement: @escaping SelfMeasurement = { nil }, upkeep: Upkeep = .none, secrets: SecretsKey? = nil,
+        logger: Logger,
         onListening: @escaping @Sendable (_ port: Int) -> Void = { _ in }
     ) {
         self.settings = settings
         self.credentials = credentials
         self.api = API(
             access: access, trust: credentials.trust, bounds: settings.bounds, desk: desk,
-            memberFigures: memberFigures, selfMeasurement: selfMeasurement)
+            memberFigures: memberFigures, selfMeasurement: selfMeasurement, upkeep: upkeep, secrets: secrets)
         self.logger = logger
         self.onListening = onListening
     }

@@ -19,6 +19,8 @@ public enum APIHeader {
     public static let settled = "Holdfast-Settled"
     /// A sentence for the record, at most 200 characters.
     public static let reason = "Holdfast-Reason"
+    /// `true`: say what the change would come to, and change nothing.
+    public static let dryRun = "Holdfast-Dry-Run"
 }
 
 struct Call: Sendable {
@@ -36,6 +38,8 @@ struct Call: Sendable {
     let headers: HTTPFields
     let body: [UInt8]
     private var isLocal = false
+    /// Changes are rehearsed and not made.
+    var isDryRun = false
 
     init(
         principal: Principal, needs: OperatorRole, deadline: Instant, stamp: RequestStamp?, reason: String?,
@@ -79,6 +83,16 @@ struct Call: Sendable {
         var call = self
         call.isLocal = true
         return call
+    }
+
+    static func isDryRun(_ headers: HTTPFields) throws -> Bool {
+        guard let name = HTTPField.Name(APIHeader.dryRun), let text = headers[name] else { return false }
+        guard let truth = Bool(text) else {
+            throw APIFailure(
+                .badRequest,
+                "\(APIHeader.dryRun) is \(text.prefix(20).debugDescription); it must be true or false")
+        }
+        return truth
     }
 
     func consistency() throws -> ReadConsistency {

@@ -78,9 +78,12 @@ public struct AgentCore: Sendable {
     var trialSeen: TrialSeen?
     var stop = StopProgress()
     var snapshots = SnapshotProgress()
+    /// Why this version cannot go on; nil: it can.
+    public internal(set) var halted: String?
+    var isHaltTold = false
 
     /// When `handle` must be called again at the latest.
-    public private(set) var nextDeadline: Instant = .distantPast
+    public internal(set) var nextDeadline: Instant = .distantPast
 
     var effects: [AgentEffect] = []
     /// Reused between batches.
@@ -107,6 +110,7 @@ public struct AgentCore: Sendable {
             // They were published by an earlier process.
             publishedEvent = state.lastEventID
         }
+        if let restored { requireLevel(of: restored.snapshot.mark.index) }
     }
 
     public var id: MemberID { setup.record.id }
@@ -118,7 +122,9 @@ public struct AgentCore: Sendable {
         _ events: [AgentEvent], now: Instant, wallMilliseconds: Int64, random: inout some RandomNumberGenerator
     ) -> [AgentEffect] {
         self.wallMilliseconds = wallMilliseconds
-        for event in events { handle(event, now: now, random: &random) }
+        if halted == nil {
+            for event in events { handle(event, now: now, random: &random) }
+        }
         finish(now: now, random: &random)
         var done: [AgentEffect] = []
         swap(&done, &effects)
@@ -133,15 +139,17 @@ public struct AgentCore: Sendable {
     ) {
         self.wallMilliseconds = wallMilliseconds
         swap(&self.effects, &effects)
-        handle(event, now: now, random: &random)
+        if halted == nil { handle(event, now: now, random: &random) }
         finish(now: now, random: &random)
         swap(&self.effects, &effects)
     }
 
     private mutating func finish(now: Instant, random: inout some RandomNumberGenerator) {
-        if raft.nextDeadline <= now { raft.handle(.tick, now: now, random: &random) }
-        settle(now: now, random: &random)
-        nextDeadline = findDeadline(now: now)
+        if halted == nil {
+            if raft.nextDeadline <= now { raft.handle(.tick, now: now, random: &random) }
+            settle(now: now, random: &random)
+        }
+        if halted == nil { nextDeadline = findDeadline(now: now) } else { tellHalt() }
     }
 
     private mutating func findDeadline(now: Instant) -> Instant {
@@ -191,6 +199,7 @@ public struct AgentCore: Sendable {
         for _ in 0..<16 {
             let before = raft.log.lastIndex
             flushRaft(now: now, random: &random)
+            guard halted == nil else { return }
             reconcile(now: now)
             if raft.log.lastIndex == before && !raft.hasOutput { return }
         }
@@ -251,22 +260,33 @@ public struct AgentCore: Sendable {
 
     private mutating func apply(through index: LogIndex, now: Instant) {
         for entry in raft.committedEntries(from: applied.next, through: index) {
-            applied = entry.index
-            apply(entry)
+            guard apply(entry) else { return }
             takeSnapshotIfDue(after: entry)
         }
         followState(now: now)
     }
 
-    private mutating func apply(_ entry: Entry) {
-        guard case .command(let bytes) = entry.payload else { return }
-        guard let record = setup.readCommand(bytes) else {
-            // The same bytes fail the same way on every member of this version.
-            effects.append(.log("entry \(entry.index) is not a command this version knows; it changes nothing"))
-            return
+    /// - Returns: false when this version cannot go on.
+    private mutating func apply(_ entry: Entry) -> Bool {
+        guard case .command(let bytes) = entry.payload else {
+            applied = entry.index
+            return true
+        }
+        let record = setup.readCommand(bytes)
+        // What is not read may be of a later version, which says so, or of none.
+        guard mayApply(entry, needing: record.map(\.level) ?? CommandRecord.neededLevel(of: bytes)) else {
+            return false
+        }
+        applied = entry.index
+        guard let record else {
+            // The same bytes fail the same way in every version.
+            effects.append(.log("entry \(entry.index) is not a command; it changes nothing"))
+            return true
         }
         let outcome = state.apply(record)
         if let request = proposals.finished(record.stamp) { effects.append(.respond(request, .outcome(outcome))) }
+        requireLevel(of: entry.index)
+        return halted == nil
     }
 
     /// What follows from a new state at once.

@@ -112,6 +112,9 @@ public enum AgentEffect: Sendable {
     case events([ClusterEvent])
     /// The agent has given everything away and may end.
     case stopped
+    /// The agent cannot follow the others in this version, and has stopped applying what they agree on: end at once, with
+    /// these words. It performs nothing and answers nothing any more.
+    case halt(String)
     /// Worth a line in the log.
     case log(String)
 }

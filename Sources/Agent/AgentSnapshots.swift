@@ -89,6 +89,10 @@ extension AgentCore {
         do {
             snapshots.arriving = try RestoredState(snapshot)
             effects.append(.storeSnapshot(snapshot))
+        } catch .newer(let what) {
+            halt(
+                at: snapshot.mark.index,
+                "the leader's state has \(what), which version \(setup.record.version) does not know")
         } catch {
             effects.append(.log("the leader's snapshot through entry \(snapshot.mark.index) is not usable: \(error)"))
             raft.handle(.snapshotNotStored(snapshot.mark.index, forGood: true), now: now, random: &random)
@@ -105,6 +109,7 @@ extension AgentCore {
         snapshots.bytes = 0
         state = arriving.state
         applied = mark.index
+        requireLevel(of: mark.index)
         effects.append(.log("the state is the leader's as of entry \(mark.index)"))
         answerSkippedProposals()
         followState(now: now)

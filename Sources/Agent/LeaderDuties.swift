@@ -15,6 +15,8 @@ struct LeaderDuties: Sendable {
     var settledView: LeaderView?
     /// Since when each member has been heard of without a break.
     var steadySince: SortedMap<MemberID, Instant> = [:]
+    /// Since when each member that is away has been, as far as this leader has seen.
+    var silentSince: SortedMap<MemberID, Instant> = [:]
 
     mutating func reset(now: Instant) {
         self = LeaderDuties()
@@ -105,7 +107,10 @@ extension AgentCore {
         duties.decidedRevision = state.revision
         duties.nextDecision = nextLook(standings, now: now)
 
-        let view = LeaderView(leader: id, standings: standings, configuration: raft.configuration)
+        let view = LeaderView(
+            leader: id, standings: standings, configuration: raft.configuration,
+            longGone: duties.silentSince.isEmpty
+                ? [] : duties.silentSince.pairs.filter { now - $0.1 >= LevelDecisions.patience }.map { $0.0 })
         // Time alone ends a trial.
         if let command = endOfTrial(now: now) { decree(command, now: now) }
         if isNews || duties.settledView != view {
@@ -117,7 +122,8 @@ extension AgentCore {
     /// Decides and proposes what follows.
     /// - Returns: whether there was anything to do, done or not.
     private mutating func decide(_ view: LeaderView, now: Instant) -> Bool {
-        let commands = RoleDecisions.decide(state: state, specs: specs, view: view)
+        var commands = RoleDecisions.decide(state: state, specs: specs, view: view)
+        if let raise = LevelDecisions.next(state: state, view: view) { commands.append(raise) }
         for command in commands { decree(command, now: now) }
         let change = VoterDecisions.next(state: state, view: view)
         if let change {
@@ -176,8 +182,10 @@ extension AgentCore {
         for (member, standing) in standings.pairs {
             if !standing.reachable {
                 duties.steadySince[member] = nil
+                if duties.silentSince[member] == nil { duties.silentSince[member] = now }
             } else if duties.steadySince[member] == nil {
                 duties.steadySince[member] = now
+                duties.silentSince[member] = nil
             }
         }
     }

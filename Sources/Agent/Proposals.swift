@@ -153,7 +153,11 @@ extension AgentCore {
 
     mutating func proposeForPeer(_ record: [UInt8], _ id: UInt64, from peer: MemberID, now: Instant) {
         // Its own member has looked at the size too; a leader does not count on it.
-        guard record.count <= Proposals.mostBytes, case .success = raft.propose([record], now: now) else {
+        // So has its member looked at what the command needs; one that does not is kept from stopping everybody else.
+        guard record.count <= Proposals.mostBytes,
+            state.objection(toLevel: CommandRecord.neededLevel(of: record)) == nil,
+            case .success = raft.propose([record], now: now)
+        else {
             return sendToPeer(.proposalRefused(id: id, leader: raft.leader), peer)
         }
     }
@@ -181,6 +185,10 @@ extension AgentCore {
         case .propose(let command, let stamp, let actor, let deadline, let origin):
             guard proposals.open.count < Proposals.most else {
                 effects.append(.respond(id, .failed(.overloaded)))
+                return
+            }
+            if let objection = state.objection(toLevel: command.neededLevel) {
+                effects.append(.respond(id, .failed(.refused(objection))))
                 return
             }
             let stamp = stamp ?? proposals.stamp(session: setup.session)

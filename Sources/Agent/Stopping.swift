@@ -48,6 +48,7 @@ extension AgentCore {
         let differs =
             known.stopping || known.host != own.host || known.peerEndpoint != own.peerEndpoint
             || known.apiEndpoint != own.apiEndpoint || known.version != own.version
+            || known.level != own.level
             || (own.certificateExpires != nil && known.certificateExpires != own.certificateExpires)
         guard differs else {
             stop.knownRevision = state.revision

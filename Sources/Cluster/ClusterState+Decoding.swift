@@ -42,6 +42,7 @@ extension ClusterState {
                 try Self.add(id, session, to: &openSessions, most: Sessions.mostSessions, reader)
             case 12...17: try readPeople(field, &reader)
             case 18: retiredEpoch = try reader.count()
+            case 29: level = try reader.count()
             default: throw reader.unknown(field, of: "the state")
             }
         }
@@ -135,7 +136,8 @@ extension StateReader {
 
     fileprivate mutating func member() throws(StateDecodingError) -> MemberRecord {
         var member = MemberRecord(
-            id: MemberID(rawValue: 0), name: "", kind: .guest, peerEndpoint: "", apiEndpoint: "", version: "")
+            id: MemberID(rawValue: 0), name: "", kind: .guest, peerEndpoint: "", apiEndpoint: "", version: "",
+            level: nil)
         member.reachable = false
         while let field = try next() {
             switch field {
@@ -151,6 +153,7 @@ extension StateReader {
             case 10: member.stopping = try number() == 1
             case 11: member.lastEvent = try count()
             case 12: member.certificateExpires = Int64(bitPattern: try number())
+            case 13: member.level = try count()
             default: throw unknown(field, of: "a member")
             }
         }

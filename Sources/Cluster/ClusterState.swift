@@ -39,6 +39,8 @@ public struct ClusterState: Hashable, Sendable {
     /// The change that is in force on trial, if one is.
     public internal(set) var trial: Trial?
     var sessions = Sessions()
+    /// The feature level in force; see FeatureLevel.swift. Zero before the first that was agreed on.
+    public internal(set) var level: UInt64 = 0
 
     public init() {}
 
@@ -79,7 +81,9 @@ public struct ClusterState: Hashable, Sendable {
         if let earlier = sessions.answer(to: record.stamp, revision: revision) { return earlier }
         revision += 1
         var outcome: Outcome
-        if let origin = record.origin, let objection = objection(to: origin) {
+        if let objection = objection(toLevel: record.level) {
+            outcome = refused(.unsafe, objection)
+        } else if let origin = record.origin, let objection = objection(to: origin) {
             outcome = refused(.forbidden, objection)
         } else {
             outcome = carryOut(record)
@@ -122,6 +126,7 @@ public struct ClusterState: Hashable, Sendable {
             return vacate(role, epoch: epoch, reason: reason, because: because, record)
         case .reportFitness(let role, let member, let unfit):
             return report(role, of: member, unfit: unfit, record)
+        case .raiseLevel(let level, let without): return raiseLevel(to: level, without: without, record)
         case .put(let key, let value, let expected): return put(key, value, expected: expected)
         case .remove(let key): return removeValue(key)
         }

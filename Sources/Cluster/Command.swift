@@ -45,6 +45,9 @@ public enum Command: Hashable, Sendable, Codable {
     /// A candidate can, or cannot, serve a role.
     case reportFitness(role: ResourceKey, member: MemberID, unfit: String?)
 
+    /// Every member that counts understands a higher feature level; see FeatureLevel.swift.
+    case raiseLevel(to: UInt64, without: [MemberID])
+
     case put(key: String, value: String, expected: ExpectedValue?)
     case remove(key: String)
 }
@@ -79,6 +82,8 @@ public struct CommandRecord: Hashable, Sendable, Codable {
     /// The person who asked, when it was one and not a member; may be refused for what he may not do.
     public var origin: CommandOrigin?
     public var command: Command
+    /// The feature level it needs; nil for level 1. A version that does not know the command reads this all the same.
+    public var level: UInt64?
 
     public init(
         stamp: RequestStamp, milliseconds: Int64, actor: String, origin: CommandOrigin? = nil, command: Command
@@ -88,6 +93,7 @@ public struct CommandRecord: Hashable, Sendable, Codable {
         self.actor = actor
         self.origin = origin
         self.command = command
+        level = command.neededLevel
     }
 }
 

@@ -7,6 +7,7 @@ extension ClusterState {
     mutating func bootstrap(_ name: String, _ member: MemberRecord, _ record: CommandRecord) -> Outcome {
         guard clusterName.isEmpty else { return refused(.conflict, "this cluster is named \(clusterName) already") }
         clusterName = name
+        level = member.level ?? 0
         let event = note("Bootstrapped", "cluster/\(name)", "founded by \(member.name)", record)
         // The founder is there: it has just proposed this.
         admit(member, reachable: true, cause: event, record)
@@ -54,6 +55,12 @@ extension ClusterState {
             return refused(
                 .forbidden, "the join token is for a \(token.kind.rawValue), not for a \(member.kind.rawValue)")
         }
+        guard member.understands(level) else {
+            return refused(
+                .unsafe,
+                "\(member.name) has version \(member.version), which does not understand feature level \(level) of this "
+                    + "cluster; install the version of the other members there first")
+        }
         guard self.member(named: member.name) == nil else {
             return refused(.conflict, "a member named \(member.name) exists; remove it first or choose another name")
         }
@@ -72,6 +79,7 @@ extension ClusterState {
         changed.peerEndpoint = member.peerEndpoint
         changed.apiEndpoint = member.apiEndpoint
         changed.version = member.version
+        changed.level = member.level
         changed.stopping = false
         let isTheSame = changed == present
         changed.certificateExpires = member.certificateExpires ?? present.certificateExpires

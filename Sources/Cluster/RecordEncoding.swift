@@ -9,7 +9,7 @@ extension CommandRecord {
 
     /// Nil for what only the general encoder writes.
     func encodedByHand() -> [UInt8]? {
-        guard let actor = Self.quoted(actor), let command = command.valueCommandText() else { return nil }
+        guard level == nil, let actor = Self.quoted(actor), let command = command.valueCommandText() else { return nil }
         var person = ""
         if let origin {
             guard let text = origin.encodedByHand() else { return nil }

@@ -90,10 +90,12 @@ public struct MemberRecord: Hashable, Sendable, Codable {
     public var lastEvent: UInt64 = 0
     /// When its certificate ends, milliseconds since 1970; nil for a member of a version that did not say.
     public var certificateExpires: Int64?
+    /// The newest feature level that its version understands; nil for a version that did not say.
+    public var level: UInt64?
 
     public init(
         id: MemberID, name: String, kind: MemberKind, host: String = "", peerEndpoint: String, apiEndpoint: String,
-        version: String
+        version: String, level: UInt64? = FeatureLevel.newest
     ) {
         self.id = id
         self.name = name
@@ -102,6 +104,7 @@ public struct MemberRecord: Hashable, Sendable, Codable {
         self.peerEndpoint = peerEndpoint
         self.apiEndpoint = apiEndpoint
         self.version = version
+        self.level = level
     }
 
     /// What one physical fault takes away together with it.

@@ -33,11 +33,17 @@ public struct LeaderView: Hashable, Sendable {
     public var standings: SortedMap<MemberID, Standing>
     /// In force now, committed or not.
     public var configuration: Configuration
+    /// Members that have been away for longer than `LevelDecisions.patience`, in the order of their ids.
+    public var longGone: [MemberID]
 
-    public init(leader: MemberID, standings: SortedMap<MemberID, Standing>, configuration: Configuration) {
+    public init(
+        leader: MemberID, standings: SortedMap<MemberID, Standing>, configuration: Configuration,
+        longGone: [MemberID] = []
+    ) {
         self.leader = leader
         self.standings = standings
         self.configuration = configuration
+        self.longGone = longGone
     }
 
     public func isReachable(_ member: MemberID) -> Bool { standings[member]?.reachable ?? false }

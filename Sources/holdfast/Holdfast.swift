@@ -25,7 +25,7 @@ struct Holdfast: AsyncParsableCommand {
                 name: "Change",
                 subcommands: [
                     PlanCommand.self, DiffCommand.self, ApplyCommand.self, DeleteCommand.self, RollbackCommand.self,
-                    AddressCommand.self, ValueCommand.self,
+                    AddressCommand.self, ValueCommand.self, BackupCommand.self,
                 ]),
             CommandGroup(
                 name: "Run",
@@ -77,6 +77,7 @@ enum ExitStatus {
     static let unreachable: Int32 = 5
     static let forbidden: Int32 = 6
     static let timedOut: Int32 = 7
+    static let unsafe: Int32 = 8
 }
 
 /// Why a command ends without what it was asked for.

@@ -117,16 +117,21 @@ extension Terminal {
         }
         #expect(await person.run("completion", "tcsh").status == 2)
         #expect(await person.run("explain", "vip").output.contains("spec.candidates"))
+        let one = await person.run("explain", "vip.spec.candidates").output
+        #expect(one.contains("spec.candidates[].member") && !one.contains("spec.address "))
+        #expect(await person.run("explain", "vip.address").output.contains("spec.address"))
+        let none = await person.run("explain", "vip.adress")
+        #expect(none.status == 3 && none.notes.contains("spec.address"))
         #expect(await person.run("explain").output.contains("VirtualIP"))
         #expect(await person.run("explain", "VirtualIPP").notes.contains("try: holdfast explain VirtualIP"))
     }
 
-    @Test(arguments: [("500ms", 500), ("10s", 10_000), ("2m", 120_000), ("1h", 3_600_000)])
+    @Test(arguments: [("500ms", 500), ("10s", 10_000), ("2m", 120_000), ("1h", 3_600_000), ("168h", 604_800_000)])
     func timeLimitsAreReadWithTheirUnit(_ text: String, _ milliseconds: Int64) {
         #expect(TimeLimit(argument: text)?.duration == .milliseconds(milliseconds))
     }
 
-    @Test(arguments: ["", "5", "s", "-1s", "0s", "1.5s", "25h", "9999999999999999999s", "5 s"])
+    @Test(arguments: ["", "5", "s", "-1s", "0s", "1.5s", "169h", "9999999999999999999s", "5 s"])
     func whatIsNoTimeLimitIsRefused(_ text: String) { #expect(TimeLimit(argument: text) == nil) }
 
     @Test(arguments: ["", "plain", "a/b c", "ü%", "100%"]) func percentEncodingComesBack(_ text: String) {

@@ -50,6 +50,9 @@ import Testing
         case "/v1/delete": try CanonicalJSON.encode(DeleteRequest(keys: [.kubeAPI]))
         case "/v1/kv/a": try CanonicalJSON.encode(ValueRequest(value: "1"))
         case "/v1/vip/move": try CanonicalJSON.encode(MoveRequest(name: "kube-api", to: "pve2"))
+        case "/v1/vip/release": try CanonicalJSON.encode(ReleaseRequest(name: "kube-api"))
+        case "/v1/restart": try CanonicalJSON.encode(RestartRequest(member: "pve1"))
+        case "/v1/level": try CanonicalJSON.encode(RaiseLevelRequest(without: []))
         case "/v1/tokens":
             try CanonicalJSON.encode(
                 TokenRequest(

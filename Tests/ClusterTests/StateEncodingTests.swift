@@ -37,7 +37,8 @@ private struct Draws: RandomNumberGenerator {
         let name = "r\(draws.below(6))"
         let role = ResourceKey(kind: "VirtualIP", name: name)
         let who = member(draws.below(6)).id
-        switch draws.below(20) {
+        switch draws.below(21) {
+        case 20: return .raiseLevel(to: draws.below(3), without: [])
         case 14:
             var newcomer = OperatorRecord(
                 name: name, role: OperatorRole.allCases[Int(draws.below(3))], key: "k\(draws.below(3))",
@@ -110,7 +111,7 @@ private struct Draws: RandomNumberGenerator {
             "revision", "declarationsRevision", "clusterName", "resources", "members", "roles", "retiredEpoch",
             "tokens", "values",
             "events", "lastEventID", "operators", "auditLog", "lastAuditID", "declarationChanges",
-            "forgottenDeclarations", "trial", "sessions",
+            "forgottenDeclarations", "trial", "sessions", "level",
         ]
         #expect(Mirror(reflecting: ClusterState()).children.compactMap(\.label) == written)
     }

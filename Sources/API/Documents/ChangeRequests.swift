@@ -94,11 +94,24 @@ public struct MoveRequest: Sendable, Codable {
     }
 }
 
+/// `POST /v1/vip/release`
+public struct ReleaseRequest: Sendable, Codable {
+    /// The VirtualIP's name.
+    public var name: String
+
+    public init(name: String) { self.name = name }
+}
+
 /// `PUT /v1/kv/KEY`
 public struct ValueRequest: Sendable, Codable {
     public var value: String
+    /// Sealed before it leaves the member that is asked, and shown to operators alone. Absent: no.
+    public var secret: Bool?
 
-    public init(value: String) { self.value = value }
+    public init(value: String, secret: Bool? = nil) {
+        self.value = value
+        self.secret = secret
+    }
 }
 
 /// The answer to a change that took effect, or had nothing to change.
@@ -126,6 +139,8 @@ public struct ValueDocument: Hashable, Sendable, Codable {
     public var value: String
     /// The revision that wrote it.
     public var modified: UInt64
+    /// True for what was stored as a secret.
+    public var secret: Bool?
     public var read: ReadAge
 }
 
@@ -133,8 +148,10 @@ public struct ValueDocument: Hashable, Sendable, Codable {
 public struct ValuesDocument: Hashable, Sendable, Codable {
     public struct Item: Hashable, Sendable, Codable {
         public var key: String
+        /// Empty for a secret.
         public var value: String
         public var modified: UInt64
+        public var secret: Bool?
     }
 
     /// In the order of their keys.

@@ -11,6 +11,8 @@ public struct StatusDocument: Hashable, Sendable, Codable {
     /// The leader's name; nil when the answering member knows none.
     public var leader: String?
     public var revision: UInt64
+    /// The feature level in force; nil from a member of a version that does not say.
+    public var level: UInt64?
     /// Whether a majority of the voters follows the leader, as far as the answering member can tell.
     public var quorum: Bool
     public var members: [MemberDocument]
@@ -43,6 +45,8 @@ public struct MemberDocument: Hashable, Sendable, Codable {
     public var lacking: UInt64?
     /// When its certificate ends, milliseconds since 1970, as far as it has said so.
     public var certificateExpires: Int64?
+    /// The newest feature level its version understands; nil when it has not said.
+    public var level: UInt64?
 }
 
 public struct AddressDocument: Hashable, Sendable, Codable {
@@ -91,6 +95,8 @@ public struct ToleranceDocument: Hashable, Sendable, Codable {
 /// The answer to `GET /v1/tolerance`.
 public struct ToleranceReport: Hashable, Sendable, Codable {
     public var tolerance: [ToleranceDocument]
+    /// Ids of members that were removed and still count for decisions, for a moment; nil when there are none.
+    public var departing: [String]?
     public var read: ReadAge
 }
 
@@ -109,10 +115,11 @@ extension StatusDocument {
         let addresses = AddressDocument.all(state)
         self.init(
             cluster: state.clusterName, clusterID: cluster.description,
-            leader: view.leader.map { state.name(of: $0) }, revision: state.revision,
+            leader: view.leader.map { state.name(of: $0) }, revision: state.revision, level: state.level,
             quorum: consistency == .linearizable || Self.seesQuorum(view), members: members, addresses: addresses,
             tolerance: ToleranceDocument.all(state, view), trial: state.trial,
-            degraded: Self.degraded(members, addresses, now: now) + (state.trial.map { [Self.sentence($0)] } ?? []),
+            degraded: Self.degraded(members, addresses, level: state.level, now: now)
+                + (state.trial.map { [Self.sentence($0)] } ?? []),
             read: ReadAge(consistency, state, view))
     }
 
@@ -127,13 +134,18 @@ extension StatusDocument {
     }
 
     private static func degraded(
-        _ members: [MemberDocument], _ addresses: [AddressDocument], now: Int64
+        _ members: [MemberDocument], _ addresses: [AddressDocument], level: UInt64, now: Int64
     ) -> [String] {
         var sentences: [String] = []
         for member in members {
             if !member.reachable { sentences.append("\(member.kind) \(member.name) is unreachable") }
             if member.stopping { sentences.append("\(member.kind) \(member.name) is stopping") }
             if let sentence = member.certificateWarning(now: now) { sentences.append(sentence) }
+            if member.level ?? 0 < level {
+                sentences.append(
+                    "\(member.kind) \(member.name) has version \(member.version), which does not understand feature level "
+                        + "\(level) of this cluster: install the version of the others there, or remove it")
+            }
         }
         for address in addresses {
             switch address.phase {
@@ -173,7 +185,7 @@ extension MemberDocument {
                 reachable: member.reachable && !view.silent.contains(member.id), stopping: member.stopping,
                 voter: view.configuration.isVoter(member.id), leader: view.leader == member.id,
                 version: member.version, endpoint: member.apiEndpoint, peerEndpoint: member.peerEndpoint,
-                lacking: view.lacking[member.id], certificateExpires: member.certificateExpires)
+                lacking: view.lacking[member.id], certificateExpires: member.certificateExpires, level: member.level)
         }
     }
 }

@@ -87,6 +87,7 @@ enum StateMetrics {
         }
         for (kind, count) in counts.pairs { resources.add(Double(count), .init("kind", kind)) }
         return [
+            gauge("holdfast_feature_level", "The feature level in force.", Double(state.level)),
             gauge("holdfast_state_revision", "Commands applied so far.", Double(state.revision)), resources,
             gauge("holdfast_values", "Values in the small store.", Double(state.values.count)),
             gauge(

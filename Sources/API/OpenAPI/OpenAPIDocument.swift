@@ -113,7 +113,13 @@ enum OpenAPIDocument {
             "description": "Milliseconds to wait for the answer, 1 to 60,000; 2,000 when absent.",
             "schema": ["type": "integer"],
         ]
-        return inPath + inQuery + (operation.isOpen ? [] : [timeout])
+        let dryRun: JSONValue = [
+            "name": .string(APIHeader.dryRun), "in": "header",
+            "description": "true: say what the change would come to, and change nothing.",
+            "schema": ["type": "boolean"],
+        ]
+        let isChange = operation.method != "GET"
+        return inPath + inQuery + (operation.isOpen ? [] : [timeout] + (isChange ? [dryRun] : []))
     }
 
     /// `getV1KvKey`

@@ -43,7 +43,7 @@ struct Operation: Sendable {
     )
     private static let after = (name: "after", about: "Only what comes after this id.")
 
-    static let all: [Operation] = open + reads + changes + clusterChanges + operators + revisions
+    static let all: [Operation] = open + reads + changes + clusterChanges + operators + revisions + upgrades + backups
 
     private static let open: [Operation] = [
         Operation("GET", "/healthz", "Whether the member answers at all.", isOpen: true, gives: .text),
@@ -111,6 +111,9 @@ struct Operation: Sendable {
         Operation(
             "POST", "/v1/vip/move", "Moves an address to a member.", takes: MoveRequest.self,
             gives: .json(OutcomeDocument.self)),
+        Operation(
+            "POST", "/v1/vip/release", "Moves an address away from its holder, to the first other candidate that can.",
+            takes: ReleaseRequest.self, gives: .json(OutcomeDocument.self)),
     ]
 
     private static let clusterChanges: [Operation] = [
@@ -141,6 +144,25 @@ struct Operation: Sendable {
         Operation(
             "POST", "/v1/operators/revoke", "Takes a person's rights away.", takes: RevokeRequest.self,
             gives: .json(OutcomeDocument.self)),
+    ]
+
+    private static let upgrades: [Operation] = [
+        Operation(
+            "GET", "/v1/upgrade", "Which version each member runs, and which may be restarted now.",
+            query: [consistency], gives: .json(UpgradeDocument.self)),
+        Operation(
+            "GET", "/v1/installed", "Which version the asked member would run after a restart.",
+            gives: .json(InstalledDocument.self)),
+        Operation(
+            "POST", "/v1/restart", "Restarts the asked member's agent.", takes: RestartRequest.self,
+            gives: .json(OutcomeDocument.self)),
+        Operation(
+            "POST", "/v1/level", "Raises the feature level and leaves members behind that do not understand it.",
+            takes: RaiseLevelRequest.self, gives: .json(OutcomeDocument.self)),
+    ]
+
+    private static let backups: [Operation] = [
+        Operation("GET", "/v1/backup", "The whole state, for a backup.", gives: .json(BackupDocument.self))
     ]
 
     private static let revisions: [Operation] = [

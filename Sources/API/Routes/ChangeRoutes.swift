@@ -5,6 +5,7 @@ import Cluster
 import Consensus
 import FoundationEssentials
 import HTTPTypes
+import Runtime
 
 extension API {
     static let changes: [Route] = [
@@ -16,6 +17,9 @@ extension API {
             try await api.propose(.remove(key: try call.valueKey()), for: call)
         },
         Route(method: .post, path: "/v1/vip/move", needs: .operator) { api, call in try await api.moveAddress(call) },
+        Route(method: .post, path: "/v1/vip/release", needs: .operator) { api, call in
+            try await api.releaseAddress(call)
+        },
     ]
 
     private func plan(_ call: Call) async throws -> PlanDocument {
@@ -56,13 +60,60 @@ extension API {
     }
 
     private func putValue(_ call: Call) async throws -> OutcomeDocument {
-        let value = try call.decode(ValueRequest.self).value
-        guard value.utf8.count <= Call.mostValueBytes else {
+        let request = try call.decode(ValueRequest.self)
+        guard request.value.utf8.count <= Call.mostValueBytes else {
             throw APIFailure(
-                .tooLarge, "a value has at most \(Call.mostValueBytes) bytes, this has \(value.utf8.count)")
+                .tooLarge, "a value has at most \(Call.mostValueBytes) bytes, this has \(request.value.utf8.count)")
+        }
+        if request.secret == true { return try await putSecret(request.value, call) }
+        guard !SecretsKey.isSealed(request.value) else {
+            throw APIFailure(
+                .badRequest, "a value cannot begin with \(SecretsKey.prefix), as sealed secrets do",
+                next: "store it as a secret: holdfast kv put KEY VALUE --secret")
         }
         return try await propose(
-            .put(key: try call.valueKey(), value: value, expected: try call.expectedValue()), for: call)
+            .put(key: try call.valueKey(), value: request.value, expected: try call.expectedValue()), for: call)
+    }
+
+    private func putSecret(_ text: String, _ call: Call) async throws -> OutcomeDocument {
+        let key = try call.valueKey()
+        let secrets = try secretsKey()
+        var expected = try call.expectedValue()
+        if case .value(let wanted)? = expected {
+            // The same secret is sealed differently each time: what must still be there is the sealed text.
+            let (state, _) = try await freshState(for: call)
+            guard let present = state.values[key]?.value, SecretsKey.isSealed(present),
+                try openSecret(present, as: key, in: state, for: call) == wanted
+            else {
+                throw APIFailure(
+                    .conflict, "\(key) has another value", next: "look at what changed, then try again")
+            }
+            expected = .value(present)
+        }
+        return try await propose(
+            .put(key: key, value: try secrets.seal(text, as: key), expected: expected), for: call)
+    }
+
+    private func secretsKey() throws -> SecretsKey {
+        guard let secrets else {
+            throw APIFailure(
+                .elsewhere, "this member has no key for secrets: it joined before there was one",
+                next: "ask another member: --endpoints")
+        }
+        return secrets
+    }
+
+    /// A secret in the clear, for those who may change things.
+    func openSecret(_ sealed: String, as key: String, in state: ClusterState, for call: Call) throws -> String {
+        guard let reader = call.principal.origin(needs: .operator, reason: nil), state.objection(to: reader) == nil
+        else {
+            throw APIFailure(
+                .forbidden, "\(key) is a secret, and reading it needs the role operator",
+                next: "ask an admin for a certificate with that role")
+        }
+        do { return try secretsKey().open(sealed, as: key) } catch let error as SecretError {
+            throw APIFailure(.internal, "the secret \(key) does not open: \(error)")
+        }
     }
 
     static func notDeclared(_ keys: [ResourceKey]) -> APIFailure {

@@ -106,6 +106,11 @@ extension API {
         // It changes nothing in the state; the audit log has it all the same, and a revoked operator ends here.
         _ = try await propose(
             .act(what: "hand leadership to \(target?.name ?? "the best voter")"), for: call, stamped: false)
+        if call.isDryRun {
+            return OutcomeDocument(
+                changed: true, message: "dry run, nothing was changed: \(target?.name ?? "the best voter") would lead",
+                revision: state.revision)
+        }
         switch await access.submit(.transferLeadership(to: target?.id, deadline: call.deadline)) {
         case .outcome(let outcome):
             if let failure = APIFailure(outcome) { throw failure }

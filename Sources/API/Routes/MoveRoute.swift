@@ -7,38 +7,64 @@ import Consensus
 import Kinds
 
 extension API {
-    func moveAddress(_ call: Call) async throws -> OutcomeDocument {
-        let request = try call.decode(MoveRequest.self)
-        let key = ResourceKey(kind: "VirtualIP", name: request.name)
+    /// Away from whoever holds it, to the first other candidate that can.
+    func releaseAddress(_ call: Call) async throws -> OutcomeDocument {
+        let key = ResourceKey(kind: "VirtualIP", name: try call.decode(ReleaseRequest.self).name)
         let (state, view) = try await freshState(for: call)
         guard let role = state.roles[key] else {
             throw APIFailure(.notFound, "\(key) is not declared", next: "see what is: holdfast vip list")
         }
-        let target = try Self.member(request.to, in: state)
+        var refusals: [String] = []
+        for name in Self.candidates(of: key, state) {
+            guard let member = state.member(named: name), member.id != role.holder else { continue }
+            do {
+                try Self.requireAble(member, to: key, state, view)
+                return try await move(key, to: name, call)
+            } catch let failure as APIFailure where failure.code == .unsafe {
+                refusals.append(failure.message)
+            }
+        }
+        throw APIFailure(
+            .unsafe, "nobody else can hold \(key.name)", next: "see why: holdfast why virtualip/\(key.name)",
+            problems: refusals)
+    }
+
+    func moveAddress(_ call: Call) async throws -> OutcomeDocument {
+        let request = try call.decode(MoveRequest.self)
+        return try await move(ResourceKey(kind: "VirtualIP", name: request.name), to: request.to, call)
+    }
+
+    private func move(_ key: ResourceKey, to wanted: String, _ call: Call) async throws -> OutcomeDocument {
+        let (state, view) = try await freshState(for: call)
+        guard let role = state.roles[key] else {
+            throw APIFailure(.notFound, "\(key) is not declared", next: "see what is: holdfast vip list")
+        }
+        let target = try Self.member(wanted, in: state)
         if case .held(by: target.id) = role.phase {
             return OutcomeDocument(
-                changed: false, message: "\(target.name) holds \(request.name) already", revision: state.revision)
+                changed: false, message: "\(target.name) holds \(key.name) already", revision: state.revision)
         }
         try Self.requireAble(target, to: key, state, view)
         guard role.holder != nil else {
             throw APIFailure(
-                .conflict, "nobody holds \(request.name), so nobody can hand it over: \(role.reason)",
-                next: "see why: holdfast why virtualip/\(request.name)")
+                .conflict, "nobody holds \(key.name), so nobody can hand it over: \(role.reason)",
+                next: "see why: holdfast why virtualip/\(key.name)")
         }
         // The events are asked for before the proposal, so that none of its consequences is missed.
         let events = access.events(after: state.lastEventID)
-        _ = try await propose(
+        let asked = try await propose(
             .release(
                 role: key, epoch: role.epoch, to: target.id, reason: call.reason ?? "moved by \(call.principal.name)"),
             for: call)
+        guard !call.isDryRun else { return asked }
         let left = max(call.deadline - access.now(), .milliseconds(1))
         return try await withDeadline(
             .nanoseconds(left.nanoseconds),
             orThrow: APIFailure(
                 .timedOut,
-                "\(state.name(of: role.holder ?? target.id)) was asked to hand \(request.name) to \(target.name), and has "
+                "\(state.name(of: role.holder ?? target.id)) was asked to hand \(key.name) to \(target.name), and has "
                     + "not done so by the deadline",
-                next: "see where it is: holdfast why virtualip/\(request.name)")
+                next: "see where it is: holdfast why virtualip/\(key.name)")
         ) {
             try await self.waitUntilHeld(key, by: target, after: role.epoch, events)
         }
@@ -72,11 +98,14 @@ extension API {
         return OutcomeDocument(changed: true, message: "\(target.name) holds \(key.name)", revision: state.revision)
     }
 
+    private static func candidates(of key: ResourceKey, _ state: ClusterState) -> [String] {
+        (state.resources[key]?.declaration.spec["candidates"]?.array ?? []).compactMap { $0["member"]?.string }
+    }
+
     private static func requireAble(
         _ target: MemberRecord, to key: ResourceKey, _ state: ClusterState, _ view: AgentView
     ) throws {
-        let candidates = (state.resources[key]?.declaration.spec["candidates"]?.array ?? [])
-            .compactMap { $0["member"]?.string }
+        let candidates = candidates(of: key, state)
         func refused(_ why: String) -> APIFailure {
             APIFailure(
                 .unsafe, "\(target.name) cannot hold \(key.name): \(why)",

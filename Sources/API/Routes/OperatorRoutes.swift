@@ -44,6 +44,9 @@ extension API {
         }
         let admitted = OperatorRecord(
             name: name, role: role, key: signed.key, certificateExpires: signed.expiresMilliseconds)
+        guard !call.isDryRun else {
+            throw APIFailure(.badRequest, "a certificate cannot be made on trial", next: "leave the dry run away")
+        }
         let outcome = try await propose(.admitOperator(admitted), for: call)
         return OperatorCertificate(
             name: name, role: role, certificate: signed.certificate, expires: signed.expiresMilliseconds,

@@ -5,6 +5,7 @@ import Cluster
 import Consensus
 import Decisions
 import HTTPTypes
+import Runtime
 
 extension API {
     static let reads: [Route] = [
@@ -20,8 +21,10 @@ extension API {
         },
         Route(method: .get, path: "/v1/tolerance", needs: .viewer) { api, call in
             let (state, view, consistency) = try await api.state(for: call)
+            let departing = view.configuration.members.filter { !state.members.contains($0) }.map(\.description)
             return ToleranceReport(
-                tolerance: ToleranceDocument.all(state, view), read: ReadAge(consistency, state, view))
+                tolerance: ToleranceDocument.all(state, view), departing: departing.isEmpty ? nil : departing,
+                read: ReadAge(consistency, state, view))
         },
         Route(method: .get, path: "/v1/self", needs: .viewer) { api, call in
             _ = try await api.state(for: call.locally)
@@ -92,7 +95,11 @@ extension API {
             guard key.hasPrefix(prefix) else { break }
             if key != call.query.get("after") {
                 let value = state.values.values[position]
-                found.append(.init(key: key, value: value.value, modified: value.modified))
+                let isSecret = SecretsKey.isSealed(value.value)
+                found.append(
+                    .init(
+                        key: key, value: isSecret ? "" : value.value, modified: value.modified,
+                        secret: isSecret ? true : nil))
             }
             position += 1
         }
@@ -104,6 +111,11 @@ extension API {
         let key = try call.parameter("key")
         let (state, view, consistency) = try await state(for: call)
         guard let value = state.values[key] else { throw APIFailure(.notFound, "\(key) has no value") }
+        if SecretsKey.isSealed(value.value) {
+            return ValueDocument(
+                key: key, value: try openSecret(value.value, as: key, in: state, for: call), modified: value.modified,
+                secret: true, read: ReadAge(consistency, state, view))
+        }
         return ValueDocument(
             key: key, value: value.value, modified: value.modified, read: ReadAge(consistency, state, view))
     }

@@ -62,6 +62,42 @@ extension KindSchema {
     }
 }
 
+extension KindSchema {
+    /// The rows of one field and of what is below it: `spec.candidates`, or `candidates` for short. Nil when there is none.
+    public func explanation(ofField path: String) -> String? {
+        let wanted = path.replacing("[]", with: "")
+        for (object, prefix) in [(DocumentSchema.metadata, "metadata"), (spec, "spec")] {
+            for name in [wanted, "\(prefix).\(wanted)"] {
+                let lines = Self.rows(object, under: prefix, only: name)
+                guard !lines.isEmpty else { continue }
+                return (["\(kind) (\(DocumentSchema.apiVersion))"] + lines).joined(separator: "\n") + "\n"
+            }
+        }
+        return nil
+    }
+
+    /// The full paths of all fields.
+    public var fieldPaths: [String] {
+        (Self.rows(DocumentSchema.metadata, under: "metadata") + Self.rows(spec, under: "spec")).compactMap { line in
+            line.hasPrefix("    ") && !line.hasPrefix("        ")
+                ? line.dropFirst(4).split(separator: " ").first.map(String.init) : nil
+        }
+    }
+
+    private static func rows(_ object: ObjectType, under prefix: String, only wanted: String) -> [String] {
+        var found: [String] = []
+        var isWithin = false
+        for line in rows(object, under: prefix) {
+            if !line.hasPrefix("        ") {
+                let path = line.dropFirst(4).prefix { $0 != " " }.replacing("[]", with: "")
+                isWithin = path == wanted || path.hasPrefix(wanted + ".")
+            }
+            if isWithin { found.append(line) }
+        }
+        return found
+    }
+}
+
 extension KindRegistry {
     /// The text of `explain` for a kind by any of its names; nil for a kind nobody knows.
     public static func explain(_ name: String) -> String? { schema(called: name)?.explanation }

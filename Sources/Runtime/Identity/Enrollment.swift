@@ -46,7 +46,8 @@ public struct Enrollment: Sendable {
         }
         let record = MemberRecord(
             id: signing.memberID, name: request.name, kind: request.kind, host: request.host,
-            peerEndpoint: peer.description, apiEndpoint: api.description, version: request.version)
+            peerEndpoint: peer.description, apiEndpoint: api.description, version: request.version,
+            level: request.level)
         let command = Command.join(
             tokenID: request.tokenID, secretHash: JoinTokenText.hash(of: secret), member: record)
         return Prepared(record: record, command: command, publicKey: signing.publicKey)
@@ -79,10 +80,13 @@ public struct Enrollment: Sendable {
         let certificate = try authority.issue(member: record.name, key: prepared.publicKey, now: now)
         let sealed =
             record.kind == .host ? try SealedAuthorityKey.seal(authority, for: prepared.publicKey) : nil
+        let secrets = try identity.secrets.map {
+            try SealedSecretsKey.seal($0, of: authority.trust, for: prepared.publicKey)
+        }
         return JoinResponse(
             cluster: identity.cluster, memberID: record.id, certificate: try certificate.serializeAsPEM().pemString,
             authority: try authority.trust.certificate.serializeAsPEM().pemString, authorityKey: sealed,
-            members: members)
+            secretsKey: secrets, members: members)
     }
 
     /// A new certificate for a member.

@@ -36,6 +36,9 @@ public struct IdentityFolder: Sendable {
         return key
     }
 
+    /// Makes the folder, and the data directory around it.
+    public func makeReady() throws(IdentityError) { try PrivateFile.createFolder(path) }
+
     private func requireAbsent() throws(IdentityError) {
         guard !isComplete else {
             // Only one who may read it can say what it is.
@@ -55,6 +58,9 @@ public struct IdentityFolder: Sendable {
         try write(pem(identity.trust.certificate, "authority.pem"), to: "authority.pem", mode: 0o644)
         if let authority = identity.authority {
             try write(authority.key.pemRepresentation, to: "authority-key.pem", mode: 0o600)
+        }
+        if let secrets = identity.secrets {
+            try write(base64URL(secrets.raw), to: "secrets-key", mode: 0o600)
         }
         try replaceCertificate(of: identity)
         let encoder = JSONEncoder()
@@ -103,10 +109,22 @@ public struct IdentityFolder: Sendable {
                 try ClusterAuthority(trust: trust, key: authorityKey)
             }
         }
+        let secrets = try readSecretsKey()
         return try belongs("certificate.pem") { () throws(CertificateRefusal) in
             try MemberIdentity(
-                settings: settings, key: key, certificate: certificate, trust: trust, authority: authority)
+                settings: settings, key: key, certificate: certificate, trust: trust, authority: authority,
+                secrets: secrets)
         }
+    }
+
+    private func readSecretsKey() throws(IdentityError) -> SecretsKey? {
+        guard PrivateFile.exists(file("secrets-key")) else { return nil }
+        let text = try PrivateFile.read(file("secrets-key"), secret: true, remedy: Self.joinAgain)
+        let line = String(decoding: text.filter { $0 > 32 }, as: UTF8.self)
+        guard let raw = bytes(base64URL: line), let key = SecretsKey(raw: raw) else {
+            throw IdentityError(file("secrets-key"), "is not the key of secrets", remedy: Self.joinAgain)
+        }
+        return key
     }
 
     private func belongs<Result>(

@@ -107,7 +107,7 @@ public enum JoinClient {
             }
             return try MemberIdentity(
                 settings: settings, key: key, certificate: Certificate(pemEncoded: response.certificate), trust: trust,
-                authority: authority)
+                authority: authority, secrets: try response.secretsKey?.open(with: key, trust: trust))
         } catch { throw .unusableAnswer(from: endpoint, "\(error)") }
     }
 }

@@ -38,6 +38,8 @@ public struct JoinRequest: Hashable, Sendable, Codable, CustomStringConvertible,
     public var peerEndpoint: String
     public var apiEndpoint: String
     public var version: String
+    /// The newest feature level it understands; nil from a version that does not say.
+    public var level: UInt64?
 
     /// The request of a machine that holds `token` and `key`.
     public init(token: JoinTokenText, applicant: JoinApplicant, key: P256.Signing.PrivateKey) throws {
@@ -50,6 +52,7 @@ public struct JoinRequest: Hashable, Sendable, Codable, CustomStringConvertible,
         peerEndpoint = Endpoint(host: applicant.address, port: applicant.peerPort).description
         apiEndpoint = Endpoint(host: applicant.address, port: applicant.apiPort).description
         version = applicant.version
+        level = FeatureLevel.newest
     }
 
     /// Without the secret.
@@ -67,18 +70,21 @@ public struct JoinResponse: Hashable, Sendable, Codable {
     public var authority: String
     /// For hosts: the authority's private key, which only the new member's own key opens.
     public var authorityKey: SealedAuthorityKey?
+    /// The key of the cluster's secrets, likewise; nil from a member that has none.
+    public var secretsKey: SealedSecretsKey?
     /// Every member, the new one included.
     public var members: [MemberRecord]
 
     public init(
         cluster: ClusterID, memberID: MemberID, certificate: String, authority: String,
-        authorityKey: SealedAuthorityKey?, members: [MemberRecord]
+        authorityKey: SealedAuthorityKey?, secretsKey: SealedSecretsKey? = nil, members: [MemberRecord]
     ) {
         self.cluster = cluster
         self.memberID = memberID
         self.certificate = certificate
         self.authority = authority
         self.authorityKey = authorityKey
+        self.secretsKey = secretsKey
         self.members = members
     }
 }

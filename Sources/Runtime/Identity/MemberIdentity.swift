@@ -1,6 +1,6 @@
 // A member's identity: its key, its certificate, the authority it believes, and what is settled about it.
 // On disk it is the folder `identity` of the data directory:
-//     key.pem (0600)  certificate.pem  authority.pem  authority-key.pem (0600, on hosts)  member.json
+//     key.pem (0600)  certificate.pem  authority.pem  authority-key.pem (0600, on hosts)  secrets-key (0600)  member.json
 // `member.json` is written last, so a folder that has one is complete. `key.pem` may stand alone: it is written before
 // joining, so that a join that was cut off is repeated with the same key and counts once.
 
@@ -20,6 +20,8 @@ public struct MemberIdentity: Sendable, CustomStringConvertible, CustomReflectab
     public let trust: ClusterTrust
     /// On hosts: what it takes to admit and renew members.
     public let authority: ClusterAuthority?
+    /// What stored secrets are sealed with; nil on a member that joined before there was one.
+    public let secrets: SecretsKey?
 
     public var cluster: ClusterID { settings.cluster }
     public var member: MemberID { settings.member }
@@ -28,7 +30,7 @@ public struct MemberIdentity: Sendable, CustomStringConvertible, CustomReflectab
     ///   not checked: a member that was off for months starts, and renews.
     public init(
         settings: MemberSettings, key: P256.Signing.PrivateKey, certificate: Certificate, trust: ClusterTrust,
-        authority: ClusterAuthority?
+        authority: ClusterAuthority?, secrets: SecretsKey? = nil
     ) throws(CertificateRefusal) {
         guard P256.Signing.PublicKey(certificate.publicKey)?.derRepresentation == key.publicKey.derRepresentation else {
             throw .unusable("it is for another key")
@@ -49,12 +51,16 @@ public struct MemberIdentity: Sendable, CustomStringConvertible, CustomReflectab
         self.certificate = certificate
         self.trust = trust
         self.authority = authority
+        self.secrets = secrets
     }
 
     /// The first member of a new cluster, with the cluster's id and authority.
-    /// - Parameter name: checked with `isValidName`.
+    /// - Parameters:
+    ///   - name: checked with `isValidName`.
+    ///   - secrets: of the cluster whose state it takes over, if it does.
     public static func found(
-        name: String, address: String, peerPort: Int, apiPort: Int, now: Date = Date()
+        name: String, address: String, peerPort: Int, apiPort: Int, secrets: SecretsKey = SecretsKey(),
+        now: Date = Date()
     ) throws -> MemberIdentity {
         guard isValidName(name) else { throw EnrollmentRefusal.invalid(EnrollmentRefusal.badName("member", name)) }
         var generator = SystemRandomNumberGenerator()
@@ -67,7 +73,7 @@ public struct MemberIdentity: Sendable, CustomStringConvertible, CustomReflectab
             apiPort: apiPort, initialVoters: [id])
         return try MemberIdentity(
             settings: settings, key: key, certificate: authority.issue(member: name, key: key.publicKey, now: now),
-            trust: authority.trust, authority: authority)
+            trust: authority.trust, authority: authority, secrets: secrets)
     }
 
     /// Where the certificate stops being believed.
@@ -87,7 +93,8 @@ public struct MemberIdentity: Sendable, CustomStringConvertible, CustomReflectab
     /// The same identity with a new certificate for the same key.
     public func renewed(with certificate: Certificate) throws(CertificateRefusal) -> MemberIdentity {
         try MemberIdentity(
-            settings: settings, key: key, certificate: certificate, trust: trust, authority: authority)
+            settings: settings, key: key, certificate: certificate, trust: trust, authority: authority,
+            secrets: secrets)
     }
 
     public var description: String { "member \(settings.member) (\(settings.name)) of cluster \(settings.cluster)" }

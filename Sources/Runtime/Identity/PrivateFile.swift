@@ -70,9 +70,11 @@ enum PrivateFile {
         guard result == 0 else { throw .system(folder, "make the folder durable", remedy: remedy, code: code) }
     }
 
-    /// Reads a file of at most a mebibyte.
+    /// Reads a file of at most a mebibyte, or `most` bytes.
     /// - Parameter secret: refuse a file that group or others may touch.
-    static func read(_ path: String, secret: Bool, remedy: String) throws(IdentityError) -> [UInt8] {
+    static func read(
+        _ path: String, secret: Bool, remedy: String, most: Int = mostBytes
+    ) throws(IdentityError) -> [UInt8] {
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard file >= 0 else {
             let mayNot = errno == EACCES || errno == EPERM
@@ -92,16 +94,18 @@ enum PrivateFile {
                 remedy: "run: chmod 600 \(path), and if others could read it for long, remove this member and join anew"
             )
         }
-        guard status.st_size <= mostBytes else {
-            throw IdentityError(path, "is larger than \(mostBytes) bytes", remedy: remedy)
+        guard status.st_size <= most else {
+            throw IdentityError(path, "is larger than \(most) bytes", remedy: remedy)
         }
-        return try readAll(file, path: path, remedy: remedy)
+        return try readAll(file, path: path, remedy: remedy, most: most)
     }
 
-    private static func readAll(_ file: Int32, path: String, remedy: String) throws(IdentityError) -> [UInt8] {
+    private static func readAll(
+        _ file: Int32, path: String, remedy: String, most: Int
+    ) throws(IdentityError) -> [UInt8] {
         var bytes: [UInt8] = []
         var part = [UInt8](repeating: 0, count: 16_384)
-        while bytes.count <= mostBytes {
+        while bytes.count <= most {
             let count = Glibc.read(file, &part, part.count)
             if count < 0 && errno == EINTR { continue }
             guard count >= 0 else { throw .system(path, "read", remedy: remedy) }

@@ -46,6 +46,9 @@ struct AgentCommand: AsyncParsableCommand {
     @Option(help: "text, or json: one object to a line.")
     var logFormat = LogFormat.text
 
+    @Flag(help: "Something else than systemd starts this agent again when it ends; restarts may be asked for.")
+    var supervised = false
+
     /// All members of a cluster must be given the same, or they have no snapshots in common.
     @Option(help: ArgumentHelp("Take a snapshot after so many entries (for tests).", visibility: .hidden))
     var snapshotEvery: UInt64?
@@ -72,7 +75,8 @@ struct AgentCommand: AsyncParsableCommand {
             let identity = try folder.load()
             let member = try RunningMember(
                 identity: identity, dataDirectory: place.dataDir, host: host,
-                snapshots: snapshotEvery.map { SnapshotPolicy(entries: max($0, 2)) } ?? SnapshotPolicy(), log: log)
+                snapshots: snapshotEvery.map { SnapshotPolicy(entries: max($0, 2)) } ?? SnapshotPolicy(),
+                isSupervised: supervised, log: log)
             try await member.run()
         } catch let failure as CommandFailure {
             throw failure

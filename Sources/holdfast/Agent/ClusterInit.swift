@@ -13,10 +13,19 @@ struct ClusterInit: AsyncParsableCommand {
         discussion: """
             Writes this host's identity and the cluster's authority to the data directory, and an administrator's context
             to $HOLDFAST_CONFIG (or ~/.config/holdfast/config.yaml). Then start the agent: holdfast agent --data-dir DIR
+
+            With --from-backup the new cluster begins with what was declared and stored in the one the backup was taken of.
+            It has an identity of its own: the old members and contexts are strangers to it. The old cluster must be gone,
+            or both hold the same addresses.
             """)
 
-    @Option(help: "What the cluster is called.")
-    var name: String
+    @Option(help: "What the cluster is called; with --from-backup as before unless it is said.")
+    var name: String?
+
+    @Option(help: "Begin with the state in this backup.")
+    var fromBackup: String?
+
+    @OptionGroup var secret: BackupKeyOptions
 
     @OptionGroup var place: DataDirectoryOption
 
@@ -43,6 +52,11 @@ struct ClusterInit: AsyncParsableCommand {
             throw CommandFailure(
                 ExitStatus.error, "a cluster is founded by a host, not by a \(kind)", next: "--kind host")
         }
+        let opened = try readBackup()
+        let restored = opened?.state
+        guard let name = name ?? restored?.clusterName else {
+            throw CommandFailure(ExitStatus.error, "the cluster needs a name", next: "--name home")
+        }
         guard isValidName(name) else {
             throw CommandFailure(
                 ExitStatus.error, "\(name.debugDescription) is not a cluster name: 1 to 63 of a-z, 0-9 and hyphen")
@@ -50,20 +64,62 @@ struct ClusterInit: AsyncParsableCommand {
         let folder = IdentityFolder(dataDirectory: place.dataDir)
         let identity: MemberIdentity
         do {
-            identity = try MemberIdentity.found(name: member, address: address, peerPort: peerPort, apiPort: apiPort)
+            identity = try MemberIdentity.found(
+                name: member, address: address, peerPort: peerPort, apiPort: apiPort,
+                secrets: opened?.secrets ?? SecretsKey())
+            // The identity is complete only when what it begins with is there.
+            if let restored { try await begin(identity, with: restored, folder) }
             try folder.create(identity)
             try ClusterNameFile(dataDirectory: place.dataDir).write(name)
+        } catch let failure as CommandFailure {
+            throw failure
         } catch {
             throw CommandFailure(ExitStatus.error, "the cluster was not founded: \(error)")
         }
-        let path = try addContext(identity)
+        let path = try addContext(identity, cluster: name)
         let terminal = Terminal.current
         terminal.note("cluster \(name) (\(identity.cluster)) founded; \(admin)'s context is in \(path)")
+        if let restored { tell(restored) }
         terminal.note("next: holdfast agent --data-dir \(place.dataDir)")
     }
 
+    private func readBackup() throws -> (state: ClusterState, secrets: SecretsKey?)? {
+        guard let fromBackup else { return nil }
+        let key = try secret.key()
+        return try BackupText.failing {
+            let backup = try BackupFile.open(BackupFile.read(fromBackup), with: key)
+            return (try backup.state(), backup.manifest.secretsKey.flatMap { SecretsKey(raw: Array($0)) })
+        }
+    }
+
+    private func begin(_ identity: MemberIdentity, with state: ClusterState, _ folder: IdentityFolder) async throws {
+        guard !folder.isComplete else {
+            throw CommandFailure(
+                ExitStatus.error, "this machine is a member already: \(place.dataDir) holds an identity",
+                next: "choose another --data-dir, or remove the member and empty \(place.dataDir)")
+        }
+        try folder.makeReady()
+        let words = "from a backup of cluster \(state.clusterName) at revision \(state.revision)"
+        try await RestoredLog.write(
+            state.forNewCluster(words, milliseconds: Terminal.current.clock.now()),
+            directory: place.dataDir + "/log", cluster: identity.cluster, member: identity.member)
+    }
+
+    private func tell(_ state: ClusterState) {
+        let terminal = Terminal.current
+        terminal.note("it begins with \(state.resources.count) resources and \(state.values.count) values")
+        let others = state.members.values.map(\.name).filter { $0 != member }.sorted()
+        if !others.isEmpty {
+            terminal.note("to join anew, with tokens: \(others.joined(separator: ", "))")
+        }
+        let people = state.operators.values.filter { !$0.isRevoked && $0.name != admin }.map(\.name)
+        if !people.isEmpty {
+            terminal.note("to be admitted anew (holdfast context add): \(people.joined(separator: ", "))")
+        }
+    }
+
     /// Adds (or replaces) the context of this cluster, and makes it the current one.
-    private func addContext(_ identity: MemberIdentity) throws -> String {
+    private func addContext(_ identity: MemberIdentity, cluster name: String) throws -> String {
         let path = ContextFile.path(Terminal.current.environment)
         guard let authority = identity.authority else { preconditionFailure("a founder holds the authority") }
         let key = P256.Signing.PrivateKey()

@@ -18,13 +18,22 @@ struct RunningMember {
     private let record: MemberRecord
     private let peersFile: KnownPeersFile
     private let snapshots: SnapshotPolicy
+    private let isSupervised: Bool
+    private let program = InstalledProgram.ofThisProcess()
+    /// Names this run of the agent: its session in the log.
+    private let session: UInt64
 
-    /// - Parameter host: overrides the host a guest joined on; it may have moved since.
+    /// - Parameters:
+    ///   - host: overrides the host a guest joined on; it may have moved since.
+    ///   - isSupervised: something else than systemd starts the agent again when it ends.
     init(
         identity: MemberIdentity, dataDirectory: String, host: String?, snapshots: SnapshotPolicy = SnapshotPolicy(),
-        log: Logger
+        isSupervised: Bool = false, log: Logger
     ) throws {
         self.snapshots = snapshots
+        self.isSupervised = isSupervised
+        var random = SystemRandomNumberGenerator()
+        session = random.next()
         self.identity = identity
         self.dataDirectory = dataDirectory
         self.log = log
@@ -167,7 +176,10 @@ struct RunningMember {
             settings: APIServer.Settings(host: settings.address, port: settings.apiPort),
             credentials: credentials, desk: .init(join: desk.join, renew: desk.renew, signOperator: desk.signOperator),
             memberFigures: measurements.families,
-            selfMeasurement: measurements.readings, logger: log,
+            selfMeasurement: measurements.readings,
+            upkeep: .of(
+                member: record.name, run: session, program: program, isSupervised: isSupervised, loop: loop),
+            secrets: identity.secrets, logger: log,
             onListening: { [log, identity] port in
                 log.notice("the API listens at \(settings.address):\(port)")
                 tellServiceManager(.ready(status: "\(identity) listens"), log)
@@ -188,11 +200,10 @@ struct RunningMember {
     }
 
     private func core(_ recovered: RecoveredLog, _ restored: RestoredState?) -> AgentCore {
-        var random = SystemRandomNumberGenerator()
         let founds =
             identity.settings.initialVoters == [identity.member]
             ? ClusterNameFile(dataDirectory: dataDirectory).read() : nil
-        var setup = AgentSetup(cluster: identity.cluster, record: record, founds: founds, session: random.next())
+        var setup = AgentSetup(cluster: identity.cluster, record: record, founds: founds, session: session)
         setup.snapshots = snapshots
         return AgentCore(
             setup: setup, hardState: recovered.hardState, restored: restored, entries: recovered.entries,

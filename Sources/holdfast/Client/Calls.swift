@@ -65,6 +65,14 @@ extension HoldfastClient {
     /// What the first endpoint that answers measures of itself.
     func selfReadings(within limit: Duration) async throws -> SelfReadings { try await get("/v1/self", within: limit) }
 
+    func upgrade(within limit: Duration) async throws -> UpgradeDocument { try await get("/v1/upgrade", within: limit) }
+    /// What the first endpoint that answers would run after a restart.
+    func installed(within limit: Duration) async throws -> InstalledDocument {
+        try await get("/v1/installed", within: limit)
+    }
+
+    func backup(within limit: Duration) async throws -> BackupDocument { try await get("/v1/backup", within: limit) }
+
     // MARK: Values
 
     func value(_ key: String, _ consistency: ReadConsistency, within limit: Duration) async throws -> ValueDocument {
@@ -78,7 +86,8 @@ extension HoldfastClient {
         return try await get("/v1/kv", query, consistency: consistency, within: limit)
     }
     func put(
-        _ value: String, at key: String, expecting expected: ExpectedValue?, within limit: Duration
+        _ value: String, at key: String, expecting expected: ExpectedValue?, secret: Bool = false,
+        within limit: Duration
     ) async throws -> OutcomeDocument {
         let condition: [(String, String)] =
             switch expected {
@@ -87,8 +96,8 @@ extension HoldfastClient {
             case .value(let text)?: [("If-Match", "\"\(Data(text.utf8).base64EncodedString())\"")]
             }
         return try await change(
-            .PUT, "/v1/kv/\(PercentEncoding.encode(key))", ValueRequest(value: value), headers: condition, within: limit
-        )
+            .PUT, "/v1/kv/\(PercentEncoding.encode(key))", ValueRequest(value: value, secret: secret ? true : nil),
+            headers: condition, within: limit)
     }
     func removeValue(at key: String, within limit: Duration) async throws -> OutcomeDocument {
         try await change(.DELETE, "/v1/kv/\(PercentEncoding.encode(key))", within: limit)
@@ -104,6 +113,9 @@ extension HoldfastClient {
     }
     func move(_ request: MoveRequest, within limit: Duration) async throws -> OutcomeDocument {
         try await change(.POST, "/v1/vip/move", request, within: limit)
+    }
+    func release(_ request: ReleaseRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/vip/release", request, within: limit)
     }
     func rollBack(_ request: RollBackRequest, within limit: Duration) async throws -> OutcomeDocument {
         try await change(.POST, "/v1/rollback", request, within: limit)
@@ -126,6 +138,13 @@ extension HoldfastClient {
     }
     func removeMember(_ request: RemoveMemberRequest, within limit: Duration) async throws -> OutcomeDocument {
         try await change(.POST, "/v1/members/remove", request, within: limit)
+    }
+    /// Not repeated: the member may be on its way out.
+    func restart(_ request: RestartRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/restart", request, stamped: false, within: limit)
+    }
+    func raiseLevel(_ request: RaiseLevelRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/level", request, within: limit)
     }
     /// To a named member it may be repeated: it leads already then. Handing on to anybody could happen twice.
     func transferLeader(_ request: TransferRequest, within limit: Duration) async throws -> OutcomeDocument {

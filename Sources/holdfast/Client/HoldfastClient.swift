@@ -19,6 +19,8 @@ final class HoldfastClient: Sendable {
     let context: ClusterContext
     private let transport: HTTPTransport
     private let reason: String?
+    /// Changes are rehearsed and not made.
+    private let isDryRun: Bool
     private let session: UInt64
     private let progress: Mutex<Progress>
 
@@ -28,14 +30,17 @@ final class HoldfastClient: Sendable {
         var good = 0
     }
 
-    /// - Parameter reason: goes into the record of every change.
+    /// - Parameters:
+    ///   - reason: goes into the record of every change.
+    ///   - isDryRun: every change is only rehearsed.
     /// - Throws: `CommandFailure` when the context's certificates cannot be used.
-    init(_ context: ClusterContext, reason: String? = nil) throws {
+    init(_ context: ClusterContext, reason: String? = nil, isDryRun: Bool = false) throws {
         guard !context.endpoints.isEmpty else {
             throw CommandFailure(ExitStatus.error, "context \(context.name) has no endpoints", next: "give --endpoints")
         }
         self.context = context
         self.reason = reason
+        self.isDryRun = isDryRun
         transport = try HTTPTransport(context)
         var generator = SystemRandomNumberGenerator()
         session = generator.next()
@@ -43,6 +48,23 @@ final class HoldfastClient: Sendable {
     }
 
     func shutdown() async { await transport.shutdown() }
+
+    /// Runs `work` with a client that asks this one endpoint and no other.
+    func withEndpoint<Result: Sendable>(
+        _ endpoint: String, reason: String? = nil, _ work: (HoldfastClient) async throws -> Result
+    ) async throws -> Result {
+        var narrowed = context
+        narrowed.endpoints = [endpoint]
+        let client = try HoldfastClient(narrowed, reason: reason)
+        do {
+            let result = try await work(client)
+            await client.shutdown()
+            return result
+        } catch {
+            await client.shutdown()
+            throw error
+        }
+    }
 
     // MARK: Sending
 
@@ -65,6 +87,7 @@ final class HoldfastClient: Sendable {
         var request = APIRequest(method: method, path: path, headers: headers, isRepeatable: stamped)
         if let body { request.body = try CanonicalJSON.encode(body) }
         if let reason { request.headers.append((APIHeader.reason, PercentEncoding.encode(reason))) }
+        if isDryRun { request.headers.append((APIHeader.dryRun, "true")) }
         if stamped {
             let number = progress.withLock { progress in
                 defer { progress.nextRequest += 1 }

@@ -7,7 +7,7 @@ import Cluster
 struct AddressCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "vip", abstract: "Virtual addresses: where they are, and moving them.",
-        subcommands: [List.self, Move.self], defaultSubcommand: List.self)
+        subcommands: [List.self, Move.self, Release.self], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(commandName: "list", abstract: "Who holds which address.")
@@ -40,6 +40,7 @@ struct AddressCommand: AsyncParsableCommand {
         @Argument(help: "The member that shall hold it.") var member: String?
         @Option(help: "The same, as an option.") var to: String?
         @Flag(help: "Waiting is what this command does anyway.") var wait = false
+        @OptionGroup var rehearsal: RehearsalOptions
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
 
@@ -52,9 +53,32 @@ struct AddressCommand: AsyncParsableCommand {
         func run() async throws {
             let target = member ?? to ?? ""
             let bare = TypedKey(argument: name)?.key.name ?? name
-            let outcome = try await connection.withClient(limit: .seconds(10)) { client, limit in
+            let outcome = try await connection.withClient(limit: .seconds(10), dryRun: rehearsal.dryRun) {
+                client, limit in
                 try await connection.requireQuorum(client)
                 return try await client.move(MoveRequest(name: bare, to: target), within: limit)
+            }
+            output.show(outcome)
+        }
+    }
+
+    struct Release: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "release",
+            abstract: "Moves an address away from its holder, to the first other candidate that can, and waits.")
+
+        @Argument(help: "The name of the VirtualIP.") var name: String
+        @Flag(help: "Waiting is what this command does anyway.") var wait = false
+        @OptionGroup var rehearsal: RehearsalOptions
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            let bare = TypedKey(argument: name)?.key.name ?? name
+            let outcome = try await connection.withClient(limit: .seconds(10), dryRun: rehearsal.dryRun) {
+                client, limit in
+                try await connection.requireQuorum(client)
+                return try await client.release(ReleaseRequest(name: bare), within: limit)
             }
             output.show(outcome)
         }

@@ -94,7 +94,7 @@ struct ApplyCommand: AsyncParsableCommand {
             if wait { try await connection.requireQuorum(client) }
             let request = ApplyRequest(declarations: documents, checkRevision: checkIndex)
             output.show(try await client.apply(request, within: limit))
-            if wait { try await waitUntilHealthy(declarations.map(\.key), client, deadline) }
+            if wait { try await Waiting.untilHealthy(declarations.map(\.key), client, deadline) }
         }
     }
 
@@ -113,20 +113,6 @@ struct ApplyCommand: AsyncParsableCommand {
         output.show(outcome)
         guard outcome.changed else { return }
         Terminal.current.note("It is undone in \(seconds) s unless you say: holdfast apply --confirm")
-    }
-
-    private func waitUntilHealthy(
-        _ keys: [ResourceKey], _ client: HoldfastClient, _ deadline: ContinuousClock.Instant
-    ) async throws {
-        try await Waiting.until(deadline, "everything declared is healthy") { left in
-            let answer = try await client.resources(ofKind: nil, .linearizable, within: left)
-            return answer.resources
-                .filter { resource in
-                    keys.contains { $0.kind == resource.kind && $0.name == resource.metadata.name }
-                        && [.missing, .progressing, .degraded].contains(resource.status?.health)
-                }
-                .map { "\($0.shortName) is \($0.status?.health.rawValue ?? "Unknown")" }
-        }
     }
 }
 
@@ -189,6 +175,21 @@ enum Waiting {
                     ExitStatus.timedOut, "the time was up before \(what)", next: "holdfast status", details: rest)
             }
             try await Task.sleep(for: .milliseconds(250))
+        }
+    }
+
+    /// Until resources that are declared are as they should be.
+    static func untilHealthy(
+        _ keys: [ResourceKey], _ client: HoldfastClient, _ deadline: ContinuousClock.Instant
+    ) async throws {
+        try await until(deadline, "everything declared is healthy") { left in
+            let answer = try await client.resources(ofKind: nil, .linearizable, within: left)
+            return answer.resources
+                .filter { resource in
+                    keys.contains { $0.kind == resource.kind && $0.name == resource.metadata.name }
+                        && [.missing, .progressing, .degraded].contains(resource.status?.health)
+                }
+                .map { "\($0.shortName) is \($0.status?.health.rawValue ?? "Unknown")" }
         }
     }
 }

@@ -12,7 +12,7 @@ struct ClusterCommand: AsyncParsableCommand {
         commandName: "cluster", abstract: "The cluster itself: members, tokens, leadership.",
         subcommands: [
             ClusterInit.self, JoinCommand.self, Members.self, ToleranceCommand.self, Token.self, TransferLeader.self,
-            Remove.self,
+            Remove.self, Upgrade.self,
         ])
 
     struct Members: AsyncParsableCommand {
@@ -67,13 +67,26 @@ struct ClusterCommand: AsyncParsableCommand {
 
         @Argument(help: "Its name; without it, the best one.") var member: String?
         @Option(help: "The same, as an option.") var to: String?
+        @Flag(help: "Wait until it leads, at most --timeout (5s).") var wait = false
+        @OptionGroup var rehearsal: RehearsalOptions
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            let outcome = try await connection.withClient(limit: .seconds(5)) { client, limit in
+            let wanted = member ?? to
+            let outcome = try await connection.withClient(limit: .seconds(5), dryRun: rehearsal.dryRun) {
+                client, limit in
+                let deadline = ContinuousClock.now + limit
                 try await connection.requireQuorum(client)
-                return try await client.transferLeader(TransferRequest(to: member ?? to), within: limit)
+                let before = try await client.status(.linearizable, within: limit).leader
+                let outcome = try await client.transferLeader(TransferRequest(to: wanted), within: limit)
+                guard wait, outcome.changed, !rehearsal.dryRun else { return outcome }
+                try await Waiting.until(deadline, "another member leads") { left in
+                    let leader = try await client.status(.linearizable, within: left).leader
+                    let isDone = wanted.map { leader == $0 } ?? (leader != nil && leader != before)
+                    return isDone ? [] : ["\(leader ?? "nobody") leads"]
+                }
+                return outcome
             }
             output.show(outcome)
         }
@@ -87,14 +100,26 @@ struct ClusterCommand: AsyncParsableCommand {
         @Argument(help: "Name or id of the member.") var member: String
         @Flag(help: "Also when the cluster can then lose less than now.") var force = false
         @Flag(name: [.customShort("y"), .long], help: "Do not ask.") var yes = false
+        @Flag(help: "Wait until the others vote without it, at most --timeout (30s).") var wait = false
+        @OptionGroup var rehearsal: RehearsalOptions
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            try Terminal.current.confirm("Remove \(member) from the cluster?", unless: yes)
-            let outcome = try await connection.withClient { client, limit in
-                try await client.removeMember(
+            try Terminal.current.confirm("Remove \(member) from the cluster?", unless: yes || rehearsal.dryRun)
+            let outcome = try await connection.withClient(
+                limit: wait ? .seconds(30) : ConnectionOptions.defaultLimit, dryRun: rehearsal.dryRun
+            ) { client, limit in
+                let deadline = ContinuousClock.now + limit
+                let outcome = try await client.removeMember(
                     RemoveMemberRequest(member: member, force: force ? true : nil), within: limit)
+                guard wait, !rehearsal.dryRun else { return outcome }
+                // A voter that is not a member any more still counts until the configuration has followed.
+                try await Waiting.until(deadline, "\(member) votes no more") { left in
+                    let departing = try await client.tolerance(.linearizable, within: left).departing ?? []
+                    return departing.map { "\($0) still counts" }
+                }
+                return outcome
             }
             output.show(outcome)
         }

@@ -7,7 +7,7 @@ import Kinds
 struct ContextCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "context", abstract: "Which clusters there are, which one commands go to, and who may use it.",
-        subcommands: [List.self, Use.self, Add.self, Renew.self, Revoke.self, Operators.self],
+        subcommands: [List.self, Use.self, Add.self, Renew.self, Revoke.self, Operators.self, Recover.self],
         defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {

@@ -42,7 +42,8 @@ struct ExplainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "explain", abstract: "The fields of a kind: what they mean, what may stand there, an example.")
 
-    @Argument(help: "The kind; without it, all kinds there are.") var kind: String?
+    @Argument(help: "KIND, or KIND.FIELD for one field and what is below it; without it, all kinds there are.")
+    var kind: String?
 
     func run() async throws {
         guard let kind else {
@@ -53,10 +54,27 @@ struct ExplainCommand: AsyncParsableCommand {
             }
             return Terminal.current.print(table.lines().joined(separator: "\n"))
         }
+        if let dot = kind.firstIndex(of: ".") {
+            return try explain(field: String(kind[kind.index(after: dot)...]), of: String(kind[..<dot]))
+        }
         guard let text = KindRegistry.explain(kind) else {
             throw CommandFailure(
                 ExitStatus.notFound, "there is no kind \(kind)",
                 next: KindRegistry.nearest(to: kind).map { "holdfast explain \($0)" } ?? "holdfast explain")
+        }
+        Terminal.current.print(text)
+    }
+
+    private func explain(field: String, of kind: String) throws {
+        guard let schema = KindRegistry.schema(called: kind) else {
+            throw CommandFailure(
+                ExitStatus.notFound, "there is no kind \(kind)",
+                next: KindRegistry.nearest(to: kind).map { "holdfast explain \($0)" } ?? "holdfast explain")
+        }
+        guard let text = schema.explanation(ofField: field) else {
+            throw CommandFailure(
+                ExitStatus.notFound, "\(schema.kind) has no field \(field)", next: "holdfast explain \(schema.kind)",
+                details: schema.fieldPaths)
         }
         Terminal.current.print(text)
     }

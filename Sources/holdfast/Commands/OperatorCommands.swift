@@ -93,13 +93,14 @@ extension ContextCommand {
 
         @Argument(help: "The person's name.") var name: String
         @Flag(name: [.customShort("y"), .long], help: "Do not ask.") var yes = false
+        @OptionGroup var rehearsal: RehearsalOptions
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            try Terminal.current.confirm("Revoke the certificate of \(name)?", unless: yes)
+            try Terminal.current.confirm("Revoke the certificate of \(name)?", unless: yes || rehearsal.dryRun)
             output.show(
-                try await connection.withClient { client, limit in
+                try await connection.withClient(dryRun: rehearsal.dryRun) { client, limit in
                     try await client.revoke(RevokeRequest(name: name), within: limit)
                 })
         }

@@ -66,14 +66,17 @@ struct ConnectionOptions: ParsableArguments {
     static let defaultLimit: Duration = .milliseconds(1_800)
 
     /// Runs `work` with a client for the chosen cluster.
-    /// - Parameter limit: how long to wait when the command line does not say.
+    /// - Parameters:
+    ///   - limit: how long to wait when the command line does not say.
+    ///   - dryRun: changes are rehearsed and not made.
     func withClient<Result: Sendable>(
-        limit: Duration = Self.defaultLimit, _ work: (HoldfastClient, Duration) async throws -> Result
+        limit: Duration = Self.defaultLimit, dryRun: Bool = false,
+        _ work: (HoldfastClient, Duration) async throws -> Result
     ) async throws -> Result {
         let context = try chosenContext()
         let terminal = Terminal.current
         if let warning = ContextCertificate.warning(context, now: terminal.clock.now()) { terminal.note(warning) }
-        let client = try HoldfastClient(context, reason: reason)
+        let client = try HoldfastClient(context, reason: reason, isDryRun: dryRun)
         do {
             let result = try await work(client, try timeout?.duration ?? Self.limit(usually: limit))
             await client.shutdown()
@@ -85,17 +88,23 @@ struct ConnectionOptions: ParsableArguments {
     }
 }
 
+/// For commands that change something.
+struct RehearsalOptions: ParsableArguments {
+    @Flag(help: "Say what it would come to, and change nothing.")
+    var dryRun = false
+}
+
 /// A length of time on the command line.
 struct TimeLimit: ExpressibleByArgument, Hashable {
     var duration: Duration
 
     init(duration: Duration) { self.duration = duration }
 
-    /// `500ms`, `10s`, `2m`, `1h`; from 1 ms to a day.
+    /// `500ms`, `10s`, `2m`, `1h`; from 1 ms to a week.
     init?(argument: String) {
         let units: [(String, Int64)] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)]
         guard let (unit, milliseconds) = units.first(where: { argument.hasSuffix($0.0) }),
-            let count = Int64(argument.dropLast(unit.count)), count > 0, count <= 86_400_000 / milliseconds
+            let count = Int64(argument.dropLast(unit.count)), count > 0, count <= 604_800_000 / milliseconds
         else { return nil }
         duration = .milliseconds(count * milliseconds)
     }

@@ -32,12 +32,15 @@ struct RollbackCommand: AsyncParsableCommand {
     @Argument(help: "A revision that holdfast revisions shows, or any later one.") var revision: UInt64
     @Flag(help: "Only show what would change. Exit code 1: something.") var dryRun = false
     @Flag(name: [.customShort("y"), .long], help: "Do not ask.") var yes = false
+    @Flag(help: "Wait until everything that changes is healthy, at most --timeout (60s).") var wait = false
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
         let terminal = Terminal.current
-        try await connection.withClient { client, limit in
+        try await connection.withClient(limit: wait ? .seconds(60) : ConnectionOptions.defaultLimit) { client, limit in
+            let deadline = ContinuousClock.now + limit
+            if wait { try await connection.requireQuorum(client) }
             let plan = try await client.planOfRollBack(to: revision, within: limit)
             if dryRun {
                 output.show(plan, name: { "" }) { _ in PlanText.plan(plan, style: terminal.style) }
@@ -51,6 +54,9 @@ struct RollbackCommand: AsyncParsableCommand {
             output.show(
                 try await client.rollBack(
                     RollBackRequest(revision: revision, checkRevision: plan.index), within: limit))
+            guard wait else { return }
+            let keys = plan.changes.map { ResourceKey(kind: $0.kind, name: $0.name) }
+            try await Waiting.untilHealthy(keys, client, deadline)
         }
     }
 }

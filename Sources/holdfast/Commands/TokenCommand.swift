@@ -24,11 +24,18 @@ extension ClusterCommand.Token {
 
         @Option(help: "What may join with it: host, guest or witness.") var kind: MemberKind
         @Option(help: "How long it may be used, 1m to 168h.") var ttl = TimeLimit(duration: .seconds(3600))
+        @OptionGroup var rehearsal: RehearsalOptions
         @OptionGroup var connection: ConnectionOptions
+
+        func validate() throws {
+            guard (60...604_800).contains(ttl.duration.components.seconds) else {
+                throw ValidationError("A token may be used for a minute to a week: --ttl 1m to 168h.")
+            }
+        }
 
         func run() async throws {
             let terminal = Terminal.current
-            let token = try await connection.withClient { client, limit in
+            let token = try await connection.withClient(dryRun: rehearsal.dryRun) { client, limit in
                 let status = try await client.status(.linearizable, within: limit)
                 let token = try JoinTokenText(
                     trust: Self.trust(client.context, status), endpoints: try Self.endpoints(status), kind: kind)
@@ -38,6 +45,9 @@ extension ClusterCommand.Token {
                         id: kept.id, secretHash: kept.secretHash, kind: kind.rawValue,
                         ttlSeconds: ttl.duration.components.seconds), within: limit)
                 return token
+            }
+            guard !rehearsal.dryRun else {
+                return terminal.note("dry run, nothing was changed: a token would be made")
             }
             terminal.note("One \(kind.rawValue) may join with this token within \(ttl.duration.components.seconds) s:")
             terminal.print(token.text)

@@ -35,6 +35,8 @@ struct ValueCommand: AsyncParsableCommand {
         @Argument var value: String
         @Flag(help: "Only when there is no value yet.") var ifAbsent = false
         @Option(help: "Only when this is the present value.") var ifValue: String?
+        @Flag(help: "Seal it, so that it is in the clear on no disk; only operators read it.") var secret = false
+        @OptionGroup var rehearsal: RehearsalOptions
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
 
@@ -44,8 +46,8 @@ struct ValueCommand: AsyncParsableCommand {
 
         func run() async throws {
             let expected: ExpectedValue? = ifAbsent ? .absent : ifValue.map { .value($0) }
-            let outcome = try await connection.withClient { client, limit in
-                try await client.put(value, at: key, expecting: expected, within: limit)
+            let outcome = try await connection.withClient(dryRun: rehearsal.dryRun) { client, limit in
+                try await client.put(value, at: key, expecting: expected, secret: secret, within: limit)
             }
             output.show(outcome)
         }
@@ -55,11 +57,12 @@ struct ValueCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(commandName: "delete", abstract: "Removes a value.")
 
         @Argument var key: String
+        @OptionGroup var rehearsal: RehearsalOptions
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            let outcome = try await connection.withClient { client, limit in
+            let outcome = try await connection.withClient(dryRun: rehearsal.dryRun) { client, limit in
                 try await client.removeValue(at: key, within: limit)
             }
             output.show(outcome)
@@ -89,7 +92,10 @@ struct ValueCommand: AsyncParsableCommand {
             output.show(items, name: { items.map(\.key).joined(separator: "\n") }) { wide in
                 guard !items.isEmpty else { return "" }
                 var table = Table(["KEY", "VALUE"] + (wide ? ["MODIFIED"] : []))
-                for item in items { table.add([item.key, item.value] + (wide ? [String(item.modified)] : [])) }
+                for item in items {
+                    let shown = item.secret == true ? "(secret)" : item.value
+                    table.add([item.key, shown] + (wide ? [String(item.modified)] : []))
+                }
                 return table.lines().joined(separator: "\n")
             }
         }

@@ -1,0 +1,77 @@
+// What the members of a cluster may count on in each other while their versions differ.
+//
+// Every member says with its version which feature level it understands. The cluster has one level in force, part of the
+// replicated state; the leader raises it when everybody understands the next one, and nobody lowers it. A command that an
+// older version would not understand, or would apply differently, says the level it needs: until that level is in force it
+// is refused, and a member that meets it all the same (it was away, or put back to an older version) stops with words
+// before its state parts from the others'.
+//
+//     level   came with
+//     1       the first version
+//
+// A change of the state or of a command that two versions would apply differently takes a new level: count `newest` up, add
+// a row here, and say in `Command.neededLevel` what needs it.
+
+import Consensus
+
+public enum FeatureLevel {
+    /// What this version understands.
+    public static let newest: UInt64 = 1
+}
+
+extension Command {
+    /// The lowest level at which every member applies this command the same way. Level 1 is written as nothing.
+    public var neededLevel: UInt64? { nil }
+}
+
+extension CommandRecord {
+    /// The level that the bytes of an entry say they need, whatever else is in them; nil for level 1, and for bytes that are
+    /// no command of any version.
+    public static func neededLevel(of bytes: [UInt8]) -> UInt64? {
+        struct Leveled: Decodable { let level: UInt64? }
+        // Nearly every command says none, and reading one takes longer than looking for the word.
+        guard contains(Array("\"level\":".utf8), in: bytes) else { return nil }
+        return (try? CanonicalJSON.decode(Leveled.self, from: bytes))?.level
+    }
+}
+
+extension CommandRecord {
+    private static func contains(_ word: [UInt8], in bytes: [UInt8]) -> Bool {
+        guard bytes.count >= word.count else { return false }
+        return (0...bytes.count - word.count).contains { start in
+            bytes[start] == word[0] && bytes[start..<start + word.count].elementsEqual(word)
+        }
+    }
+}
+
+extension MemberRecord {
+    /// Whether this member, as it announced itself last, can follow a cluster at `level`. A version from before the levels
+    /// said nothing.
+    public func understands(_ level: UInt64) -> Bool { (self.level ?? 0) >= level }
+}
+
+extension ClusterState {
+    /// Why a command that needs `needed` is not carried out yet; nil: it may be.
+    public func objection(toLevel needed: UInt64?) -> String? {
+        guard let needed, needed > level else { return nil }
+        let behind = members.values.filter { !$0.understands(needed) }.map { "\($0.name) (version \($0.version))" }
+        return "this needs feature level \(needed), and level \(level) is in force"
+            + (behind.isEmpty ? "" : " because of \(behind.joined(separator: ", "))")
+            + "; bring every member to the newest version: holdfast cluster upgrade"
+    }
+
+    /// - Parameter without: members that are left behind. They stop at this entry, and go on when they are upgraded.
+    mutating func raiseLevel(to wanted: UInt64, without: [MemberID], _ record: CommandRecord) -> Outcome {
+        guard wanted > level else { return unchanged("feature level \(level) is in force already") }
+        let behind = members.values.filter { !$0.understands(wanted) }
+        let unasked = behind.filter { !without.contains($0.id) }
+        guard unasked.isEmpty else {
+            let names = unasked.map { "\($0.name) (version \($0.version))" }.joined(separator: ", ")
+            return refused(.unsafe, "feature level \(wanted) is not understood by \(names)")
+        }
+        level = wanted
+        let left = behind.isEmpty ? "" : "; left behind until upgraded: \(behind.map(\.name).joined(separator: ", "))"
+        _ = note("LevelRaised", "cluster/\(clusterName)", "feature level \(wanted) is in force\(left)", record)
+        return done("feature level \(wanted) is in force\(left)")
+    }
+}
