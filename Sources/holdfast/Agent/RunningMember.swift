@@ -112,7 +112,8 @@ struct RunningMember {
                 rememberPeers: rememberPeers()),
             initialPeers: peers)
         log.notice("\(identity) listens for peers at \(identity.settings.peerEndpoint)")
-        let alive = proveLife(on: eventLoop)
+        // From the loop that heartbeats depend on. Its addresses have fallen silent when the manager ends it.
+        let alive = ServiceManager.current?.proveLife(on: eventLoop, log: log)
 
         let measurements = MemberMeasurements(
             record: record, dataDirectory: dataDirectory, guardProblem: drivers.guardProblem, loop: loop, store: store,
@@ -174,20 +175,9 @@ struct RunningMember {
             })
     }
 
-    /// Feeds the service manager's watchdog from the loop that heartbeats depend on: where that loop hangs, the agent is
-    /// ended and started anew. Its addresses have fallen silent by then.
-    private func proveLife(on eventLoop: any EventLoop) -> RepeatedTask? {
-        guard let manager = ServiceManager.current, let watchdog = manager.watchdog else { return nil }
-        let interval = TimeAmount(watchdog / 3)
-        return eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: interval) { task in
-            guard let failure = manager.tell(.alive) else { return }
-            // Said once: without its socket the manager will end this process anyway.
-            log.warning("the service manager cannot be told: \(failure)")
-            task.cancel()
-        }
-    }
-
-    private func core(_ recovered: RecoveredLog, _ restored: RestoredState?) -> AgentCore {
+    private func core(
+        _ recovered: RecoveredLog, _ restored: RestoredState?, founder: OperatorRecord?
+    ) -> AgentCore {
         var random = SystemRandomNumberGenerator()
         let founds =
             identity.settings.initialVoters == [identity.member]
