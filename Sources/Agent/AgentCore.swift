@@ -345,6 +345,7 @@ public struct AgentCore: Sendable {
             member: id, role: raft.role, term: raft.term, leader: raft.leader, commitIndex: raft.commitIndex,
             appliedIndex: applied, configuration: raft.configuration, silent: silent, lacking: lacking,
             hasQuorumLease: raft.holdsQuorumLease(now: now), holdsLease: holdsLease(now: now), isCurrent: isCurrent,
-            openProposals: proposals.open.count, openReads: reads.own.count, timing: raft.timing)
+            openProposals: proposals.open.count, openReads: reads.own.count, timing: raft.timing,
+            snapshotProblem: snapshots.problem)
     }
 }
