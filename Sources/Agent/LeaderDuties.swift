@@ -26,7 +26,7 @@ struct LeaderDuties: Sendable {
 struct TrialSeen: Sendable {
     var revision: UInt64
     var at: Instant
-    /// False when it was read from the log after a restart: it began some time before.
+    /// False when it was read from the log after a restart or an interruption: it began some time before.
     var asItBegan: Bool
 }
 
@@ -169,7 +169,9 @@ extension AgentCore {
             return
         }
         guard trialSeen?.revision != trial.revision else { return }
-        trialSeen = TrialSeen(revision: trial.revision, at: now, asItBegan: isCurrent)
+        trialSeen = TrialSeen(
+            revision: trial.revision, at: now,
+            asItBegan: TrialDecisions.seesBegin(of: trial, isCurrent: isCurrent, wallMilliseconds: wallMilliseconds))
     }
 
     private mutating func noteSteadiness(_ standings: SortedMap<MemberID, LeaderView.Standing>, now: Instant) {
