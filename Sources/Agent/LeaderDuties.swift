@@ -153,7 +153,7 @@ extension AgentCore {
 
     private mutating func foundCluster(now: Instant) {
         guard let name = setup.founds, state.clusterName.isEmpty, state.members.isEmpty else { return }
-        propose(.bootstrap(clusterName: name, member: setup.record), now: now)
+        propose(.bootstrap(clusterName: name, member: setup.record, founder: setup.founder), now: now)
     }
 
     private mutating func endOfTrial(now: Instant) -> Command? {

@@ -42,6 +42,8 @@ extension ClusterState {
         writer.field(16, forgottenDeclarations)
         if let trial { writer.record(17) { $0.write(trial) } }
         writer.field(18, retiredEpoch)
+        writer.field(37, rules)
+        writer.field(38, operatorsAreListed ? 1 : 0)
         return writer.bytes
     }
 }
@@ -83,6 +85,7 @@ extension StateWriter {
         field(10, member.stopping ? 1 : 0)
         field(11, member.lastEvent)
         if let expires = member.certificateExpires { present(12, UInt64(bitPattern: expires)) }
+        if let key = member.key { present(37, key) }
     }
 
     fileprivate mutating func write(_ role: RoleRecord) {

@@ -41,8 +41,10 @@ struct RunningMember {
             directory: dataDirectory + "/log", cluster: identity.cluster, member: identity.member)
         for note in recovered.notes { log.notice("log: \(note)") }
         let restored: RestoredState?
+        let founder: OperatorRecord?
         do {
             try requireMemory(recovered)
+            founder = try readFounder(recovered)
             restored = try recovered.snapshot.map { try Self.read($0, in: dataDirectory) }
         } catch {
             store.close()
@@ -51,7 +53,7 @@ struct RunningMember {
 
         // A loop of its own: nothing else may stand in the way of a heartbeat.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let end = await live(on: group.next(), store, recovered, restored)
+        let end = await live(on: group.next(), store, core(recovered, restored, founder: founder))
         // Before the loop, which hears of every write.
         store.close()
         try await group.shutdownGracefully()
@@ -87,10 +89,10 @@ struct RunningMember {
 
     /// From the first connection to the last; whatever was started has ended when it returns.
     private func live(
-        on eventLoop: any EventLoop, _ store: LogStore, _ recovered: RecoveredLog, _ restored: RestoredState?
+        on eventLoop: any EventLoop, _ store: LogStore, _ core: AgentCore
     ) async -> Result<AgentEnd, any Error> {
         let peers = knownPeers()
-        let loop = AgentLoop(core: core(recovered, restored), eventLoop: eventLoop, initialPeers: peers, log: log)
+        let loop = AgentLoop(core: core, eventLoop: eventLoop, initialPeers: peers, log: log)
         defer { loop.abandon("it was not started") }
         let transport: PeerTransport
         do {
@@ -183,10 +185,26 @@ struct RunningMember {
             identity.settings.initialVoters == [identity.member]
             ? ClusterNameFile(dataDirectory: dataDirectory).read() : nil
         var setup = AgentSetup(cluster: identity.cluster, record: record, founds: founds, session: random.next())
+        setup.founder = founder
         setup.snapshots = snapshots
         return AgentCore(
             setup: setup, hardState: recovered.hardState, restored: restored, entries: recovered.entries,
             now: BootClock.now())
+    }
+
+    private func readFounder(_ recovered: RecoveredLog) throws -> OperatorRecord? {
+        let file = FounderFile(dataDirectory: dataDirectory)
+        do { return try file.read() } catch {
+            // It is used once, for the first entries of the log.
+            guard recovered.entries.isEmpty, recovered.snapshot == nil else {
+                log.warning("\(file.path) is not readable, and not needed any more: \(error)")
+                return nil
+            }
+            throw CommandFailure(
+                ExitStatus.error,
+                "\(file.path) is not readable, and without it the cluster would not know its admin: \(error)",
+                next: "put it back; or empty \(dataDirectory) and found the cluster anew: holdfast cluster init")
+        }
     }
 
     private func knownPeers() -> [MemberRecord] {
