@@ -32,6 +32,7 @@ struct RunningMember {
         if let host { settings.host = host }
         var record = settings.record(version: Version.current)
         record.certificateExpires = identity.expiresMilliseconds
+        record.key = ClusterTrust.pin(of: identity.key.publicKey)
         self.record = record
         peersFile = KnownPeersFile(dataDirectory: dataDirectory)
     }
@@ -99,7 +100,7 @@ struct RunningMember {
             RealTime.lockMemory(log: log)
             try await eventLoop.submit { RealTime.claim(log: log) }.get()
             transport = try PeerTransport(
-                eventLoop: eventLoop, identity: identity, log: log, isMember: { loop.isMember($0) },
+                eventLoop: eventLoop, identity: identity, log: log, isMember: { loop.isMember($0, key: $1) },
                 received: { loop.received($0) })
             try await transport.start(host: identity.settings.address, port: identity.settings.peerPort)
         } catch {
