@@ -20,6 +20,10 @@ struct API: Sendable {
     let desk: APIServer.EnrollmentDesk
     let requests: Admission
     let joins: Admission
+    let renewals: Admission
+    let probes: Admission
+    let readiness = SharedAnswer()
+    let metricsPage = SharedAnswer()
     let streams: Admission
     /// Requests of one client in a second: of values, and of everything else.
     let valueRate: RateLimit
@@ -53,6 +57,8 @@ struct API: Sendable {
         self.wallClock = wallClock
         requests = Admission(most: bounds.requestsInWork, of: "requests")
         joins = Admission(most: bounds.joinsInWork, of: "requests to join")
+        renewals = Admission(most: bounds.renewalsInWork, of: "requests to renew a certificate")
+        probes = Admission(most: bounds.probesInWork, of: "questions without a certificate")
         streams = Admission(most: bounds.eventStreams, of: "event streams")
         valueRate = RateLimit(perSecond: bounds.valueRequestsPerSecond)
         rate = RateLimit(perSecond: bounds.requestsPerSecond)
@@ -119,7 +125,7 @@ struct API: Sendable {
                 .forbidden, "\(what) was refused: \(error)",
                 next: "choose the context of cluster \(trust.cluster): holdfast context list")
         }
-        if case .member(let id) = principal.subject { try await requirePresence(of: id) }
+        if case .member(let id) = principal.subject { try await requirePresence(of: id, key: principal.key) }
         guard principal.role.includes(needs) else {
             throw APIFailure(
                 .forbidden,
@@ -130,13 +136,14 @@ struct API: Sendable {
     }
 
     /// Removing a member takes its rights away at once, while its certificate still runs.
-    private func requirePresence(of id: MemberID) async throws {
+    private func requirePresence(of id: MemberID, key: String) async throws {
         guard case .state(let state, _) = await access.submit(.readLocal) else {
             throw APIFailure(.overloaded, "the agent has too much waiting", next: "try again in a moment")
         }
-        guard state.members.contains(id) else {
+        guard let member = state.members[id] else {
             throw APIFailure(.forbidden, "member \(id) does not belong to this cluster any more")
         }
+        guard member.isOf(key) else { throw APIFailure(.forbidden, "\(member.name) joined with another key") }
     }
 
     func call(
@@ -197,6 +204,7 @@ extension API {
     /// - Parameter stamped: whether the client's stamp is this command's; false for one beside what the client asked for.
     /// - Throws: `APIFailure` when it did not take effect.
     func propose(_ command: Command, for call: Call, stamped: Bool = true) async throws -> OutcomeDocument {
+        try await requireStanding(of: call)
         if call.isDryRun { return try await rehearse(command, for: call) }
         let request = AgentRequest.propose(
             command, stamp: stamped ? call.stamp : nil, actor: call.actor, deadline: call.deadline, origin: call.origin)
@@ -221,5 +229,17 @@ extension API {
         let words = outcome.message.isEmpty ? command.words : outcome.message
         return OutcomeDocument(
             changed: outcome.code == .done, message: "dry run, nothing was changed: \(words)", revision: revision)
+    }
+
+    /// Turns away at the door whoever may not ask. The log would refuse him too, but that is an entry on every disk, an
+    /// act in the audit log and a session among those that are remembered, and he can send any number of them.
+    private func requireStanding(of call: Call) async throws {
+        guard let origin = call.origin else { return }
+        guard case .state(let state, _) = await access.submit(.readLocal) else {
+            throw APIFailure(.overloaded, "the agent has too much waiting", next: "try again in a moment")
+        }
+        guard state.objection(to: origin) != nil else { return }
+        // This member may not have heard yet that he was admitted: the cluster's own word counts.
+        _ = try await freshState(for: call)
     }
 }

@@ -101,6 +101,15 @@ public struct APIServer: Service {
         public var requestsPerSecond = 200
         /// The same for stored values, which programs write in bulk.
         public var valueRequestsPerSecond = 50_000
+        /// The same for members that renew their certificates: strangers who join must not be in their way.
+        public var renewalsInWork = 16
+        /// How long the body of a request to join or to renew may take. Whoever sends it needs no certificate, so it does
+        /// not choose this itself.
+        public var joinBodyTime: Duration = .seconds(2)
+        /// Questions by machines without a certificate (`/metrics`, `/readyz`) that are in work.
+        public var probesInWork = 8
+        /// How old the answer to such a question may be: it is the same for all who ask.
+        public var probeAge: Interval = .seconds(1)
         /// Open event streams; further ones are answered with 429.
         public var eventStreams = 64
         /// Open connections; further ones wait to be accepted.

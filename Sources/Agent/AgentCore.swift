@@ -15,6 +15,8 @@ public struct AgentSetup: Sendable {
     public var record: MemberRecord
     /// The name of the cluster this member founds; nil for a member that joined.
     public var founds: String?
+    /// Whoever founded it, for its table of operators; nil where an older version wrote the founding files.
+    public var founder: OperatorRecord?
     /// Drawn at random for each start: names this process's requests and its memory.
     public var session: UInt64
     public var timing: Timing
@@ -365,6 +367,7 @@ public struct AgentCore: Sendable {
             member: id, role: raft.role, term: raft.term, leader: raft.leader, commitIndex: raft.commitIndex,
             appliedIndex: applied, configuration: raft.configuration, silent: silent, lacking: lacking,
             hasQuorumLease: raft.holdsQuorumLease(now: now), holdsLease: holdsLease(now: now), isCurrent: isCurrent,
-            openProposals: proposals.open.count, openReads: reads.own.count, timing: raft.timing)
+            openProposals: proposals.open.count, openReads: reads.own.count, timing: raft.timing,
+            snapshotProblem: snapshots.problem)
     }
 }

@@ -88,6 +88,8 @@ public struct AgentView: Sendable {
     public var openProposals: Int
     public var openReads: Int
     public var timing: Timing
+    /// Why this member's last snapshot was not kept; nil: it was, or none was due yet.
+    public var snapshotProblem: String?
 }
 
 /// Something for the world half to do, in order.

@@ -45,6 +45,8 @@ struct SnapshotProgress: Sendable {
     var taking: LogIndex?
     /// A snapshot that arrived and is on its way to the disk.
     var arriving: RestoredState?
+    /// Why the last one was not kept.
+    var problem: String?
 }
 
 extension AgentCore {
@@ -65,6 +67,7 @@ extension AgentCore {
         _ snapshot: Snapshot, dropThrough index: LogIndex, now: Instant, random: inout some RandomNumberGenerator
     ) {
         if snapshots.taking == snapshot.mark.index { snapshots.taking = nil }
+        snapshots.problem = nil
         raft.handle(.snapshotStored(snapshot), now: now, random: &random)
         // What followed it came another way meanwhile: nothing is to be restored from it.
         if snapshots.arriving?.snapshot.mark == snapshot.mark, raft.log.base < snapshot.mark.index {
@@ -79,6 +82,7 @@ extension AgentCore {
     ) {
         effects.append(.log("a snapshot through entry \(index) was not kept, the log goes on without it: \(reason)"))
         if snapshots.taking == index { snapshots.taking = nil }
+        snapshots.problem = reason
         guard snapshots.arriving?.snapshot.mark.index == index else { return }
         snapshots.arriving = nil
         raft.handle(.snapshotNotStored(index, forGood: false), now: now, random: &random)

@@ -28,7 +28,7 @@ struct LeaderDuties: Sendable {
 struct TrialSeen: Sendable {
     var revision: UInt64
     var at: Instant
-    /// False when it was read from the log after a restart: it began some time before.
+    /// False when it was read from the log after a restart or an interruption: it began some time before.
     var asItBegan: Bool
 }
 
@@ -159,7 +159,7 @@ extension AgentCore {
 
     private mutating func foundCluster(now: Instant) {
         guard let name = setup.founds, state.clusterName.isEmpty, state.members.isEmpty else { return }
-        propose(.bootstrap(clusterName: name, member: setup.record), now: now)
+        propose(.bootstrap(clusterName: name, member: setup.record, founder: setup.founder), now: now)
     }
 
     private mutating func endOfTrial(now: Instant) -> Command? {
@@ -175,7 +175,9 @@ extension AgentCore {
             return
         }
         guard trialSeen?.revision != trial.revision else { return }
-        trialSeen = TrialSeen(revision: trial.revision, at: now, asItBegan: isCurrent)
+        trialSeen = TrialSeen(
+            revision: trial.revision, at: now,
+            asItBegan: TrialDecisions.seesBegin(of: trial, isCurrent: isCurrent, wallMilliseconds: wallMilliseconds))
     }
 
     private mutating func noteSteadiness(_ standings: SortedMap<MemberID, LeaderView.Standing>, now: Instant) {

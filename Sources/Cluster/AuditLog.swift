@@ -31,7 +31,9 @@ extension ClusterState {
     static let mostAuditCharacters = 300
 
     mutating func audit(_ record: CommandRecord, _ outcome: Outcome) {
-        guard let origin = record.origin, record.command.isAudited || !outcome.succeeded else { return }
+        // A lost compare-and-set is a program's daily life: a loop of them would push a revocation out of the ring.
+        let isRefusal = guardsAreInForce ? outcome.code == .forbidden : !outcome.succeeded
+        guard let origin = record.origin, record.command.isAudited || isRefusal else { return }
         lastAuditID += 1
         auditLog.append(
             AuditEntry(
@@ -54,7 +56,7 @@ extension Command {
     /// The command as a person would say it. Never a value, never a secret.
     public var words: String {
         switch self {
-        case .bootstrap(let name, _): "found the cluster \(name)"
+        case .bootstrap(let name, _, _): "found the cluster \(name)"
         case .apply(let declarations, _, let trial):
             (trial == nil ? "apply " : "try ") + Self.list(declarations.map(\.key))
         case .delete(let keys, _): "delete " + Self.list(keys)

@@ -43,10 +43,13 @@ extension ClusterState {
             case 12...17: try readPeople(field, &reader)
             case 18: retiredEpoch = try reader.count()
             case 29: level = try reader.count()
+            case 37: rules = try reader.rules()
+            case 38: operatorsAreListed = try reader.number() == 1
             default: throw reader.unknown(field, of: "the state")
             }
         }
         sessions = Sessions(openSessions)
+        for (key, value) in values.pairs { valueBytes += Self.bytes(key, value.value) }
         // Events are looked up by their distance from the first.
         for (position, event) in events.enumerated()
         where event.id &+ UInt64(events.count - 1 - position) != lastEventID || event.id == 0 {
@@ -73,6 +76,12 @@ extension ClusterState {
 }
 
 extension StateReader {
+    fileprivate mutating func rules() throws(StateDecodingError) -> UInt64 {
+        let rules = try number()
+        guard rules <= 1 else { throw .newer(what: "the rules \(rules)") }
+        return rules
+    }
+
     fileprivate mutating func resource() throws(StateDecodingError) -> Resource {
         var declaration = Declaration(kind: "", name: "", spec: .null)
         var resource = Resource(declaration: declaration, created: 0, modified: 0, generation: 0)
@@ -154,6 +163,7 @@ extension StateReader {
             case 11: member.lastEvent = try count()
             case 12: member.certificateExpires = Int64(bitPattern: try number())
             case 13: member.level = try count()
+            case 37: member.key = try text()
             default: throw unknown(field, of: "a member")
             }
         }

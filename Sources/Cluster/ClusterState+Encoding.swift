@@ -43,6 +43,8 @@ extension ClusterState {
         if let trial { writer.record(17) { $0.write(trial) } }
         writer.field(18, retiredEpoch)
         writer.field(29, level)
+        writer.field(37, rules)
+        writer.field(38, operatorsAreListed ? 1 : 0)
         return writer.bytes
     }
 }
@@ -85,6 +87,7 @@ extension StateWriter {
         field(11, member.lastEvent)
         if let expires = member.certificateExpires { present(12, UInt64(bitPattern: expires)) }
         if let level = member.level { present(13, level) }
+        if let key = member.key { present(37, key) }
     }
 
     fileprivate mutating func write(_ role: RoleRecord) {

@@ -9,6 +9,9 @@ public struct ClusterState: Hashable, Sendable {
     public static let mostResources = 10_000
     public static let mostTokens = 256
     public static let mostValues = 100_000
+    /// Bytes of all keys and values together. A snapshot has room for four times as much, and every member writes and
+    /// sends one whole.
+    public static let mostStoredBytes = 64 << 20
 
     /// Counts applied commands, from 1: the index that `plan` prints and `apply --check-index` takes.
     public internal(set) var revision: UInt64 = 0
@@ -41,6 +44,13 @@ public struct ClusterState: Hashable, Sendable {
     var sessions = Sessions()
     /// The feature level in force; see FeatureLevel.swift. Zero before the first that was agreed on.
     public internal(set) var level: UInt64 = 0
+    /// What a version applies otherwise than the first one did, all members apply alike: 0 as the first version, 1 with
+    /// the rules of Guards.swift. It changes by commands alone.
+    var rules: UInt64 = 0
+    /// Whether only names in the table of operators may act; see Operators.swift.
+    public internal(set) var operatorsAreListed = false
+    /// Bytes of all keys and values. Follows from `values`, so a snapshot does not say it.
+    public internal(set) var valueBytes = 0
 
     public init() {}
 
@@ -101,7 +111,7 @@ public struct ClusterState: Hashable, Sendable {
 
     private mutating func carryOut(_ record: CommandRecord) -> Outcome {
         switch record.command {
-        case .bootstrap(let name, let member): return bootstrap(name, member, record)
+        case .bootstrap(let name, let member, let founder): return bootstrap(name, member, founder, record)
         case .apply(let declarations, let check, let trial):
             return declare(declarations, check: check, trialMilliseconds: trial, record)
         case .delete(let keys, let check): return delete(keys, check: check, record)

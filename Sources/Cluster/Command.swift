@@ -4,8 +4,8 @@
 import Consensus
 
 public enum Command: Hashable, Sendable, Codable {
-    /// The first command of a cluster.
-    case bootstrap(clusterName: String, member: MemberRecord)
+    /// The first command of a cluster. `founder` is whoever ran `cluster init`; absent in clusters of older versions.
+    case bootstrap(clusterName: String, member: MemberRecord, founder: OperatorRecord? = nil)
     /// Declares resources. With `checkRevision`, refused when a resource of the cluster was declared or deleted since.
     /// With `trialMilliseconds` they are undone after that time unless the trial is settled before.
     case apply(declarations: [Declaration], checkRevision: UInt64?, trialMilliseconds: Int64? = nil)

@@ -108,13 +108,28 @@ extension ClusterState {
         guard values.contains(key) || values.count < Self.mostValues else {
             return refused(.invalid, "the store holds at most \(Self.mostValues) values")
         }
+        let replaced = values[key].map { Self.bytes(key, $0.value) } ?? 0
+        let added = Self.bytes(key, value)
+        let sum = valueBytes - replaced + added
+        // Less is always welcome, or a store that is over the bound could not be made smaller.
+        guard !guardsAreInForce || added <= replaced || sum <= Self.mostStoredBytes else {
+            return refused(
+                .invalid,
+                "the store holds at most \(Self.mostStoredBytes >> 20) MiB of keys and values together, and would have "
+                    + "\(sum) bytes; remove values first, or keep what is large elsewhere")
+        }
         values[key] = StoredValue(value: value, modified: revision)
+        valueBytes = sum
         return done()
     }
 
     mutating func removeValue(_ key: String) -> Outcome {
-        guard values[key] != nil else { return refused(.notFound, "\(key) has no value") }
+        guard let present = values[key] else { return refused(.notFound, "\(key) has no value") }
         values[key] = nil
+        valueBytes -= Self.bytes(key, present.value)
         return done()
     }
+
+    /// What a value counts for in `valueBytes`.
+    static func bytes(_ key: String, _ value: String) -> Int { key.utf8.count + value.utf8.count }
 }

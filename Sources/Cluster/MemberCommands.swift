@@ -4,11 +4,18 @@
 import Consensus
 
 extension ClusterState {
-    mutating func bootstrap(_ name: String, _ member: MemberRecord, _ record: CommandRecord) -> Outcome {
+    mutating func bootstrap(
+        _ name: String, _ member: MemberRecord, _ founder: OperatorRecord?, _ record: CommandRecord
+    ) -> Outcome {
         guard clusterName.isEmpty else { return refused(.conflict, "this cluster is named \(clusterName) already") }
         clusterName = name
         level = member.level ?? 0
         let event = note("Bootstrapped", "cluster/\(name)", "founded by \(member.name)", record)
+        if let founder {
+            rules = 1
+            _ = admit(founder, record)
+            operatorsAreListed = true
+        }
         // The founder is there: it has just proposed this.
         admit(member, reachable: true, cause: event, record)
         return done()
@@ -19,6 +26,7 @@ extension ClusterState {
     ) {
         var admitted = member
         admitted.joined = revision
+        if !guardsAreInForce { admitted.key = nil }
         admitted.reachable = reachable
         admitted.stopping = false
         admitted.lastEvent = note(
@@ -42,7 +50,7 @@ extension ClusterState {
         tokenID: String, secretHash: String, _ member: MemberRecord, _ record: CommandRecord
     ) -> Outcome {
         // The same joiner asking again with the same key is answered as before: its first answer may have been lost.
-        if let present = members[member.id], present.name == member.name { return unchanged("a member already") }
+        if hasAdmitted(member) { return unchanged("a member already") }
         guard let token = tokens[tokenID], token.secretHash == secretHash else {
             return refused(
                 .forbidden, "the join token is unknown or used; create one with: holdfast cluster token create")
@@ -61,6 +69,10 @@ extension ClusterState {
                 "\(member.name) has version \(member.version), which does not understand feature level \(level) of this "
                     + "cluster; install the version of the other members there first")
         }
+        // An id is 64 bits of its key, which may be met by trying; the key is the member.
+        guard members[member.id].map({ $0.isOf(member.key) }) ?? true else {
+            return refused(.forbidden, "member \(member.id) has another key; make a new one for \(member.name)")
+        }
         guard self.member(named: member.name) == nil else {
             return refused(.conflict, "a member named \(member.name) exists; remove it first or choose another name")
         }
@@ -69,6 +81,15 @@ extension ClusterState {
         admit(member, reachable: false, cause: 0, record)
         return done()
     }
+
+    /// Whether this machine was admitted before: asking again, as one does whose first answer was lost, needs no command.
+    public func hasAdmitted(_ newcomer: MemberRecord) -> Bool {
+        guard let present = members[newcomer.id] else { return false }
+        return present.name == newcomer.name && present.isOf(newcomer.key)
+    }
+
+    /// Whether such a token is open. The log decides about it; this tells who may write to the log.
+    public func hasOpenToken(_ id: String, secretHash: String) -> Bool { tokens[id]?.secretHash == secretHash }
 
     mutating func announce(_ member: MemberRecord, _ record: CommandRecord) -> Outcome {
         guard var present = members[member.id] else {
@@ -80,6 +101,7 @@ extension ClusterState {
         changed.apiEndpoint = member.apiEndpoint
         changed.version = member.version
         changed.level = member.level
+        if guardsAreInForce, present.key == nil { changed.key = member.key }
         changed.stopping = false
         let isTheSame = changed == present
         changed.certificateExpires = member.certificateExpires ?? present.certificateExpires

@@ -2,8 +2,12 @@
 // that was issued last; taking the name's rights away, or giving it another key, is a command like any other, so it holds
 // on every member from the entry that says so.
 //
-// A name that is not in the table acts by its certificate alone: that is the administrator of `cluster init`, whose
-// certificate is older than the cluster's state. Revoking that name puts it into the table.
+// The founder's record stands in the first command of the cluster, so a name that is not in the table is nobody: every
+// host has, or had, the authority's key and can write a certificate for any name, and a removed one keeps its disk.
+//
+// A cluster that an older version founded does not know its founder. There a name that is not in the table acts by its
+// certificate alone, as it always did. Once the rules of Guards.swift are in force there too, an admin who renews his own
+// certificate ends that: from then on he is in the table, and can admit whoever else should be.
 
 import Consensus
 
@@ -36,7 +40,7 @@ public struct OperatorRecord: Hashable, Sendable, Codable {
     public var role: OperatorRole
     /// Names the key of the newest certificate; empty for a name that was revoked before it was in the table.
     public var key: String
-    /// When that certificate ends, milliseconds since 1970.
+    /// When that certificate, or an earlier one of this name, ends at the latest; milliseconds since 1970.
     public var certificateExpires: Int64
     public var isRevoked = false
     /// The revision and the wall clock of the last change.
@@ -75,7 +79,14 @@ extension ClusterState {
 
     /// Why this person may not do what needs `origin.needs`; nil: he may.
     public func objection(to origin: CommandOrigin) -> String? {
-        guard let known = operators[origin.name] else { return Self.objection(to: origin, holding: origin.role) }
+        guard let known = operators[origin.name] else {
+            guard !operatorsAreListed else {
+                return
+                    "no operator of this cluster is called \(origin.name), whatever its certificate says; "
+                    + "ask an admin for: holdfast context add \(origin.name)"
+            }
+            return Self.objection(to: origin, holding: origin.role)
+        }
         guard !known.isRevoked else {
             return
                 "the certificate of \(origin.name) was revoked; ask an admin for: holdfast context add \(origin.name)"
@@ -99,6 +110,9 @@ extension ClusterState {
             return refused(.invalid, "a cluster knows at most \(Self.mostOperators) operators, revoked ones included")
         }
         var admitted = newcomer
+        if guardsAreInForce, let present {
+            admitted.certificateExpires = max(newcomer.certificateExpires, present.certificateExpires)
+        }
         admitted.isRevoked = false
         admitted.changed = revision
         admitted.changedMilliseconds = record.milliseconds
@@ -108,6 +122,7 @@ extension ClusterState {
             present == nil
                 ? "may act as \(newcomer.role.rawValue)"
                 : "has a new certificate as \(newcomer.role.rawValue); the one before counts no more", record)
+        if guardsAreInForce, record.origin?.name == newcomer.name, newcomer.role == .admin { operatorsAreListed = true }
         return done()
     }
 
@@ -128,9 +143,14 @@ extension ClusterState {
         return done()
     }
 
-    /// Revoked names whose certificate has ended since need not be remembered.
+    /// A year. Whoever proposes goes by its own wall clock, which may be wrong by much.
+    static let forgettingMilliseconds: Int64 = 365 * 86_400_000
+
+    /// Revoked names whose last certificate ended long since need not be remembered.
     private mutating func forgetEnded(_ record: CommandRecord) {
-        for (name, known) in operators.pairs where known.isRevoked && known.certificateExpires < record.milliseconds {
+        let margin = guardsAreInForce ? Self.forgettingMilliseconds : 0
+        let before = max(record.milliseconds, 0) - margin
+        for (name, known) in operators.pairs where known.isRevoked && known.certificateExpires < before {
             operators[name] = nil
         }
     }

@@ -92,6 +92,9 @@ public struct MemberRecord: Hashable, Sendable, Codable {
     public var certificateExpires: Int64?
     /// The newest feature level that its version understands; nil for a version that did not say.
     public var level: UInt64?
+    /// Names its whole key: SHA-256 of the SubjectPublicKeyInfo in hexadecimal, of which the id is the beginning. Nil for
+    /// a member that was admitted by an older version and has announced nothing since.
+    public var key: String?
 
     public init(
         id: MemberID, name: String, kind: MemberKind, host: String = "", peerEndpoint: String, apiEndpoint: String,
@@ -106,6 +109,9 @@ public struct MemberRecord: Hashable, Sendable, Codable {
         self.version = version
         self.level = level
     }
+
+    /// Whether this is the member with that key, as far as is known; an id alone is 64 bits, which somebody may meet.
+    public func isOf(_ key: String?) -> Bool { self.key == nil || self.key == key }
 
     /// What one physical fault takes away together with it.
     public var failureDomain: String { kind == .guest && !host.isEmpty ? host : name }

@@ -19,6 +19,7 @@ extension ClusterState {
         state.sessions = Sessions()
         state.tokens = [:]
         state.operators = [:]
+        state.operatorsAreListed = false
         state.members = [:]
         state.level = 0
         for (key, role) in state.roles.pairs {

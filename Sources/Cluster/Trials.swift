@@ -17,6 +17,9 @@ public struct Trial: Hashable, Sendable, Codable {
     public var lengthMilliseconds: Int64
 
     public var endsMilliseconds: Int64 { beganMilliseconds + lengthMilliseconds }
+
+    /// Whether this person began it. An actor is a name, with the person's words behind it in parentheses if there were any.
+    public func wasBegun(by name: String) -> Bool { actor == name || actor.hasPrefix(name + " (") }
 }
 
 extension ClusterState {

@@ -21,6 +21,8 @@ public struct SelfReadings: Hashable, Sendable, Codable {
     /// Its wall clock, milliseconds since 1970, and whether the kernel says that something keeps it right.
     public var wallMilliseconds: Int64
     public var clockIsSynchronised: Bool?
+    /// Why this member's last snapshot was not kept; nil: it was, or none was due yet.
+    public var snapshotProblem: String?
     /// Why the kernel does not enforce the leases of addresses; nil: it does, or the member holds no addresses.
     public var kernelGuardProblem: String?
     /// Capabilities the process lacks, by name.
@@ -49,6 +51,7 @@ public struct SelfReadings: Hashable, Sendable, Codable {
         self.version = version
         self.wallMilliseconds = wallMilliseconds
         clockIsSynchronised = nil
+        snapshotProblem = nil
         kernelGuardProblem = nil
         missingCapabilities = []
         hasRealTimePriority = true
@@ -101,7 +104,7 @@ public enum Diagnosis {
         [
             kernelGuard(readings), capabilities(readings), schedule(readings),
             clock(readings, askerMilliseconds, uncertaintyMilliseconds), space(readings), flushes(readings),
-            certificate(readings, askerMilliseconds),
+            certificate(readings, askerMilliseconds), snapshots(readings),
         ] + roundTrips(readings)
     }
 
@@ -151,6 +154,13 @@ public enum Diagnosis {
                 .advice, readings.member, "its clock is right now, but nothing keeps it so",
                 remedy: "timedatectl set-ntp true on \(readings.member)")
         }
+        if readings.clockIsSynchronised == nil {
+            return Finding(
+                .advice, readings.member,
+                "its clock is right now, but whether anything keeps it so is not known",
+                remedy: "timedatectl on \(readings.member) tells; in its unit: SystemCallFilter=adjtimex "
+                    + "clock_adjtime, and no ProtectClock")
+        }
         return Finding(.fine, readings.member, "its clock agrees with this machine's")
     }
 
@@ -182,6 +192,17 @@ public enum Diagnosis {
                 .advice, readings.member, words, remedy: "move the data directory of \(readings.member) to an SSD")
         }
         return Finding(.fine, readings.member, words)
+    }
+
+    private static func snapshots(_ readings: SelfReadings) -> Finding {
+        guard let problem = readings.snapshotProblem else {
+            return Finding(.fine, readings.member, "its log is kept short by snapshots")
+        }
+        return Finding(
+            .wrong, readings.member,
+            "its last snapshot was not kept, so its log grows until the disk is full: \(problem)",
+            remedy: "remove large values (holdfast kv list), or make room on \(readings.member); "
+                + "the next snapshot tries anew")
     }
 
     private static func certificate(_ readings: SelfReadings, _ now: Int64) -> Finding {

@@ -92,7 +92,8 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
     /// Proposals of this member by what became of them.
     private var proposalEnds: [String: UInt64] = [:]
     private var proposals: Set<UInt64> = []
-    private var members: Set<MemberID>
+    /// With the names of their keys, as far as they are known.
+    private var members: [MemberID: String?]
     /// Events from before this are read out of the log again; a person has seen them.
     private let startedWallMilliseconds = BootClock.wallMilliseconds()
 
@@ -101,7 +102,7 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
         self.core = core
         self.eventLoop = eventLoop
         self.log = log
-        members = Set(initialPeers.map(\.id))
+        members = Self.keys(of: initialPeers)
         endPromise = eventLoop.makePromise()
         ended = endPromise.futureResult
     }
@@ -147,9 +148,15 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
     }
 
     /// Whether a peer with this identity may connect. Called on the event loop.
-    public func isMember(_ peer: MemberID) -> Bool {
+    /// - Parameter key: names the key it has shown; nil when only its membership is asked for.
+    public func isMember(_ peer: MemberID, key: String?) -> Bool {
         eventLoop.preconditionInEventLoop()
-        return members.contains(peer)
+        guard let known = members[peer] else { return false }
+        return key == nil || known == nil || known == key
+    }
+
+    private static func keys(of members: [MemberRecord]) -> [MemberID: String?] {
+        Dictionary(members.map { ($0.id, $0.key) }) { $1 }
     }
 
     /// Asks the agent to give its roles away and stop. `ended` tells when it has.
@@ -265,7 +272,7 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
         case .address(let order): carryOut(order, world)
         case .healthChecks(let checks): world.health?.run(checks)
         case .peers(let peers):
-            members = Set(peers.map(\.id))
+            members = Self.keys(of: peers)
             world.transport.setPeers(peers)
             world.rememberPeers(peers)
         case .events(let events):

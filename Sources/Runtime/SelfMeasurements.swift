@@ -1,5 +1,5 @@
 // What the kernel says of this process and its machine, as `doctor` and `top` want to know it. Reads, changes nothing; what
-// cannot be read is left at what counts as fine.
+// cannot be read is left at what counts as fine, or unknown where there is a word for that.
 
 import CKernel
 import Consensus
@@ -14,7 +14,7 @@ public enum SelfMeasurements {
     /// - Parameter dataDirectory: on the file system of the log.
     public static func take(into readings: inout SelfReadings, dataDirectory: String, holdsAddresses: Bool) {
         if let status = ProcessFigures.text("/proc/self/status") {
-            let effective = field("CapEff", in: status).flatMap { UInt64($0, radix: 16) } ?? .max
+            let effective = effectiveCapabilities(in: status) ?? .max
             readings.missingCapabilities =
                 holdsAddresses ? needed.filter { effective & (1 << UInt64($0.bit)) == 0 }.map(\.name) : []
             let locked = field("VmLck", in: status)?.split(separator: " ").first.flatMap { Int64($0) } ?? 0
@@ -55,6 +55,15 @@ public enum SelfMeasurements {
             }
         }
         readings.flushBoundMicroseconds = Int64((bound * 1e6).rounded())
+    }
+
+    /// What the kernel lets this process do, a bit each (capabilities(7)); nil when it cannot be read.
+    static var effectiveCapabilities: UInt64? {
+        ProcessFigures.text("/proc/self/status").flatMap { effectiveCapabilities(in: $0) }
+    }
+
+    private static func effectiveCapabilities(in status: String) -> UInt64? {
+        field("CapEff", in: status).flatMap { UInt64($0, radix: 16) }
     }
 
     private static func field(_ name: String, in status: String) -> String? {

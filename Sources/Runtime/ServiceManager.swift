@@ -2,9 +2,12 @@
 // (systemd's sd_notify(3) protocol: datagrams of KEY=VALUE lines to the socket that NOTIFY_SOCKET names).
 //
 // Relies on: nothing; without NOTIFY_SOCKET nobody asked, and nothing is sent.
-// Does not: fail anything. A message that cannot be sent is reported to the caller, who logs it once.
+// Does not: fail anything. A message that cannot be sent is reported to the caller, who logs it; signs of life go on.
 
 import Glibc
+import Logging
+import NIOCore
+import Synchronization
 
 public struct ServiceManager: Sendable {
     /// A path, or a name in the abstract namespace that begins with "@".
@@ -50,16 +53,55 @@ public struct ServiceManager: Sendable {
             case .alive: "WATCHDOG=1"
             case .stopping: "STOPPING=1"
             }
-        return send(Array(text.utf8))
+        if case .ready = message { return send(Array(text.utf8), waitingSeconds: Self.readySeconds) }
+        return send(Array(text.utf8), waitingSeconds: 0)
+    }
+
+    /// Said once, and waited for by whoever starts this process, so it waits for room in turn; a manager that is busy for
+    /// so long has other worries.
+    private static let readySeconds = 5
+
+    /// Tells the manager on this loop, thrice within its patience, that the process is alive: where the loop hangs, the
+    /// process is ended and started anew. Nil when nobody waits for it.
+    ///
+    /// A sign that cannot be sent is left out and the next one is tried: the manager may be busy for a moment and its queue
+    /// full, which is no reason to let it end a process that is well.
+    public func proveLife(on eventLoop: any EventLoop, log: Logger) -> RepeatedTask? {
+        guard let watchdog else { return nil }
+        let first = FirstFailure()
+        return eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: TimeAmount(watchdog / 3)) { _ in
+            guard let failure = tell(.alive) else { return first.isOver(log) }
+            first.note(failure, log)
+        }
+    }
+
+    /// Keeps the log to one line for each time that the manager cannot be told.
+    private final class FirstFailure: Sendable {
+        private let isFailing = Atomic(false)
+
+        func note(_ failure: String, _ log: Logger) {
+            guard !isFailing.exchange(true, ordering: .relaxed) else { return }
+            log.warning("the service manager cannot be told that this agent is alive; trying on: \(failure)")
+        }
+
+        func isOver(_ log: Logger) {
+            guard isFailing.exchange(false, ordering: .relaxed) else { return }
+            log.notice("the service manager is told again that this agent is alive")
+        }
     }
 
     /// What `sun_path` takes, with the zero that ends a path.
     private static let mostPathBytes = 108
 
-    private func send(_ bytes: [UInt8]) -> String? {
+    /// - Parameter seconds: how long to wait for room in the manager's queue; zero: not at all.
+    private func send(_ bytes: [UInt8], waitingSeconds seconds: Int) -> String? {
         let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return Self.words(errno) }
         defer { close(descriptor) }
+        var patience = timeval(tv_sec: seconds, tv_usec: 0)
+        // Refused, it waits for longer and is not lost.
+        _ = setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        let flags = Int32(MSG_NOSIGNAL) | (seconds == 0 ? Int32(MSG_DONTWAIT) : 0)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         var path = Array(socket.utf8)
@@ -69,9 +111,7 @@ public struct ServiceManager: Sendable {
         let length = MemoryLayout<sa_family_t>.size + path.count + (path[0] == 0 ? 0 : 1)
         let sent = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                sendto(
-                    descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT), $0,
-                    socklen_t(length))
+                sendto(descriptor, bytes, bytes.count, flags, $0, socklen_t(length))
             }
         }
         return sent == bytes.count ? nil : Self.words(errno)

@@ -97,7 +97,7 @@ import X509
         let other = Lab(
             cluster: trust.cluster, authority: try ClusterAuthority(trust: trust, key: lab.authority.key),
             agent: lab.agent,
-            memberKeys: lab.memberKeys, members: lab.members)
+            memberKeys: lab.memberKeys, members: lab.members, founder: nil)
         try await lab.serving { server in
             let answer = try await server.ask(.GET, "/v1/status", as: other.credential(role: .admin))
             #expect(answer.status == 403)

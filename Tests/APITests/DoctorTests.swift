@@ -16,6 +16,7 @@ extension SelfReadings {
         var readings = SelfReadings(
             member: "pve1", version: "0.1.0", wallMilliseconds: InMemoryAgent.wallClock + 90_000)
         (readings.diskFreeBytes, readings.diskTotalBytes) = (8 << 30, 16 << 30)
+        readings.clockIsSynchronised = true
         readings.certificateExpires = InMemoryAgent.wallClock + 80 * 86_400_000
         (readings.flushes, readings.flushMeanMicroseconds, readings.flushBoundMicroseconds) = (10, 400, 1_000)
         readings.roundTrips = [.init(member: "pve2", microseconds: 180)]

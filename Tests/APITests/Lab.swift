@@ -30,10 +30,16 @@ struct Lab: Sendable {
     let agent: InMemoryAgent
     let memberKeys: [P256.Signing.PrivateKey]
     let members: [MemberID]
+    /// The administrator whose record stands in the first command; nil in a cluster of an older version.
+    let founder: Credential?
 
     /// pve1 leads and holds kube-api; k8s-cp1 runs on pve1 and is a candidate too; the witness keeps the log.
-    static func make(declared: Bool = true) throws -> Lab {
+    static func make(declared: Bool = true, founded: Bool = false) throws -> Lab {
         let cluster = ClusterID(rawValue: 0xC1A5_7E12)
+        let authority = try ClusterAuthority.create(cluster: cluster)
+        let root = P256.Signing.PrivateKey()
+        let founder = OperatorRecord(
+            name: "root", role: .admin, key: ClusterTrust.pin(of: root.publicKey), certificateExpires: .max)
         let keys = (0..<4).map { _ in P256.Signing.PrivateKey() }
         let ids = keys.map { MemberID(publicKey: $0.publicKey) }
         let agent = InMemoryAgent(member: ids[0], voters: Array(ids[..<3]), learners: [ids[3]])
@@ -46,7 +52,8 @@ struct Lab: Sendable {
                 peerEndpoint: "10.0.0.\(position + 1):7000", apiEndpoint: "10.0.0.\(position + 1):7001",
                 version: "0.1.0")
             if position == 0 {
-                agent.apply(.bootstrap(clusterName: "home", member: record))
+                agent.apply(
+                    .bootstrap(clusterName: "home", member: record, founder: founded ? founder : nil))
             } else {
                 let token = JoinToken(id: "\(position)", secretHash: "h", kind: kind.1, expiresMilliseconds: .max)
                 agent.apply(.createToken(token))
@@ -60,12 +67,17 @@ struct Lab: Sendable {
                 .assign(role: .kubeAPI, epoch: 0, to: ids[0], reason: "first candidate that can", because: nil))
         }
         return Lab(
-            cluster: cluster, authority: try ClusterAuthority.create(cluster: cluster), agent: agent, memberKeys: keys,
-            members: ids)
+            cluster: cluster, authority: authority, agent: agent, memberKeys: keys, members: ids,
+            founder: founded ? try credential(of: authority, "root", .admin, root) : nil)
     }
 
     func credential(_ name: String = "alice", role: OperatorRole) throws -> Credential {
-        let key = P256.Signing.PrivateKey()
+        try Self.credential(of: authority, name, role, P256.Signing.PrivateKey())
+    }
+
+    private static func credential(
+        of authority: ClusterAuthority, _ name: String, _ role: OperatorRole, _ key: P256.Signing.PrivateKey
+    ) throws -> Credential {
         let certificate = try authority.issue(operator: name, role: role, key: key.publicKey)
         return Credential(certificate: try certificate.serializeAsPEM().pemString, key: key.pemRepresentation)
     }

@@ -68,7 +68,9 @@ private let promtool = "/usr/bin/promtool"
 
     @Test func readyIsWhoKnowsALeaderAndIsCurrent() async throws {
         let lab = try Lab.make()
-        try await lab.serving { server in
+        var bounds = APIServer.Bounds()
+        bounds.probeAge = .zero
+        try await lab.serving(bounds: bounds) { server in
             #expect(try await server.ask(.GET, "/readyz", as: nil).status == 200)
             lab.agent.change { $0.view.isCurrent = false }
             let behind = try await server.ask(.GET, "/readyz", as: nil)

@@ -19,10 +19,12 @@ import Testing
     }
 
     /// Asks for a certificate as an admin would, and gives the credential.
-    private func admit(_ name: String, _ role: OperatorRole, _ server: TestServer) async throws -> Credential {
+    private func admit(
+        _ name: String, _ role: OperatorRole, _ server: TestServer, by admin: Credential? = nil
+    ) async throws -> Credential {
         let (key, text) = try csr()
         let answer = try await server.ask(
-            .POST, "/v1/operators", as: server.lab.credential("root", role: .admin),
+            .POST, "/v1/operators", as: try admin ?? server.lab.credential("root", role: .admin),
             json: OperatorRequest(name: name, role: role, csr: text))
         #expect(answer.status == 200, "\(answer.text)")
         let signed = try answer.decoded(OperatorCertificate.self)
@@ -269,6 +271,78 @@ import Testing
             #expect(declared() && lab.agent.state.trial == nil)
             #expect(await root.run("apply", "--confirm", "-f", file).status == 2)
             #expect(await root.run("apply").status == 2)
+        }
+    }
+
+    /// Alice's trial has ended, Bob has begun one: what she confirms is not what she means.
+    @Test func nobodySettlesAnothersTrialByAccident() async throws {
+        let lab = try Lab.make()
+        try await lab.serving { server in
+            let alice = try person(server, "alice")
+            let bob = try person(server, "bob")
+            defer {
+                alice.forget()
+                bob.forget()
+            }
+            let file = try bob.write(Self.manifest("192.168.1.2/24"), to: "dns.yaml")
+            let tried = await bob.run("apply", "-f", file, "--mode", "try", "--reason", "moving")
+            let revision = try #require(lab.agent.state.trial?.revision)
+            #expect(tried.notes.contains("holdfast apply --confirm --revision \(revision)"))
+            for end in ["--confirm", "--rollback"] {
+                let refused = await alice.run("apply", end)
+                #expect(refused.status == 4 && refused.notes.contains("by bob (moving)"), "\(refused.notes)")
+                #expect(refused.notes.contains("\(end) --revision \(revision)"))
+            }
+            #expect(await alice.run("apply", "--confirm", "--revision", "\(revision - 1)").status == 3)
+            #expect(lab.agent.state.trial != nil)
+            #expect(await alice.run("apply", "--confirm", "--revision", "\(revision)").status == 0)
+            #expect(lab.agent.state.trial == nil)
+            #expect(await alice.run("apply", "--revision", "1").status == 2)
+            _ = try bob.write(Self.manifest("192.168.1.3/24"), to: "dns.yaml")
+            _ = await bob.run("apply", "-f", file, "--mode", "try", "--reason", "moving")
+            #expect(await bob.run("apply", "--confirm").status == 0, "his own, whatever he said about it")
+        }
+    }
+
+    // MARK: The door
+
+    /// Every host has the authority's key, also one that was removed and kept its disk.
+    @Test func aCertificateForAnUnknownNameIsWorthNothing() async throws {
+        let lab = try Lab.make(founded: true)
+        let founder = try #require(lab.founder)
+        try await lab.serving { server in
+            #expect(try await server.ask(.GET, "/v1/status", as: founder).status == 200)
+            let revision = lab.agent.state.revision
+            let stranger = try lab.credential("x", role: .admin)
+            for (method, path) in Self.routes {
+                let answer = try await server.ask(method, path, as: stranger, body: try Self.body(path, lab))
+                #expect(answer.status == 403, "\(method) \(path): \(answer.status) \(answer.text)")
+                #expect(answer.failure?.message.contains("no operator of this cluster is called x") == true)
+            }
+            // Nor does the founder's name with another key.
+            let twin = try lab.credential("root", role: .admin)
+            #expect(try await server.ask(.GET, "/v1/status", as: twin).status == 403)
+            #expect(lab.agent.state.revision == revision)
+            let vera = try await admit("vera", .viewer, server, by: founder)
+            #expect(try await server.ask(.GET, "/v1/status", as: vera).status == 200)
+        }
+    }
+
+    /// What the log refuses is an entry on every disk all the same, and pushes other clients' sessions out.
+    @Test func aRevokedOperatorCannotWriteToTheLogByBeingRefused() async throws {
+        let lab = try Lab.make()
+        try await lab.serving { server in
+            let mallory = try await admit("mallory", .operator, server)
+            lab.agent.apply(.revokeOperator(name: "mallory"))
+            let before = lab.agent.state
+            for session in 1...20 {
+                let answer = try await server.ask(
+                    .PUT, "/v1/kv/a", as: mallory,
+                    headers: [("Holdfast-Session", "00000000000000\(session + 15)"), ("Holdfast-Request", "1")],
+                    json: ValueRequest(value: "1"))
+                #expect(answer.status == 403)
+            }
+            #expect(lab.agent.state == before)
         }
     }
 }

@@ -349,7 +349,9 @@ import Testing
 
     @Test func probesTellAliveFromReady() async throws {
         let lab = try Lab.make()
-        try await lab.serving { server in
+        var bounds = APIServer.Bounds()
+        bounds.probeAge = .zero
+        try await lab.serving(bounds: bounds) { server in
             func probe(_ path: String) async throws -> Int { try await server.ask(.GET, path, as: nil).status }
             let before = try await [probe("/healthz"), probe("/readyz")]
             lab.agent.change { $0.view.leader = nil }

@@ -148,4 +148,17 @@ import Testing
         #expect(Set(ids).count == ids.count)
         #expect(ids.last == lab.nodes[0].core.state.lastEventID)
     }
+
+    /// While snapshots fail the log grows until the disk is full, so somebody has to be told.
+    @Test func aSnapshotThatWasNotKeptIsKnownUntilOneIs() {
+        let lab = TestLab()
+        lab.snapshots = SnapshotPolicy(entries: 10)
+        _ = lab.add("pve1", .host, founds: "home")
+        lab.run(for: .seconds(1))
+        lab.turn(0, [.snapshotFailed(LogIndex(rawValue: 1), "the disk is full")])
+        #expect(lab.nodes[0].core.view(now: lab.now).snapshotProblem == "the disk is full")
+        for number in 0..<20 { lab.must(.put(key: "k", value: "\(number)", expected: nil)) }
+        lab.run(for: .seconds(1))
+        #expect(lab.nodes[0].core.view(now: lab.now).snapshotProblem == nil)
+    }
 }

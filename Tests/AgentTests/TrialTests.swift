@@ -51,3 +51,24 @@ private func candidates(_ lab: TestLab, at index: Int) -> [String] {
     lab.run(for: .seconds(10))
     #expect(candidates(lab, at: 0) == ["cp2"])
 }
+
+/// It learns of the trial when it has half its time behind it. Counted from then on it would run half as long again.
+@Test func aTrialDoesNotRunLongerUnderALeaderThatWasCutOff() {
+    let lab = TestLab.five()
+    lab.declareAddress("api", "192.168.1.99", candidates: ["cp1"])
+    let first = lab.leader()!
+    let second = lab.index(of: first == lab.index(of: "pve1") ? "pve2" : "pve1")
+    lab.isolate(second)
+    let change = [TestLab.address("api", "192.168.1.99", candidates: ["cp2"])]
+    lab.must(.apply(declarations: change, checkRevision: nil, trialMilliseconds: 40_000), at: first)
+    lab.run(for: .seconds(20))
+    lab.cuts = []
+    lab.run(for: .seconds(5))
+    #expect(lab.nodes[second].core.state.trial != nil)
+    lab.kill(first)
+    lab.run(for: .seconds(13))
+    #expect(lab.leader() == second)
+    #expect(candidates(lab, at: second) == ["cp2"])
+    lab.run(for: .seconds(4))
+    #expect(candidates(lab, at: second) == ["cp1"])
+}

@@ -14,10 +14,13 @@ struct ClusterBench {
     var milliseconds: Int64 = 1_000
     private var request: UInt64 = 0
 
+    /// The administrator of `founded(by: root)`.
+    static let root = OperatorRecord(name: "root", role: .admin, key: "k0", certificateExpires: 5_000)
+
     /// A cluster with three members and one declared address.
-    static func founded() -> ClusterBench {
+    static func founded(by founder: OperatorRecord? = nil) -> ClusterBench {
         var bench = ClusterBench()
-        bench.apply(.bootstrap(clusterName: "home", member: record(pve1, "pve1", .host)))
+        bench.apply(.bootstrap(clusterName: "home", member: record(pve1, "pve1", .host), founder: founder))
         bench.admit(record(pve2, "pve2", .host))
         bench.admit(record(witness, "witness", .witness))
         bench.declare(api)

@@ -92,7 +92,9 @@ private struct Draws: RandomNumberGenerator {
                         reason: number % 2 == 0 ? "because" : nil) : nil,
                 command: command)
         }
-        _ = state.apply(record(.bootstrap(clusterName: "home", member: member(1)), 1))
+        let founder = OperatorRecord(name: "r0", role: .admin, key: "k0", certificateExpires: 5)
+        _ = state.apply(
+            record(.bootstrap(clusterName: "home", member: member(1), founder: seed % 2 == 0 ? founder : nil), 1))
         for number in 2..<draws.below(200) + 3 { _ = state.apply(record(command(&draws), number)) }
         return state
     }
@@ -111,7 +113,9 @@ private struct Draws: RandomNumberGenerator {
             "revision", "declarationsRevision", "clusterName", "resources", "members", "roles", "retiredEpoch",
             "tokens", "values",
             "events", "lastEventID", "operators", "auditLog", "lastAuditID", "declarationChanges",
-            "forgottenDeclarations", "trial", "sessions", "level",
+            "forgottenDeclarations", "trial", "sessions", "level", "rules", "operatorsAreListed",
+            // Follows from the values, and is counted anew.
+            "valueBytes",
         ]
         #expect(Mirror(reflecting: ClusterState()).children.compactMap(\.label) == written)
     }
@@ -123,6 +127,8 @@ private struct Draws: RandomNumberGenerator {
         #expect(states.contains { !$0.auditLog.isEmpty })
         #expect(states.contains { $0.declarationChanges.contains { $0.parts.contains { $0.before != nil } } })
         #expect(states.contains { $0.trial != nil })
+        #expect(states.contains { $0.operatorsAreListed && $0.valueBytes > 0 })
+        #expect(states.contains { !$0.operatorsAreListed && $0.valueBytes > 0 })
     }
 
     @Test func forgottenRevisionsStayForgotten() throws {

@@ -11,6 +11,7 @@ import Testing
         var readings = SelfReadings(member: "pve1", version: "1", wallMilliseconds: 0)
         readings.diskFreeBytes = 8 << 30
         readings.diskTotalBytes = 16 << 30
+        readings.clockIsSynchronised = true
         readings.certificateExpires = 90 * day
         change(&readings)
         return Diagnosis.judge(readings, askerMilliseconds: asker, uncertaintyMilliseconds: took)
@@ -29,6 +30,7 @@ import Testing
             ("longer than the quorum lease", { ($0.flushes, $0.flushBoundMicroseconds) = (5, 500_000) }),
             ("ends in 10 days", { $0.certificateExpires = 10 * 86_400_000 }),
             ("has ended", { $0.certificateExpires = -1 }),
+            ("log grows until the disk is full: too large", { $0.snapshotProblem = "too large" }),
             ("longer than a heartbeat", { $0.roundTrips = [.init(member: "pve2", microseconds: 50_001)] }),
         ]
         for (words, change) in cases {
@@ -42,6 +44,7 @@ import Testing
     @Test func whatCouldBeBetterIsAdvice() {
         let cases: [(inout SelfReadings) -> Void] = [
             { $0.hasRealTimePriority = false }, { $0.memoryIsLocked = false }, { $0.clockIsSynchronised = false },
+            { $0.clockIsSynchronised = nil },
             { ($0.flushes, $0.flushMeanMicroseconds, $0.flushBoundMicroseconds) = (5, 60_000, 250_000) },
         ]
         for change in cases { #expect(findings(change).map(\.verdict) == [.advice]) }
@@ -50,6 +53,12 @@ import Testing
     @Test func clocksAreComparedNoCloserThanTheQuestionTook() {
         #expect(findings(took: 3_000) { $0.wallMilliseconds = 3_900 }.isEmpty)
         #expect(findings(took: 3_000) { $0.wallMilliseconds = 4_100 }.count == 1)
+    }
+
+    /// The kernel could not be asked: under a unit that forbids it, this must not look like a clock that is kept right.
+    @Test func aClockThatIsNotKnownToBeKeptRightIsSaidToBeUnknown() {
+        let found = findings { $0.clockIsSynchronised = nil }
+        #expect(found.first?.sentence.contains("is not known") == true)
     }
 
     @Test func aSmallDiskNeedsATenthFree() {

@@ -38,4 +38,12 @@ import Testing
         #expect(undoes(bench(), seenFor: .zero, wall: 60_000))
         #expect(undoes(bench(), seenFor: .seconds(60), wall: -5_000_000), "the wall clock was set back")
     }
+
+    @Test(
+        arguments: [(true, 5_000, true), (true, 5_001, false), (true, -5_001, false), (false, 0, false)]
+            as [(Bool, Int64, Bool)])
+    func whoeverLearnsOfItLateDidNotSeeItBegin(_ isCurrent: Bool, _ wall: Int64, _ saw: Bool) throws {
+        let trial = try #require(bench().state.trial)
+        #expect(TrialDecisions.seesBegin(of: trial, isCurrent: isCurrent, wallMilliseconds: wall) == saw)
+    }
 }

@@ -138,6 +138,21 @@ import X509
         #expect(throws: EnrollmentRefusal.self) { try enrollment.renew(csr: own, members: members) }
     }
 
+    /// An id is the beginning of a key's hash, and another key may begin alike. Whoever has one gets neither a certificate
+    /// nor the authority's key.
+    @Test func whoHasAnotherKeyThanTheOneThatJoinedGetsNothing() throws {
+        let prepared = try enrollment.prepare(request(), members: members)
+        #expect(prepared.record.key == ClusterTrust.pin(of: key.publicKey))
+        var present = prepared.record
+        present.key = "another"
+        let csr = try SigningRequest.make(name: "pve2", key: key)
+        let others = members + [present]
+        #expect(throws: EnrollmentRefusal.self) { try enrollment.renew(csr: csr, members: others) }
+        #expect(throws: EnrollmentRefusal.self) { try enrollment.complete(prepared, members: others) }
+        present.key = nil
+        #expect(throws: Never.self) { try enrollment.renew(csr: csr, members: members + [present]) }
+    }
+
     @Test func aRequestIsNotPrintedWithItsSecret() throws {
         let request = try request()
         var dumped = ""

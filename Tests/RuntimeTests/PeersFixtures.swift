@@ -17,8 +17,14 @@ import X509
 /// Whom a member lets in, which tests change.
 final class AllowList: Sendable {
     private let members: Mutex<Set<MemberID>>
+    private let refusedKey = Mutex<String?>(nil)
     init(_ members: [MemberIdentity]) { self.members = Mutex(Set(members.map(\.member))) }
-    func contains(_ id: MemberID) -> Bool { members.withLock { $0.contains(id) } }
+    func contains(_ id: MemberID, key: String?) -> Bool {
+        members.withLock { $0.contains(id) } && (key == nil || key != refusedKey.withLock { $0 })
+    }
+    func add(_ id: MemberID) { _ = members.withLock { $0.insert(id) } }
+    /// A key that is not the one its member joined with.
+    func refuse(key: String) { refusedKey.withLock { $0 = key } }
     func remove(_ id: MemberID) { _ = members.withLock { $0.remove(id) } }
 }
 
@@ -45,7 +51,8 @@ final class TestPeer: Sendable {
             eventLoop: MultiThreadedEventLoopGroup.singleton.next(), identity: identity,
             log: Logger(label: identity.settings.name, factory: { _ in LedgerLog(ledger: log) }),
             handshakeTimeout: handshakeTimeout, isUnanswered: isUnanswered,
-            isMember: { allowed.contains($0) }, received: { for frame in $0 { frames.add(frame) } })
+            isMember: { id, key in allowed.contains(id, key: key) }, received: { for frame in $0 { frames.add(frame) } }
+        )
         self.port = try await transport.start(host: "127.0.0.1", port: port)
     }
 
@@ -108,9 +115,10 @@ final class Stranger: Sendable {
         try await self.init(to: peer, certificate: identity.certificate, key: identity.key)
     }
 
-    /// Plain TCP.
-    init(plainTo peer: TestPeer) async throws {
+    /// Plain TCP, from an address of this machine.
+    init(plainTo peer: TestPeer, from address: String = "127.0.0.1") async throws {
         channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .bind(to: SocketAddress(ipAddress: address, port: 0))
             .connect(host: "127.0.0.1", port: peer.port).get()
     }
 

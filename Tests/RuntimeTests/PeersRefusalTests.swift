@@ -218,12 +218,39 @@ import Testing
     @Test func moreThanTheBoundThatHaveNotProvedWhoTheyAre() async throws {
         let peer = try await peer()
         var strangers: [Stranger] = []
-        for _ in 0..<PeerTransport.mostUnauthenticated + 1 { strangers.append(try await Stranger(plainTo: peer)) }
-        _ = try await peer.log.line("closed at once", "have not proved an identity")
+        let most = PeerTransport.mostUnauthenticatedOfOneAddress
+        for number in 0..<PeerTransport.mostUnauthenticated + 1 {
+            strangers.append(try await Stranger(plainTo: peer, from: "127.0.1.\(number / most + 1)"))
+        }
+        let refusal = try await peer.log.line("closed at once", "have not proved an identity")
+        #expect(refusal.contains("\(PeerTransport.mostUnauthenticated) connections"))
         for stranger in strangers { stranger.channel.close(promise: nil) }
         _ = try await peer.log.line("a connection ended", "closed the connection in the handshake")
         for stranger in strangers { try await stranger.closed.get() }
         await peer.transport.shutDown()
+    }
+
+    /// One machine opens connections and says nothing; a member that comes back from elsewhere is let in.
+    @Test func strangersOfOneAddressAreNotInAMembersWay() async throws {
+        let peer = try await peer()
+        var strangers: [Stranger] = []
+        for _ in 0..<PeerTransport.mostUnauthenticated * 2 {
+            strangers.append(try await Stranger(plainTo: peer, from: "127.0.1.1"))
+        }
+        _ = try await peer.log.line(
+            "closed at once", "\(PeerTransport.mostUnauthenticatedOfOneAddress) of them from there")
+        try await expectUnharmed(peer)
+        for stranger in strangers { stranger.channel.close(promise: nil) }
+    }
+
+    /// Its id is right, being the beginning of its key's hash, and somebody may meet that by trying.
+    @Test func aMemberWithAnotherKeyThanItJoinedWith() async throws {
+        let peer = try await peer()
+        let stranger = try cluster.member("pve3")
+        peer.allowed.add(stranger.member)
+        peer.allowed.refuse(key: ClusterTrust.pin(of: stranger.key.publicKey))
+        try await expectRefused(
+            try await Stranger(to: peer, as: stranger), by: peer, because: "joined with another key than it shows now")
     }
 
     @Test func aStrangerThatSaysNothing() async throws {

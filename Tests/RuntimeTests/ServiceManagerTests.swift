@@ -1,6 +1,9 @@
 // The words for the service manager, received by a socket of the test's own.
 
 import Glibc
+import Logging
+import NIOCore
+import NIOPosix
 import Testing
 
 @testable import Runtime
@@ -28,6 +31,12 @@ import Testing
         }
 
         deinit { close(descriptor) }
+
+        /// The next that arrives; nil when nothing does for as long as a test may take.
+        func wait() -> String? {
+            var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            return poll(&waiting, 1, 50_000) == 1 ? next() : nil
+        }
 
         /// What has arrived; nil when nothing has.
         func next() -> String? {
@@ -65,5 +74,21 @@ import Testing
     @Test func aSocketThatIsGoneIsReportedAndHarmsNothing() throws {
         let manager = try #require(ServiceManager(environment: ["NOTIFY_SOCKET": "/nonexistent/notify"]))
         #expect(manager.tell(.alive) != nil)
+    }
+
+    /// PID 1 is busy for a moment, and its queue is full.
+    @Test(.timeLimit(.minutes(1))) func signsOfLifeGoOnAfterTheManagersQueueWasFull() async throws {
+        let listener = try Listener("notify")
+        let manager = try #require(
+            ServiceManager(environment: ["NOTIFY_SOCKET": listener.path, "WATCHDOG_USEC": "30000"]))
+        while manager.tell(.stopping) == nil {}
+        let words = Ledger<String>()
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let task = manager.proveLife(on: loop, log: Logger(label: "test", factory: { _ in LedgerLog(ledger: words) }))
+        _ = try await words.line("cannot be told that this agent is alive")
+        while listener.next() != nil {}
+        _ = try await words.line("is told again")
+        #expect(listener.wait() == "WATCHDOG=1")
+        task?.cancel()
     }
 }

@@ -104,6 +104,12 @@ public struct RollBackRequest: Sendable, Codable {
 public struct TrialRequest: Sendable, Codable {
     /// Whether what was tried stays.
     public var keep: Bool
+    /// The revision that is on trial. Without it only whoever began the trial may settle it: what one means to keep may
+    /// have ended meanwhile, and another's begun.
+    public var revision: UInt64?
 
-    public init(keep: Bool) { self.keep = keep }
+    public init(keep: Bool, revision: UInt64? = nil) {
+        self.keep = keep
+        self.revision = revision
+    }
 }

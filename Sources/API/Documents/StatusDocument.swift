@@ -130,7 +130,7 @@ extension StatusDocument {
 
     private static func sentence(_ trial: Trial) -> String {
         "revision \(trial.revision) is on trial by \(trial.actor) and undone at "
-            + "\(timestamp(milliseconds: trial.endsMilliseconds)): holdfast apply --confirm keeps it"
+            + "\(timestamp(milliseconds: trial.endsMilliseconds)): holdfast apply --confirm --revision \(trial.revision) keeps it"
     }
 
     private static func degraded(

@@ -90,6 +90,10 @@ enum StateMetrics {
             gauge("holdfast_feature_level", "The feature level in force.", Double(state.level)),
             gauge("holdfast_state_revision", "Commands applied so far.", Double(state.revision)), resources,
             gauge("holdfast_values", "Values in the small store.", Double(state.values.count)),
+            gauge("holdfast_values_bytes", "Bytes of their keys and values.", Double(state.valueBytes)),
+            gauge(
+                "holdfast_snapshot_failed", "Whether the last snapshot was not kept, so that the log grows.",
+                view.snapshotProblem != nil),
             gauge(
                 "holdfast_proposals_open", "Commands of this member that wait to be committed.",
                 Double(view.openProposals)),

@@ -68,6 +68,13 @@ extension API {
         guard let trial = state.trial else {
             throw APIFailure(.notFound, "nothing is on trial; it was settled, or has ended", next: "holdfast revisions")
         }
-        return try await propose(.settleTrial(revision: trial.revision, keep: request.keep), for: call)
+        guard request.revision != nil || trial.wasBegun(by: call.principal.name) else {
+            throw APIFailure(
+                .conflict, "what is on trial now is revision \(trial.revision) by \(trial.actor), and none of yours",
+                next: "if that is the one you mean, name it: holdfast apply "
+                    + "\(request.keep ? "--confirm" : "--rollback") --revision \(trial.revision)")
+        }
+        return try await propose(
+            .settleTrial(revision: request.revision ?? trial.revision, keep: request.keep), for: call)
     }
 }

@@ -32,7 +32,10 @@ public struct ClusterTrust: Sendable {
         pin = Self.pin(of: key)
     }
 
-    static func pin(of key: P256.Signing.PublicKey) -> String { hexadecimal(SHA256.hash(data: key.derRepresentation)) }
+    /// SHA-256 of a key's SubjectPublicKeyInfo in hexadecimal: its name.
+    public static func pin(of key: P256.Signing.PublicKey) -> String {
+        hexadecimal(SHA256.hash(data: key.derRepresentation))
+    }
 
     /// Finds the authority that `pin` names among the certificates a server sent.
     public init(cluster: ClusterID, pin: String, among chain: [[UInt8]]) throws(CertificateRefusal) {
@@ -59,9 +62,7 @@ public struct ClusterTrust: Sendable {
     public func authenticate(
         chain: [[UInt8]], as purpose: Purpose, now: Date = Date()
     ) throws(CertificateRefusal) -> CertificateSubject {
-        guard let first = chain.first else { throw .missing }
-        guard let leaf = try? Certificate(derEncoded: first) else { throw .unusable("it cannot be parsed") }
-        return try authenticate(leaf, as: purpose, now: now)
+        try identify(chain: chain, as: purpose, now: now).subject
     }
 
     /// The same, with the name of the key: SHA-256 of its SubjectPublicKeyInfo in hexadecimal.

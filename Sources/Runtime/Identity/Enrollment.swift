@@ -44,10 +44,11 @@ public struct Enrollment: Sendable {
         guard let secret = bytes(base64URL: request.secret), secret.count == JoinTokenText.secretBytes else {
             throw .invalid("the token's secret is malformed; copy the token again in one piece")
         }
-        let record = MemberRecord(
+        var record = MemberRecord(
             id: signing.memberID, name: request.name, kind: request.kind, host: request.host,
             peerEndpoint: peer.description, apiEndpoint: api.description, version: request.version,
             level: request.level)
+        record.key = ClusterTrust.pin(of: signing.publicKey)
         let command = Command.join(
             tokenID: request.tokenID, secretHash: JoinTokenText.hash(of: secret), member: record)
         return Prepared(record: record, command: command, publicKey: signing.publicKey)
@@ -61,6 +62,10 @@ public struct Enrollment: Sendable {
             throw .invalid("other members cannot connect to \(endpoint); state this machine's own address")
         }
         return endpoint
+    }
+
+    private static func otherKey(_ record: MemberRecord) -> EnrollmentRefusal {
+        .invalid("\(record.name) joined with another key that begins alike; join anew with a token and a new key")
     }
 
     private static func elsewhere(_ members: [MemberRecord]) -> EnrollmentRefusal {
@@ -77,6 +82,7 @@ public struct Enrollment: Sendable {
         guard let record = members.first(where: { $0.id == prepared.record.id }) else {
             throw EnrollmentRefusal.invalid("member \(prepared.record.name) was not admitted, or removed again at once")
         }
+        guard record.isOf(prepared.record.key) else { throw Self.otherKey(record) }
         let certificate = try authority.issue(member: record.name, key: prepared.publicKey, now: now)
         let sealed =
             record.kind == .host ? try SealedAuthorityKey.seal(authority, for: prepared.publicKey) : nil
@@ -105,6 +111,7 @@ public struct Enrollment: Sendable {
             throw EnrollmentRefusal.invalid(
                 "member \(signing.memberID) does not belong to the cluster; join anew with a token")
         }
+        guard record.isOf(ClusterTrust.pin(of: signing.publicKey)) else { throw Self.otherKey(record) }
         return try authority.issue(member: record.name, key: signing.publicKey, now: now).serializeAsPEM().pemString
     }
 }

@@ -12,7 +12,8 @@ import NIOTLS
 /// What a connection tells the transport it belongs to. Everything is called on the event loop.
 protocol PeerConnectionOwner: AnyObject {
     /// Decides about a member that proved its identity; nil is yes.
-    func objection(to member: MemberID, on connection: PeerConnection) -> String?
+    /// - Parameter key: names the key it has shown.
+    func objection(to member: MemberID, key: String, on connection: PeerConnection) -> String?
     func connectionReady(_ connection: PeerConnection, from member: MemberID)
     func connectionWritable(_ connection: PeerConnection)
     func connection(_ connection: PeerConnection, received frames: [PeerFrame])
@@ -39,7 +40,7 @@ final class PeerConnection: ChannelInboundHandler {
     private let trust: ClusterTrust
     private let own: MemberID
     private weak var owner: (any PeerConnectionOwner)?
-    private var verdict: Result<MemberID, CertificateRefusal>?
+    private var verdict: Result<(member: MemberID, key: String), CertificateRefusal>?
     private var objection: String?
     private var handshakeAlarm: Scheduled<Void>?
     private var endReason: String?
@@ -75,12 +76,12 @@ final class PeerConnection: ChannelInboundHandler {
     func verify(_ chain: [NIOSSLCertificate]) -> NIOSSLVerificationResult {
         do throws(CertificateRefusal) {
             let encoded = chain.prefix(1).compactMap { try? $0.toDERBytes() }
-            let subject = try trust.authenticate(chain: encoded, as: direction == .incoming ? .client : .server)
+            let (subject, key) = try trust.identify(chain: encoded, as: direction == .incoming ? .client : .server)
             guard case .member(let id) = subject else {
                 throw .unusable("it is for \(subject); only members speak here")
             }
-            verdict = .success(id)
-            objection = objection(to: id)
+            verdict = .success((id, key))
+            objection = objection(to: id, key)
             return objection == nil ? .certificateVerified : .failed
         } catch {
             verdict = .failure(error)
@@ -88,12 +89,12 @@ final class PeerConnection: ChannelInboundHandler {
         }
     }
 
-    private func objection(to id: MemberID) -> String? {
+    private func objection(to id: MemberID, _ key: String) -> String? {
         if id == own { return "it has this member's own key; is this machine a copy of another, or the other of this?" }
         if case .outgoing(let expected, _) = direction, id != expected {
             return "member \(id) answers where member \(expected) was expected"
         }
-        return owner?.objection(to: id, on: self)
+        return owner?.objection(to: id, key: key, on: self)
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -104,9 +105,11 @@ final class PeerConnection: ChannelInboundHandler {
     private func handshakeCompleted() {
         handshakeAlarm?.cancel()
         // A resumed TLS session completes without a certificate being shown: not here.
-        guard case .success(let id) = verdict else { return end("it presented no certificate in this handshake") }
+        guard case .success((let id, let key)) = verdict else {
+            return end("it presented no certificate in this handshake")
+        }
         // Asked again: it may have been removed while the handshake was under way.
-        if let objection = objection(to: id) { return end(objection) }
+        if let objection = objection(to: id, key) { return end(objection) }
         guard endReason == nil else { return }
         member = id
         owner?.connectionReady(self, from: id)

@@ -21,12 +21,15 @@ public final class PeerTransport: @unchecked Sendable {
 
     /// Connections that have not proved an identity yet; more are closed at once.
     static let mostUnauthenticated = 64
+    /// Of these from one address: one that opens connections and says nothing must not keep members out that return. A
+    /// member opens one at a time.
+    static let mostUnauthenticatedOfOneAddress = 8
 
     let loop: any EventLoop
     private let handshakeTimeout: TimeAmount
     private let isUnanswered: (tcp_info) -> Bool
     private let log: Logger
-    private let isMember: @Sendable (MemberID) -> Bool
+    private let isMember: @Sendable (MemberID, _ key: String?) -> Bool
     private let received: ([PeerFrame]) -> Void
     private var identity: MemberIdentity
     private var tls: PeerTLS
@@ -40,12 +43,13 @@ public final class PeerTransport: @unchecked Sendable {
     private var isShutDown = false
 
     /// - Parameters:
-    ///   - isMember: the allow-list; asked at every handshake and at every `setPeers`.
+    ///   - isMember: the allow-list; asked at every handshake with the name of the key that was shown, and at every
+    ///     `setPeers` without one.
     ///   - received: the frames of one read, in order. Their sender, recipient and cluster have been checked.
     /// - Throws: when the TLS library cannot use the identity.
     public convenience init(
         eventLoop: any EventLoop, identity: MemberIdentity, log: Logger,
-        isMember: @escaping @Sendable (MemberID) -> Bool, received: @escaping ([PeerFrame]) -> Void
+        isMember: @escaping @Sendable (MemberID, _ key: String?) -> Bool, received: @escaping ([PeerFrame]) -> Void
     ) throws {
         try self.init(
             eventLoop: eventLoop, identity: identity, log: log, handshakeTimeout: .seconds(2), isMember: isMember,
@@ -55,7 +59,7 @@ public final class PeerTransport: @unchecked Sendable {
     init(
         eventLoop: any EventLoop, identity: MemberIdentity, log: Logger, handshakeTimeout: TimeAmount,
         isUnanswered: @escaping (tcp_info) -> Bool = OutgoingPeer.isUnanswered,
-        isMember: @escaping @Sendable (MemberID) -> Bool,
+        isMember: @escaping @Sendable (MemberID, _ key: String?) -> Bool,
         received: @escaping ([PeerFrame]) -> Void
     ) throws {
         loop = eventLoop
@@ -149,7 +153,7 @@ public final class PeerTransport: @unchecked Sendable {
             peers[id] = nil
             peer.stop(wanted[id] == nil ? "it is no peer any more" : "its endpoint changed")
         }
-        for (id, connection) in incoming where !isMember(id) {
+        for (id, connection) in incoming where !isMember(id, nil) {
             connection.end("member \(id) does not belong to the cluster any more")
         }
         for (id, member) in wanted where peers[id] == nil {
@@ -253,13 +257,19 @@ public final class PeerTransport: @unchecked Sendable {
     }
 
     private func accept(_ channel: any Channel) throws {
-        let unproven = accepted.values.count { !$0.isReady }
-        guard unproven < Self.mostUnauthenticated, !isShutDown else {
+        let strangers = accepted.values.filter { !$0.isReady }
+        let address = channel.remoteAddress?.ipAddress
+        let fromThere = strangers.count { $0.channel?.remoteAddress?.ipAddress == address }
+        guard strangers.count < Self.mostUnauthenticated, fromThere < Self.mostUnauthenticatedOfOneAddress, !isShutDown
+        else {
             warn(
-                "too many", "a connection was closed at once",
+                "too many \(address ?? "")", "a connection was closed at once",
                 [
                     "address": "\(channel.remoteAddress.map { "\($0)" } ?? "unknown")",
-                    "reason": "\(unproven) connections that have not proved an identity are open",
+                    "reason": """
+                    \(strangers.count) connections that have not proved an identity are open, \(fromThere) of them from \
+                    there
+                    """,
                 ])
             throw TooManyConnections()
         }
@@ -291,9 +301,13 @@ public final class PeerTransport: @unchecked Sendable {
 }
 
 extension PeerTransport: PeerConnectionOwner {
-    func objection(to member: MemberID, on connection: PeerConnection) -> String? {
-        if connection.direction == .incoming && !isMember(member) {
+    func objection(to member: MemberID, key: String, on connection: PeerConnection) -> String? {
+        let isIncoming = connection.direction == .incoming
+        if isIncoming && !isMember(member, nil) {
             return "member \(member) does not belong to this cluster, or not any more"
+        }
+        if isMember(member, nil) && !isMember(member, key) {
+            return "member \(member) joined with another key than it shows now"
         }
         return nil
     }

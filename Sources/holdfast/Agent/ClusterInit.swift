@@ -4,6 +4,7 @@
 import ArgumentParser
 import Cluster
 import Crypto
+import FoundationEssentials
 import Runtime
 import X509
 
@@ -76,7 +77,11 @@ struct ClusterInit: AsyncParsableCommand {
         } catch {
             throw CommandFailure(ExitStatus.error, "the cluster was not founded: \(error)")
         }
-        let path = try addContext(identity, cluster: name)
+        let (context, founder) = try firstAdministrator(identity, cluster: name)
+        do { try FounderFile(dataDirectory: place.dataDir).write(founder) } catch {
+            throw CommandFailure(ExitStatus.error, "the cluster was not founded: \(error)")
+        }
+        let path = try add(context)
         let terminal = Terminal.current
         terminal.note("cluster \(name) (\(identity.cluster)) founded; \(admin)'s context is in \(path)")
         if let restored { tell(restored) }
@@ -118,21 +123,30 @@ struct ClusterInit: AsyncParsableCommand {
         }
     }
 
-    /// Adds (or replaces) the context of this cluster, and makes it the current one.
-    private func addContext(_ identity: MemberIdentity, cluster name: String) throws -> String {
-        let path = ContextFile.path(Terminal.current.environment)
+    /// The administrator's context, and the record of him that the cluster's first command carries.
+    private func firstAdministrator(
+        _ identity: MemberIdentity, cluster name: String
+    ) throws -> (ClusterContext, OperatorRecord) {
         guard let authority = identity.authority else { preconditionFailure("a founder holds the authority") }
         let key = P256.Signing.PrivateKey()
-        let context: ClusterContext
         do {
             let certificate = try authority.issue(operator: admin, role: .admin, key: key.publicKey)
-            context = ClusterContext(
+            let context = ClusterContext(
                 name: name, endpoints: [identity.settings.apiEndpoint.description],
                 authority: try identity.trust.certificate.serializeAsPEM().pemString,
                 certificate: try certificate.serializeAsPEM().pemString, key: key.pemRepresentation)
+            let founder = OperatorRecord(
+                name: admin, role: .admin, key: ClusterTrust.pin(of: key.publicKey),
+                certificateExpires: Int64(certificate.notValidAfter.timeIntervalSince1970 * 1_000))
+            return (context, founder)
         } catch {
             throw CommandFailure(ExitStatus.error, "no context could be made for \(admin): \(error)")
         }
+    }
+
+    /// Adds (or replaces) the context of this cluster, and makes it the current one.
+    private func add(_ context: ClusterContext) throws -> String {
+        let path = ContextFile.path(Terminal.current.environment)
         var file = try ContextFile.load(path: path) { Terminal.current.note($0) }
         file.contexts.removeAll { $0.name == name }
         file.contexts.append(context)

@@ -18,13 +18,19 @@ struct EnrollmentDesk: Sendable {
         do {
             let request = try CanonicalJSON.decode(JoinRequest.self, from: body)
             let enrollment = Enrollment(identity: identity)
-            let prepared = try enrollment.prepare(request, members: try await members())
+            let state = try await state()
+            let prepared = try enrollment.prepare(request, members: state.members.values)
+            if state.hasAdmitted(prepared.record) { return try answer(prepared, state) }
+            // Whatever is proposed is written to every disk, and only whoever has a token may cause that. The log has the
+            // last word: of two that show the same token it admits one.
+            guard case .join(let id, let hash, _) = prepared.command, state.hasOpenToken(id, secretHash: hash) else {
+                return refusal(
+                    403, "the join token is unknown or used; create one with: holdfast cluster token create")
+            }
             let deadline = access.now() + .seconds(5)
             let proposal = AgentRequest.propose(prepared.command, stamp: nil, actor: request.name, deadline: deadline)
             switch await access.submit(proposal) {
-            case .outcome(let outcome) where outcome.succeeded:
-                let response = try enrollment.complete(prepared, members: try await members())
-                return (200, try CanonicalJSON.encode(response))
+            case .outcome(let outcome) where outcome.succeeded: return try answer(prepared, try await self.state())
             case .outcome(let outcome): return refusal(outcome.code == .conflict ? 409 : 403, outcome.message)
             case .failed(let failure): return refusal(503, "the cluster could not admit the member: \(failure)")
             case .state: return refusal(500, "the agent gave no outcome")
@@ -61,9 +67,15 @@ struct EnrollmentDesk: Sendable {
         try Enrollment(identity: identity).sign(operator: name, role: role, csr: csr)
     }
 
-    private func members() async throws -> [MemberRecord] {
+    private func answer(_ prepared: Enrollment.Prepared, _ state: ClusterState) throws -> (status: Int, body: [UInt8]) {
+        let response = try Enrollment(identity: identity).complete(prepared, members: state.members.values)
+        return (200, try CanonicalJSON.encode(response))
+    }
+
+    /// As the cluster has it.
+    private func state() async throws -> ClusterState {
         switch await access.submit(.read(deadline: access.now() + .seconds(5))) {
-        case .state(let state, _): return state.members.values
+        case .state(let state, _): return state
         case .failed(let failure): throw failure
         case .outcome: throw AgentFailure.refused("the agent gave no state")
         }

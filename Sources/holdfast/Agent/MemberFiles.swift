@@ -1,6 +1,6 @@
-// Small files of a member beside its identity: the name of the cluster it founded, and whom it knew last.
-// Neither is a source of truth: the name is used once, for the first command of a new cluster; the list only tells a
-// member that was off whom to call before it has caught up with the log.
+// Small files of a member beside its identity: the name of the cluster it founded and its first administrator, and whom it
+// knew last. None is a source of truth: name and administrator are used once, for the first command of a new cluster; the
+// list only tells a member that was off whom to call before it has caught up with the log.
 
 import Cluster
 import FoundationEssentials
@@ -15,6 +15,23 @@ struct ClusterNameFile {
 
     func read() -> String? {
         FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
+    }
+}
+
+/// Who ran `cluster init`: name, role and the name of the key, nothing secret. Absent on members that joined.
+struct FounderFile {
+    let path: String
+
+    init(dataDirectory: String) { path = dataDirectory + "/founder.json" }
+
+    func write(_ founder: OperatorRecord) throws {
+        try JSONEncoder().encode(founder).write(to: URL(filePath: path), options: .atomic)
+    }
+
+    /// - Throws: when the file is there and says no operator. Founding without it would shut its owner out.
+    func read() throws -> OperatorRecord? {
+        guard let data = FileManager.default.contents(atPath: path) else { return nil }
+        return try JSONDecoder().decode(OperatorRecord.self, from: data)
     }
 }
 

@@ -37,6 +37,7 @@ struct MemberMeasurements: Sendable {
         var readings = SelfReadings(
             member: record.name, version: Version.current, wallMilliseconds: BootClock.wallMilliseconds())
         readings.kernelGuardProblem = guardProblem
+        readings.snapshotProblem = view.snapshotProblem
         readings.certificateExpires =
             state.members[record.id]?.certificateExpires ?? record.certificateExpires ?? .max
         readings.heartbeatMilliseconds = view.timing.heartbeat.nanoseconds / 1_000_000

@@ -41,6 +41,7 @@ struct RunningMember {
         if let host { settings.host = host }
         var record = settings.record(version: Version.current)
         record.certificateExpires = identity.expiresMilliseconds
+        record.key = ClusterTrust.pin(of: identity.key.publicKey)
         self.record = record
         peersFile = KnownPeersFile(dataDirectory: dataDirectory)
     }
@@ -50,8 +51,10 @@ struct RunningMember {
             directory: dataDirectory + "/log", cluster: identity.cluster, member: identity.member)
         for note in recovered.notes { log.notice("log: \(note)") }
         let restored: RestoredState?
+        let founder: OperatorRecord?
         do {
             try requireMemory(recovered)
+            founder = try readFounder(recovered)
             restored = try recovered.snapshot.map { try Self.read($0, in: dataDirectory) }
         } catch {
             store.close()
@@ -60,7 +63,7 @@ struct RunningMember {
 
         // A loop of its own: nothing else may stand in the way of a heartbeat.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let end = await live(on: group.next(), store, recovered, restored)
+        let end = await live(on: group.next(), store, core(recovered, restored, founder: founder))
         // Before the loop, which hears of every write.
         store.close()
         try await group.shutdownGracefully()
@@ -96,17 +99,17 @@ struct RunningMember {
 
     /// From the first connection to the last; whatever was started has ended when it returns.
     private func live(
-        on eventLoop: any EventLoop, _ store: LogStore, _ recovered: RecoveredLog, _ restored: RestoredState?
+        on eventLoop: any EventLoop, _ store: LogStore, _ core: AgentCore
     ) async -> Result<AgentEnd, any Error> {
         let peers = knownPeers()
-        let loop = AgentLoop(core: core(recovered, restored), eventLoop: eventLoop, initialPeers: peers, log: log)
+        let loop = AgentLoop(core: core, eventLoop: eventLoop, initialPeers: peers, log: log)
         defer { loop.abandon("it was not started") }
         let transport: PeerTransport
         do {
             RealTime.lockMemory(log: log)
             try await eventLoop.submit { RealTime.claim(log: log) }.get()
             transport = try PeerTransport(
-                eventLoop: eventLoop, identity: identity, log: log, isMember: { loop.isMember($0) },
+                eventLoop: eventLoop, identity: identity, log: log, isMember: { loop.isMember($0, key: $1) },
                 received: { loop.received($0) })
             try await transport.start(host: identity.settings.address, port: identity.settings.peerPort)
         } catch {
@@ -121,7 +124,8 @@ struct RunningMember {
                 rememberPeers: rememberPeers()),
             initialPeers: peers)
         log.notice("\(identity) listens for peers at \(identity.settings.peerEndpoint)")
-        let alive = proveLife(on: eventLoop)
+        // From the loop that heartbeats depend on. Its addresses have fallen silent when the manager ends it.
+        let alive = ServiceManager.current?.proveLife(on: eventLoop, log: log)
 
         let measurements = MemberMeasurements(
             record: record, dataDirectory: dataDirectory, guardProblem: drivers.guardProblem, loop: loop, store: store,
@@ -186,28 +190,33 @@ struct RunningMember {
             })
     }
 
-    /// Feeds the service manager's watchdog from the loop that heartbeats depend on: where that loop hangs, the agent is
-    /// ended and started anew. Its addresses have fallen silent by then.
-    private func proveLife(on eventLoop: any EventLoop) -> RepeatedTask? {
-        guard let manager = ServiceManager.current, let watchdog = manager.watchdog else { return nil }
-        let interval = TimeAmount(watchdog / 3)
-        return eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: interval) { task in
-            guard let failure = manager.tell(.alive) else { return }
-            // Said once: without its socket the manager will end this process anyway.
-            log.warning("the service manager cannot be told: \(failure)")
-            task.cancel()
-        }
-    }
-
-    private func core(_ recovered: RecoveredLog, _ restored: RestoredState?) -> AgentCore {
+    private func core(
+        _ recovered: RecoveredLog, _ restored: RestoredState?, founder: OperatorRecord?
+    ) -> AgentCore {
         let founds =
             identity.settings.initialVoters == [identity.member]
             ? ClusterNameFile(dataDirectory: dataDirectory).read() : nil
         var setup = AgentSetup(cluster: identity.cluster, record: record, founds: founds, session: session)
+        setup.founder = founder
         setup.snapshots = snapshots
         return AgentCore(
             setup: setup, hardState: recovered.hardState, restored: restored, entries: recovered.entries,
             now: BootClock.now())
+    }
+
+    private func readFounder(_ recovered: RecoveredLog) throws -> OperatorRecord? {
+        let file = FounderFile(dataDirectory: dataDirectory)
+        do { return try file.read() } catch {
+            // It is used once, for the first entries of the log.
+            guard recovered.entries.isEmpty, recovered.snapshot == nil else {
+                log.warning("\(file.path) is not readable, and not needed any more: \(error)")
+                return nil
+            }
+            throw CommandFailure(
+                ExitStatus.error,
+                "\(file.path) is not readable, and without it the cluster would not know its admin: \(error)",
+                next: "put it back; or empty \(dataDirectory) and found the cluster anew: holdfast cluster init")
+        }
     }
 
     private func knownPeers() -> [MemberRecord] {

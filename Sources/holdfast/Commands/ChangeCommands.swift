@@ -49,7 +49,8 @@ struct ApplyCommand: AsyncParsableCommand {
         discussion: """
             With --mode try what is declared holds at once and is undone after --timeout (2m), unless you say
             holdfast apply --confirm before. The cluster keeps that deadline itself: it does not need you, this command
-            or the member that took it any more. holdfast apply --rollback ends a trial at once.
+            or the member that took it any more. holdfast apply --rollback ends a trial at once. Both settle your own
+            trial; another's takes its --revision.
             """)
 
     enum Mode: String, ExpressibleByArgument, CaseIterable {
@@ -63,6 +64,8 @@ struct ApplyCommand: AsyncParsableCommand {
     @Option(help: "apply, or try: undone after --timeout unless it is confirmed.") var mode = Mode.normal
     @Flag(help: "Keep what is on trial.") var confirm = false
     @Flag(help: "Undo what is on trial, now.") var rollback = false
+    @Option(help: "With --confirm or --rollback: the revision that is on trial, as --mode try printed it.")
+    var revision: UInt64?
     @Flag(help: "Wait until everything declared is healthy, at most --timeout (60s).") var wait = false
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
@@ -72,6 +75,9 @@ struct ApplyCommand: AsyncParsableCommand {
         if (confirm || rollback) && !manifests.files.isEmpty {
             throw ValidationError("--confirm and --rollback settle the trial that is under way and take no manifests.")
         }
+        if revision != nil && !confirm && !rollback {
+            throw ValidationError("--revision names the trial to --confirm or to --rollback.")
+        }
         if mode == .trial && wait { throw ValidationError("--mode try takes its time as --timeout; it cannot --wait.") }
     }
 
@@ -79,7 +85,7 @@ struct ApplyCommand: AsyncParsableCommand {
         if confirm || rollback {
             return output.show(
                 try await connection.withClient { client, limit in
-                    try await client.settleTrial(TrialRequest(keep: confirm), within: limit)
+                    try await client.settleTrial(TrialRequest(keep: confirm, revision: revision), within: limit)
                 })
         }
         let declarations = try manifests.read()
@@ -112,7 +118,8 @@ struct ApplyCommand: AsyncParsableCommand {
         }
         output.show(outcome)
         guard outcome.changed else { return }
-        Terminal.current.note("It is undone in \(seconds) s unless you say: holdfast apply --confirm")
+        Terminal.current.note(
+            "It is undone in \(seconds) s unless you say: holdfast apply --confirm --revision \(outcome.revision)")
     }
 }
 
