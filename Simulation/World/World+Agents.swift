@@ -81,7 +81,7 @@ extension World {
             tellEvents(events)
         case .log(let words): tell("\(machine.name): \(words)")
         case .stopped: processStopped(machine)
-        case .peers: break
+        case .peers, .standReady: break
         }
     }
 

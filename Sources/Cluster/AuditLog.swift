@@ -75,6 +75,7 @@ extension Command {
         case .released(let role, _): "note that \(role) was let go of"
         case .vacate(let role, _, _, _): "vacate \(role)"
         case .reportFitness(let role, let member, _): "report on \(member) for \(role)"
+        case .reportConflict(let role, _, _, _): "report on the addresses of \(role)"
         case .put(let key, _, _): "put \(key)"
         case .remove(let key): "remove \(key)"
         }

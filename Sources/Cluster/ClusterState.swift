@@ -122,6 +122,8 @@ public struct ClusterState: Hashable, Sendable {
             return vacate(role, epoch: epoch, reason: reason, because: because, record)
         case .reportFitness(let role, let member, let unfit):
             return report(role, of: member, unfit: unfit, record)
+        case .reportConflict(let role, let epoch, let member, let conflict):
+            return report(role, epoch: epoch, by: member, conflict: conflict, record)
         case .put(let key, let value, let expected): return put(key, value, expected: expected)
         case .remove(let key): return removeValue(key)
         }

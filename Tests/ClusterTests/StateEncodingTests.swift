@@ -71,6 +71,9 @@ private struct Draws: RandomNumberGenerator {
         case 9: return .released(role: role, epoch: draws.below(4))
         case 10: return .reportFitness(role: role, member: who, unfit: draws.below(2) == 0 ? "ill" : nil)
         case 11: return .stopping(who)
+        case 13:
+            return .reportConflict(
+                role: role, epoch: draws.below(4), member: who, conflict: draws.below(2) == 0 ? "another" : "")
         case 12: return .remove(key: "k\(draws.below(5))")
         default: return .put(key: "k\(draws.below(5))", value: "v\(draws.next())", expected: nil)
         }
@@ -122,6 +125,7 @@ private struct Draws: RandomNumberGenerator {
         #expect(states.contains { !$0.auditLog.isEmpty })
         #expect(states.contains { $0.declarationChanges.contains { $0.parts.contains { $0.before != nil } } })
         #expect(states.contains { $0.trial != nil })
+        #expect(states.contains { $0.roles.values.contains { !$0.conflict.isEmpty } })
     }
 
     @Test func forgottenRevisionsStayForgotten() throws {

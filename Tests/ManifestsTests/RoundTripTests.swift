@@ -176,7 +176,7 @@ struct DeclarationDraws {
         case .prose(let most): text(most: min(most, 60)).replacing("\u{0}", with: "")
         case .name, .labelName: name()
         case .ipv4Address: "10.\(random.below(256)).\(random.below(256)).\(random.below(256))"
-        case .ipv4Interface: "10.\(random.below(256)).\(random.below(256)).\(random.below(254) + 1)/24"
+        case .ipInterface: "10.\(random.below(256)).\(random.below(256)).\(random.below(254) + 1)/24"
         case .networkInterface: random.pick(["vmbr0", "eno1", "bond0.100", "1", "~", "#x"])
         case .endpoint: "\(random.pick(["127.0.0.1", "db.lan", "1a"])):\(random.below(65_535) + 1)"
         case .webAddress: "\(random.pick(["127.0.0.1:80", "a"]))/\(random.pick(["", "x?y=z&w", "*", "'"]))"

@@ -115,8 +115,8 @@ struct RunningMember {
         let alive = proveLife(on: eventLoop)
 
         let measurements = MemberMeasurements(
-            record: record, dataDirectory: dataDirectory, guardProblem: drivers.guardProblem, loop: loop, store: store,
-            transport: transport)
+            record: record, dataDirectory: dataDirectory, guardProblem: drivers.guardProblem,
+            network: drivers.network, loop: loop, store: store, transport: transport)
         let end = await serve(loop, drivers, transport, measurements)
         alive?.cancel()
         drivers.shutDown()
