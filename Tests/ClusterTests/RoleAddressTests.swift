@@ -22,6 +22,18 @@ import Testing
         #expect(RoleAddresses.list("").isEmpty)
     }
 
+    @Test func anAlarmIsAPartOfTheWrittenState() throws {
+        var bench = ClusterBench.founded()
+        bench.assign(to: ClusterBench.pve1)
+        let alarm = Command.reportConflict(
+            role: ClusterBench.api, epoch: bench.epoch, member: ClusterBench.pve1, conflict: "another has it")
+        #expect(bench.apply(alarm).code == .done && bench.apply(alarm).code == .unchanged)
+        #expect(try ClusterState(encoded: bench.state.encoded).roles[ClusterBench.api]?.conflict == "another has it")
+        bench.release(to: ClusterBench.pve2)
+        bench.released()
+        #expect(bench.role?.conflict.isEmpty == true)
+    }
+
     @Test(arguments: [
         ("a", "a", true), ("a", "b", false), ("a b", "b", true), ("b", "a b", true), ("a b", "b c", true),
         ("a b", "c d", false), ("", "", false), ("", "a", false), ("a", "aa", false), ("a b", "ab", false),

@@ -125,7 +125,6 @@ private struct Draws: RandomNumberGenerator {
         #expect(states.contains { !$0.auditLog.isEmpty })
         #expect(states.contains { $0.declarationChanges.contains { $0.parts.contains { $0.before != nil } } })
         #expect(states.contains { $0.trial != nil })
-        #expect(states.contains { $0.roles.values.contains { !$0.conflict.isEmpty } })
     }
 
     @Test func forgottenRevisionsStayForgotten() throws {

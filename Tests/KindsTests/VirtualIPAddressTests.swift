@@ -65,7 +65,7 @@ import Testing
             ])
         #expect(
             said(["address": "192.168.1.99/24", "addresses": [["address": "fd00::99/64"]]]) == [
-                "spec: found address and addresses, expected only one of address, addresses"
+                "spec: found address and addresses, expected only address or addresses"
             ])
         #expect(
             said(["addresses": [["address": "fd00::99/64"], ["address": "fd00::99/65"]]]) == [

@@ -132,12 +132,11 @@ public enum TextForm: Hashable, Sendable {
     }
 
     private static func interfaceGuesses(_ text: String) -> [String] {
+        guard text.contains(":") else { return [text, text + "/24", withoutLeadingZeros(text)] }
         // A zone says which interface is meant, for which there is a field.
         let unzoned = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
             .map { $0.prefix { $0 != "%" } }.joined(separator: "/")
-        let canonical = IPInterface(unzoned)?.description
-        let withLength = IPInterface(unzoned + "/64")?.description
-        return [text, text + "/24", withoutLeadingZeros(text)] + [canonical, withLength].compactMap { $0 }
+        return [unzoned, unzoned + "/64"].compactMap { IPInterface($0)?.description }
     }
 
     private static func withoutPrefixLength(_ text: String) -> String {
