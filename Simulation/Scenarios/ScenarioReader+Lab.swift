@@ -137,8 +137,8 @@ extension ScenarioReader {
                 candidates: names(candidates, at: "\(path).candidates", among: able, "a machine that is no witness"))
             if let node = inner["address"] {
                 let text = text(node, at: "\(path).address") ?? ""
-                if TextForm.ipv4Interface.objection(to: text + "/24") != nil
-                    || !TextForm.ipv4Interface.accepts(text + "/24")
+                if TextForm.ipInterface.objection(to: text + "/24") != nil
+                    || !TextForm.ipInterface.accepts(text + "/24")
                 {
                     wrong(node, "\(path).address", expected: TextForm.ipv4Address.expected)
                 }

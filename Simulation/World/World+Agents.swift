@@ -82,7 +82,7 @@ extension World {
         case .log(let words): tell("\(machine.name): \(words)")
         case .stopped: processStopped(machine)
         case .halt(let words): fail(machine, words)
-        case .peers: break
+        case .peers, .standReady: break
         }
     }
 

@@ -13,9 +13,11 @@ extension World {
             return
         }
         switch call.order {
-        case .hold(let role, let address, let epoch, let until):
+        case .hold(let role, let addresses, let epoch, let until):
             // Nobody answers differently before the element is armed.
-            guard hold(role, address.address, epoch: epoch, until: until, call, on: machine) else { return }
+            guard hold(role, VirtualIPSpec.text(of: addresses), epoch: epoch, until: until, call, on: machine) else {
+                return
+            }
         case .release(let role, _, let epoch, let drain): release(role, epoch: epoch, drain: drain, on: machine)
         case .drop(let role, _):
             note(9, machine.index, 3)

@@ -26,6 +26,9 @@ struct Node: Equatable {
     /// IPv4 in 192.168.1.0/24.
     let address: String
 
+    /// IPv6 with the same ending, written alike: 192.168.1.106 is also fd00:192:168:1::106.
+    var addressIPv6: String { Topology.networkIPv6 + (address.split(separator: ".").last ?? "") }
+
     /// Locally administered, with the address in its last four bytes: 02:00:c0:a8:01:6a is 192.168.1.106.
     var hardwareAddress: String { Self.hardwareAddress(prefix: "02:00", of: address) }
     /// A host's network card differs from its bridge.
@@ -68,6 +71,8 @@ struct Topology {
     static let switchBridge = "br0"
     /// Who the switch claims to be when it asks, by ARP, who has an address. Nobody owns this address.
     static let observerAddress = "192.168.1.254"
+    static let observerAddressIPv6 = networkIPv6 + "254"
+    static let networkIPv6 = "fd00:192:168:1::"
     static let observerHardwareAddress = "02:02:c0:a8:01:fe"
 
     var members: [Node] { nodes.filter(\.isMember) }

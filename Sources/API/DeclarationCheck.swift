@@ -38,7 +38,23 @@ extension API {
                     ? "see the fields: holdfast explain \(kinds[0])" : "see the fields: holdfast explain KIND",
                 problems: problems.prefix(Self.mostProblems).map(\.description))
         }
+        try requireOneVersion(for: declarations, state)
         return declarations
+    }
+
+    /// Several addresses of a VirtualIP, and IPv6 ones, came after version 0.1.0's first state: a member that does not know
+    /// them would keep another record of who may answer for what. So they wait until all members are of one version.
+    private func requireOneVersion(for declarations: [Declaration], _ state: ClusterState) throws {
+        let isNew = declarations.first { declaration in
+            declaration.spec["addresses"] != nil || declaration.spec["address"]?.string?.contains(":") == true
+        }
+        let versions = SortedMap(state.members.values.map { ($0.version, $0.name) })
+        guard let isNew, versions.count > 1 else { return }
+        throw APIFailure(
+            .unsafe,
+            "\(isNew.key) has several addresses or one of IPv6, and members run different versions: "
+                + versions.pairs.map { "\($0.1) runs \($0.0)" }.joined(separator: ", "),
+            next: "upgrade all members first")
     }
 
     private static let mostProblems = 200

@@ -76,6 +76,7 @@ public struct AgentCore: Sendable {
     var reads: ReadRequests
     var local = LocalRoles()
     var fitness = Fitness()
+    var conflicts = AddressConflicts()
     var duties = LeaderDuties()
     var trialSeen: TrialSeen?
     var stop = StopProgress()
@@ -158,7 +159,7 @@ public struct AgentCore: Sendable {
         var next = min(raft.nextDeadline, proposals.nextDeadline, reads.nextDeadline)
         if !local.isEmpty { next = min(next, leaseUntil, local.nextEnd) }
         if mayDecide { next = min(next, duties.nextDecision) }
-        return min(next, fitness.nextRetry, stop.deadline(now: now))
+        return min(next, fitness.nextRetry, conflicts.nextEnd, stop.deadline(now: now))
     }
 
     private mutating func handle(_ event: AgentEvent, now: Instant, random: inout some RandomNumberGenerator) {
@@ -235,6 +236,7 @@ public struct AgentCore: Sendable {
         followMembership(now: now)
         reconcileRoles(now: now)
         reconcileFitness(now: now)
+        reconcileConflicts(now: now)
         performLeaderDuties(now: now)
         announceIfNeeded(now: now)
         continueStop(now: now)
@@ -325,10 +327,15 @@ public struct AgentCore: Sendable {
             }
         }
         var checks: SortedMap<ResourceKey, HealthCheck> = [:]
-        for (role, spec) in specs.pairs where isCandidate(spec) { checks[role] = spec.follow }
+        var places: SortedMap<ResourceKey, [VirtualAddress]> = [:]
+        for (role, spec) in specs.pairs where isCandidate(spec) {
+            checks[role] = spec.follow
+            places[role] = spec.addresses
+        }
         fitness.keep(checks)
         fitness.keep(only: specs)
         effects.append(.healthChecks(checks))
+        effects.append(.standReady(places))
     }
 
     func isCandidate(_ spec: VirtualIPSpec) -> Bool { spec.candidates.contains { $0.member == setup.record.name } }

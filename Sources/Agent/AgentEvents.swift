@@ -108,6 +108,8 @@ public enum AgentEffect: Sendable {
     case address(AddressOrder)
     /// Run exactly these health checks from now on; one that was running unchanged goes on.
     case healthChecks(SortedMap<ResourceKey, HealthCheck>)
+    /// Watch whether this member could hold exactly these addresses, as far as its interfaces go.
+    case standReady(SortedMap<ResourceKey, [VirtualAddress]>)
     /// Keep connections to exactly these members.
     case peers([MemberRecord])
     /// New events were applied, oldest first.

@@ -20,6 +20,9 @@ struct Fitness: Sendable {
     /// What the health check said last: nil inside when well.
     private var results: SortedMap<ResourceKey, String?> = [:]
     private var failures: SortedMap<ResourceKey, Failure> = [:]
+    /// Why the interfaces of a role cannot take its addresses now. Nothing is known of a role that is not here, and it
+    /// counts as well: what a driver cannot do it says when it is asked to.
+    private var places: SortedMap<ResourceKey, String> = [:]
     /// Failures of a role since it was held last.
     private var streaks: SortedMap<ResourceKey, Int> = [:]
     /// Counts changes of what is known here.
@@ -41,6 +44,7 @@ struct Fitness: Sendable {
     mutating func keep(only roles: SortedMap<ResourceKey, VirtualIPSpec>) {
         for role in streaks.keys where !roles.contains(role) { streaks[role] = nil }
         for role in told.keys where !roles.contains(role) { told[role] = nil }
+        for role in places.keys where !roles.contains(role) { places[role] = nil }
     }
 
     mutating func checked(_ role: ResourceKey, healthy: Bool, detail: String) {
@@ -55,6 +59,13 @@ struct Fitness: Sendable {
         let streak = min(streaks[role] ?? 0, Self.mostDoublings)
         streaks[role] = streak + 1
         failures[role] = Failure(reason: reason, retry: now + Self.retryAfter * Int64(1 << streak))
+        changes += 1
+    }
+
+    /// An interface that comes back ends the wait after a failure, too.
+    mutating func placed(_ role: ResourceKey, problem: String?) {
+        places[role] = problem
+        if problem == nil { failures[role] = nil }
         changes += 1
     }
 
@@ -73,6 +84,7 @@ struct Fitness: Sendable {
     /// Why this member cannot serve the role; nil when it can.
     func unfit(_ role: ResourceKey) -> String? {
         if let failure = failures[role] { return failure.reason }
+        if let problem = places[role] { return problem }
         guard checks.contains(role) else { return nil }
         guard let result = results[role] else { return "its health has not been checked yet" }
         return result

@@ -14,7 +14,7 @@ struct LocalRoles: Sendable {
 
     struct Held: Sendable {
         var epoch: UInt64
-        var address: VirtualAddress
+        var addresses: [VirtualAddress]
         var until: Instant
         /// The driver was told to let go, and its word is awaited.
         var releasing = false
@@ -97,9 +97,11 @@ extension AgentCore {
         for (role, dropped) in local.dropped.pairs where dropped.until <= now { local.dropped[role] = nil }
         for (role, held) in local.held.pairs {
             let stillOurs = state.roles[role]?.holder == id && state.roles[role]?.epoch == held.epoch
-            // The same address on another interface, or with another prefix length. Another address is another epoch's.
+            // The same addresses on another interface, or with another prefix length. Others are another epoch's.
             let placeChanged =
-                specs[role].map { $0.address != held.address && $0.address.address == held.address.address } ?? false
+                specs[role].map {
+                    $0.addresses != held.addresses && $0.addressText == VirtualIPSpec.text(of: held.addresses)
+                } ?? false
             // At the end of the lease the kernel has fallen silent already; this takes the address away as well.
             guard !stillOurs || placeChanged || now >= leaseUntil else { continue }
             // A release in progress ends by itself, and its drain must not be cut short by being someone else's now.
@@ -108,23 +110,25 @@ extension AgentCore {
     }
 
     private mutating func drop(_ role: ResourceKey, _ held: LocalRoles.Held) {
-        effects.append(.address(.drop(role: role, address: held.address)))
+        effects.append(.address(.drop(role: role, addresses: held.addresses)))
         local.held[role] = nil
         local.dropped[role] = held
     }
 
     private mutating func hold(_ role: ResourceKey, _ record: RoleRecord, now: Instant) {
-        guard let address = address(of: role, record), holdsLease(now: now), !fitness.hasFailed(role) else { return }
+        guard let addresses = addresses(of: role, record), holdsLease(now: now), !fitness.hasFailed(role) else {
+            return
+        }
         if let held = local.held[role], held.until == leaseUntil { return }
-        local.held[role] = LocalRoles.Held(epoch: record.epoch, address: address, until: leaseUntil)
-        effects.append(.address(.hold(role: role, address: address, epoch: record.epoch, until: leaseUntil)))
+        local.held[role] = LocalRoles.Held(epoch: record.epoch, addresses: addresses, until: leaseUntil)
+        effects.append(.address(.hold(role: role, addresses: addresses, epoch: record.epoch, until: leaseUntil)))
     }
 
-    /// What to answer for under the present epoch. When another address was declared meanwhile, the old one goes on
-    /// until the leader asks for it; another role may be held with the new one still.
-    private func address(of role: ResourceKey, _ record: RoleRecord) -> VirtualAddress? {
+    /// What to answer for under the present epoch. When other addresses were declared meanwhile, the old ones go on
+    /// until the leader asks for them; another role may be held with a new one still.
+    private func addresses(of role: ResourceKey, _ record: RoleRecord) -> [VirtualAddress]? {
         guard let spec = specs[role] else { return nil }
-        return spec.address.address == record.address ? spec.address : local.held[role]?.address
+        return spec.addressText == record.address ? spec.addresses : local.held[role]?.addresses
     }
 
     private mutating func release(_ role: ResourceKey, _ record: RoleRecord, now: Instant) {
@@ -142,7 +146,7 @@ extension AgentCore {
         local.dropped[role] = nil
         local.held[role] = last
         effects.append(
-            .address(.release(role: role, address: last.address, epoch: last.epoch, drain: LocalRoles.drain)))
+            .address(.release(role: role, addresses: last.addresses, epoch: last.epoch, drain: LocalRoles.drain)))
     }
 
     /// Tells the cluster of releases until it has taken note.
@@ -171,6 +175,9 @@ extension AgentCore {
             effects.append(.log("\(role): \(reason)"))
             if let held = local.held[role], held.epoch == epoch { drop(role, held) }
             fitness.failed(role, reason, now: now)
+        case .conflict(let role, let address, let hardwareAddress):
+            sawConflict(role, address: address, hardwareAddress: hardwareAddress, now: now)
+        case .place(let role, let problem): fitness.placed(role, problem: problem)
         case .health(let role, let healthy, let detail): fitness.checked(role, healthy: healthy, detail: detail)
         }
     }

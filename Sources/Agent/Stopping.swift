@@ -93,7 +93,7 @@ extension AgentCore {
 
     private mutating func finishStop() {
         if case .stopped = stop.phase { return }
-        for (role, held) in local.held.pairs { effects.append(.address(.drop(role: role, address: held.address))) }
+        for (role, held) in local.held.pairs { effects.append(.address(.drop(role: role, addresses: held.addresses))) }
         local.held = [:]
         stop.phase = .stopped
         effects.append(.stopped)

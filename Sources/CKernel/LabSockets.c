@@ -11,6 +11,7 @@
 #include <linux/icmp.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
@@ -240,13 +241,27 @@ int lab_interface_index(const char *interface) {
     return index == 0 ? -errno : (int)index;
 }
 
-int lab_open_arp_socket(const char *interface, uint8_t hardware[6]) {
+int lab_open_echo6_socket(void) {
+    int descriptor = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMPV6);
+    if (descriptor < 0) return -errno;
+    struct icmp6_filter filter;
+    ICMP6_FILTER_SETBLOCKALL(&filter);
+    ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &filter);
+    if (setsockopt(descriptor, IPPROTO_ICMPV6, ICMP6_FILTER, &filter, sizeof filter) != 0) {
+        int result = -errno;
+        close(descriptor);
+        return result;
+    }
+    return with_receive_times(descriptor);
+}
+
+int lab_open_frame_socket(const char *interface, uint16_t type, uint8_t hardware[6]) {
     struct ifreq request;
     int index = lab_interface_index(interface);
     if (index < 0) return index;
-    int descriptor = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_ARP));
+    int descriptor = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(type));
     if (descriptor < 0) return -errno;
-    struct sockaddr_ll here = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ARP), .sll_ifindex = index};
+    struct sockaddr_ll here = {.sll_family = AF_PACKET, .sll_protocol = htons(type), .sll_ifindex = index};
     name_interface(&request, interface);
     if (bind(descriptor, (struct sockaddr *)&here, sizeof here) != 0 || ioctl(descriptor, SIOCGIFHWADDR, &request) != 0) {
         int result = -errno;
@@ -263,10 +278,17 @@ int lab_send_echo(int socket, uint32_t address, const void *bytes, int count) {
     return sent < 0 ? -errno : (int)sent;
 }
 
-int lab_send_frame(int socket, int interface_index, const void *bytes, int count) {
-    struct sockaddr_ll there = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ARP),
+int lab_send_echo6(int socket, const uint8_t address[16], const void *bytes, int count) {
+    struct sockaddr_in6 there = {.sin6_family = AF_INET6};
+    memcpy(&there.sin6_addr, address, 16);
+    ssize_t sent = sendto(socket, bytes, (size_t)count, MSG_DONTWAIT, (struct sockaddr *)&there, sizeof there);
+    return sent < 0 ? -errno : (int)sent;
+}
+
+int lab_send_frame(int socket, int interface_index, uint16_t type, const void *bytes, int count) {
+    struct sockaddr_ll there = {.sll_family = AF_PACKET, .sll_protocol = htons(type),
                                 .sll_ifindex = interface_index, .sll_halen = 6};
-    memset(there.sll_addr, 0xff, 6);
+    memcpy(there.sll_addr, bytes, 6);
     ssize_t sent = sendto(socket, bytes, (size_t)count, MSG_DONTWAIT, (struct sockaddr *)&there, sizeof there);
     return sent < 0 ? -errno : (int)sent;
 }

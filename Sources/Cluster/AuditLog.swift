@@ -78,6 +78,7 @@ extension Command {
         case .vacate(let role, _, _, _): "vacate \(role)"
         case .reportFitness(let role, let member, _): "report on \(member) for \(role)"
         case .raiseLevel(let level, _): "raise the feature level to \(level)"
+        case .reportConflict(let role, _, _, _): "report on the addresses of \(role)"
         case .put(let key, _, _): "put \(key)"
         case .remove(let key): "remove \(key)"
         }

@@ -197,6 +197,7 @@ extension StateReader {
                 let (member, revision) = try record { (inner) throws(StateDecodingError) in try inner.counted() }
                 try ascend(member, after: role.heard.keys.last)
                 role.heard[member] = revision
+            case 14: role.conflict = try text()
             default: throw unknown(field, of: "a role")
             }
         }

@@ -112,6 +112,7 @@ extension StateWriter {
                 $0.field(2, revision)
             }
         }
+        field(14, role.conflict)
     }
 
     fileprivate mutating func write(_ token: JoinToken, key: String) {

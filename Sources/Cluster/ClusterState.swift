@@ -137,6 +137,8 @@ public struct ClusterState: Hashable, Sendable {
         case .reportFitness(let role, let member, let unfit):
             return report(role, of: member, unfit: unfit, record)
         case .raiseLevel(let level, let without): return raiseLevel(to: level, without: without, record)
+        case .reportConflict(let role, let epoch, let member, let conflict):
+            return report(role, epoch: epoch, by: member, conflict: conflict, record)
         case .put(let key, let value, let expected): return put(key, value, expected: expected)
         case .remove(let key): return removeValue(key)
         }

@@ -44,6 +44,8 @@ public enum Command: Hashable, Sendable, Codable {
     case vacate(role: ResourceKey, epoch: UInt64, reason: String, because: MemberID?)
     /// A candidate can, or cannot, serve a role.
     case reportFitness(role: ResourceKey, member: MemberID, unfit: String?)
+    /// The holder of a role saw another machine use one of its addresses; empty: it is over. For a holder of this epoch.
+    case reportConflict(role: ResourceKey, epoch: UInt64, member: MemberID, conflict: String)
 
     /// Every member that counts understands a higher feature level; see FeatureLevel.swift.
     case raiseLevel(to: UInt64, without: [MemberID])

@@ -20,8 +20,15 @@ public enum FeatureLevel {
 }
 
 extension Command {
-    /// The lowest level at which every member applies this command the same way. Level 1 is written as nothing.
-    public var neededLevel: UInt64? { nil }
+    /// The lowest level at which every member applies this command the same way; nil: every version does.
+    public var neededLevel: UInt64? {
+        switch self {
+        case .reportConflict: 1
+        // Earlier versions look at a single address when they ask who else holds it.
+        case .apply(let declarations, _, _) where declarations.contains { $0.spec["addresses"] != nil }: 1
+        default: nil
+        }
+    }
 }
 
 extension CommandRecord {

@@ -93,18 +93,39 @@ extension ClusterState {
         return done()
     }
 
-    // MARK: Addresses
-
-    /// The address a role is declared with now, without its prefix length.
-    func declaredAddress(of role: ResourceKey) -> String? {
-        resources[role]?.declaration.spec["address"]?.string.map { String($0.prefix { $0 != "/" }) }
+    mutating func report(
+        _ role: ResourceKey, epoch: UInt64, by member: MemberID, conflict: String, _ record: CommandRecord
+    ) -> Outcome {
+        guard let present = roles[role] else { return refused(.notFound, "no role \(role)") }
+        guard present.epoch == epoch else { return stale(role, present, epoch) }
+        guard present.holder == member else { return refused(.conflict, "\(member) does not hold \(role)") }
+        guard present.conflict != conflict else { return unchanged() }
+        let event = note(
+            conflict.isEmpty ? "AddressConflictOver" : "AddressConflict", role.description,
+            conflict.isEmpty
+                ? "\(name(of: member)) sees no other machine with an address of it any more"
+                : "\(name(of: member)) saw that \(conflict); it goes on holding it", cause: present.lastEvent, record)
+        _ = roles.update(role) {
+            $0.conflict = conflict
+            $0.lastEvent = event
+        }
+        return done()
     }
 
-    /// Another role whose holder may be answering for the address that this one is declared with: it was deleted or
+    // MARK: Addresses
+
+    /// The addresses a role is declared with now, as RoleAddresses writes them.
+    func declaredAddress(of role: ResourceKey) -> String? {
+        (resources[role]?.declaration.spec).flatMap(RoleAddresses.declared)
+    }
+
+    /// Another role whose holder may be answering for an address that this one is declared with: it was deleted or
     /// changed, and its holder has not let go yet.
     func occupant(ofAddressOf role: ResourceKey) -> ResourceKey? {
         guard let address = declaredAddress(of: role) else { return nil }
-        return roles.pairs.first { $0.0 != role && $0.1.holder != nil && $0.1.address == address }?.0
+        return roles.pairs.first {
+            $0.0 != role && $0.1.holder != nil && RoleAddresses.overlap($0.1.address, address)
+        }?.0
     }
 
     // MARK: Parts
@@ -119,6 +140,7 @@ extension ClusterState {
             $0.phase = .held(by: member)
             $0.epoch += 1
             $0.address = address
+            $0.conflict = ""
             $0.reason = reason
             $0.since = revision
             $0.sinceMilliseconds = record.milliseconds
@@ -136,6 +158,7 @@ extension ClusterState {
         _ = roles.update(role) {
             $0.phase = .vacant
             $0.epoch += 1
+            $0.conflict = ""
             $0.reason = reason
             $0.since = revision
             $0.sinceMilliseconds = record.milliseconds

@@ -16,8 +16,8 @@ public struct RoleRecord: Hashable, Sendable, Codable {
     public var phase: Phase = .vacant
     public var epoch: UInt64 = 0
     /// The address, without a prefix length, that the holder may answer for under this epoch: the declared one of the
-    /// moment it was assigned. A change of the declaration takes effect with the next epoch, so that an address goes from
-    /// one role to another only after its holder has let go.
+    /// moment it was assigned. Several are written as in RoleAddresses. A change of the declaration takes effect with the
+    /// next epoch, so that an address goes from one role to another only after its holder has let go.
     public var address: String = ""
     /// The revision of the last change, and the leader's wall clock then.
     public var since: UInt64 = 0
@@ -30,6 +30,8 @@ public struct RoleRecord: Hashable, Sendable, Codable {
     /// Candidates that have said whether they can serve, and the revision of their first word. One that is to check its
     /// health and has said nothing yet is not known to be well. Keys are member ids.
     public var heard: SortedMap<String, UInt64> = [:]
+    /// Which other machine uses an address of the role, as its holder saw; empty when none does.
+    public var conflict: String = ""
 
     public init() {}
 

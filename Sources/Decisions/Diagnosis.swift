@@ -25,6 +25,8 @@ public struct SelfReadings: Hashable, Sendable, Codable {
     public var snapshotProblem: String?
     /// Why the kernel does not enforce the leases of addresses; nil: it does, or the member holds no addresses.
     public var kernelGuardProblem: String?
+    /// What the network of this machine does to virtual addresses; absent from members of a version that did not say.
+    public var network: NetworkReadings?
     /// Capabilities the process lacks, by name.
     public var missingCapabilities: [String]
     public var hasRealTimePriority: Bool
@@ -53,6 +55,7 @@ public struct SelfReadings: Hashable, Sendable, Codable {
         clockIsSynchronised = nil
         snapshotProblem = nil
         kernelGuardProblem = nil
+        network = nil
         missingCapabilities = []
         hasRealTimePriority = true
         memoryIsLocked = true
@@ -105,7 +108,7 @@ public enum Diagnosis {
             kernelGuard(readings), capabilities(readings), schedule(readings),
             clock(readings, askerMilliseconds, uncertaintyMilliseconds), space(readings), flushes(readings),
             certificate(readings, askerMilliseconds), snapshots(readings),
-        ] + roundTrips(readings)
+        ] + roundTrips(readings) + NetworkDiagnosis.judge(readings)
     }
 
     private static func kernelGuard(_ readings: SelfReadings) -> Finding {

@@ -19,19 +19,36 @@ public enum RoleDecisions {
         var commands = observations(state: state, view: view)
         // Who may be answering for each address now, or will be by a decision made here.
         var occupants: SortedMap<String, ResourceKey> = [:]
-        for (role, record) in state.roles.pairs where record.holder != nil { occupants[record.address] = role }
+        for (role, record) in state.roles.pairs where record.holder != nil {
+            occupy(record.address, role, &occupants)
+        }
         for (role, record) in state.roles.pairs {
-            let address = specs[role]?.address.address
-            let occupant = address.flatMap { occupants[$0] }
             let situation = Situation(
-                role: role, record: record, spec: specs[role], occupant: occupant == role ? nil : occupant,
+                role: role, record: record, spec: specs[role],
+                occupant: specs[role].flatMap { occupant(of: $0, notBeing: role, occupants) },
                 state: state, view: view)
             let decided = situation.decide()
             if decided.isEmpty { continue }
-            if let address, case .assign? = decided.first { occupants[address] = role }
+            if let spec = specs[role], case .assign? = decided.first { occupy(spec.addressText, role, &occupants) }
             commands.append(contentsOf: decided)
         }
         return commands
+    }
+
+    private static func occupy(
+        _ text: String, _ role: ResourceKey, _ occupants: inout SortedMap<String, ResourceKey>
+    ) {
+        for address in RoleAddresses.list(text) { occupants[address] = role }
+    }
+
+    /// Another role that is held with one of the addresses.
+    private static func occupant(
+        of spec: VirtualIPSpec, notBeing role: ResourceKey, _ occupants: SortedMap<String, ResourceKey>
+    ) -> ResourceKey? {
+        for address in spec.addresses {
+            if let occupant = occupants[address.address], occupant != role { return occupant }
+        }
+        return nil
     }
 
     /// Changes of reachability, told to everybody once.
@@ -114,7 +131,10 @@ struct Situation {
         let name = state.name(of: holder)
         guard let spec else { return "\(role) is no longer declared" }
         guard spec.candidates.contains(where: { $0.member == name }) else { return "\(name) is no longer a candidate" }
-        if hasAnotherAddress { return "its address is now \(spec.address.address)" }
+        if hasAnotherAddress {
+            return spec.addresses.count == 1
+                ? "its address is now \(spec.addressText)" : "its addresses are now \(spec.addressText)"
+        }
         if state.members.look(holder, { $0.stopping }) == true { return "\(name) is stopping" }
         if record.isUnfit(holder), ranking().contains(where: { $0 != holder }) {
             return "\(name) cannot serve: \(record.unfit[holder.description] ?? "")"
@@ -127,8 +147,8 @@ struct Situation {
         return nil
     }
 
-    /// Whether the role is declared with another address than the one it is held with.
-    private var hasAnotherAddress: Bool { spec.map { $0.address.address != record.address } ?? false }
+    /// Whether the role is declared with other addresses than those it is held with.
+    private var hasAnotherAddress: Bool { spec.map { $0.addressText != record.address } ?? false }
 
     /// Candidates that could take the role now, best first.
     func ranking() -> [MemberID] {

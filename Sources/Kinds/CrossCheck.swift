@@ -81,16 +81,17 @@ private struct CrossCheck {
     private mutating func checkAddresses() {
         var seen = SortedMap<String, ResourceKey>()
         for declaration in kept {
-            if let address = Self.address(of: declaration) { seen[address] = declaration.key }
+            for address in Self.addresses(of: declaration) { seen[address] = declaration.key }
         }
         for declaration in declared {
-            guard let address = Self.address(of: declaration) else { continue }
-            if let other = seen[address], other != declaration.key {
-                report(
-                    declaration, FieldPath.spec.field("address"), found: "the address \(address)",
-                    expected: "an address of its own: \(other) has this one")
+            for address in Self.addresses(of: declaration) {
+                if let other = seen[address], other != declaration.key {
+                    report(
+                        declaration, Self.path(of: address, in: declaration), found: "the address \(address)",
+                        expected: "an address of its own: \(other) has this one")
+                }
+                seen[address] = declaration.key
             }
-            seen[address] = declaration.key
         }
     }
 
@@ -128,13 +129,20 @@ private struct CrossCheck {
         declaration.kind == "Host" || declaration.kind == "Witness"
     }
 
-    private static func address(of declaration: Declaration) -> String? {
+    private static func addresses(of declaration: Declaration) -> [String] {
         switch declaration.kind {
-        case "VirtualIP": (try? VirtualIPSpec(declaration))?.address.address
-        case "Host": (try? HostSpec(declaration))?.address
-        case "Witness": (try? WitnessSpec(declaration))?.address
-        default: nil
+        case "VirtualIP": (try? VirtualIPSpec(declaration))?.addresses.map(\.address) ?? []
+        case "Host": (try? HostSpec(declaration)).map { [$0.address] } ?? []
+        case "Witness": ((try? WitnessSpec(declaration))?.address).map { [$0] } ?? []
+        default: []
         }
+    }
+
+    private static func path(of address: String, in declaration: Declaration) -> FieldPath {
+        let position = declaration.spec["addresses"]?.array?
+            .firstIndex { $0["address"]?.string?.hasPrefix(address + "/") ?? false }
+        guard let position else { return FieldPath.spec.field("address") }
+        return FieldPath.spec.field("addresses").index(position).field("address")
     }
 
     private mutating func report(

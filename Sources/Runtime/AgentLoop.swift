@@ -15,6 +15,8 @@ import NIOCore
 /// What carries out address orders: the driver of this member's kernel. Never blocks.
 public protocol AddressOrderTaker: Sendable {
     func carryOut(_ order: AddressOrder)
+    /// From now on tell whether these addresses, and no others, could be held here.
+    func standReady(for places: SortedMap<ResourceKey, [VirtualAddress]>)
 }
 
 extension AddressOrder {
@@ -271,6 +273,7 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
             requests.removeValue(forKey: request.rawValue)?.resume(returning: response)
         case .address(let order): carryOut(order, world)
         case .healthChecks(let checks): world.health?.run(checks)
+        case .standReady(let places): world.addresses?.standReady(for: places)
         case .peers(let peers):
             members = Self.keys(of: peers)
             world.transport.setPeers(peers)

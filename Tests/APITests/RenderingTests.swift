@@ -25,7 +25,7 @@ import Testing
     private func address(_ phase: RolePhase, holder: String?, to successor: String? = nil) -> AddressDocument {
         AddressDocument(
             name: "kube-api", address: "192.168.1.99/24", phase: phase, holder: holder, successor: successor, epoch: 7,
-            since: "", sinceMilliseconds: Self.now, reason: "k8s-cp1 was lost", unfit: [])
+            since: "", sinceMilliseconds: Self.now, reason: "k8s-cp1 was lost", unfit: [], conflict: nil)
     }
 
     private func tolerance(_ domain: String, _ why: [String]) throws -> ToleranceDocument {

@@ -49,7 +49,7 @@ import Testing
         var bench = AgentBench.follower(of: Self.commands, commit: 5)
         bench.grant(floor: 5)
         let until = bench.now + .milliseconds(300)
-        #expect(bench.orders == [.hold(role: Self.api, address: Self.address, epoch: 1, until: until)])
+        #expect(bench.orders == [.hold(role: Self.api, addresses: [Self.address], epoch: 1, until: until)])
     }
 
     /// Something that took the role away may stand between what is applied and the floor.
@@ -68,7 +68,7 @@ import Testing
         bench.run(for: .milliseconds(299))
         #expect(bench.orders.count == 1)
         bench.run(for: .milliseconds(2))
-        #expect(bench.orders.last == .drop(role: Self.api, address: Self.address))
+        #expect(bench.orders.last == .drop(role: Self.api, addresses: [Self.address]))
     }
 
     // MARK: The state
@@ -78,7 +78,7 @@ import Testing
         bench.grant(floor: 5)
         bench.append(
             [.assign(role: Self.api, epoch: 1, to: AgentBench.peer, reason: "test", because: nil)], after: 5, commit: 6)
-        #expect(bench.orders.last == .drop(role: Self.api, address: Self.address))
+        #expect(bench.orders.last == .drop(role: Self.api, addresses: [Self.address]))
     }
 
     @Test func aRoleThatComesAnewIsTakenUpAnew() {
@@ -106,16 +106,43 @@ import Testing
         bench.forget()
         bench.request(AgentBench.address("192.168.1.99/16"))
         bench.run(for: .milliseconds(100))
-        #expect(bench.orders.first == .drop(role: Self.api, address: Self.address))
+        #expect(bench.orders.first == .drop(role: Self.api, addresses: [Self.address]))
         #expect(lastHeld(bench) == VirtualAddress(address: "192.168.1.99", prefixLength: 16))
     }
 
+    /// Several addresses are one order, and a member that still holds the old set goes on with all of it.
+    @Test func aGroupOfAddressesIsHeldAndLetGoAsOne() {
+        let second = VirtualAddress(address: "fd00::99", prefixLength: 64)
+        func declare(_ addresses: [String]) -> Command {
+            let spec: JSONValue = [
+                "addresses": .array(addresses.map { ["address": .string($0)] }), "candidates": [["member": "pve1"]],
+            ]
+            let key = Self.api
+            return .apply(
+                declarations: [Declaration(kind: key.kind, name: key.name, spec: spec)], checkRevision: nil)
+        }
+        var bench = AgentBench.founder()
+        bench.request(declare(["192.168.1.99/24", "fd00::99/64"]))
+        bench.run(for: .milliseconds(200))
+        guard case .hold(_, let held, 1, _)? = bench.orders.last else { return #expect(Bool(false)) }
+        #expect(held == [Self.address, second])
+        bench.forget()
+        // Only the order of writing: nothing is let go.
+        bench.request(declare(["fd00::99/64", "192.168.1.99/24"]))
+        bench.run(for: .milliseconds(100))
+        #expect(bench.orders.allSatisfy { holds($0, epoch: 1) })
+        bench.request(declare(["192.168.1.99/24"]))
+        bench.run(for: .milliseconds(100))
+        guard case .release(_, let released, 1, _)? = bench.orders.last else { return #expect(Bool(false)) }
+        #expect(released.count == 2)
+    }
+
     private func release(epoch: UInt64) -> AddressOrder {
-        .release(role: Self.api, address: Self.address, epoch: epoch, drain: LocalRoles.drain)
+        .release(role: Self.api, addresses: [Self.address], epoch: epoch, drain: LocalRoles.drain)
     }
 
     private func lastHeld(_ bench: AgentBench) -> VirtualAddress? {
-        if case .hold(_, let address, _, _)? = bench.orders.last { address } else { nil }
+        if case .hold(_, let addresses, _, _)? = bench.orders.last { addresses[0] } else { nil }
     }
 
     // MARK: Letting go
@@ -150,7 +177,7 @@ import Testing
         bench.forget()
         bench.report(.failed(role: Self.api, epoch: 1, reason: "no such interface"))
         bench.run(for: .seconds(9))
-        #expect(bench.orders == [.drop(role: Self.api, address: Self.address)])
+        #expect(bench.orders == [.drop(role: Self.api, addresses: [Self.address])])
         #expect(bench.core.state.roles[Self.api]?.unfit.values == ["no such interface"])
         bench.run(for: .seconds(2))
         #expect(holds(bench.orders.last, epoch: 1))
@@ -212,10 +239,10 @@ import Testing
         #expect(!bench.stopped)
         bench.run(for: .milliseconds(200))
         #expect(bench.stopped)
-        #expect(bench.orders.last == .drop(role: Self.api, address: Self.address))
+        #expect(bench.orders.last == .drop(role: Self.api, addresses: [Self.address]))
         // A grant that was on its way prolongs the lease; the state still names this member.
         bench.grant(floor: 5)
         bench.run(for: .milliseconds(50))
-        #expect(bench.orders.last == .drop(role: Self.api, address: Self.address))
+        #expect(bench.orders.last == .drop(role: Self.api, addresses: [Self.address]))
     }
 }

@@ -323,7 +323,7 @@ final class TestLab {
             kill(index)
         case .peers(let peers): node.peers = Set(peers.map(\.id))
         case .events(let events): node.published += events.map(\.id)
-        case .healthChecks, .log: break
+        case .healthChecks, .standReady, .log: break
         }
     }
 
@@ -337,13 +337,13 @@ final class TestLab {
     private func carryOut(_ order: AddressOrder, on index: Int) {
         let node = nodes[index]
         switch order {
-        case .hold(let role, let address, let epoch, let until):
+        case .hold(let role, let addresses, let epoch, let until):
             guard until > now else { return }
             guard !failing.contains(index) else {
                 let report = RoleReport.failed(role: role, epoch: epoch, reason: "no such interface")
                 return schedule(.report(node: index, report, life: node.life), after: .microseconds(100))
             }
-            node.armed[role] = Armed(address: address.address, epoch: epoch, until: until)
+            node.armed[role] = Armed(address: VirtualIPSpec.text(of: addresses), epoch: epoch, until: until)
             schedule(
                 .report(node: index, .holding(role: role, epoch: epoch), life: node.life), after: .microseconds(100))
         case .release(let role, _, let epoch, _):

@@ -72,6 +72,9 @@ private struct Draws: RandomNumberGenerator {
         case 9: return .released(role: role, epoch: draws.below(4))
         case 10: return .reportFitness(role: role, member: who, unfit: draws.below(2) == 0 ? "ill" : nil)
         case 11: return .stopping(who)
+        case 13:
+            return .reportConflict(
+                role: role, epoch: draws.below(4), member: who, conflict: draws.below(2) == 0 ? "another" : "")
         case 12: return .remove(key: "k\(draws.below(5))")
         default: return .put(key: "k\(draws.below(5))", value: "v\(draws.next())", expected: nil)
         }

@@ -23,7 +23,7 @@ struct DecisionBench {
             leader: Self.pve1, standings: [:],
             configuration: Configuration(voters: [Self.pve1, Self.pve2, Self.witness], learners: [Self.guest]))
         spec = VirtualIPSpec(
-            address: VirtualAddress(address: "192.168.1.99", prefixLength: 24),
+            addresses: [VirtualAddress(address: "192.168.1.99", prefixLength: 24)],
             candidates: candidates.map(VirtualIPSpec.Candidate.init), follow: nil, preempt: preempt)
         admit(Self.pve1, "pve1", .host)
         admit(Self.pve2, "pve2", .host)

@@ -41,6 +41,53 @@ import Testing
         }
     }
 
+    @Test func settingsThatHurtAVirtualAddressAreNamedWithTheCommand() {
+        func interface(_ change: (inout NetworkReadings.Interface) -> Void) -> [Finding] {
+            findings { readings in
+                var network = NetworkReadings()
+                var interface = NetworkReadings.Interface(name: "vmbr0.20")
+                (interface.takesIPv4, interface.takesIPv6) = (true, true)
+                change(&interface)
+                network.interfaces = [interface]
+                readings.network = network
+            }
+        }
+        #expect(interface { _ in }.isEmpty)
+        #expect(interface { $0.arpIgnore = 1 }.isEmpty)
+        #expect(interface { ($0.lacksNetwork, $0.rpFilter) = (true, 2) }.isEmpty)
+        #expect(interface { $0.rpFilter = 1 }.isEmpty)
+        let cases: [(String, (inout NetworkReadings.Interface) -> Void)] = [
+            ("sysctl -w net.ipv4.conf.vmbr0/20.arp_ignore=1", { $0.arpIgnore = 2 }),
+            ("sysctl -w net.ipv4.conf.vmbr0/20.arp_ignore=1", { $0.arpIgnore = 8 }),
+            ("sysctl -w net.ipv4.conf.vmbr0/20.rp_filter=2", { ($0.lacksNetwork, $0.rpFilter) = (true, 1) }),
+            ("sysctl -w net.ipv4.conf.vmbr0/20.proxy_arp_pvlan=0", { $0.answersForNeighbours = true }),
+            ("sysctl -w net.ipv6.conf.vmbr0/20.disable_ipv6=0", { $0.ipv6IsDisabled = true }),
+        ]
+        for (remedy, change) in cases {
+            let found = interface(change)
+            #expect(found.map(\.verdict) == [.wrong])
+            #expect(found.first?.remedy.contains(remedy) == true, "\(found)")
+        }
+    }
+
+    @Test func whatTheKernelCannotEnforceIsSaid() {
+        let egress = findings {
+            $0.network = NetworkReadings()
+            $0.network?.announcementProblem = "no egress hook"
+        }
+        #expect(egress.map(\.verdict) == [.advice] && egress[0].remedy.contains("5.16"))
+        for isNeeded in [false, true] {
+            let found = findings {
+                var interface = NetworkReadings.Interface(name: "eth0")
+                interface.takesIPv6 = isNeeded
+                $0.network = NetworkReadings()
+                $0.network?.ipv6Problem = "no table"
+                $0.network?.interfaces = [interface]
+            }
+            #expect(found.map(\.verdict) == [isNeeded ? .wrong : .advice])
+        }
+    }
+
     @Test func whatCouldBeBetterIsAdvice() {
         let cases: [(inout SelfReadings) -> Void] = [
             { $0.hasRealTimePriority = false }, { $0.memoryIsLocked = false }, { $0.clockIsSynchronised = false },

@@ -39,6 +39,21 @@ import Testing
         #expect(said([address("b", "192.168.1.2/25")], [address("a", "192.168.1.2/24")]) == [wanted])
     }
 
+    @Test func addressesOfAGroupAreNobodyElsesEither() {
+        let group = declaration(
+            "VirtualIP", "b",
+            [
+                "addresses": [["address": "fd00::99/64"], ["address": "192.168.1.2/24"]],
+                "candidates": [["member": "pve1"]],
+            ])
+        #expect(
+            said([group], [address("a", "192.168.1.2/24")]) == [
+                "VirtualIP/b: spec.addresses[1].address: found the address 192.168.1.2, expected an address of its own: VirtualIP/a has this one"
+            ])
+        #expect(said([address("c", "fd00::99/64")], [group]).count == 1)
+        #expect(said([group], [group]) == [])
+    }
+
     @Test func aVirtualIPCannotBeAMachinesOwnAddress() {
         #expect(
             said([address("a", "192.168.1.106/24")], [host("pve1", "192.168.1.106")]) == [

@@ -17,8 +17,10 @@ import Testing
     @Test(arguments: [
         (TextForm.name, "K8s_CP1", "k8s-cp1"), (.name, " pve1 ", "pve1"),
         (.ipv4Address, "192.168.1.106/24", "192.168.1.106"),
-        (.ipv4Address, "192.168.001.106", "192.168.1.106"), (.ipv4Interface, "192.168.1.99", "192.168.1.99/24"),
-        (.ipv4Interface, "192.168.01.99/24", "192.168.1.99/24"), (.networkInterface, " vmbr0", "vmbr0"),
+        (.ipv4Address, "192.168.001.106", "192.168.1.106"), (.ipInterface, "192.168.1.99", "192.168.1.99/24"),
+        (.ipInterface, "192.168.01.99/24", "192.168.1.99/24"), (.ipInterface, "FD00:0:0::99/64", "fd00::99/64"),
+        (.ipInterface, "fd00::99", "fd00::99/64"), (.ipInterface, "fd00::99%vmbr0/64", "fd00::99/64"),
+        (.networkInterface, " vmbr0", "vmbr0"),
         (.webAddress, "https://127.0.0.1:6443/readyz", "127.0.0.1:6443/readyz"),
         (.endpoint, "tcp://db:5432", "db:5432"),
     ])
@@ -28,7 +30,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (TextForm.name, "-"), (.ipv4Address, "pve1"), (.ipv4Address, "192.168.1.256"), (.ipv4Interface, "192.168.1.0"),
+        (TextForm.name, "-"), (.ipv4Address, "pve1"), (.ipv4Address, "192.168.1.256"), (.ipInterface, "192.168.1.0"),
         (.endpoint, "127.0.0.1"), (.line(mostCharacters: 3), "abcd"),
     ])
     func nothingIsGuessedWhereNothingFits(form: TextForm, text: String) {
@@ -43,9 +45,15 @@ import Testing
         ("127.0.0.1/8", false), ("224.0.0.1/24", false), ("0.0.0.1/8", false), ("255.255.255.255/32", false),
         ("192.168.1.99/0", false), ("192.168.1.99/33", false), ("192.168.1.99/024", false), ("192.168.1.99/", false),
         ("192.168.1.99/+4", false), ("1.2.3/8", false), ("1.2.3.4.5/8", false), ("1.2.3.4/8/8", false), ("", false),
+        ("fd00::99/64", true), ("2001:db8::1/128", true), ("2001:db8::/127", true), ("2001:db8:0:1::a/1", true),
+        ("fd00::99/0", false), ("fd00::99/129", false), ("fd00::99/064", false), ("fd00::/64", false),
+        ("FD00::99/64", false), ("fd00:0::99/64", false), ("fd00::099/64", false), ("fe80::1/64", false),
+        ("ff02::1/64", false), ("::1/64", false), ("::/64", false), ("::ffff:1.2.3.4/96", false),
+        ("::ffff:102:304/96", false), ("fd00:::1/64", false), ("fd00::1::2/64", false), ("fd00::12345/64", false),
+        ("fd00:1:2:3:4:5:6:7::/64", false), ("1:2:3:4:5:6:7/64", false), (":1:2:3:4:5:6:7:8/64", false),
     ])
     func addressesWithPrefixLength(text: String, accepted: Bool) {
-        #expect(TextForm.ipv4Interface.accepts(text) == accepted)
+        #expect(TextForm.ipInterface.accepts(text) == accepted)
     }
 
     @Test func everyAddressReadsBackAsItWasWritten() {
@@ -53,7 +61,27 @@ import Testing
         for _ in 0..<5_000 {
             let address = IPv4Address(number: UInt32(truncatingIfNeeded: random.next()))
             #expect(IPv4Address(address.description) == address)
+            // Words of zeros as often as not, because they are what is abbreviated.
+            let (mask, bits) = (random.next(), (random.next(), random.next()))
+            func thinned(_ bits: UInt64, _ shift: Int) -> UInt64 {
+                (0..<4).reduce(0) { $0 | (mask >> UInt64(shift + $1) & 1) * (bits & 0xffff << UInt64(16 * $1)) }
+            }
+            let long = IPv6Address(high: thinned(bits.0, 0), low: thinned(bits.1, 4))
+            #expect(IPv6Address(long.description) == long)
+            #expect(IPAddress(canonical: long.description) == .v6(long))
         }
+    }
+
+    /// RFC 5952, sections 4 and 5.
+    @Test(arguments: [
+        ("2001:0db8::0001", "2001:db8::1"), ("2001:db8:0:0:0:0:2:1", "2001:db8::2:1"),
+        ("2001:db8::1:1:1:1:1", "2001:db8:0:1:1:1:1:1"), ("2001:0:0:1:0:0:0:1", "2001:0:0:1::1"),
+        ("2001:db8:0:0:1:0:0:1", "2001:db8::1:0:0:1"), ("2001:DB8::A", "2001:db8::a"), ("0:0:0:0:0:0:0:0", "::"),
+        ("1:0:0:0:0:0:0:0", "1::"), ("::1:0", "::1:0"),
+    ])
+    func anIPv6AddressHasOneSpelling(text: String, canonical: String) {
+        #expect(IPv6Address(text)?.description == canonical)
+        #expect((IPAddress(canonical: text) != nil) == (text == canonical))
     }
 
     @Test(arguments: [

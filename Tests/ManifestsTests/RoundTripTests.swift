@@ -165,6 +165,9 @@ struct DeclarationDraws {
             let wanted = grouped ? chosen.contains(field.name) : field.presence == .required || random.below(2) == 0
             if wanted { fields[field.name] = value(field.type) }
         }
+        // A VLAN needs the interface that carries it, and one that is to be made needs its number.
+        if fields["interface"] == nil { fields["vlan"] = nil }
+        if fields["vlan"] == nil { fields["createVLAN"] = nil }
         // The program of a check needs its path.
         if let arguments = fields["exec"]?.array { fields["exec"] = .array(["/usr/bin/true"] + arguments) }
         return .object(fields)
@@ -176,7 +179,9 @@ struct DeclarationDraws {
         case .prose(let most): text(most: min(most, 60)).replacing("\u{0}", with: "")
         case .name, .labelName: name()
         case .ipv4Address: "10.\(random.below(256)).\(random.below(256)).\(random.below(256))"
-        case .ipv4Interface: "10.\(random.below(256)).\(random.below(256)).\(random.below(254) + 1)/24"
+        case .ipInterface where random.below(2) == 0:
+            "\(IPv6Address(high: 0xfd00 << 48, low: UInt64(random.below(1 << 40) + 1)))/64"
+        case .ipInterface: "10.\(random.below(256)).\(random.below(256)).\(random.below(254) + 1)/24"
         case .networkInterface: random.pick(["vmbr0", "eno1", "bond0.100", "1", "~", "#x"])
         case .endpoint: "\(random.pick(["127.0.0.1", "db.lan", "1a"])):\(random.below(65_535) + 1)"
         case .webAddress: "\(random.pick(["127.0.0.1:80", "a"]))/\(random.pick(["", "x?y=z&w", "*", "'"]))"

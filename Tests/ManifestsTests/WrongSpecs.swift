@@ -55,7 +55,7 @@ extension WrongManifest {
 
             """,
             [
-                #"lab.yaml:5:12: spec.address: found the text "192.168.1.2", expected an IPv4 address with its prefix length, such as 192.168.1.99/24; did you mean 192.168.1.2/24?"#
+                #"lab.yaml:5:12: spec.address: found the text "192.168.1.2", expected an IP address with its prefix length, such as 192.168.1.99/24 or fd00::99/64; did you mean 192.168.1.2/24?"#
             ]),
         WrongManifest(
             "anAddressOutOfRange",
@@ -108,7 +108,7 @@ extension WrongManifest {
 
             """,
             [
-                "lab.yaml:5:12: spec.address: found the address of the network itself, 192.168.1.0/24, expected an IPv4 address with its prefix length, such as 192.168.1.99/24"
+                "lab.yaml:5:12: spec.address: found the address of the network itself, 192.168.1.0/24, expected an IP address with its prefix length, such as 192.168.1.99/24 or fd00::99/64"
             ]),
         WrongManifest(
             "aHostNameAsAddress",

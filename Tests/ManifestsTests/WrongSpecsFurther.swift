@@ -251,7 +251,7 @@ extension WrongManifest {
 
             """,
             [
-                "lab.yaml:5:3: spec.adress: found an unknown field, expected one of address, interface, candidates, follow, preempt; did you mean address?",
+                "lab.yaml:5:3: spec.adress: found an unknown field, expected one of address, addresses, interface, vlan, createVLAN, candidates, follow, preempt; did you mean address?",
                 #"lab.yaml:6:16: spec.candidates[0]: found the text "pve1", expected a map with the field member; did you mean {member: pve1}?"#,
                 #"lab.yaml:7:12: spec.preempt: found the text "maybe", expected never or always"#,
             ]),

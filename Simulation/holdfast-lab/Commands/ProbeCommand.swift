@@ -30,7 +30,7 @@ struct ProbeCommand: ParsableCommand {
         commandName: "probe",
         abstract: "Ping an address from the client and watch who owns it on the wire; print gaps and owners.")
     @OptionGroup var lab: LabOptions
-    @Argument(help: "IPv4 address.") var address: String
+    @Argument(help: "IPv4 or IPv6 address.") var address: String
     @Option(name: .customLong("for"), help: "How long, at most 10m.") var length = Span(milliseconds: 10_000)
     @Option(help: "Between two pings, at least 0.5ms.") var every = Span(milliseconds: 2)
     @Option(help: "The node to ping from.") var from = "client"

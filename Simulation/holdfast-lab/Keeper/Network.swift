@@ -2,10 +2,14 @@
 // network namespace, which is the switch; nothing here can reach an interface of the machine underneath.
 
 import CKernel
+import Glibc
 
 /// The wires of a lab.
 struct Network {
     private let ip: String
+
+    /// A kernel without IPv6 makes a lab without it.
+    private let hasIPv6 = access("/proc/net/if_inet6", F_OK) == 0
 
     init() throws { ip = try Executables.require("ip") }
 
@@ -41,6 +45,8 @@ struct Network {
             ]
         }
         inside += ["addr add \(node.address)/24 dev \(node.interface)", "link set \(node.interface) up"]
+        // Nobody else has it, and looking for others first would take a second.
+        if hasIPv6 { inside += ["addr add \(node.addressIPv6)/64 dev \(node.interface) nodad"] }
         try batch(inside, in: .network(of: machine.descriptor), attempted: "give \(node.name) its address")
     }
 

@@ -1,14 +1,17 @@
-// The bytes of an ICMP echo (RFC 792) and of an ARP who-has (RFC 826), made and read. Nothing else of either protocol.
+// The bytes of an ICMP echo (RFC 792, RFC 4443) and of an ARP who-has (RFC 826), made and read. Nothing else of the
+// protocols; for IPv6's who-has see NeighbourFrames.
 
 import Glibc
 
 /// Bytes on the wire.
 enum Frames {
     /// An echo request that carries its number in full; the 16 bits of the header wrap too soon.
-    static func echoRequest(identifier: UInt16, number: Int) -> [UInt8] {
-        var bytes: [UInt8] = [8, 0, 0, 0]
+    static func echoRequest(identifier: UInt16, number: Int, isIPv6: Bool = false) -> [UInt8] {
+        var bytes: [UInt8] = [isIPv6 ? 128 : 8, 0, 0, 0]
         bytes += bigEndian(identifier) + bigEndian(UInt16(truncatingIfNeeded: number))
         bytes += bigEndian(UInt64(number))
+        // The kernel does ICMPv6's, which covers the addresses.
+        if isIPv6 { return bytes }
         let sum = checksum(bytes)
         bytes[2] = UInt8(sum >> 8)
         bytes[3] = UInt8(sum & 0xff)
@@ -24,6 +27,13 @@ enum Frames {
             Array(bytes[header + 4..<header + 6]) == bigEndian(identifier)
         else { return nil }
         return Int(truncatingIfNeeded: bytes[(header + 8)..<(header + 16)].reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
+    }
+
+    /// The number in an ICMPv6 echo reply, which comes without its IPv6 header, if it answers our `identifier`.
+    static func echoReplyIPv6(_ message: some Collection<UInt8>, identifier: UInt16) -> Int? {
+        let bytes = Array(message)
+        guard bytes.count >= 16, bytes[0] == 129, Array(bytes[4..<6]) == bigEndian(identifier) else { return nil }
+        return Int(truncatingIfNeeded: bytes[8..<16].reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
     }
 
     /// A broadcast that asks who has `target`.
@@ -50,7 +60,7 @@ enum Frames {
         return bytes.count == 4 ? bytes : nil
     }
 
-    private static func bigEndian(_ value: some FixedWidthInteger) -> [UInt8] {
+    static func bigEndian(_ value: some FixedWidthInteger) -> [UInt8] {
         withUnsafeBytes(of: value.bigEndian) { Array($0) }
     }
 

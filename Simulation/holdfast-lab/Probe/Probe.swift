@@ -1,4 +1,5 @@
-// The observer of one address: pings it from a node as a client would, and asks from the switch who owns it. The two
+// The observer of one address: pings it from a node as a client would, and asks from the switch who owns it, by ARP or by
+// neighbour discovery. The two
 // use different sockets in different namespaces on purpose: were the client to ask by ARP itself, it would learn of a
 // move that nobody announced. Times are the kernel's receive times, so a busy machine does not lengthen a gap.
 
@@ -57,11 +58,10 @@ struct Probe {
     let address: String
     let node: Node
     let every: Int64
-    private let target: [UInt8]
-    private let asker: [UInt8]
+    private let question: OwnerQuestion
     private let identifier = UInt16(truncatingIfNeeded: getpid())
     private let echoSocket: Descriptor
-    private let arpSocket: Descriptor
+    private let ownerSocket: Descriptor
     private let bridgeIndex: Int32
     private let hardware: [UInt8]
     private var echoes = EchoSeries()
@@ -70,19 +70,22 @@ struct Probe {
 
     /// Opens the sockets. Runs in the switch's namespace, with a single thread, and ends up in that of `process`.
     init(address: String, from node: Node, process: pid_t, every: Int64) throws {
-        guard let target = Frames.address(address), let asker = Frames.address(Topology.observerAddress) else {
-            throw LabError("probe \(address): not an IPv4 address")
+        guard let question = OwnerQuestion(about: address) else {
+            throw LabError("probe \(address): not an IPv4 or IPv6 address")
         }
-        (self.address, self.node, self.target, self.asker) = (address, node, target, asker)
+        (self.address, self.node, self.question) = (address, node, question)
         self.every = max(every, Self.leastEvery)
         var hardware = [UInt8](repeating: 0, count: 6)
-        arpSocket = try Descriptor(
-            checking: lab_open_arp_socket(Topology.switchBridge, &hardware), "open an ARP socket on the switch")
+        ownerSocket = try Descriptor(
+            checking: lab_open_frame_socket(Topology.switchBridge, question.type, &hardware),
+            "open a packet socket on the switch")
         self.hardware = hardware
         bridgeIndex = lab_interface_index(Topology.switchBridge)
         let joined = lab_join_network(process)
         guard joined == 0 else { throw LabError.kernel("enter the network of \(node.name)", joined) }
-        echoSocket = try Descriptor(checking: lab_open_echo_socket(), "open an ICMP socket in \(node.name)")
+        echoSocket = try Descriptor(
+            checking: question.isIPv6 ? lab_open_echo6_socket() : lab_open_echo_socket(),
+            "open an ICMP socket in \(node.name)")
         _ = lab_prefer_real_time()
     }
 
@@ -104,7 +107,7 @@ struct Probe {
                 sendWhoHas()
                 nextWhoHas = max(nextWhoHas + whoHasEvery, now)
             }
-            let watched = [echoSocket.number, arpSocket.number] + (leash.map { [$0] } ?? [])
+            let watched = [echoSocket.number, ownerSocket.number] + (leash.map { [$0] } ?? [])
             let ready = Self.wait(watched, nanoseconds: min(nextEcho, nextWhoHas, end) - lab_boot_clock())
             if let leash, ready.contains(leash), readAvailable(leash) == nil { break }
             try receiveEchoes(tell)
@@ -125,17 +128,21 @@ struct Probe {
     }
 
     private mutating func sendEcho() {
-        let bytes = Frames.echoRequest(identifier: identifier, number: echoes.next)
+        let bytes = Frames.echoRequest(identifier: identifier, number: echoes.next, isIPv6: question.isIPv6)
         echoes.send(at: lab_wall_clock())
         // A question that cannot be sent, for want of a route or of room, is one without an answer.
-        _ = lab_send_echo(
-            echoSocket.number, target.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }, bytes, Int32(bytes.count))
+        if question.isIPv6 {
+            _ = lab_send_echo6(echoSocket.number, question.target, bytes, Int32(bytes.count))
+        } else {
+            let target = question.target.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }
+            _ = lab_send_echo(echoSocket.number, target, bytes, Int32(bytes.count))
+        }
     }
 
     private mutating func sendWhoHas() {
-        let frame = Frames.whoHas(target, sender: asker, hardware: hardware)
+        let frame = question.frame(hardware: hardware)
         ownership.ask(at: lab_wall_clock())
-        _ = lab_send_frame(arpSocket.number, bridgeIndex, frame, Int32(frame.count))
+        _ = lab_send_frame(ownerSocket.number, bridgeIndex, question.type, frame, Int32(frame.count))
     }
 
     private mutating func receiveEchoes(_ tell: (ProbeEvent) throws -> Void) throws {
@@ -144,9 +151,12 @@ struct Probe {
         while true {
             let count = lab_receive(echoSocket.number, &buffer, Int32(buffer.count), &time)
             if count < 0 { return }
-            guard let number = Frames.echoReply(buffer[..<Int(count)], identifier: identifier, from: target) else {
-                continue
-            }
+            let packet = buffer[..<Int(count)]
+            let reply =
+                question.isIPv6
+                ? Frames.echoReplyIPv6(packet, identifier: identifier)
+                : Frames.echoReply(packet, identifier: identifier, from: question.target)
+            guard let number = reply else { continue }
             let before = echoes.lastAnswer
             guard echoes.answer(number, at: time), isSilent else { continue }
             isSilent = false
@@ -159,9 +169,9 @@ struct Probe {
         var buffer = [UInt8](repeating: 0, count: 2048)
         var time: Int64 = 0
         while true {
-            let count = lab_receive(arpSocket.number, &buffer, Int32(buffer.count), &time)
+            let count = lab_receive(ownerSocket.number, &buffer, Int32(buffer.count), &time)
             if count < 0 { return }
-            guard let owner = Frames.answer(buffer[..<Int(count)], about: target, to: asker) else { continue }
+            guard let owner = question.owner(in: buffer[..<Int(count)]) else { continue }
             let name = Topology.homelab.owner(ofHardwareAddress: owner)
             if ownership.answer(from: owner, node: name, at: time) {
                 try tell(ProbeEvent(event: .owner, at: time, node: name ?? owner))

@@ -105,6 +105,7 @@ extension ResourceDocument.Status {
         var conditions = address.unfit.map {
             ResourceDocument.Condition(type: "CandidateUnfit", message: "\($0.member): \($0.why)")
         }
+        if let conflict = address.conflict { conditions.append(.init(type: "AddressConflict", message: conflict)) }
         let holder = role.holder.flatMap { state.members[$0] }
         let sync: ResourceDocument.Sync
         let health: ResourceDocument.Health

@@ -50,7 +50,7 @@ public struct MemberDocument: Hashable, Sendable, Codable {
 }
 
 public struct AddressDocument: Hashable, Sendable, Codable {
-    /// The name of the VirtualIP, and its address with the prefix length as declared.
+    /// The name of the VirtualIP, and its address with the prefix length as declared; several with commas between them.
     public var name: String
     public var address: String
     public var phase: RolePhase
@@ -64,6 +64,8 @@ public struct AddressDocument: Hashable, Sendable, Codable {
     public var reason: String
     /// Candidates that cannot serve now, and why, by name.
     public var unfit: [UnfitDocument]
+    /// Which other machine uses an address of it, as its holder saw; absent when none does.
+    public var conflict: String?
 }
 
 public enum RolePhase: String, Sendable, Codable, CaseIterable {
@@ -153,6 +155,9 @@ extension StatusDocument {
             case .releasing: sentences.append("\(address.name) is on its way: \(address.reason)")
             case .held: break
             }
+            if let conflict = address.conflict {
+                sentences.append("\(address.name): \(conflict); find that machine and take the address off it")
+            }
             for unfit in address.unfit {
                 sentences.append("\(unfit.member) cannot hold \(address.name): \(unfit.why)")
             }
@@ -198,6 +203,12 @@ extension AddressDocument {
         }
     }
 
+    /// The declared addresses in one text: `192.168.1.99/24, fd00::99/64`.
+    private static func text(of spec: JSONValue) -> String? {
+        if let one = spec["address"]?.string { return one }
+        return spec["addresses"]?.array?.compactMap { $0["address"]?.string }.joined(separator: ", ")
+    }
+
     init(key: ResourceKey, role: RoleRecord, state: ClusterState) {
         let successor: MemberID?
         let phase: RolePhase
@@ -207,14 +218,15 @@ extension AddressDocument {
         case .releasing(_, let to): (phase, successor) = (.releasing, to)
         }
         self.init(
-            name: key.name, address: state.resources[key]?.declaration.spec["address"]?.string ?? "deleted",
+            name: key.name,
+            address: state.resources[key].flatMap { Self.text(of: $0.declaration.spec) } ?? "deleted",
             phase: phase, holder: role.holder.map { state.name(of: $0) },
             successor: successor.map { state.name(of: $0) }, epoch: role.epoch,
             since: timestamp(milliseconds: role.sinceMilliseconds), sinceMilliseconds: role.sinceMilliseconds,
             reason: role.reason,
             unfit: role.unfit.pairs.map { id, why in
                 UnfitDocument(member: MemberID(id).map { state.name(of: $0) } ?? id, why: why)
-            })
+            }, conflict: role.conflict.isEmpty ? nil : role.conflict)
     }
 }
 

@@ -67,6 +67,9 @@ enum StateMetrics {
             .gauge, "holdfast_role_holder", "1 for the member that a role is assigned to; 0 without a member: nobody.")
         var epochs = MetricFamily(
             .counter, "holdfast_role_epochs_total", "How often a role has got another holder or lost its holder.")
+        var conflicts = MetricFamily(
+            .gauge, "holdfast_role_address_conflict",
+            "Whether the holder of a role sees another machine use one of its addresses.")
         for (key, role) in state.roles.pairs {
             let label = MetricFamily.Label("role", key.description)
             if let holder = role.holder {
@@ -75,8 +78,9 @@ enum StateMetrics {
                 holders.add(0, label, .init("member", ""))
             }
             epochs.add(Double(role.epoch), label)
+            conflicts.add(role.conflict.isEmpty ? 0 : 1, label)
         }
-        return [holders, epochs]
+        return [holders, epochs, conflicts]
     }
 
     private static func sizes(_ state: ClusterState, _ view: AgentView) -> [MetricFamily] {

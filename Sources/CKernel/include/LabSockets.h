@@ -42,12 +42,17 @@ int lab_set_link(const char *interface, int up);
 
 /// A raw ICMP socket that receives echo replies only, with kernel receive times.
 int lab_open_echo_socket(void);
-/// A packet socket for ARP on `interface`, with kernel receive times; its hardware address is stored in `hardware`.
-int lab_open_arp_socket(const char *interface, uint8_t hardware[6]);
+/// The same for ICMPv6.
+int lab_open_echo6_socket(void);
+/// A packet socket for frames of an Ethernet type on `interface`, with kernel receive times; its hardware address is
+/// stored in `hardware`.
+int lab_open_frame_socket(const char *interface, uint16_t type, uint8_t hardware[6]);
 /// `address` in network byte order.
 int lab_send_echo(int socket, uint32_t address, const void *bytes, int count);
-/// Broadcasts a whole Ethernet frame.
-int lab_send_frame(int socket, int interface_index, const void *bytes, int count);
+/// The kernel adds the checksum.
+int lab_send_echo6(int socket, const uint8_t address[16], const void *bytes, int count);
+/// Sends a whole Ethernet frame of a type.
+int lab_send_frame(int socket, int interface_index, uint16_t type, const void *bytes, int count);
 int lab_interface_index(const char *interface);
 /// Reads one datagram without waiting, and the time the kernel received it, nanoseconds of the wall clock.
 /// -EAGAIN when there is none.

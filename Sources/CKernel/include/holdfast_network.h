@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <linux/if_addr.h>
+#include <linux/if_link.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
@@ -18,6 +19,8 @@ struct holdfast_link {
     // 1 when it is Ethernet-like, uses ARP and is not the loopback.
     uint8_t speaks_arp;
     uint8_t is_up;
+    // 1 when it is up and has a carrier (IFF_RUNNING).
+    uint8_t is_running;
 };
 
 // Fills `link` for the interface called `name`, using any open socket.
@@ -36,6 +39,27 @@ int holdfast_arp_broadcast(int socket, int32_t interface, const uint8_t *packet,
 
 // Reads one ARP packet; returns its length, or -EAGAIN.
 int holdfast_arp_receive(int socket, uint8_t *packet, size_t capacity, int32_t *interface);
+
+// Sends one packet in a frame of this Ethernet type to a hardware address, over the packet socket.
+int holdfast_frame(
+    int socket, int32_t interface, uint16_t type, const uint8_t *destination, const uint8_t *packet, size_t length);
+
+// A raw ICMPv6 socket for neighbour discovery, non-blocking, close-on-exec, that delivers nothing until
+// holdfast_neighbour_watch. -EAFNOSUPPORT on a kernel without IPv6.
+int holdfast_neighbour_socket(void);
+
+// From now on deliver exactly the neighbour advertisements about, and neighbour solicitations from, addresses whose last
+// four bytes are among `count` (at most HOLDFAST_WATCHED_MAXIMUM) numbers in host byte order.
+int holdfast_neighbour_watch(int socket, const uint32_t *endings, size_t count);
+
+// Sends one ICMPv6 message with hop limit 255 from `source` to `destination` (16 bytes each); the kernel adds the checksum.
+int holdfast_neighbour_send(
+    int socket, int32_t interface, const uint8_t *source, const uint8_t *destination, const uint8_t *message,
+    size_t length);
+
+// Reads one ICMPv6 message; returns its length, 0 for one that came from beyond a router, or -EAGAIN.
+int holdfast_neighbour_receive(
+    int socket, uint8_t *message, size_t capacity, uint8_t *source, int32_t *interface);
 
 // A descriptor that becomes readable when 8 bytes are written to it (eventfd): non-blocking, close-on-exec.
 int holdfast_wakeup(void);

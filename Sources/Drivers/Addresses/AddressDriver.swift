@@ -16,6 +16,14 @@ public final class AddressDriver: Sendable {
     /// Why the guard is not enforced; nil when it is.
     public let guardProblem: String?
 
+    /// Why the kernel does not enforce that announcements by ARP end with the lease; nil when it does.
+    public let announcementProblem: String?
+    /// Why no IPv6 address can be held under a lease here; nil when one can.
+    public let problemWithIPv6: String?
+    /// The interfaces that the addresses of this member go on, or would.
+    public var interfaces: [AddressInterface] { inUse.all }
+
+    private let inUse: AddressInterfaces
     private let log: Logger
     private let mailbox: OrderMailbox
     /// How long `shutDown` waits.
@@ -41,10 +49,13 @@ public final class AddressDriver: Sendable {
         let lock = try ProcessLock(directory: stateDirectory)
         let start = try AddressStart(log: log, usesKernelGuard: usesKernelGuard)
         let holder = AddressHolder(
-            log: log, addresses: start.addresses, announcer: start.announcer, kernelGuard: start.kernelGuard,
-            report: report)
+            log: log, addresses: start.addresses, announcer: start.announcer, interfaces: start.interfaces,
+            kernelGuard: start.kernelGuard, report: report)
         guardIsEnforced = start.kernelGuard != nil
         guardProblem = start.guardProblem
+        announcementProblem = start.kernelGuard?.problemWithEgress
+        problemWithIPv6 = start.kernelGuard?.problemWithIPv6
+        inUse = holder.watching.inUse
         self.log = log
         mailbox = try OrderMailbox()
         try AddressThread(holder: holder, mailbox: mailbox, log: log, lock: lock).start()
@@ -57,6 +68,10 @@ public final class AddressDriver: Sendable {
         guard let discarded = mailbox.post(order) else { return }
         log.error("too many address orders are waiting, or the driver is shut down; discarded: \(discarded)")
     }
+
+    /// From now on tells, by `RoleReport.place`, when these addresses could not be held here as things stand, and when they
+    /// could again. Returns at once.
+    public func standReady(for places: SortedMap<ResourceKey, [VirtualAddress]>) { mailbox.post(places) }
 
     /// Falls silent and removes every address; when it returns, this has been done, or 2 s have passed. Orders after it
     /// are not carried out.

@@ -1,4 +1,5 @@
-// Carries out the orders for this host's virtual addresses: guard, arm, add, announce; and back.
+// Carries out the orders for this host's virtual addresses: guard, arm, add, announce; and back. All addresses of a role
+// take each step together.
 // It holds no policy: it never prolongs a lease, and every step that lets an address speak goes through the guard.
 // Runs on one thread; AddressDriver feeds it.
 
@@ -14,28 +15,31 @@ final class AddressHolder {
     let report: @Sendable (RoleReport) -> Void
     let addresses: InterfaceAddresses
     let announcer: Announcer
+    let interfaces: InterfaceWatch
+    var watching = PlaceWatch()
     /// nil: the kernel cannot enforce leases by itself; see AddressLifetime.
     let kernelGuard: KernelGuard?
-    var held: SortedMap<ResourceKey, HeldAddress> = [:]
+    var held: SortedMap<ResourceKey, HeldRole> = [:]
     /// Epochs this member has given up for good, per role; at most `releasedLimit`, then the smallest is forgotten.
     private var released: SortedMap<ResourceKey, UInt64> = [:]
     private static let releasedLimit = 4_096
 
     init(
-        log: Logger, addresses: InterfaceAddresses, announcer: Announcer, kernelGuard: KernelGuard?,
-        report: @escaping @Sendable (RoleReport) -> Void
+        log: Logger, addresses: InterfaceAddresses, announcer: Announcer, interfaces: InterfaceWatch,
+        kernelGuard: KernelGuard?, report: @escaping @Sendable (RoleReport) -> Void
     ) {
         self.log = log
         self.addresses = addresses
         self.announcer = announcer
+        self.interfaces = interfaces
         self.kernelGuard = kernelGuard
         self.report = report
     }
 
     func carryOut(_ order: AddressOrder) {
         switch order {
-        case .hold(let role, let address, let epoch, let until):
-            hold(role, address, epoch: epoch, until: until)
+        case .hold(let role, let addresses, let epoch, let until):
+            hold(role, addresses, epoch: epoch, until: until)
         case .release(let role, _, let epoch, let drain):
             release(role, epoch: epoch, drain: drain)
         case .drop(let role, _):
@@ -44,17 +48,21 @@ final class AddressHolder {
     }
 
     /// When `passTime` is due; nil: nothing is waiting.
-    var nextDue: Instant? { held.values.map(\.nextDue).min() }
+    var nextDue: Instant? {
+        let next = Swift.min(held.values.map(\.nextDue).min() ?? .distantFuture, watching.due)
+        return next == .distantFuture ? nil : next
+    }
 
-    /// Does what is due: ends drains and leases, repeats announcements.
+    /// Does what is due: ends drains and leases, repeats announcements, looks at interfaces.
     func passTime() {
-        for (role, address) in held.pairs where address.nextDue <= BootClock.now() {
-            switch address.stage {
+        checkPlaces()
+        for (role, present) in held.pairs where present.nextDue <= BootClock.now() {
+            switch present.stage {
             case .draining: drop(role)
-            case .holding where address.until <= BootClock.now():
-                log.warning("the lease of \(role) ended without renewal: \(address.address) is silent and removed")
+            case .holding where present.until <= BootClock.now():
+                log.warning("the lease of \(role) ended without renewal: \(present.names) silent and removed")
                 drop(role)
-            case .holding: repeatAnnouncement(role, address)
+            case .holding: repeatAnnouncement(role, present)
             }
         }
     }
@@ -74,7 +82,7 @@ final class AddressHolder {
 
     // MARK: Hold
 
-    private func hold(_ role: ResourceKey, _ declared: VirtualAddress, epoch: UInt64, until: Instant) {
+    private func hold(_ role: ResourceKey, _ declared: [VirtualAddress], epoch: UInt64, until: Instant) {
         if let gone = released[role], epoch <= gone {
             log.debug("not holding \(role) under epoch \(epoch): this member has released epoch \(gone)")
             return
@@ -99,8 +107,8 @@ final class AddressHolder {
         }
     }
 
-    /// The usual case: the same address, the same epoch, a later end.
-    private func renew(_ role: ResourceKey, _ present: HeldAddress, until: Instant) throws(AddressDriverError) {
+    /// The usual case: the same addresses, the same epoch, a later end.
+    private func renew(_ role: ResourceKey, _ present: HeldRole, until: Instant) throws(AddressDriverError) {
         var next = present
         next.until = until
         switch prolong(present, until: until) {
@@ -115,17 +123,17 @@ final class AddressHolder {
     }
 
     /// A renewal that fails is no reason to give up: what is armed goes on to its end, and the next renewal comes soon.
-    private func prolong(_ present: HeldAddress, until: Instant) -> KernelGuard.Result {
+    private func prolong(_ present: HeldRole, until: Instant) -> KernelGuard.Result {
         do throws(AddressDriverError) {
-            return try kernelGuard?.renew(present.address, until: until) ?? .done
+            return try kernelGuard?.renew(present.addresses, until: until) ?? .done
         } catch {
             return .impossible(error.description)
         }
     }
 
-    /// An address that is on the interface but silent, or goes on under another epoch.
+    /// Addresses that are on their interfaces but silent, or go on under another epoch.
     private func speakAgain(
-        _ role: ResourceKey, _ present: HeldAddress, epoch: UInt64, until: Instant
+        _ role: ResourceKey, _ present: HeldRole, epoch: UInt64, until: Instant
     ) throws(AddressDriverError) {
         var next = present
         next.epoch = epoch
@@ -137,46 +145,55 @@ final class AddressHolder {
     }
 
     private func takeOver(
-        _ role: ResourceKey, _ declared: VirtualAddress, epoch: UInt64, until: Instant
+        _ role: ResourceKey, _ declared: [VirtualAddress], epoch: UInt64, until: Instant
     ) throws(AddressDriverError) {
-        let checked = try CheckedAddress(declared)
-        let attempted = "hold \(checked.address) for \(role)"
-        if let (other, present) = held.pairs.first(where: { $0.1.address == checked.address }) {
-            // A role that has let go waits for nothing but stray packets; this one takes them from now on.
-            guard case .draining = present.stage else {
-                throw .unusable(
-                    attempted, "\(other) has the same address", advice: "give each VirtualIP its own address")
-            }
-            drop(other)
-        }
-        let link = try place(for: checked, attempted: attempted)
-        var next = HeldAddress(
-            declared: declared, address: checked.address, link: link, epoch: epoch, until: until,
-            lifetimeSetAt: .distantPast)
-        // Under guard before it is on the interface: there is no moment at which it could speak without a lease.
-        try kernelGuard?.watch(next.address, on: link, held: held.values)
+        let places = try places(for: declared, role)
+        var next = HeldRole(
+            declared: declared, places: places, epoch: epoch, until: until, lifetimeSetAt: .distantPast)
+        // Under guard before they are on an interface: there is no moment at which one could speak without a lease.
+        try kernelGuard?.watch(places, held: held.values)
         // From here on `drop` knows what to take back.
         held[role] = next
         guard try arm(role, next) else { return drop(role) }
         try setLifetime(&next)
         announceAndReport(role, &next)
-        try announcer.watch(held.values.map(\.address))
+        try announcer.watch(held.values.flatMap(\.addresses))
+    }
+
+    /// Where the addresses go. Another role that is just letting one of them go does so at once.
+    private func places(
+        for declared: [VirtualAddress], _ role: ResourceKey
+    ) throws(AddressDriverError) -> [PlacedAddress] {
+        var places: [PlacedAddress] = []
+        for declared in declared {
+            let checked = try CheckedAddress(declared)
+            let attempted = "hold \(checked.address) for \(role)"
+            if let (other, present) = held.pairs.first(where: { $0.1.addresses.contains(checked.address) }) {
+                // A role that has let go waits for nothing but stray packets; this one takes them from now on.
+                guard case .draining = present.stage else {
+                    throw .unusable(
+                        attempted, "\(other) has the same address", advice: "give each VirtualIP its own address")
+                }
+                drop(other)
+            }
+            places.append(
+                PlacedAddress(address: checked.address, link: try place(for: checked, attempted: attempted)))
+        }
+        return places
     }
 
     /// False: the lease is too short, or over; nothing was armed.
-    private func arm(_ role: ResourceKey, _ next: HeldAddress) throws(AddressDriverError) -> Bool {
+    private func arm(_ role: ResourceKey, _ next: HeldRole) throws(AddressDriverError) -> Bool {
         guard let kernelGuard else { return true }
         guard
-            case .impossible(let why) = try kernelGuard.arm(
-                next.address, on: next.link, until: next.until, held: held.values)
+            case .impossible(let why) = try kernelGuard.arm(next.addresses, until: next.until, held: held.values)
         else { return true }
-        log.notice("\(next.address) stays silent for \(role): \(why)")
+        log.notice("\(next.names) silent still for \(role): \(why)")
         return false
     }
 
-    private func setLifetime(_ next: inout HeldAddress) throws(AddressDriverError) {
+    private func setLifetime(_ next: inout HeldRole) throws(AddressDriverError) {
         let now = BootClock.now()
-        let attempted = "add \(next.address) to \(next.link.name)"
         let seconds: UInt32
         if kernelGuard != nil {
             seconds = AddressLifetime.besideGuard(left: next.until - now)
@@ -184,60 +201,46 @@ final class AddressHolder {
             seconds = enforceable
         } else {
             throw .unusable(
-                attempted, "without nftables a lease shorter than 3.5 s cannot be enforced",
+                "add \(next.namesWithPlaces)", "without nftables a lease shorter than 3.5 s cannot be enforced",
                 advice: "apt install nftables, or give the cluster leases of at least 5 s")
         }
-        let code = try addresses.put(next.address, on: next.link.index, lifetimeSeconds: seconds)
-        guard code == 0 else {
-            throw AddressDriverError(attempted: attempted, code: code, advice: "see `ip addr show \(next.link.name)`")
+        for place in next.places {
+            let code = try addresses.put(place.address, on: place.link.index, lifetimeSeconds: seconds)
+            guard code != 0 else { continue }
+            let attempted = "add \(place.address) to \(place.link.name)"
+            // The kernel says so of an interface without IPv6, whatever the capabilities.
+            guard place.address.isIPv6, code == EACCES else {
+                throw AddressDriverError(
+                    attempted: attempted, code: code, advice: "see `ip addr show \(place.link.name)`")
+            }
+            throw AddressDriverError(
+                .refused(code: code), attempted: attempted, answer: "IPv6 is disabled on \(place.link.name)",
+                advice: "sysctl -w net.ipv6.conf.\(place.link.name.replacing(".", with: "/")).disable_ipv6=0")
         }
         next.lifetimeSetAt = now
     }
 
-    private func announceAndReport(_ role: ResourceKey, _ next: inout HeldAddress) {
+    /// Its interface was away for a while.
+    func putBack(_ role: ResourceKey, _ present: HeldRole) {
+        var next = present
+        do throws(AddressDriverError) {
+            try setLifetime(&next)
+        } catch {
+            log.error("cannot put \(present.names) back: \(error)")
+        }
         let now = BootClock.now()
         announce(next)
         next.announcements = Announcer.repeats.map { now + $0 }
         held[role] = next
-        log.info("holding \(next.address) on \(next.link.name) for \(role) under epoch \(next.epoch)")
+    }
+
+    private func announceAndReport(_ role: ResourceKey, _ next: inout HeldRole) {
+        let now = BootClock.now()
+        announce(next)
+        next.announcements = Announcer.repeats.map { now + $0 }
+        held[role] = next
+        log.info("holding \(next.namesWithPlaces) for \(role) under epoch \(next.epoch)")
         report(.holding(role: role, epoch: next.epoch))
-    }
-
-    // MARK: Announcements
-
-    private func announce(_ address: HeldAddress) {
-        guard BootClock.now() < address.until else { return }
-        let code = announcer.announce(address.address, on: address.link)
-        if code != 0 {
-            log.notice(
-                "announcing \(address.address) on \(address.link.name): \(AddressDriverError.text(of: code)); repeated")
-        }
-    }
-
-    private func repeatAnnouncement(_ role: ResourceKey, _ address: HeldAddress) {
-        let isFirst = address.announcements.count == Announcer.repeats.count
-        announce(address)
-        _ = held.update(role) { $0.announcements.removeFirst() }
-        // An answer arrives as a conflict. Taking over did not wait for it: the lease already says whose it is.
-        if isFirst { announcer.probe(address.address, on: address.link) }
-    }
-
-    /// Reads what others said about our addresses: words go to the log, and the network hears once more where the
-    /// address is (RFC 5227 section 2.4 c), at most once a second.
-    func heedConflicts() {
-        for conflict in announcer.conflicts() {
-            for (role, address) in held.pairs where address.address == conflict.address && address.stage == .holding {
-                let now = BootClock.now()
-                guard now >= address.quietAboutConflictsUntil,
-                    announcer.hardwareAddress(of: address.link) != conflict.hardwareAddress
-                else { continue }
-                let other = conflict.hardwareAddress.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
-                log.warning(
-                    "\(conflict.address) of \(role) is also used by \(other.joined(separator: ":")); find that machine")
-                _ = held.update(role) { $0.quietAboutConflictsUntil = now + .seconds(1) }
-                announce(address)
-            }
-        }
     }
 
     // MARK: Giving up
@@ -260,13 +263,13 @@ final class AddressHolder {
                 if removeFromInterface(present) { report(.released(role: role, epoch: epoch)) }
                 return drop(role)
             }
-            try kernelGuard.silence(present.address)
+            try kernelGuard.silence(present.addresses)
             report(.released(role: role, epoch: epoch))
             present.stage = .draining(until: end)
             present.announcements = []
             held[role] = present
         } catch {
-            log.error("cannot silence \(present.address): \(error)")
+            log.error("cannot silence \(present.names): \(error)")
             if removeFromInterface(present) { report(.released(role: role, epoch: epoch)) }
             drop(role)
         }
@@ -279,32 +282,36 @@ final class AddressHolder {
     }
 
     /// Silent, deaf, removed, and no longer under guard: in this order, so that a failure leaves it silent.
-    private func drop(_ role: ResourceKey) {
+    func drop(_ role: ResourceKey) {
         guard let present = held[role] else { return }
         held[role] = nil
         do throws(AddressDriverError) {
-            try kernelGuard?.disarm(present.address)
+            try kernelGuard?.disarm(present.addresses)
         } catch {
-            log.error("cannot disarm \(present.address), which falls silent when its lease ends: \(error)")
+            log.error("cannot disarm \(present.names), silent when the lease ends: \(error)")
         }
         guard removeFromInterface(present) else { return }
         do throws(AddressDriverError) {
-            try kernelGuard?.unwatch(present.address)
-            try announcer.watch(held.values.map(\.address))
+            try kernelGuard?.unwatch(present.addresses)
+            try announcer.watch(held.values.flatMap(\.addresses))
         } catch {
-            log.notice("after removing \(present.address): \(error)")
+            log.notice("after removing \(present.names): \(error)")
         }
     }
 
-    /// Whether the address is gone from the interface. If not, the kernel removes it at the end of its lifetime.
-    private func removeFromInterface(_ present: HeldAddress) -> Bool {
-        do throws(AddressDriverError) {
-            let code = try addresses.remove(present.address, from: present.link.index)
-            guard code != 0 else { return true }
-            throw AddressDriverError(attempted: "remove \(present.address) from \(present.link.name)", code: code)
-        } catch {
-            log.error("\(error); the kernel removes it by itself within seconds")
-            return false
+    /// Whether all addresses are gone from their interfaces. What is not, the kernel removes at the end of its lifetime.
+    private func removeFromInterface(_ present: HeldRole) -> Bool {
+        var areGone = true
+        for place in present.places {
+            do throws(AddressDriverError) {
+                let code = try addresses.remove(place.address, from: place.link.index)
+                if code == 0 { continue }
+                throw AddressDriverError(attempted: "remove \(place.address) from \(place.link.name)", code: code)
+            } catch {
+                log.error("\(error); the kernel removes it by itself within seconds")
+                areGone = false
+            }
         }
+        return areGone
     }
 }

@@ -14,10 +14,16 @@ extension AddressHolder {
                 advice: "remove it there (`ip addr del \(checked.address)/\(foreign.prefixLength) dev \(name)`) and "
                     + "wherever it is configured")
         }
-        if let name = checked.interface { return try announcer.link(named: name, attempted: attempted) }
+        if let name = checked.interface {
+            if let vlan = checked.createdVLAN, announcer.index(named: name) == nil {
+                try addresses.make(vlan, named: name)
+                log.notice("made the VLAN interface \(name) for \(checked.address)")
+            }
+            return try announcer.link(named: name, attempted: attempted)
+        }
         // Of several, the one whose network is the declared one; then the first the kernel lists.
         let near = present.filter {
-            !$0.isOurs && $0.prefixLength < 32
+            !$0.isOurs && $0.prefixLength < $0.address.bitCount
                 && $0.address.sharesNetwork(with: checked.address, prefixLength: checked.prefixLength)
         }
         guard let best = near.first(where: { $0.prefixLength == checked.prefixLength }) ?? near.first else {

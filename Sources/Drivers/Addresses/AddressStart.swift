@@ -11,12 +11,14 @@ import Logging
 struct AddressStart {
     let addresses: InterfaceAddresses
     let announcer: Announcer
+    let interfaces: InterfaceWatch
     let kernelGuard: KernelGuard?
     let guardProblem: String?
 
     init(log: Logger, usesKernelGuard: Bool) throws(AddressDriverError) {
         addresses = try InterfaceAddresses()
         announcer = try Announcer()
+        interfaces = try InterfaceWatch()
         let present = try addresses.list()
         var problem: String?
         if usesKernelGuard {
@@ -54,7 +56,7 @@ struct AddressStart {
     /// under guard.
     private func cleanUp(_ present: [InterfaceAddresses.Entry], log: Logger) throws(AddressDriverError) {
         let watched = try kernelGuard?.watched() ?? []
-        var stuck: [IPv4Address] = []
+        var stuck: [IPAddress] = []
         for entry in present where entry.isOurs || (entry.isTemporary && watched.contains(entry.address)) {
             let code = try addresses.remove(entry.address, prefixLength: entry.prefixLength, from: entry.interface)
             if code == 0 {
@@ -68,13 +70,15 @@ struct AddressStart {
                 "cannot remove \(entry.address), left by an earlier process: \(AddressDriverError.text(of: code))")
             stuck.append(entry.address)
         }
-        for address in watched where !stuck.contains(address) { try kernelGuard?.unwatch(address) }
+        let free = watched.filter { !stuck.contains($0) }
+        if !free.isEmpty { try kernelGuard?.unwatch(free) }
     }
 
-    /// The Ethernet interfaces that have an address of their own: where virtual addresses will go.
+    /// The Ethernet interfaces that have an IPv4 address of their own: where virtual addresses will go.
     private static func announcingInterfaces(of present: [InterfaceAddresses.Entry], _ announcer: Announcer) -> [Link] {
         var links: [Link] = []
-        for entry in present where !links.contains(where: { $0.index == entry.interface }) {
+        // Only ARP needs the hook there, and every interface that is up has an IPv6 address of its own.
+        for entry in present where !entry.address.isIPv6 && !links.contains(where: { $0.index == entry.interface }) {
             guard let name = KernelGuard.interfaceName(entry.interface) else { continue }
             // The loopback, tunnels and interfaces that are down are not for announcing.
             do throws(AddressDriverError) {

@@ -54,9 +54,11 @@ final class AddressThread {
         }
         while true {
             waitForWork()
-            let (orders, wish) = mailbox.take()
+            let (orders, places, wish) = mailbox.take()
             if wish == .abandon { break }
+            if let places { holder.standReady(for: places) }
             orders.forEach(holder.carryOut)
+            holder.heedInterfaces()
             holder.passTime()
             holder.heedConflicts()
             if wish == .stop {
@@ -71,9 +73,11 @@ final class AddressThread {
 
     private func waitForWork() {
         var descriptors = [
-            pollfd(fd: mailbox.arrived.descriptor, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: holder.announcer.descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: mailbox.arrived.descriptor, events: Int16(POLLIN), revents: 0)
         ]
+        for other in holder.announcer.descriptors + [holder.interfaces.descriptor] {
+            descriptors.append(pollfd(fd: other, events: Int16(POLLIN), revents: 0))
+        }
         // Rounded up, so that what is due then is due indeed.
         let left = holder.nextDue.map { ($0 - BootClock.now() + .nanoseconds(999_999)).milliseconds }
         _ = poll(&descriptors, nfds_t(descriptors.count), left.map { Int32(clamping: Swift.max(0, $0)) } ?? -1)

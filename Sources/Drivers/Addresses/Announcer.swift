@@ -1,4 +1,4 @@
-// Tells the network where an address is, and notices when somebody else says otherwise.
+// Tells the network where an address is, and notices when somebody else says otherwise. For IPv6 see NeighbourDiscovery.
 // Gratuitous ARP (RFC 5227 section 3, RFC 5944 section 4.6) over one packet socket that stays open: closing one takes
 // the kernel 15 ms.
 
@@ -17,7 +17,7 @@ struct Link: Hashable {
 final class Announcer {
     /// Another machine used one of our addresses as its own.
     struct Conflict: Hashable {
-        let address: IPv4Address
+        let address: IPAddress
         let interface: Int32
         let hardwareAddress: [UInt8]
     }
@@ -29,10 +29,15 @@ final class Announcer {
     /// At most so many frames are read in one go; the rest stays in the socket's buffer or is lost.
     private static let framesAtOnce = 16
 
-    let descriptor: Int32
+    private let descriptor: Int32
+    /// Nil when the kernel has no IPv6.
+    private let neighbours: NeighbourDiscovery?
+    /// Readable when somebody else used one of our addresses.
+    var descriptors: [Int32] { [descriptor] + (neighbours.map { [$0.descriptor] } ?? []) }
 
     init() throws(AddressDriverError) {
         descriptor = holdfast_arp_socket()
+        neighbours = try NeighbourDiscovery.open()
         guard descriptor >= 0 else {
             throw AddressDriverError(
                 attempted: "open a packet socket for ARP", code: -descriptor, capability: "CAP_NET_RAW",
@@ -40,7 +45,7 @@ final class Announcer {
         }
     }
 
-    deinit { close(descriptor) }
+    deinit { if descriptor >= 0 { close(descriptor) } }
 
     /// The interface of that name, if an address can be announced on it.
     func link(named name: String, attempted: String) throws(AddressDriverError) -> Link {
@@ -48,8 +53,7 @@ final class Announcer {
         let code = name.utf8.contains(0) ? -ENODEV : holdfast_link_named(descriptor, name, &link)
         guard code == 0 else {
             throw .unusable(
-                attempted, "interface '\(name)': \(AddressDriverError.text(of: -code))",
-                advice: "name an interface that `ip link` shows")
+                attempted, "interface '\(name)': \(AddressDriverError.text(of: -code))", advice: advice(missing: name))
         }
         guard link.is_up != 0 else {
             throw .unusable(attempted, "interface \(name) is down", advice: "ip link set \(name) up")
@@ -61,31 +65,65 @@ final class Announcer {
         return Link(index: link.index, name: name)
     }
 
-    /// Says "this address is at my hardware address", as request and as reply, because some stations heed only one.
-    /// Returns the error number of the first failure, 0 when both went out.
-    func announce(_ address: IPv4Address, on link: Link) -> Int32 {
+    /// Most interfaces with a number behind a dot are VLANs, which are easily made.
+    private func advice(missing name: String) -> String {
+        let parts = name.split(separator: ".")
+        guard parts.count == 2, let number = Int(parts[1]), (1...4_094).contains(number),
+            index(named: String(parts[0])) != nil
+        else { return "name an interface that `ip link` shows" }
+        return "ip link add link \(parts[0]) name \(name) type vlan id \(number) && ip link set \(name) up; or let the "
+            + "VirtualIP say interface: \(parts[0]), vlan: \(number), createVLAN: true"
+    }
+
+    /// Says "this address is at my hardware address"; in ARP as request and as reply, because some stations heed only one.
+    /// Returns the error number of the first failure, 0 when all went out.
+    func announce(_ address: IPAddress, on link: Link) -> Int32 {
         guard let hardwareAddress = hardwareAddress(of: link) else { return ENODEV }
+        switch address {
+        case .v4(let address): return announceByARP(address, hardwareAddress, on: link)
+        case .v6(let address):
+            return neighbours?.announce(address, at: hardwareAddress, on: link.index) ?? EAFNOSUPPORT
+        }
+    }
+
+    private func announceByARP(_ address: IPv4Address, _ hardwareAddress: [UInt8], on link: Link) -> Int32 {
         for operation in [UInt8(1), 2] {
             let packet = Self.packet(
                 operation, sender: (hardwareAddress, address),
                 target: (operation == 1 ? Self.nowhere : hardwareAddress, address))
-            let code = holdfast_arp_broadcast(descriptor, link.index, packet, packet.count)
+            let code = broadcast(packet, on: link)
             if code < 0 { return -code }
         }
         return 0
     }
 
-    /// Asks whether anybody else has the address (RFC 5227's probe: no sender address). An answer is a conflict.
-    func probe(_ address: IPv4Address, on link: Link) {
+    /// Asks whether anybody else has the address, without giving one's own (RFC 5227 section 2.1.1; RFC 4862 section
+    /// 5.4.2): nobody learns anything from the question. An answer is a conflict.
+    func probe(_ address: IPAddress, on link: Link) {
         guard let hardwareAddress = hardwareAddress(of: link) else { return }
-        let nobody = IPv4Address(number: 0)
-        let packet = Self.packet(1, sender: (hardwareAddress, nobody), target: (Self.nowhere, address))
-        _ = holdfast_arp_broadcast(descriptor, link.index, packet, packet.count)
+        switch address {
+        case .v4(let address):
+            let nobody = IPv4Address(number: 0)
+            _ = broadcast(
+                Self.packet(1, sender: (hardwareAddress, nobody), target: (Self.nowhere, address)), on: link)
+        case .v6(let address):
+            let probe = NeighbourDiscovery.probe(for: address)
+            _ = holdfast_frame(
+                descriptor, link.index, NeighbourDiscovery.etherType, probe.destination, probe.packet,
+                probe.packet.count)
+        }
     }
 
-    /// From now on only ARP of others from one of these addresses is delivered; beyond 512 addresses, of the first 512.
-    func watch(_ addresses: [IPv4Address]) throws(AddressDriverError) {
-        let numbers = addresses.prefix(Int(HOLDFAST_WATCHED_MAXIMUM)).map(\.number)
+    private func broadcast(_ packet: [UInt8], on link: Link) -> Int32 {
+        holdfast_arp_broadcast(descriptor, link.index, packet, packet.count)
+    }
+
+    /// From now on only what others say from, or about, one of these addresses is delivered; beyond 512 addresses of a
+    /// family, of the first 512.
+    func watch(_ addresses: [IPAddress]) throws(AddressDriverError) {
+        try neighbours?.watch(addresses)
+        let numbers = addresses.compactMap { if case .v4(let address) = $0 { address.number } else { nil } }
+            .prefix(Int(HOLDFAST_WATCHED_MAXIMUM)).map { $0 }
         let code = holdfast_arp_watch(descriptor, numbers, numbers.count)
         guard code == 0 else {
             throw AddressDriverError(
@@ -96,7 +134,7 @@ final class Announcer {
 
     /// What was heard since the last call.
     func conflicts() -> [Conflict] {
-        var found: [Conflict] = []
+        var found = neighbours?.conflicts() ?? []
         var packet = [UInt8](repeating: 0, count: 64)
         for _ in 0..<Self.framesAtOnce {
             var interface: Int32 = 0
@@ -105,7 +143,7 @@ final class Announcer {
             guard length >= 28, packet[4] == 6, packet[5] == 4 else { continue }
             let number = packet[14..<18].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
             let conflict = Conflict(
-                address: IPv4Address(number: number), interface: interface, hardwareAddress: Array(packet[8..<14]))
+                address: .v4(IPv4Address(number: number)), interface: interface, hardwareAddress: Array(packet[8..<14]))
             if !found.contains(conflict) { found.append(conflict) }
         }
         return found
@@ -116,6 +154,18 @@ final class Announcer {
         var current = holdfast_link()
         guard holdfast_link_named(descriptor, link.name, &current) == 0, current.index == link.index else { return nil }
         return withUnsafeBytes(of: current.hardware_address) { Array($0) }
+    }
+
+    /// The index of the interface of that name; nil when there is none.
+    func index(named name: String) -> Int32? {
+        var current = holdfast_link()
+        return holdfast_link_named(descriptor, name, &current) == 0 ? current.index : nil
+    }
+
+    /// Whether frames can leave by it, as far as this host knows.
+    func hasCarrier(_ link: Link) -> Bool {
+        var current = holdfast_link()
+        return holdfast_link_named(descriptor, link.name, &current) == 0 && current.is_running != 0
     }
 
     private static let nowhere = [UInt8](repeating: 0, count: 6)

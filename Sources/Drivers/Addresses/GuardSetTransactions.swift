@@ -8,16 +8,15 @@ import Kinds
 /// One change of one set.
 enum SetChange {
     /// Adds an element. One that is there stays as it is (before Linux 6.12; since then it takes the new timeout).
-    case add(GuardSet, IPv4Address, milliseconds: Int64?)
+    case add(GuardSet, IPAddress, milliseconds: Int64?)
     /// Deletes an element. Refused with ENOENT when it is absent or has expired.
-    case delete(GuardSet, IPv4Address)
+    case delete(GuardSet, IPAddress)
 
     /// Makes sure that an element is absent, in the same transaction as what follows. Adding it first makes the deletion
     /// succeed always; what is added and deleted in one transaction is never seen. (A refused transaction is not only a
     /// nuisance: undoing it takes the kernel some ten milliseconds.)
-    static func clear(_ set: GuardSet, _ address: IPv4Address) -> [SetChange] {
-        let hasTimeouts = ![GuardSet.guardedARP, .guardedIP, .guardedEgress].contains(set)
-        return [.add(set, address, milliseconds: hasTimeouts ? 1 : nil), .delete(set, address)]
+    static func clear(_ set: GuardSet, _ address: IPAddress) -> [SetChange] {
+        [.add(set, address, milliseconds: set.hasTimeouts ? 1 : nil), .delete(set, address)]
     }
 }
 
@@ -55,7 +54,7 @@ final class GuardSetTransactions {
     }
 
     /// The elements of a set; none when there is no such set.
-    func elements(of set: GuardSet) throws(AddressDriverError) -> [IPv4Address] {
+    func elements(of set: GuardSet) throws(AddressDriverError) -> [IPAddress] {
         let sequence = socket.sequences()
         var request = NetlinkWriter()
         request.message(type: Self.type(NFT_MSG_GETSETELEM), flags: NLM_F_DUMP, sequence: sequence) { message in
@@ -128,7 +127,7 @@ final class GuardSetTransactions {
         message.attribute(Int(NFTA_SET_ELEM_LIST_SET.rawValue), set.name)
     }
 
-    private static func element(_ address: IPv4Address, milliseconds: Int64?, in message: inout NetlinkWriter) {
+    private static func element(_ address: IPAddress, milliseconds: Int64?, in message: inout NetlinkWriter) {
         message.nested(Int(NFTA_SET_ELEM_LIST_ELEMENTS.rawValue)) { list in
             list.nested(Int(NFTA_LIST_ELEM.rawValue)) { element in
                 element.nested(Int(NFTA_SET_ELEM_KEY.rawValue)) { key in
@@ -141,13 +140,12 @@ final class GuardSetTransactions {
         }
     }
 
-    private static func key(of element: ArraySlice<UInt8>) -> IPv4Address? {
+    private static func key(of element: ArraySlice<UInt8>) -> IPAddress? {
         let attributes = NetlinkMessage.attributes(in: element)
         guard let key = attributes.first(where: { $0.type == Int(NFTA_SET_ELEM_KEY.rawValue) }),
-            let data = NetlinkMessage.attributes(in: key.content).first,
-            let number: UInt32 = NetlinkMessage.load(data.content)
+            let data = NetlinkMessage.attributes(in: key.content).first
         else { return nil }
-        return IPv4Address(number: UInt32(bigEndian: number))
+        return IPAddress(bytes: data.content)
     }
 
     private static func type(_ message: nf_tables_msg_types) -> Int {

@@ -8,33 +8,37 @@ import Kinds
 /// The sets of our tables, each in the protocol family it belongs to. Names avoid nft's reserved words.
 enum GuardSet: CaseIterable {
     /// Addresses that may be used only under a lease. No timeout: what is guarded stays so when the process dies.
-    case guardedARP, guardedIP, guardedEgress
-    /// Addresses that may appear as sender in ARP, until their element times out.
-    case announcedARP, announcedEgress
+    case guardedARP, guardedIP, guardedEgress, guardedIPv6
+    /// Addresses that may appear as sender in ARP or neighbour discovery, until their element times out.
+    case announcedARP, announcedEgress, announcedIPv6
     /// Addresses that may receive and send IP packets, until their element times out.
-    case acceptedIP
+    case acceptedIP, acceptedIPv6
     /// Short-lived tickets, one per arming; see LeaseGuard.
     case ticket
 
     static let table = "holdfast"
 
-    /// NFPROTO_ARP, NFPROTO_IPV4 and NFPROTO_NETDEV of linux/netfilter.h, which collides with the C library's headers.
+    /// NFPROTO_ARP, NFPROTO_IPV4, NFPROTO_NETDEV and NFPROTO_IPV6 of linux/netfilter.h, which collides with the C library's headers.
     var family: UInt8 {
         switch self {
         case .guardedARP, .announcedARP, .ticket: 3
         case .guardedIP, .acceptedIP: 2
         case .guardedEgress, .announcedEgress: 5
+        case .guardedIPv6, .announcedIPv6, .acceptedIPv6: 10
         }
     }
 
     var name: String {
         switch self {
-        case .guardedARP, .guardedIP, .guardedEgress: "guarded"
-        case .announcedARP, .announcedEgress: "announced"
-        case .acceptedIP: "accepted"
+        case .guardedARP, .guardedIP, .guardedEgress, .guardedIPv6: "guarded"
+        case .announcedARP, .announcedEgress, .announcedIPv6: "announced"
+        case .acceptedIP, .acceptedIPv6: "accepted"
         case .ticket: "ticket"
         }
     }
+
+    /// Whether its elements time out.
+    var hasTimeouts: Bool { name != "guarded" }
 }
 
 /// Creates, replaces and removes the tables.
@@ -46,8 +50,9 @@ enum GuardTables {
     ///   bridged here, to or from a holder elsewhere, are none of our business.
     /// - prerouting at -300 and postrouting at 300 lie outside of address translation, so a published container port is
     ///   covered as well.
-    static func script(guarding addresses: [IPv4Address]) -> String {
+    static func script(guarding all: [IPAddress]) -> String {
         let table = GuardSet.table
+        let addresses = all.filter { !$0.isIPv6 }
         return """
             add table arp \(table)
             delete table arp \(table)
@@ -93,10 +98,50 @@ enum GuardTables {
             """
     }
 
+    /// The same for IPv6. Neighbour discovery is ICMPv6: what this host says about its own address, asked or unasked, has
+    /// that address as its source (RFC 4861 sections 7.2.2 and 7.2.4), and passes the output hook, also when it comes from
+    /// our raw socket. A question for the address goes to a multicast group and is let in; the answer does not get out.
+    static func scriptForIPv6(guarding all: [IPAddress]) -> String {
+        let table = GuardSet.table
+        return """
+            add table ip6 \(table)
+            delete table ip6 \(table)
+            table ip6 \(table) {
+                set guarded {
+                    type ipv6_addr
+                    \(elements(all.filter(\.isIPv6)))
+                }
+                set announced {
+                    type ipv6_addr
+                    flags timeout
+                }
+                set accepted {
+                    type ipv6_addr
+                    flags timeout
+                }
+                chain output {
+                    type filter hook output priority -300; policy accept;
+                    ip6 saddr @guarded ip6 saddr != @announced icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, \
+            nd-router-solicit } drop
+                }
+                chain prerouting {
+                    type filter hook prerouting priority -300; policy accept;
+                    ip6 daddr @guarded ip6 daddr != @accepted fib daddr type local drop
+                }
+                chain postrouting {
+                    type filter hook postrouting priority 300; policy accept;
+                    ip6 saddr @guarded ip6 saddr != @accepted fib saddr type local drop
+                }
+            }
+
+            """
+    }
+
     /// Our own announcements leave through a packet socket, past the ARP hook; the egress hook of the interface
     /// (Linux 5.16) sees them. Without it a process that is stopped in the middle of announcing could do so too late.
-    static func egressScript(guarding addresses: [IPv4Address]) -> String {
+    static func egressScript(guarding all: [IPAddress]) -> String {
         let table = GuardSet.table
+        let addresses = all.filter { !$0.isIPv6 }
         return """
             add table netdev \(table)
             delete table netdev \(table)
@@ -132,7 +177,7 @@ enum GuardTables {
         !interface.utf8.contains { $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") || $0 < 0x21 || $0 > 0x7e }
     }
 
-    private static func elements(_ addresses: [IPv4Address]) -> String {
+    private static func elements(_ addresses: [IPAddress]) -> String {
         addresses.isEmpty ? "" : "elements = { \(addresses.map(\.description).joined(separator: ", ")) }"
     }
 

@@ -23,6 +23,10 @@ final class KernelGuard {
     /// The interfaces whose outgoing ARP is under guard, by index.
     private var coveredInterfaces: Set<Int32> = []
     private var lastRebuild = Instant.distantPast
+    /// Why IPv6 addresses cannot be guarded, and so not be held; nil: they can.
+    private(set) var problemWithIPv6: String?
+    /// Why announcements by ARP are not enforced by the kernel; nil: they are.
+    private(set) var problemWithEgress: String?
 
     /// Puts the tables in place; the addresses an earlier process left under guard stay under guard, and silent.
     /// Announcements on `interfaces` are under guard at once, on others from the first address that goes there.
@@ -34,23 +38,30 @@ final class KernelGuard {
     }
 
     /// The addresses under guard, for the cleaning at start.
-    func watched() throws(AddressDriverError) -> [IPv4Address] { try leases.watched() }
+    func watched() throws(AddressDriverError) -> [IPAddress] { try leases.watched() }
 
     /// Whether announcements on the interface are under the lease too.
     func guardsAnnouncements(on link: Link) -> Bool { coveredInterfaces.contains(link.index) }
 
-    /// Puts an address that goes on `link` under guard.
-    func watch(_ address: IPv4Address, on link: Link, held: [HeldAddress]) throws(AddressDriverError) {
-        if leases.guardsEgress, !coveredInterfaces.contains(link.index) { cover(link) }
-        guard try leases.watch(address) == .tablesMissing else { return }
-        try rebuild(held: held, adding: address)
+    /// Puts addresses under guard where they go.
+    func watch(_ places: [PlacedAddress], held: [HeldRole]) throws(AddressDriverError) {
+        if !leases.guardsIPv6, let address = places.map(\.address).first(where: \.isIPv6) {
+            throw .unusable(
+                "guard \(address)", "this kernel cannot end the lease of an IPv6 address: \(problemWithIPv6 ?? "")",
+                advice: "boot without ipv6.disable=1, or take the IPv6 address out of the VirtualIP")
+        }
+        for place in places where leases.guardsEgress && !place.address.isIPv6 {
+            if !coveredInterfaces.contains(place.link.index) { cover(place.link) }
+        }
+        guard try leases.watch(places.map(\.address)) == .tablesMissing else { return }
+        try rebuild(held: held, adding: places.map(\.address))
     }
 
-    func unwatch(_ address: IPv4Address) throws(AddressDriverError) { try leases.unwatch(address) }
+    func unwatch(_ addresses: [IPAddress]) throws(AddressDriverError) { try leases.unwatch(addresses) }
 
-    func renew(_ address: IPv4Address, until: Instant) throws(AddressDriverError) -> Result {
+    func renew(_ addresses: [IPAddress], until: Instant) throws(AddressDriverError) -> Result {
         for _ in 0..<Self.attempts {
-            switch try leases.renew(address, until: until) {
+            switch try leases.renew(addresses, until: until) {
             case .armed: return .done
             // Missing tables are found again, and put back, by the arming that follows.
             case .expired, .tablesMissing: return .expired
@@ -61,25 +72,23 @@ final class KernelGuard {
         return .impossible(Self.heldUp)
     }
 
-    /// Lets an address speak, whatever was armed before; one that speaks already does so without a gap.
-    func arm(_ address: IPv4Address, on link: Link, until: Instant, held: [HeldAddress]) throws(AddressDriverError)
-        -> Result
-    {
+    /// Lets addresses speak, whatever was armed before; those that speak already do so without a gap. All or none.
+    func arm(_ addresses: [IPAddress], until: Instant, held: [HeldRole]) throws(AddressDriverError) -> Result {
         for _ in 0..<Self.attempts {
-            switch try leases.arm(address, until: until) {
+            switch try leases.arm(addresses, until: until) {
             case .armed: return .done
             case .tooLate: return .impossible(Self.tooShort)
-            case .tablesMissing: try rebuild(held: held, adding: address)
+            case .tablesMissing: try rebuild(held: held, adding: addresses)
             case .expired, .heldUp: continue
             }
         }
         return .impossible(Self.heldUp)
     }
 
-    /// No ARP from now on; packets are still accepted.
-    func silence(_ address: IPv4Address) throws(AddressDriverError) { try leases.silence(address) }
+    /// No ARP or neighbour discovery from now on; packets are still accepted.
+    func silence(_ addresses: [IPAddress]) throws(AddressDriverError) { try leases.silence(addresses) }
 
-    func disarm(_ address: IPv4Address) throws(AddressDriverError) { try leases.disarm(address) }
+    func disarm(_ addresses: [IPAddress]) throws(AddressDriverError) { try leases.disarm(addresses) }
 
     /// Leaves no trace in the kernel; only when no address is held and none is left on an interface.
     func removeTables() throws(AddressDriverError) {
@@ -92,33 +101,44 @@ final class KernelGuard {
 
     // MARK: Tables
 
-    private func build(guarding addresses: [IPv4Address]) throws(AddressDriverError) {
-        try GuardTables.apply(
-            GuardTables.script(guarding: addresses), attempted: "set up the nftables tables of the guard")
+    private func build(guarding addresses: [IPAddress]) throws(AddressDriverError) {
+        let attempted = "set up the nftables tables of the guard"
+        let script = GuardTables.script(guarding: addresses)
+        do throws(AddressDriverError) {
+            try GuardTables.apply(script + GuardTables.scriptForIPv6(guarding: addresses), attempted: attempted)
+            leases.guardsIPv6 = true
+            problemWithIPv6 = nil
+        } catch {
+            try GuardTables.apply(script, attempted: attempted)
+            leases.guardsIPv6 = false
+            problemWithIPv6 = error.description
+        }
         coveredInterfaces = []
         do throws(AddressDriverError) {
             try GuardTables.apply(GuardTables.egressScript(guarding: addresses), attempted: "guard outgoing ARP")
             leases.guardsEgress = true
+            problemWithEgress = nil
         } catch {
             leases.guardsEgress = false
+            problemWithEgress = error.description
             log.notice("\(Self.unguardedAnnouncements): \(error)")
         }
     }
 
     /// Somebody removed our tables while addresses are held: put them back, guarding what is held, and arm again.
-    private func rebuild(held: [HeldAddress], adding address: IPv4Address) throws(AddressDriverError) {
+    private func rebuild(held: [HeldRole], adding addresses: [IPAddress]) throws(AddressDriverError) {
         guard BootClock.now() - lastRebuild >= .seconds(1) else {
             throw AddressDriverError(
-                .refused(code: ENOENT), attempted: "guard \(address)",
+                .refused(code: ENOENT), attempted: "guard \(addresses.map(\.description).joined(separator: " and "))",
                 answer: "the nftables table \(GuardSet.table) was removed again and again",
                 advice: "find what flushes the ruleset, and let it spare the tables called \(GuardSet.table)")
         }
         lastRebuild = BootClock.now()
         log.warning("the nftables table \(GuardSet.table) was removed by somebody: putting it back")
-        try build(guarding: Array(Set(held.map(\.address) + [address])).sorted())
-        coverAtOnce(Array(Set(held.map(\.link))))
-        for other in held where other.address != address && other.stage == .holding {
-            _ = try leases.arm(other.address, until: other.until)
+        try build(guarding: Array(Set(held.flatMap(\.addresses) + addresses)).sorted())
+        coverAtOnce(Array(Set(held.flatMap(\.places).map(\.link))))
+        for other in held where other.stage == .holding && other.addresses != addresses {
+            _ = try leases.arm(other.addresses, until: other.until)
         }
     }
 

@@ -47,6 +47,8 @@ final class LeaseGuard {
 
     /// Whether announcements from our packet socket are under the lease as well.
     var guardsEgress = false
+    /// Whether there is a table for IPv6. Without it no IPv6 address may be given here.
+    var guardsIPv6 = false
     private let sets: GuardSetTransactions
     private var lastTicket = UInt32.random(in: 0...UInt32.max)
     private let clock: () -> Instant
@@ -59,90 +61,107 @@ final class LeaseGuard {
 
     // MARK: Guarding
 
-    /// Puts the address under guard: from now on it is silent here unless armed. Repeating is harmless.
-    func watch(_ address: IPv4Address) throws(AddressDriverError) -> Arming? {
-        let refusal = try sets.commit(guardedSets.map { .add($0, address, milliseconds: nil) })
+    /// Puts the addresses under guard: from now on they are silent here unless armed. Repeating is harmless.
+    func watch(_ addresses: [IPAddress]) throws(AddressDriverError) -> Arming? {
+        let refusal = try sets.commit(
+            addresses.flatMap { address in guardedSets(address).map { .add($0, address, milliseconds: nil) } })
         guard let refusal else { return nil }
         if refusal.code == ENOENT { return .tablesMissing }
-        throw AddressDriverError(attempted: "guard \(address)", code: refusal.code)
+        throw AddressDriverError(attempted: "guard \(Self.names(addresses))", code: refusal.code)
     }
 
-    /// Takes the address out of our hands; only after it has left the interface.
-    func unwatch(_ address: IPv4Address) throws(AddressDriverError) {
-        try clear(address, from: guardedSets, attempted: "take \(address) out of the guard")
+    /// Takes the addresses out of our hands; only after they have left the interface.
+    func unwatch(_ addresses: [IPAddress]) throws(AddressDriverError) {
+        try clear(addresses, from: guardedSets, attempted: "take \(Self.names(addresses)) out of the guard")
     }
 
     /// The addresses that an earlier process left under guard.
-    func watched() throws(AddressDriverError) -> [IPv4Address] {
-        try sets.elements(of: .guardedIP)
+    func watched() throws(AddressDriverError) -> [IPAddress] {
+        try sets.elements(of: .guardedIP) + sets.elements(of: .guardedIPv6)
     }
 
     // MARK: Arming
 
-    /// Prolongs an armed address until shortly before `until`.
-    func renew(_ address: IPv4Address, until: Instant) throws(AddressDriverError) -> Arming {
-        let old: [SetChange] = speakingSets.map { .delete($0, address) }
-        return try withTicket(until: until, attempted: "renew the lease of \(address)") { milliseconds in
-            old + speakingSets.map { .add($0, address, milliseconds: milliseconds) }
+    /// Prolongs armed addresses until shortly before `until`: all of them or none.
+    func renew(_ addresses: [IPAddress], until: Instant) throws(AddressDriverError) -> Arming {
+        try withTicket(until: until, attempted: "renew the lease of", addresses) { milliseconds in
+            addresses.flatMap { address in speakingSets(address).map { .delete($0, address) } }
+                + addresses.flatMap { address in
+                    speakingSets(address).map { .add($0, address, milliseconds: milliseconds) }
+                }
         }
     }
 
-    /// Arms an address, whatever was armed before: what is there is replaced, without a gap.
-    func arm(_ address: IPv4Address, until: Instant) throws(AddressDriverError) -> Arming {
-        let arming = try withTicket(until: until, attempted: "arm \(address)") { milliseconds in
-            speakingSets.flatMap {
-                SetChange.clear($0, address) + [.add($0, address, milliseconds: milliseconds)]
+    /// Arms addresses, whatever was armed before: what is there is replaced, without a gap. All of them or none.
+    func arm(_ addresses: [IPAddress], until: Instant) throws(AddressDriverError) -> Arming {
+        let arming = try withTicket(until: until, attempted: "arm", addresses) { milliseconds in
+            addresses.flatMap { address in
+                speakingSets(address).flatMap {
+                    SetChange.clear($0, address) + [.add($0, address, milliseconds: milliseconds)]
+                }
             }
         }
         // Nothing can be missing but a table.
         if arming == .expired { return .tablesMissing }
         // The ticket makes this impossible as long as the tick count keeps up; if it does not, be silent at once.
         if case .armed = arming, clock() >= until {
-            try disarm(address)
+            try disarm(addresses)
             return .tooLate
         }
         return arming
     }
 
-    /// No ARP answer and no announcement from now on. Does nothing for an address that is silent.
-    func silence(_ address: IPv4Address) throws(AddressDriverError) {
-        try clear(
-            address, from: guardsEgress ? [.announcedARP, .announcedEgress] : [.announcedARP],
-            attempted: "silence \(address)")
+    /// No ARP or neighbour discovery from now on. Does nothing for addresses that are silent.
+    func silence(_ addresses: [IPAddress]) throws(AddressDriverError) {
+        try clear(addresses, from: announcedSets, attempted: "silence \(Self.names(addresses))")
     }
 
     /// Both, at one moment.
-    func disarm(_ address: IPv4Address) throws(AddressDriverError) {
-        try clear(address, from: speakingSets, attempted: "disarm \(address)")
+    func disarm(_ addresses: [IPAddress]) throws(AddressDriverError) {
+        try clear(addresses, from: speakingSets, attempted: "disarm \(Self.names(addresses))")
     }
 
     /// No IP packet in or out from now on.
-    func deafen(_ address: IPv4Address) throws(AddressDriverError) {
-        try clear(address, from: [.acceptedIP], attempted: "close \(address) to packets")
+    func deafen(_ addresses: [IPAddress]) throws(AddressDriverError) {
+        try clear(
+            addresses, from: { $0.isIPv6 ? [.acceptedIPv6] : [.acceptedIP] },
+            attempted: "close \(Self.names(addresses)) to packets")
     }
 
     /// Removes our tables. Only when nothing is held any more.
     func removeTables() throws(AddressDriverError) {
-        for set in guardedSets { try sets.removeTable(of: set) }
+        let sets: [GuardSet] =
+            [.guardedARP, .guardedIP] + (guardsEgress ? [.guardedEgress] : []) + (guardsIPv6 ? [.guardedIPv6] : [])
+        for set in sets { try self.sets.removeTable(of: set) }
     }
 
-    private var guardedSets: [GuardSet] {
-        guardsEgress ? [.guardedARP, .guardedIP, .guardedEgress] : [.guardedARP, .guardedIP]
+    private func guardedSets(_ address: IPAddress) -> [GuardSet] {
+        if address.isIPv6 { return [.guardedIPv6] }
+        return guardsEgress ? [.guardedARP, .guardedIP, .guardedEgress] : [.guardedARP, .guardedIP]
     }
 
-    private var speakingSets: [GuardSet] {
-        guardsEgress ? [.announcedARP, .acceptedIP, .announcedEgress] : [.announcedARP, .acceptedIP]
+    private func announcedSets(_ address: IPAddress) -> [GuardSet] {
+        if address.isIPv6 { return [.announcedIPv6] }
+        return guardsEgress ? [.announcedARP, .announcedEgress] : [.announcedARP]
+    }
+
+    private func speakingSets(_ address: IPAddress) -> [GuardSet] {
+        announcedSets(address) + (address.isIPv6 ? [.acceptedIPv6] : [.acceptedIP])
+    }
+
+    private static func names(_ addresses: [IPAddress]) -> String {
+        addresses.map(\.description).joined(separator: " and ")
     }
 
     /// Carries out `changes(timeout)` under a ticket, so that what it arms ends before `until`.
     private func withTicket(
-        until: Instant, attempted: String, _ changes: (Int64) -> [SetChange]
+        until: Instant, attempted verb: String, _ addresses: [IPAddress], _ changes: (Int64) -> [SetChange]
     ) throws(AddressDriverError) -> Arming {
         lastTicket &+= 1
-        let ticket = IPv4Address(number: lastTicket)
+        let ticket = IPAddress.v4(IPv4Address(number: lastTicket))
         if let refusal = try sets.commit([.add(.ticket, ticket, milliseconds: Self.ticketLife.milliseconds)]) {
             if refusal.code == ENOENT { return .tablesMissing }
-            throw AddressDriverError(attempted: attempted, code: refusal.code)
+            throw AddressDriverError(attempted: "\(verb) \(Self.names(addresses))", code: refusal.code)
         }
         let left = until - Self.ticketLife - Self.tickLag - clock()
         guard left >= Self.shortestArming else { return .tooLate }
@@ -150,15 +169,18 @@ final class LeaseGuard {
         guard let refusal else { return .armed }
         switch refusal.code {
         case ENOENT: return refusal.position == 0 ? .heldUp : .expired
-        default: throw AddressDriverError(attempted: attempted, code: refusal.code)
+        default: throw AddressDriverError(attempted: "\(verb) \(Self.names(addresses))", code: refusal.code)
         }
     }
 
     /// Throws when the tables are gone: without their rules, an absent element is the opposite of silence.
-    private func clear(_ address: IPv4Address, from chosen: [GuardSet], attempted: String) throws(AddressDriverError) {
-        guard let refusal = try sets.commit(chosen.flatMap { SetChange.clear($0, address) }) else { return }
+    private func clear(
+        _ addresses: [IPAddress], from chosen: (IPAddress) -> [GuardSet], attempted: @autoclosure () -> String
+    ) throws(AddressDriverError) {
+        let changes = addresses.flatMap { address in chosen(address).flatMap { SetChange.clear($0, address) } }
+        guard let refusal = try sets.commit(changes) else { return }
         throw AddressDriverError(
-            attempted: attempted, code: refusal.code,
+            attempted: attempted(), code: refusal.code,
             advice: "if somebody flushed the nftables ruleset: let it spare the tables called \(GuardSet.table)")
     }
 }

@@ -84,6 +84,8 @@ final class OrderMailbox: Sendable {
     private struct Content {
         var queue = OrderQueue()
         var wish = Wish.work
+        /// The newest wish to stand ready that was not taken yet.
+        var places: SortedMap<ResourceKey, [VirtualAddress]>?
     }
 
     private let content = Mutex(Content())
@@ -102,13 +104,21 @@ final class OrderMailbox: Sendable {
         return discarded
     }
 
+    func post(_ places: SortedMap<ResourceKey, [VirtualAddress]>) {
+        content.withLock { $0.places = places }
+        arrived.signal()
+    }
+
     func post(_ wish: Wish) {
         content.withLock { $0.wish = wish }
         arrived.signal()
     }
 
-    func take() -> (orders: [AddressOrder], wish: Wish) {
+    func take() -> (orders: [AddressOrder], places: SortedMap<ResourceKey, [VirtualAddress]>?, wish: Wish) {
         arrived.clear()
-        return content.withLock { ($0.queue.takeAll(), $0.wish) }
+        return content.withLock { content in
+            defer { content.places = nil }
+            return (content.queue.takeAll(), content.places, content.wish)
+        }
     }
 }

@@ -8,14 +8,8 @@ extension VirtualIPSpec {
     /// - Throws: everything that is wrong with the declaration.
     public init(_ declaration: Declaration) throws(InvalidDeclaration) {
         let spec = try Self.schema.checkedSpec(of: declaration)
-        guard let interface = IPv4Interface(spec.text("address")) else {
-            preconditionFailure("the schema promises an address")
-        }
-        let address = VirtualAddress(
-            address: interface.address.description, prefixLength: interface.prefixLength,
-            interface: spec.optionalText("interface"))
         self.init(
-            address: address,
+            addresses: Self.addresses(of: spec),
             candidates: spec.maps("candidates").map { Candidate(member: $0.text("member")) },
             follow: spec.has("follow") ? HealthCheck(spec.map("follow")) : nil,
             preempt: spec.text("preempt") == Preempt.always.rawValue ? .always : .never)
@@ -24,16 +18,25 @@ extension VirtualIPSpec {
     public static let schema = KindSchema(
         kind: "VirtualIP", otherNames: ["vip"],
         documentation: """
-            An IPv4 address that exactly one member answers for at a time. When its holder is lost, another candidate \
-            takes it over; while there is no majority, nobody holds it.
+            An IPv4 or IPv6 address, or several that belong together, that exactly one member answers for at a time. \
+            When its holder is lost, another candidate takes it over; while there is no majority, nobody holds it.
             """,
-        spec: ObjectType([
-            Field(
-                "address", .text(.ipv4Interface), .required,
-                "The address, with the prefix length of the network it is in. No machine may have it as its own."),
-            Field(
-                "interface", .text(.networkInterface), .optional,
-                "The network interface to put it on. Without it: the one that has an address in the same network."),
+        spec: ObjectType(addressFields + roleFields, exactlyOneOf: [["address", "addresses"]]),
+        example: """
+            apiVersion: holdfast/v1
+            kind: VirtualIP
+            metadata: {name: kube-api}
+            spec:
+              address: 192.168.1.99/24
+              candidates: [{member: k8s-cp1}, {member: k8s-cp2}, {member: k8s-cp3}]
+              follow: {https: "127.0.0.1:6443/readyz", every: 500ms, failures: 3}
+              preempt: never
+            """,
+        check: check)
+
+    /// Who may hold it, and when.
+    private static let roleFields: [Field] =
+        [
             Field(
                 "candidates",
                 .list(
@@ -53,22 +56,11 @@ extension VirtualIPSpec {
                 never: the address stays where it is while its holder is well. always: it goes back to an earlier \
                 candidate once that one has been well for a while.
                 """),
-        ]),
-        example: """
-            apiVersion: holdfast/v1
-            kind: VirtualIP
-            metadata: {name: kube-api}
-            spec:
-              address: 192.168.1.99/24
-              candidates: [{member: k8s-cp1}, {member: k8s-cp2}, {member: k8s-cp3}]
-              follow: {https: "127.0.0.1:6443/readyz", every: 500ms, failures: 3}
-              preempt: never
-            """,
-        check: check)
+        ]
 
     @Sendable private static func check(_ resource: ResourceKey, _ spec: JSONValue) -> [Problem] {
         let checked = CheckedSpec(spec)
-        var problems: [Problem] = []
+        var problems = addressProblems(resource, checked)
         var seen: SortedMap<String, Int> = [:]
         for (position, candidate) in checked.maps("candidates").enumerated() {
             let member = candidate.text("member")

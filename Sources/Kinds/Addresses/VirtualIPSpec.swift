@@ -1,4 +1,4 @@
-// The VirtualIP kind: an address that exactly one member holds at a time.
+// The VirtualIP kind: an address, or several together, that exactly one member holds at a time.
 // Only the checked values; who may hold the address is decided from them in Decisions.
 
 import Cluster
@@ -20,28 +20,53 @@ public struct VirtualIPSpec: Hashable, Sendable {
         case always
     }
 
-    public var address: VirtualAddress
+    /// At least one; all are held by the same member, or none is. In ascending order, because the order in which they are
+    /// written means nothing, and a change of it must not take them down.
+    public let addresses: [VirtualAddress]
+    /// The addresses without place and prefix length, as the role's record has them.
+    public let addressText: String
     /// In order of preference.
     public var candidates: [Candidate]
     /// A candidate may hold the address only while this holds on it.
     public var follow: HealthCheck?
     public var preempt: Preempt
 
-    public init(address: VirtualAddress, candidates: [Candidate], follow: HealthCheck?, preempt: Preempt) {
-        self.address = address
+    public init(addresses: [VirtualAddress], candidates: [Candidate], follow: HealthCheck?, preempt: Preempt) {
+        precondition(!addresses.isEmpty, "a VirtualIP has an address")
+        self.addresses = addresses.sorted { $0.address < $1.address }
+        addressText = Self.text(of: addresses)
         self.candidates = candidates
         self.follow = follow
         self.preempt = preempt
     }
+
+    /// What stands for these addresses in a role's record.
+    public static func text(of addresses: [VirtualAddress]) -> String {
+        addresses.count == 1 ? addresses[0].address : RoleAddresses.text(of: addresses.map(\.address))
+    }
 }
 
-/// An IPv4 address in a network, and where to put it.
+/// An address in a network, and where to put it.
 public struct VirtualAddress: Hashable, Sendable {
-    /// Dotted quad.
+    /// A VLAN of an interface.
+    public struct VLAN: Hashable, Sendable {
+        public var parent: String
+        /// 1 to 4094.
+        public var number: Int
+
+        public init(parent: String, number: Int) {
+            self.parent = parent
+            self.number = number
+        }
+    }
+
+    /// Dotted quad, or IPv6 as in RFC 5952.
     public var address: String
     public var prefixLength: Int
     /// The interface to use; nil: the one that has an address in the same network.
     public var interface: String?
+    /// What `interface` is to be made as when it is missing; nil: it is not made.
+    public var createdVLAN: VLAN?
 
     public init(address: String, prefixLength: Int, interface: String? = nil) {
         self.address = address

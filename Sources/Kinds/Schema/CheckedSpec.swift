@@ -17,6 +17,9 @@ struct CheckedSpec {
 
     func optionalText(_ name: String) -> String? { fields[name]?.string }
 
+    func optionalInteger(_ name: String) -> Int64? { fields[name]?.int }
+    func optionalTruth(_ name: String) -> Bool? { fields[name]?.bool }
+
     func text(_ name: String) -> String { promised(fields[name]?.string, name) }
     func integer(_ name: String) -> Int64 { promised(fields[name]?.int, name) }
     func duration(_ name: String) -> Interval { promised(fields[name]?.string.flatMap(DurationText.parse), name) }

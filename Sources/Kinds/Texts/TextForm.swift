@@ -13,8 +13,8 @@ public enum TextForm: Hashable, Sendable {
     case labelName
     /// An IPv4 address that a machine can have.
     case ipv4Address
-    /// An IPv4 address that a machine can have, with the length of its network's prefix.
-    case ipv4Interface
+    /// An address of either family that a machine can have, in its one spelling, with the length of its network's prefix.
+    case ipInterface
     /// A network interface as Linux names them.
     case networkInterface
     /// `host:port`.
@@ -32,7 +32,7 @@ public enum TextForm: Hashable, Sendable {
         case .labelName:
             "a label of 1 to 100 letters, digits, '-', '_', '.' and '/' that starts and ends with a letter or digit"
         case .ipv4Address: "an IPv4 address, such as 192.168.1.106"
-        case .ipv4Interface: "an IPv4 address with its prefix length, such as 192.168.1.99/24"
+        case .ipInterface: "an IP address with its prefix length, such as 192.168.1.99/24 or fd00::99/64"
         case .networkInterface: "a network interface, such as vmbr0"
         case .endpoint: "host:port, such as 127.0.0.1:6443"
         case .webAddress: "host:port/path without a scheme, such as 127.0.0.1:6443/readyz"
@@ -46,7 +46,7 @@ public enum TextForm: Hashable, Sendable {
         case .name: "name"
         case .labelName: "label"
         case .ipv4Address: "IPv4 address"
-        case .ipv4Interface: "IPv4 address/prefix length"
+        case .ipInterface: "IP address/prefix length"
         case .networkInterface: "network interface"
         case .endpoint: "host:port"
         case .webAddress: "host:port/path"
@@ -61,8 +61,7 @@ public enum TextForm: Hashable, Sendable {
         case .name: Self.isName(text)
         case .labelName: Self.isLabelName(text)
         case .ipv4Address: IPv4Address(text).map { $0.unusable == nil } ?? false
-        case .ipv4Interface:
-            IPv4Interface(text).map { $0.address.unusable == nil && $0.hosts.contains($0.address) } ?? false
+        case .ipInterface: IPInterface(text).map { $0.objection == nil && $0.description == text } ?? false
         case .networkInterface: Self.isNetworkInterface(text)
         case .endpoint: Endpoint(text) != nil
         case .webAddress: WebAddress(text) != nil
@@ -73,11 +72,10 @@ public enum TextForm: Hashable, Sendable {
     public func objection(to text: String) -> String? {
         switch self {
         case .ipv4Address: return IPv4Address(text)?.unusable
-        case .ipv4Interface:
-            guard let interface = IPv4Interface(text) else { return nil }
-            if let unusable = interface.address.unusable { return unusable }
-            guard !interface.hosts.contains(interface.address) else { return nil }
-            return interface.address == interface.network ? "the address of the network itself" : "a broadcast address"
+        case .ipInterface:
+            guard let interface = IPInterface(text) else { return nil }
+            if let objection = interface.objection { return objection }
+            return interface.description == text ? nil : "another spelling than that of RFC 5952"
         default: return nil
         }
     }
@@ -90,7 +88,7 @@ public enum TextForm: Hashable, Sendable {
         case .line, .prose: guesses = []
         case .name, .labelName: guesses = [Self.nameGuess(trimmed)]
         case .ipv4Address: guesses = [trimmed, Self.withoutPrefixLength(trimmed), Self.withoutLeadingZeros(trimmed)]
-        case .ipv4Interface: guesses = [trimmed, trimmed + "/24", Self.withoutLeadingZeros(trimmed)]
+        case .ipInterface: guesses = Self.interfaceGuesses(trimmed)
         case .networkInterface: guesses = [trimmed]
         case .endpoint, .webAddress: guesses = [trimmed, Self.withoutScheme(trimmed), "127.0.0.1:" + trimmed]
         }
@@ -131,6 +129,14 @@ public enum TextForm: Hashable, Sendable {
     private static func nameGuess(_ text: String) -> String {
         let letters = text.lowercased().map { $0.isWhitespace || $0 == "_" || $0 == "." ? "-" : $0 }
         return String(letters)
+    }
+
+    private static func interfaceGuesses(_ text: String) -> [String] {
+        guard text.contains(":") else { return [text, text + "/24", withoutLeadingZeros(text)] }
+        // A zone says which interface is meant, for which there is a field.
+        let unzoned = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+            .map { $0.prefix { $0 != "%" } }.joined(separator: "/")
+        return [unzoned, unzoned + "/64"].compactMap { IPInterface($0)?.description }
     }
 
     private static func withoutPrefixLength(_ text: String) -> String {

@@ -148,9 +148,9 @@ struct ClusterInit: AsyncParsableCommand {
     private func add(_ context: ClusterContext) throws -> String {
         let path = ContextFile.path(Terminal.current.environment)
         var file = try ContextFile.load(path: path) { Terminal.current.note($0) }
-        file.contexts.removeAll { $0.name == name }
+        file.contexts.removeAll { $0.name == context.name }
         file.contexts.append(context)
-        file.current = name
+        file.current = context.name
         try file.save(path: path)
         return path
     }

@@ -1,6 +1,8 @@
 // The drivers of one member. A witness holds no role and gets none.
 
 import Cluster
+import Consensus
+import Decisions
 import Drivers
 import Kinds
 import Logging
@@ -12,6 +14,8 @@ struct MemberDrivers {
     let health: HealthCheckRunner?
     /// Why the kernel does not enforce leases; nil: it does, or there are none.
     let guardProblem: String?
+    /// What the network of this machine does to virtual addresses; nil when there are none.
+    let network: (@Sendable () -> NetworkReadings)?
     private let end: () -> Void
 
     /// A host that can hold no address still votes, keeps the log and answers: only the address orders fail, in words.
@@ -20,6 +24,7 @@ struct MemberDrivers {
             addresses = nil
             health = nil
             guardProblem = nil
+            network = nil
             end = {}
             return
         }
@@ -28,13 +33,29 @@ struct MemberDrivers {
             let driver = try AddressDriver(log: log, stateDirectory: dataDirectory, report: report)
             addresses = driver
             guardProblem = driver.guardProblem
+            network = { Self.readings(of: driver) }
             end = { driver.shutDown() }
         } catch {
             log.error("this member can hold no address until it is started anew: \(error)")
             guardProblem = error.description
+            network = nil
             addresses = UnableAddresses(reason: error.description, report: report)
             end = {}
         }
+    }
+
+    private static func readings(of driver: AddressDriver) -> NetworkReadings {
+        var readings = NetworkReadings()
+        readings.announcementProblem = driver.announcementProblem
+        readings.ipv6Problem = driver.problemWithIPv6
+        readings.interfaces = driver.interfaces.map { used in
+            var interface = NetworkReadings.Interface(name: used.name)
+            (interface.takesIPv4, interface.takesIPv6) = (used.takesIPv4, used.takesIPv6)
+            interface.lacksNetwork = used.lacksNetwork
+            NetworkSettings.take(into: &interface)
+            return interface
+        }
+        return readings
     }
 
     /// Takes every address away. Bounded in time.
@@ -48,6 +69,11 @@ struct UnableAddresses: AddressOrderTaker {
 
     func carryOut(_ order: AddressOrder) {
         if let answer = order.answer(unable: reason) { report(answer) }
+    }
+
+    /// Nothing is given to a member that says so beforehand.
+    func standReady(for places: SortedMap<ResourceKey, [VirtualAddress]>) {
+        for role in places.keys { report(.place(role: role, problem: reason)) }
     }
 }
 

@@ -10,6 +10,7 @@ struct MemberMeasurements: Sendable {
     let record: MemberRecord
     let dataDirectory: String
     let guardProblem: String?
+    let network: (@Sendable () -> NetworkReadings)?
     let loop: AgentLoop
     let store: LogStore
     let transport: PeerTransport
@@ -38,6 +39,7 @@ struct MemberMeasurements: Sendable {
             member: record.name, version: Version.current, wallMilliseconds: BootClock.wallMilliseconds())
         readings.kernelGuardProblem = guardProblem
         readings.snapshotProblem = view.snapshotProblem
+        readings.network = network?()
         readings.certificateExpires =
             state.members[record.id]?.certificateExpires ?? record.certificateExpires ?? .max
         readings.heartbeatMilliseconds = view.timing.heartbeat.nanoseconds / 1_000_000

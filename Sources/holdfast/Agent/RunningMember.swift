@@ -128,8 +128,8 @@ struct RunningMember {
         let alive = ServiceManager.current?.proveLife(on: eventLoop, log: log)
 
         let measurements = MemberMeasurements(
-            record: record, dataDirectory: dataDirectory, guardProblem: drivers.guardProblem, loop: loop, store: store,
-            transport: transport)
+            record: record, dataDirectory: dataDirectory, guardProblem: drivers.guardProblem,
+            network: drivers.network, loop: loop, store: store, transport: transport)
         let end = await serve(loop, drivers, transport, measurements)
         alive?.cancel()
         drivers.shutDown()

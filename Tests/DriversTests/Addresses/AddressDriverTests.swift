@@ -87,7 +87,8 @@ private func shortLease() -> Instant { BootClock.now() + .milliseconds(400) }
                 #expect(network.client.isPinged())
                 let ordered = BootClock.now()
                 driver.carryOut(
-                    .release(role: TestNetwork.role, address: TestNetwork.virtual, epoch: epoch, drain: .seconds(9)))
+                    .release(role: TestNetwork.role, addresses: [TestNetwork.virtual], epoch: epoch, drain: .seconds(9))
+                )
                 #expect(reports.next() == .released(role: TestNetwork.role, epoch: epoch))
                 let isAccepted = network.client.isPinged(withinMilliseconds: 20)
                 #expect(!network.client.isAnswered(withinMilliseconds: 20))
@@ -107,10 +108,10 @@ private func shortLease() -> Instant { BootClock.now() + .milliseconds(400) }
         try await onTestNetwork { network in
             let reports = try Reports()
             let driver = try network.driver(reports)
-            driver.carryOut(.release(role: TestNetwork.role, address: TestNetwork.virtual, epoch: 3, drain: .zero))
+            driver.carryOut(.release(role: TestNetwork.role, addresses: [TestNetwork.virtual], epoch: 3, drain: .zero))
             #expect(reports.next() == .released(role: TestNetwork.role, epoch: 3))
             driver.carryOut(TestNetwork.hold(epoch: 3, until: longLease()))
-            driver.carryOut(.drop(role: TestNetwork.role, address: TestNetwork.virtual))
+            driver.carryOut(.drop(role: TestNetwork.role, addresses: [TestNetwork.virtual]))
             driver.carryOut(TestNetwork.hold(epoch: 4, until: longLease()))
             #expect(reports.next() == .holding(role: TestNetwork.role, epoch: 4))
             driver.carryOut(TestNetwork.hold(epoch: 5, until: longLease()))
@@ -179,7 +180,7 @@ private func shortLease() -> Instant { BootClock.now() + .milliseconds(400) }
             #expect(reports.next() == .holding(role: TestNetwork.role, epoch: 1))
             try network.run("nft flush ruleset")
             driver.carryOut(
-                .release(role: TestNetwork.role, address: TestNetwork.virtual, epoch: 1, drain: .milliseconds(100)))
+                .release(role: TestNetwork.role, addresses: [TestNetwork.virtual], epoch: 1, drain: .milliseconds(100)))
             #expect(reports.next() == .released(role: TestNetwork.role, epoch: 1))
             #expect(try network.presentAddress() == nil)
             driver.shutDown()

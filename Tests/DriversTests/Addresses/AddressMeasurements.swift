@@ -39,16 +39,17 @@ struct AddressMeasurements {
             var silence: [Interval] = []
             var put: [Interval] = []
             var announce: [Interval] = []
-            try lease.watch(TestNetwork.address, on: link, held: [])
+            try lease.watch([PlacedAddress(address: .v4(TestNetwork.address), link: link)], held: [])
             for _ in 0..<Self.runs {
                 let until = BootClock.now() + .seconds(10)
                 arm.append(
-                    try timed { _ = try lease.arm(TestNetwork.address, on: link, until: until, held: []) })
-                renew.append(try timed { _ = try lease.renew(TestNetwork.address, until: until) })
-                put.append(try timed { _ = try addresses.put(TestNetwork.address, on: link.index, lifetimeSeconds: 3) })
-                announce.append(timed { _ = announcer.announce(TestNetwork.address, on: link) })
-                silence.append(try timed { try lease.silence(TestNetwork.address) })
-                try lease.disarm(TestNetwork.address)
+                    try timed { _ = try lease.arm(TestNetwork.guarded, until: until, held: []) })
+                renew.append(try timed { _ = try lease.renew(TestNetwork.guarded, until: until) })
+                put.append(
+                    try timed { _ = try addresses.put(.v4(TestNetwork.address), on: link.index, lifetimeSeconds: 3) })
+                announce.append(timed { _ = announcer.announce(.v4(TestNetwork.address), on: link) })
+                silence.append(try timed { try lease.silence(TestNetwork.guarded) })
+                try lease.disarm(TestNetwork.guarded)
             }
             print(line("arm a silent address", arm, unit: 1_000, "µs"))
             print(line("renew", renew, unit: 1_000, "µs"))
@@ -74,7 +75,7 @@ struct AddressMeasurements {
                     timed {
                         driver.carryOut(
                             .release(
-                                role: TestNetwork.role, address: TestNetwork.virtual, epoch: epoch,
+                                role: TestNetwork.role, addresses: [TestNetwork.virtual], epoch: epoch,
                                 drain: .milliseconds(1)))
                         #expect(reports.next() == .released(role: TestNetwork.role, epoch: epoch))
                     })
@@ -91,10 +92,10 @@ struct AddressMeasurements {
         try await onTestNetwork { network in
             let link = Link(index: Int32(if_nametoindex("eth0")), name: "eth0")
             let lease = try KernelGuard(log: TestNetwork.quiet, interfaces: [link])
-            try lease.watch(TestNetwork.address, on: link, held: [])
-            _ = try InterfaceAddresses().put(TestNetwork.address, on: link.index, lifetimeSeconds: 3_600)
+            try lease.watch([PlacedAddress(address: .v4(TestNetwork.address), link: link)], held: [])
+            _ = try InterfaceAddresses().put(.v4(TestNetwork.address), on: link.index, lifetimeSeconds: 3_600)
             let until = BootClock.now() + .seconds(600)
-            _ = try lease.arm(TestNetwork.address, on: link, until: until, held: [])
+            _ = try lease.arm(TestNetwork.guarded, until: until, held: [])
             let asking = Task(executorPreference: globalConcurrentExecutor) {
                 (0..<20_000).count { _ in !network.client.isPinged(withinMilliseconds: 200) }
             }
@@ -106,7 +107,7 @@ struct AddressMeasurements {
             }
             var renewals = 0
             while !isOver.withLock({ $0 }) {
-                if try lease.renew(TestNetwork.address, until: until) == .done { renewals += 1 }
+                if try lease.renew(TestNetwork.guarded, until: until) == .done { renewals += 1 }
             }
             print("20000 echo requests during \(renewals) renewals: \(await waiting.value) lost")
         }

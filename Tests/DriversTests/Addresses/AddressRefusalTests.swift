@@ -10,9 +10,9 @@ import Testing
 
 @Suite(.serialized, .enabled(if: canMakeNetworks, needsNetworks)) struct AddressRefusalTests {
     static let senseless: [(VirtualAddress, String)] = [
-        (VirtualAddress(address: "not an address", prefixLength: 24), "is not an IPv4 address"),
-        (VirtualAddress(address: "10.77.0.99\0.1", prefixLength: 24), "is not an IPv4 address"),
-        (VirtualAddress(address: "fe80::1", prefixLength: 64), "is not an IPv4 address"),
+        (VirtualAddress(address: "not an address", prefixLength: 24), "is not an IP address"),
+        (VirtualAddress(address: "10.77.0.99\0.1", prefixLength: 24), "is not an IP address"),
+        (VirtualAddress(address: "fe80::1", prefixLength: 64), "is a link-local address"),
         (VirtualAddress(address: "127.0.0.1", prefixLength: 8), "is a"),
         (VirtualAddress(address: "239.1.1.1", prefixLength: 24), "is a"),
         (VirtualAddress(address: "10.77.0.99", prefixLength: 99), "between 1 and 32"),
@@ -39,7 +39,7 @@ import Testing
             // The driver is as good as new, and what others configured is still there.
             driver.carryOut(TestNetwork.hold(until: BootClock.now() + .seconds(60)))
             #expect(reports.next() == .holding(role: TestNetwork.role, epoch: 1))
-            #expect(try InterfaceAddresses().list().contains { $0.address == IPv4Address("10.77.0.1") })
+            #expect(try InterfaceAddresses().list().contains { $0.address == IPAddress("10.77.0.1") })
             driver.shutDown()
         }
     }
@@ -53,10 +53,10 @@ import Testing
             #expect(reports.next() == .holding(role: TestNetwork.role, epoch: 1))
             driver.carryOut(
                 .release(
-                    role: TestNetwork.role, address: TestNetwork.virtual, epoch: 1, drain: .milliseconds(100)))
+                    role: TestNetwork.role, addresses: [TestNetwork.virtual], epoch: 1, drain: .milliseconds(100)))
             #expect(reports.next() == .released(role: TestNetwork.role, epoch: 1))
             let renamed = ResourceKey(kind: "VirtualIP", name: "renamed")
-            driver.carryOut(.hold(role: renamed, address: TestNetwork.virtual, epoch: 1, until: end))
+            driver.carryOut(.hold(role: renamed, addresses: [TestNetwork.virtual], epoch: 1, until: end))
             #expect(reports.next() == .holding(role: renamed, epoch: 1))
             #expect(network.client.isAnswered())
             driver.shutDown()
@@ -71,11 +71,11 @@ import Testing
             #expect(reports.next() == .holding(role: TestNetwork.role, epoch: 1))
             let other = ResourceKey(kind: "VirtualIP", name: "other")
             driver.carryOut(
-                .hold(role: other, address: TestNetwork.virtual, epoch: 7, until: BootClock.now() + .seconds(60)))
+                .hold(role: other, addresses: [TestNetwork.virtual], epoch: 7, until: BootClock.now() + .seconds(60)))
             guard case .failed(other, 7, let taken) = reports.next() else { throw TestFailure(what: "held twice") }
             #expect(taken.contains("VirtualIP/test has the same address"))
             #expect(network.client.isAnswered())
-            driver.carryOut(.drop(role: TestNetwork.role, address: TestNetwork.virtual))
+            driver.carryOut(.drop(role: TestNetwork.role, addresses: [TestNetwork.virtual]))
             try network.run("ip link set eth0 down")
             driver.carryOut(TestNetwork.hold(epoch: 2, until: BootClock.now() + .seconds(60)))
             guard case .failed(_, 2, let down) = reports.next() else {
@@ -99,7 +99,7 @@ import Testing
             #expect(network.client.isAnswered())
             // Only an address that is gone is silent without the guard: there is no drain.
             driver.carryOut(
-                .release(role: TestNetwork.role, address: TestNetwork.virtual, epoch: 1, drain: .milliseconds(100)))
+                .release(role: TestNetwork.role, addresses: [TestNetwork.virtual], epoch: 1, drain: .milliseconds(100)))
             #expect(reports.next() == .released(role: TestNetwork.role, epoch: 1))
             #expect(!network.client.isAnswered(withinMilliseconds: 50))
             driver.shutDown()
@@ -120,7 +120,7 @@ import Testing
             #expect(refusal?.cause == .notPermitted)
             #expect(refusal?.description.contains("CAP_NET_RAW") == true)
             unlink(directory + "/addresses.lock")
-            let inKernel = #expect(throws: AddressDriverError.self) { try LeaseGuard().watch(TestNetwork.address) }
+            let inKernel = #expect(throws: AddressDriverError.self) { try LeaseGuard().watch(TestNetwork.guarded) }
             let byProgram = #expect(throws: AddressDriverError.self) {
                 try GuardTables.apply(GuardTables.script(guarding: []), attempted: "set up the guard")
             }

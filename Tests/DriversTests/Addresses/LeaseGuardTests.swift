@@ -15,7 +15,7 @@ import Testing
     private static func guardedAddress(
         _ network: TestNetwork, clock: @escaping () -> Instant = BootClock.now
     ) throws -> LeaseGuard {
-        try GuardTables.apply(GuardTables.script(guarding: [TestNetwork.address]), attempted: "test")
+        try GuardTables.apply(GuardTables.script(guarding: TestNetwork.guarded), attempted: "test")
         try network.run("ip addr add 10.77.0.99/32 dev eth0")
         try network.teachClient()
         return try LeaseGuard(clock: clock)
@@ -23,7 +23,7 @@ import Testing
 
     /// Arms it; a machine that is held up needs another attempt.
     private static func arm(_ lease: LeaseGuard, until: Instant) throws {
-        for _ in 0..<100 where try lease.arm(TestNetwork.address, until: until) == .armed { return }
+        for _ in 0..<100 where try lease.arm(TestNetwork.guarded, until: until) == .armed { return }
         throw TestFailure(what: "not armed")
     }
 
@@ -39,10 +39,10 @@ import Testing
             try Self.arm(lease, until: BootClock.now() + .seconds(60))
             #expect(network.client.isAnswered())
             #expect(network.client.isPinged())
-            try lease.silence(TestNetwork.address)
+            try lease.silence(TestNetwork.guarded)
             #expect(!network.client.isAnswered(withinMilliseconds: 30))
             #expect(network.client.isPinged())
-            try lease.deafen(TestNetwork.address)
+            try lease.deafen(TestNetwork.guarded)
             #expect(!network.client.isPinged(withinMilliseconds: 30))
         }
     }
@@ -52,10 +52,10 @@ import Testing
             let lease = try Self.guardedAddress(network)
             for _ in 0..<5 {
                 let until = BootClock.now() + .milliseconds(120)
-                guard try lease.arm(TestNetwork.address, until: until) == .armed else { continue }
+                guard try lease.arm(TestNetwork.guarded, until: until) == .armed else { continue }
                 // Expired, but mostly not collected yet: the kernel does that once a second.
                 Self.waitUntil(until, network)
-                let renewal = try lease.renew(TestNetwork.address, until: BootClock.now() + .seconds(60))
+                let renewal = try lease.renew(TestNetwork.guarded, until: BootClock.now() + .seconds(60))
                 #expect(renewal == .expired || renewal == .heldUp)
                 #expect(!network.client.isAnswered(withinMilliseconds: 10))
             }
@@ -74,12 +74,12 @@ import Testing
                 return reading
             }
             isStopped.withLock { $0 = true }
-            #expect(try lease.arm(TestNetwork.address, until: BootClock.now() + .milliseconds(400)) == .heldUp)
+            #expect(try lease.arm(TestNetwork.guarded, until: BootClock.now() + .milliseconds(400)) == .heldUp)
             #expect(!network.client.isAnswered(withinMilliseconds: 10))
             isStopped.withLock { $0 = false }
             try Self.arm(lease, until: BootClock.now() + .seconds(60))
             isStopped.withLock { $0 = true }
-            #expect(try lease.renew(TestNetwork.address, until: BootClock.now() + .seconds(90)) == .heldUp)
+            #expect(try lease.renew(TestNetwork.guarded, until: BootClock.now() + .seconds(90)) == .heldUp)
             #expect(network.client.isAnswered())
         }
     }
@@ -87,8 +87,8 @@ import Testing
     @Test func whatIsLeftOfALeaseMustBeWorthArming() async throws {
         try await onTestNetwork { network in
             let lease = try Self.guardedAddress(network)
-            #expect(try lease.arm(TestNetwork.address, until: BootClock.now() - .seconds(1)) == .tooLate)
-            #expect(try lease.arm(TestNetwork.address, until: BootClock.now() + LeaseGuard.ticketLife) == .tooLate)
+            #expect(try lease.arm(TestNetwork.guarded, until: BootClock.now() - .seconds(1)) == .tooLate)
+            #expect(try lease.arm(TestNetwork.guarded, until: BootClock.now() + LeaseGuard.ticketLife) == .tooLate)
             #expect(!network.client.isAnswered(withinMilliseconds: 10))
         }
     }
@@ -98,7 +98,7 @@ import Testing
             let lease = try Self.guardedAddress(network)
             let until = BootClock.now() + .seconds(60)
             try Self.arm(lease, until: until)
-            try lease.silence(TestNetwork.address)
+            try lease.silence(TestNetwork.guarded)
             try Self.arm(lease, until: until)
             #expect(network.client.isAnswered())
         }
@@ -109,15 +109,15 @@ import Testing
             let lease = try KernelGuard(log: TestNetwork.quiet, interfaces: [])
             let link = Link(index: Int32(if_nametoindex("eth0")), name: "eth0")
             let announcer = try Announcer()
-            try lease.watch(TestNetwork.address, on: link, held: [])
+            try lease.watch([PlacedAddress(address: .v4(TestNetwork.address), link: link)], held: [])
             guard lease.guardsAnnouncements(on: link) else { return }
-            _ = announcer.announce(TestNetwork.address, on: link)
+            _ = announcer.announce(.v4(TestNetwork.address), on: link)
             #expect(!network.client.hearsAnnouncement(withinMilliseconds: 50))
             let until = BootClock.now() + .seconds(60)
-            guard try lease.arm(TestNetwork.address, on: link, until: until, held: []) == .done else {
+            guard try lease.arm(TestNetwork.guarded, until: until, held: []) == .done else {
                 throw TestFailure(what: "not armed")
             }
-            #expect(announcer.announce(TestNetwork.address, on: link) == 0)
+            #expect(announcer.announce(.v4(TestNetwork.address), on: link) == 0)
             #expect(network.client.hearsAnnouncement())
         }
     }
@@ -133,7 +133,7 @@ import Testing
                 return answers
             }
             for _ in 0..<20 {
-                try GuardTables.apply(GuardTables.script(guarding: [TestNetwork.address]), attempted: "test")
+                try GuardTables.apply(GuardTables.script(guarding: TestNetwork.guarded), attempted: "test")
             }
             isOver.withLock { $0 = true }
             #expect(await asking.value == 0)

@@ -12,12 +12,12 @@ import Testing
 
     private func hold(_ name: String, until: Int64) -> AddressOrder {
         .hold(
-            role: ResourceKey(kind: "VirtualIP", name: name), address: address, epoch: 1,
+            role: ResourceKey(kind: "VirtualIP", name: name), addresses: [address], epoch: 1,
             until: Instant(nanoseconds: until))
     }
 
     private func drop(_ name: String) -> AddressOrder {
-        .drop(role: ResourceKey(kind: "VirtualIP", name: name), address: address)
+        .drop(role: ResourceKey(kind: "VirtualIP", name: name), addresses: [address])
     }
 
     @Test func aNewerHoldReplacesAWaitingOneOfItsRole() {

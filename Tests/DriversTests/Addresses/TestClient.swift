@@ -14,25 +14,33 @@ final class TestClient: Sendable {
     private static let owner = IPv4Address(number: 0x0a4d_0001)
     private let arp: Int32
     private let icmp: Int32
-    private let link = Mutex(holdfast_link())
+    let neighbours: Int32
+    private let icmpForIPv6: Int32
+    let link = Mutex(holdfast_link())
     private let sequence = Atomic<UInt16>(0)
 
     /// Opens its sockets in the namespace of the calling thread.
     init() throws {
         arp = holdfast_arp_socket()
         icmp = socket(AF_INET, Int32(SOCK_RAW.rawValue), Int32(IPPROTO_ICMP))
-        guard arp >= 0, icmp >= 0 else { throw TestFailure(what: "no raw sockets") }
+        neighbours = holdfast_neighbour_socket()
+        icmpForIPv6 = socket(AF_INET6, Int32(SOCK_RAW.rawValue), Int32(IPPROTO_ICMPV6))
+        guard arp >= 0, icmp >= 0, neighbours >= 0, icmpForIPv6 >= 0 else { throw TestFailure(what: "no raw sockets") }
     }
 
     deinit {
         close(arp)
         close(icmp)
+        close(neighbours)
+        close(icmpForIPv6)
     }
 
     /// To be called when its interface `c0` is there.
     func plugIn() throws {
         let found = link.withLock { holdfast_link_named(arp, "c0", &$0) }
-        guard found == 0, holdfast_arp_watch(arp, [TestNetwork.address.number, Self.owner.number], 2) == 0 else {
+        guard found == 0, holdfast_arp_watch(arp, [TestNetwork.address.number, Self.owner.number], 2) == 0,
+            holdfast_neighbour_watch(neighbours, [0x99], 1) == 0
+        else {
             throw TestFailure(what: "the client has no c0")
         }
     }
@@ -95,6 +103,28 @@ final class TestClient: Sendable {
         }
     }
 
+    /// Whether the virtual IPv6 address answers an echo request within the time.
+    func isPingedByIPv6(withinMilliseconds limit: Int64 = 2_000) -> Bool {
+        let number = sequence.wrappingAdd(1, ordering: .relaxed).newValue
+        let packet: [UInt8] = [128, 0, 0, 0, 0x48, 0x46, UInt8(number >> 8), UInt8(number & 0xff)]
+        var target = sockaddr_in6()
+        target.sin6_family = sa_family_t(AF_INET6)
+        withUnsafeMutableBytes(of: &target.sin6_addr) { $0.copyBytes(from: TestNetwork.addressIPv6.bytes) }
+        let sent = withUnsafePointer(to: &target) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                sendto(
+                    icmpForIPv6, packet, packet.count, Int32(MSG_DONTWAIT), $0,
+                    socklen_t(MemoryLayout<sockaddr_in6>.size))
+            }
+        }
+        guard sent == packet.count else { return false }
+        return wait(on: icmpForIPv6, withinMilliseconds: limit) {
+            var answer = [UInt8](repeating: 0, count: 128)
+            let length = recv(icmpForIPv6, &answer, answer.count, Int32(MSG_DONTWAIT))
+            return length >= 8 && answer[0] == 129 && Array(answer[4..<8]) == Array(packet[4..<8])
+        }
+    }
+
     private func sendARP(operation: UInt8, sender: [UInt8], target: [UInt8]) {
         let (index, hardwareAddress) = link.withLock { link in
             (link.index, withUnsafeBytes(of: link.hardware_address) { Array($0) })
@@ -112,7 +142,7 @@ final class TestClient: Sendable {
     }
 
     /// Reads from the socket until `read` has found what it looks for, or time is up.
-    private func wait(on descriptor: Int32, withinMilliseconds limit: Int64, _ read: () -> Bool) -> Bool {
+    func wait(on descriptor: Int32, withinMilliseconds limit: Int64, _ read: () -> Bool) -> Bool {
         let end = BootClock.now() + .milliseconds(limit)
         while true {
             let left = (end - BootClock.now()).milliseconds

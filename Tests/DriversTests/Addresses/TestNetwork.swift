@@ -26,6 +26,9 @@ final class TestNetwork: Sendable {
     static let virtual = VirtualAddress(address: "10.77.0.99", prefixLength: 24)
     static let role = ResourceKey(kind: "VirtualIP", name: "test")
     static let address = IPv4Address(number: 0x0a4d_0063)
+    static let guarded: [IPAddress] = [.v4(address)]
+    static let virtualIPv6 = VirtualAddress(address: "fd00:77::99", prefixLength: 64)
+    static let addressIPv6 = IPv6Address(high: 0xfd00_0077 << 32, low: 0x99)
 
     let client: TestClient
     /// A directory for locks, one for each network.
@@ -45,9 +48,11 @@ final class TestNetwork: Sendable {
             ip link add eth0 type veth peer name c0 netns \(namespace)
             ip link set eth0 up
             ip addr add 10.77.0.1/24 dev eth0
+            ip addr add fd00:77::1/64 dev eth0 nodad
             nsenter --net=\(namespace) sh -euc '
                 ip link set c0 up
-                ip addr add 10.77.0.2/24 dev c0'
+                ip addr add 10.77.0.2/24 dev c0
+                ip addr add fd00:77::2/64 dev c0 nodad'
             """)
         try client.plugIn()
         guard client.reachesTheOwner() else { throw TestFailure(what: "the cable carries nothing") }
@@ -65,7 +70,7 @@ final class TestNetwork: Sendable {
     }
 
     /// Makes the client know where the address is, so that it sends packets without asking by ARP first.
-    func teachClient(_ address: IPv4Address = address) throws {
+    func teachClient(_ address: IPAddress = .v4(address)) throws {
         let link = Link(index: Int32(if_nametoindex("eth0")), name: "eth0")
         guard let bytes = try Announcer().hardwareAddress(of: link) else { throw TestFailure(what: "no eth0") }
         let text = bytes.map { String(format: "%02x", $0) }.joined(separator: ":")
@@ -82,8 +87,8 @@ final class TestNetwork: Sendable {
     }
 
     /// What is on the owner's interface of the virtual address.
-    func presentAddress() throws -> InterfaceAddresses.Entry? {
-        try InterfaceAddresses().list().first { $0.address == Self.address }
+    func presentAddress(_ address: IPAddress = .v4(address)) throws -> InterfaceAddresses.Entry? {
+        try InterfaceAddresses().list().first { $0.address == address }
     }
 
     /// Asks for the address by ARP until it has left the owner's interface. Throws after ten seconds.
@@ -95,8 +100,8 @@ final class TestNetwork: Sendable {
         }
     }
 
-    static func hold(epoch: UInt64 = 1, until: Instant, _ address: VirtualAddress = virtual) -> AddressOrder {
-        .hold(role: role, address: address, epoch: epoch, until: until)
+    static func hold(epoch: UInt64 = 1, until: Instant, _ addresses: VirtualAddress...) -> AddressOrder {
+        .hold(role: role, addresses: addresses.isEmpty ? [virtual] : addresses, epoch: epoch, until: until)
     }
 
     static let quiet = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })

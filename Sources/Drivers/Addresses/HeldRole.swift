@@ -1,29 +1,41 @@
-// One address this member holds or is just giving up.
+// The addresses of one role that this member holds or is just giving up. They share everything: the lease, the epoch,
+// and each step.
 
 import Consensus
 import Kinds
 
-struct HeldAddress {
+/// An address and where it is.
+struct PlacedAddress: Hashable {
+    let address: IPAddress
+    let link: Link
+}
+
+struct HeldRole {
     enum Stage: Equatable {
-        /// Answers for the address.
+        /// Answers for the addresses.
         case holding
-        /// Silent in ARP; packets that still arrive are accepted until this instant.
+        /// Silent in ARP and neighbour discovery; packets that still arrive are accepted until this instant.
         case draining(until: Instant)
     }
 
-    let declared: VirtualAddress
-    let address: IPv4Address
-    let link: Link
+    let declared: [VirtualAddress]
+    let places: [PlacedAddress]
     var epoch: UInt64
     /// The end of the lease, as last ordered.
     var until: Instant
     var stage = Stage.holding
-    /// When the address's lifetime on the interface was set last.
+    /// When the lifetime of the addresses on their interfaces was set last.
     var lifetimeSetAt: Instant
     /// Announcements that are still due, in order.
     var announcements: [Instant] = []
-    /// Another machine was seen with the address; no second word about it before this instant.
+    /// Another machine was seen with one of the addresses; no second word about it before this instant.
     var quietAboutConflictsUntil = Instant.distantPast
+
+    var addresses: [IPAddress] { places.map(\.address) }
+    /// For words: `192.168.1.99 and fd00::99`.
+    var names: String { addresses.map(\.description).joined(separator: " and ") }
+    /// `192.168.1.99 on vmbr0 and fd00::99 on vmbr0`.
+    var namesWithPlaces: String { places.map { "\($0.address) on \($0.link.name)" }.joined(separator: " and ") }
 
     /// When something has to be done next, whether or not an order comes.
     var nextDue: Instant {
