@@ -33,11 +33,17 @@ public struct LeaderView: Hashable, Sendable {
     public var standings: SortedMap<MemberID, Standing>
     /// In force now, committed or not.
     public var configuration: Configuration
+    /// Everyone who is there can read a joint configuration.
+    public var mayExchangeVoters: Bool
 
-    public init(leader: MemberID, standings: SortedMap<MemberID, Standing>, configuration: Configuration) {
+    public init(
+        leader: MemberID, standings: SortedMap<MemberID, Standing>, configuration: Configuration,
+        mayExchangeVoters: Bool = false
+    ) {
         self.leader = leader
         self.standings = standings
         self.configuration = configuration
+        self.mayExchangeVoters = mayExchangeVoters
     }
 
     public func isReachable(_ member: MemberID) -> Bool { standings[member]?.reachable ?? false }
