@@ -106,8 +106,12 @@ public struct LoneCluster: Sendable {
     private mutating func configure(
         _ id: UInt64, _ changes: [MemberChange], _ transition: RaftOperation.Transition
     ) throws(RaftProgramError) {
-        guard changes.count == 1, transition == .auto else { throw NotInThisBuild.jointConfigurations.error }
+        guard transition != .explicit else { throw NotInThisBuild.explicitTransitions.error }
         guard let raft = members[Int(id)]?.raft else { return try act(id) { _ in } }
+        guard changes.count == 1, transition == .auto else {
+            let exchange = try Self.exchange(changes, in: raft.configuration)
+            return try act(id) { $0.propose(exchange) }
+        }
         let member = MemberID(rawValue: changes[0].member)
         let isVoter = raft.configuration.isVoter(member)
         let isLearner = raft.configuration.learners.contains(member)
@@ -125,6 +129,28 @@ public struct LoneCluster: Sendable {
             change = .remove(member)
         }
         try act(id) { $0.propose(change) }
+    }
+
+    /// Several wishes at once, or one that is to be carried out as if it were several.
+    private static func exchange(
+        _ changes: [MemberChange], in configuration: Configuration
+    ) throws(RaftProgramError) -> ConfigurationChange {
+        var voters = configuration.voters
+        var removing: [MemberID] = []
+        for change in changes {
+            let member = MemberID(rawValue: change.member)
+            voters.removeAll { $0 == member }
+            removing.removeAll { $0 == member }
+            switch change.kind {
+            case .voter:
+                guard configuration.contains(member) else { throw NotInThisBuild.votersAtOnce.error }
+                voters.append(member)
+            case .learner:
+                guard configuration.contains(member) else { throw NotInThisBuild.learnersWithin.error }
+            case .remove: if configuration.contains(member) { removing.append(member) }
+            }
+        }
+        return .exchangeVoters(for: voters, removing: removing)
     }
 
     // MARK: Links and messages

@@ -226,8 +226,7 @@ struct LoneMember: Sendable {
         state.lead = raft.leader?.rawValue ?? 0
         state.commit = raft.commitIndex.rawValue
         state.applied = applied.map(\.data)
-        state.configuration = MemberState.text(
-            voters: configuration.voters.map(\.rawValue), learners: configuration.learners.map(\.rawValue))
+        state.configuration = MemberState.text(configuration)
         state.reads = reads
         return state
     }
@@ -250,12 +249,14 @@ struct LoneMember: Sendable {
         return snapshot?.mark.configuration ?? initial
     }
 
-    /// What was wished for, read off the two configurations.
+    /// What was wished for, read off the two configurations. Nothing, when a joint one is left.
     private static func change(from old: Configuration, to new: Configuration) -> String {
+        guard !old.isJoint else { return "" }
+        let after = new.left
         var changes: [String] = []
-        for member in old.members where !new.contains(member) { changes.append("r\(member.rawValue)") }
-        for member in new.voters where !old.isVoter(member) { changes.append("v\(member.rawValue)") }
-        for member in new.learners where !old.learners.contains(member) { changes.append("l\(member.rawValue)") }
+        for member in old.members where !after.contains(member) { changes.append("r\(member.rawValue)") }
+        for member in after.voters where !old.isVoter(member) { changes.append("v\(member.rawValue)") }
+        for member in after.learners where !old.learners.contains(member) { changes.append("l\(member.rawValue)") }
         return changes.joined(separator: " ")
     }
 }

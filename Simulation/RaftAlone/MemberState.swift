@@ -6,6 +6,8 @@
 //
 // The text has one form only: equal states give equal bytes, and `StateReader` reads nothing else.
 
+import Consensus
+
 /// One member as it stands. Of a member that is down, what its disk holds.
 public struct MemberState: Hashable, Sendable {
     public enum Role: String, Hashable, Sendable {
@@ -18,7 +20,8 @@ public struct MemberState: Hashable, Sendable {
         public let term: UInt64
         /// What was proposed; empty for the entry a new leader begins with, and for a change of the configuration.
         public internal(set) var data: String
-        /// The change, such as `l4`, of an entry that changes the configuration.
+        /// The change, such as `l4` or `r1 v4`, of an entry that changes the configuration; empty for one that leaves a
+        /// joint configuration.
         public internal(set) var change: String?
 
         public init(term: UInt64, data: String, change: String? = nil) {
@@ -66,9 +69,14 @@ public struct MemberState: Hashable, Sendable {
         return lastIndex == other.lastIndex && entries(from: both) == other.entries(from: both)
     }
 
-    static func text(voters: [UInt64], learners: [UInt64]) -> String {
-        func list(_ members: [UInt64]) -> String { members.map(String.init).joined(separator: " ") }
-        return "voters=(\(list(voters)))" + (learners.isEmpty ? "" : " learners=(\(list(learners)))")
+    static func text(_ configuration: Configuration) -> String {
+        func list(_ members: [MemberID]) -> String {
+            "(" + members.map { String($0.rawValue) }.joined(separator: " ") + ")"
+        }
+        return "voters=" + list(configuration.voters)
+            + (configuration.isJoint ? "&&" + list(configuration.outgoingVoters) : "")
+            + (configuration.learners.isEmpty ? "" : " learners=" + list(configuration.learners))
+            + (configuration.learnersNext.isEmpty ? "" : " learners_next=" + list(configuration.learnersNext))
     }
 
     func write(into text: inout String) {

@@ -3,8 +3,9 @@
 
 /// A part of the operations that waits for the consensus core.
 public enum NotInThisBuild: String, CaseIterable, Sendable {
-    case jointConfigurations = "joint configurations (conf with several changes, or with a transition)"
+    case explicitTransitions = "a joint configuration that waits to be left (conf with the transition explicit)"
     case votersAtOnce = "a voter that was not a learner first (conf with v of somebody new)"
+    case learnersWithin = "a new learner among several changes (conf with l of somebody new, and others)"
 
     var error: RaftProgramError { RaftProgramError("not in this build: \(rawValue)") }
 }

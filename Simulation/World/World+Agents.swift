@@ -241,6 +241,8 @@ extension World {
             writeCommand: { [commands] in commands.write($0) })
         setup.snapshots = SnapshotPolicy(entries: UInt64(plan.conditions.snapshotEvery))
         setup.limits.snapshotChunkBytes = plan.conditions.snapshotChunk
+        // What is observed is read against a specification of single changes.
+        setup.knowsJointConfigurations = observer == nil
         let core = AgentCore(
             setup: setup, hardState: machine.disk.hardState, restored: restored, entries: entries,
             now: machine.reading(at: now))

@@ -139,13 +139,12 @@ extension World {
         guard let newest = members.compactMap({ $0.process?.core.raft }).max(by: { $0.term < $1.term }) else {
             return "no agent can start"
         }
-        let lost = newest.configuration.voters.filter { voter in
+        let lost = newest.configuration.allVoters.filter { voter in
             guard let machine = machines.first(where: { $0.id == voter }) else { return true }
             return machine.disk.isCorrupt && machine.process == nil
         }
-        let voters = newest.configuration.voters.count
-        guard (voters - lost.count) * 2 <= voters else { return nil }
-        return "the logs of \(lost.count) of \(voters) voters are damaged"
+        guard !newest.configuration.hasQuorum(where: { !lost.contains($0) }) else { return nil }
+        return "the logs of \(lost.count) of \(newest.configuration.allVoters.count) voters are damaged"
     }
 
     /// How long what is on trial takes at most until it is undone, nanoseconds: members count from when they hear of it.

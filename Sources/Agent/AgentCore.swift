@@ -21,6 +21,8 @@ public struct AgentSetup: Sendable {
     public var session: UInt64
     public var timing: Timing
     public var snapshots = SnapshotPolicy()
+    /// False makes it a member of a release before there were joint configurations.
+    public var knowsJointConfigurations = true
     public var limits = Limits()
     /// Reads a command from the log; nil for what this version does not know. A simulation of several members hands in
     /// one that remembers, since all of them read the same bytes; it must answer like `Self.read`.
@@ -107,6 +109,7 @@ public struct AgentCore: Sendable {
             rank: setup.record.kind == .host ? .preferred : .lastResort, incarnation: setup.session,
             hardState: hardState, snapshot: restored?.snapshot, entries: entries,
             initialConfiguration: Configuration(voters: founders), now: now)
+        raft.knowsJointConfigurations = setup.knowsJointConfigurations
         if let restored {
             state = restored.state
             applied = restored.snapshot.mark.index

@@ -110,13 +110,20 @@ extension AgentCore {
         let view = LeaderView(
             leader: id, standings: standings, configuration: raft.configuration,
             longGone: duties.silentSince.isEmpty
-                ? [] : duties.silentSince.pairs.filter { now - $0.1 >= LevelDecisions.patience }.map { $0.0 })
+                ? [] : duties.silentSince.pairs.filter { now - $0.1 >= LevelDecisions.patience }.map { $0.0 },
+            mayExchangeVoters: knowsWhoReadsJointConfigurations(now: now))
         // Time alone ends a trial.
         if let command = endOfTrial(now: now) { decree(command, now: now) }
         if isNews || duties.settledView != view {
             duties.settledView = decide(view, now: now) ? nil : view
         }
         if raft.isLeader && raft.log.lastIndex > applied { duties.barrier = raft.log.lastIndex }
+    }
+
+    /// Whoever is there has said by then whether it can read a joint configuration.
+    private func knowsWhoReadsJointConfigurations(now: Instant) -> Bool {
+        guard let since = raft.leadership?.since else { return false }
+        return raft.mayExchangeVoters && now - since >= raft.timing.electionTimeoutLeast
     }
 
     /// Decides and proposes what follows.
@@ -230,6 +237,8 @@ extension AgentCore {
         case .promote(let member): "making \(state.name(of: member)) a voter"
         case .demote(let member): "making \(state.name(of: member)) a learner"
         case .remove(let member): "removing \(state.name(of: member))"
+        case .exchangeVoters(let voters, _):
+            "making \(voters.map { state.name(of: $0) }.joined(separator: ", ")) the voters, all at once"
         }
     }
 }

@@ -175,7 +175,7 @@ extension AgentCore {
                 : "this member leads, but hears nothing of \(silent.joined(separator: ", "))"
         }
         if let leader = raft.leader { return "the leader \(state.name(of: leader)) did not answer in time" }
-        let voters = raft.configuration.voters.map { state.name(of: $0) }.joined(separator: ", ")
+        let voters = raft.configuration.allVoters.map { state.name(of: $0) }.joined(separator: ", ")
         return "no leader is known; a majority of the voters (\(voters)) must reach each other"
     }
 

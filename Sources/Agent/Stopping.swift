@@ -80,7 +80,7 @@ extension AgentCore {
         case .handingOver: break
         }
         if case .handingOver = stop.phase, now >= stop.drainedAt,
-            !raft.isLeader || raft.configuration.voters == [id]
+            !raft.isLeader || raft.configuration.allVoters == [id]
         {
             finishStop()
         }

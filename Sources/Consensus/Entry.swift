@@ -18,7 +18,7 @@ public struct Entry: Hashable, Sendable {
         case empty
         /// Bytes of the state machine above; the consensus never looks inside.
         case command([UInt8])
-        /// Takes effect where it is appended, not where it is committed (Ongaro 4.1).
+        /// Takes effect where it is appended, not where it is committed (Ongaro 4.1). May be joint.
         case configuration(Configuration)
     }
 
@@ -27,7 +27,7 @@ public struct Entry: Hashable, Sendable {
         switch payload {
         case .empty: 32
         case .command(let bytes): 32 + bytes.count
-        case .configuration(let configuration): 32 + 8 * (configuration.voters.count + configuration.learners.count)
+        case .configuration(let configuration): 48 + 8 * configuration.storedMembers
         }
     }
 }

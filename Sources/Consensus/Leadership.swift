@@ -90,6 +90,7 @@ extension Raft {
         guard isLeader, now >= leadership!.nextHeartbeat else { return }
         // A late tick does not make up for rounds that were missed: the next one is a full interval away.
         leadership!.nextHeartbeat = now + timing.heartbeat
+        leaveJointConfiguration(now: now)
         sendHeartbeats(now: now)
     }
 
@@ -111,7 +112,7 @@ extension Raft {
             return
         }
         guard let oldest = durability.oldestSubmitted, now - oldest > timing.quorumLease,
-            configuration.voters.contains(where: { $0 != id }), leadership!.transfer == nil
+            configuration.allVoters.contains(where: { $0 != id }), leadership!.transfer == nil
         else { return }
         if let successor = bestSuccessor(now: now) {
             _ = startTransfer(to: successor, now: now)
@@ -176,6 +177,7 @@ extension Raft {
         commitIndex = reached
         if hasCommittedInTerm { serveReads(now: now) }
         if !wasSettled && hasCommittedInTerm { grantFirstLeases(now: now) }
+        leaveJointConfiguration(now: now)
         stepDownIfRemoved()
     }
 

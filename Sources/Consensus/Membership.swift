@@ -1,4 +1,4 @@
-// Changing the configuration, one member at a time.
+// Changing the configuration: one member at a time, or several voters at once through a joint configuration.
 // Who should be a voter is decided elsewhere (Decisions); here is only when a change is safe.
 
 extension Raft {
@@ -8,18 +8,44 @@ extension Raft {
         guard isLeader, leadership!.transfer == nil else { return .failure(.notLeader) }
         // Two uncommitted changes, or one on top of an unknown predecessor's, could lead to two disjoint majorities.
         guard configurationIndex <= commitIndex, hasCommittedInTerm else { return .failure(.changeInProgress) }
-        if case .promote(let member) = change, !isCaughtUp(member, within: 64, now: now) {
-            return .failure(.notCaughtUp)
-        }
+        if case .exchangeVoters = change, !mayExchangeVoters { return .failure(.notKnownToAll) }
         switch configuration.applying(change) {
         case .failure(let refusal): return .failure(refusal)
         case .success(let newer):
-            guard newer.voters == configuration.voters || mayChangeVoters(now: now) else {
+            // They would be waited for by every commit from now on.
+            let newcomers = newer.voters.filter { !configuration.isVoter($0) && $0 != id }
+            guard newcomers.allSatisfy({ isCaughtUp($0, within: 64, now: now) }) else { return .failure(.notCaughtUp) }
+            guard newer.sides == configuration.sides || mayChangeVoters(now: now) else {
                 return .failure(.changeInProgress)
             }
             appendAsLeader(.configuration(newer))
             return .success(log.lastIndex)
         }
+    }
+
+    /// Whether nobody this leader has heard of in its term would stand before a joint configuration that it cannot read:
+    /// it would close the connection, and count for nothing until it is upgraded.
+    public var mayExchangeVoters: Bool {
+        guard let leadership, knowsJointConfigurations else { return false }
+        return leadership.progress.storedValues.allSatisfy { !$0.lacksJointConfigurations }
+    }
+
+    /// Leaves a joint configuration as soon as that is safe. Every leader looks, also one that found the joint
+    /// configuration in its log or its snapshot: nothing else would ever end it.
+    ///
+    ///     old voters     ── leases ──┤ over
+    ///     old and new        ├── both majorities ────┤                entering and leaving are two changes of the
+    ///     new voters                                 ├── leases ──    voters, a lease apart like any others
+    ///
+    /// Committed first, under both majorities: the old voters could decide among themselves otherwise, while the new ones
+    /// do already. A joint entry of an older term is known to be committed only with one of the own term behind it, so a
+    /// new leader does not leave at once. That it must be the present term, as for other changes, does not matter here:
+    /// whoever leaves this configuration leaves it for the same one.
+    mutating func leaveJointConfiguration(now: Instant) {
+        guard isLeader, configuration.isJoint, leadership!.transfer == nil, configurationIndex <= commitIndex,
+            mayChangeVoters(now: now)
+        else { return }
+        appendAsLeader(.configuration(configuration.left))
     }
 
     /// Voters change at most once within a lease. Majorities of neighbouring configurations meet, and the member in both

@@ -34,6 +34,8 @@ public struct Progress: Hashable, Sendable {
     public private(set) var lastHeard: Instant?
     /// The last heartbeat round the member answered.
     public private(set) var round: Round = 0
+    /// The member has said in this term that a joint configuration would be Greek to it.
+    public internal(set) var lacksJointConfigurations = false
     /// The leases the member asked for and was not given yet, oldest first, each with the round that had been opened
     /// last when it arrived.
     private var leasesAsked: [AskedLease] = []

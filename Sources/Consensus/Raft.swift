@@ -42,6 +42,8 @@ public struct Raft: Sendable {
     public var membersOfLastResort: [MemberID] = []
     /// Whether this member asks for a lease with each heartbeat answer.
     public var wantsLease = false
+    /// Whether this member takes part in joint configurations. False makes it one of a release before there were any.
+    public var knowsJointConfigurations = true
     /// Drawn anew at every start: tells the leader that what it knew of this member's memory is gone.
     public let incarnation: UInt64
 

@@ -38,7 +38,7 @@ extension Raft {
     }
 
     /// The voter that would lack least as leader, one that should lead before one of last resort; nil when none was
-    /// heard of lately.
+    /// heard of lately. One that is on its way out would have to hand over again.
     func bestSuccessor(now: Instant) -> MemberID? {
         var best: MemberID?
         for voter in configuration.voters where voter != id {

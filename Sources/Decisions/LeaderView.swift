@@ -35,15 +35,18 @@ public struct LeaderView: Hashable, Sendable {
     public var configuration: Configuration
     /// Members that have been away for longer than `LevelDecisions.patience`, in the order of their ids.
     public var longGone: [MemberID]
+    /// Everyone who is there can read a joint configuration.
+    public var mayExchangeVoters: Bool
 
     public init(
         leader: MemberID, standings: SortedMap<MemberID, Standing>, configuration: Configuration,
-        longGone: [MemberID] = []
+        longGone: [MemberID] = [], mayExchangeVoters: Bool = false
     ) {
         self.leader = leader
         self.standings = standings
         self.configuration = configuration
         self.longGone = longGone
+        self.mayExchangeVoters = mayExchangeVoters
     }
 
     public func isReachable(_ member: MemberID) -> Bool { standings[member]?.reachable ?? false }

@@ -67,17 +67,20 @@ private struct Survey {
 
     func answers(_ member: MemberRecord) -> Bool { member.reachable && !silent.contains(member.id) }
 
-    /// More than half of the voters must live outside the domain and answer.
+    /// More than half of the voters must live outside the domain and answer; while several are being exchanged, of those
+    /// before as well.
     func votingObstacles(to domain: String) -> [String] {
-        let outside = configuration.voters.filter { state.members[$0]?.failureDomain != domain }
-        let answering = outside.filter { voter in state.members[voter].map(answers) ?? false }
-        guard answering.count < configuration.quorum else { return [] }
-        let dead = outside.filter { !answering.contains($0) }.map { state.name(of: $0) }
-        let left = answering.isEmpty ? "none" : "\(answering.count)"
-        return [
-            "\(left) of \(configuration.voters.count) voters would be left, \(configuration.quorum) are needed"
+        configuration.sides.enumerated().compactMap { side, voters in
+            let needed = Configuration.majority(of: voters)
+            let outside = voters.filter { state.members[$0]?.failureDomain != domain }
+            let answering = outside.filter { voter in state.members[voter].map(answers) ?? false }
+            guard answering.count < needed else { return nil }
+            let dead = outside.filter { !answering.contains($0) }.map { state.name(of: $0) }
+            let left = answering.isEmpty ? "none" : "\(answering.count)"
+            let whose = side == 0 ? "voters" : "voters on their way out"
+            return "\(left) of \(voters.count) \(whose) would be left, \(needed) are needed"
                 + (dead.isEmpty ? "" : " (unreachable: \(dead.joined(separator: ", ")))")
-        ]
+        }
     }
 
     /// Every address must have a candidate outside the domain that could hold it.

@@ -1,4 +1,5 @@
-// Who should vote. The consensus configuration follows the member list one step at a time.
+// Who should vote. The consensus configuration follows the member list: several voters at once where more than one has to
+// move, otherwise one step at a time.
 //
 // For every failure domain F more than half of the voters must live outside F. Agents inside guests die with a host
 // that has a voter of its own, so they are learners always. Voters are hosts and witnesses, an odd number of them: an
@@ -14,6 +15,9 @@ public enum VoterDecisions {
     /// The next step from the present configuration toward the wanted one; nil when there is nothing to do.
     public static func next(state: ClusterState, view: LeaderView) -> ConfigurationChange? {
         let configuration = view.configuration
+        // The consensus leaves a joint configuration by itself.
+        guard !configuration.isJoint else { return nil }
+        if let exchange = exchange(state: state, view: view) { return exchange }
         // First who should not be there at all, then who is missing.
         for member in configuration.members where !state.members.contains(member) && member != view.leader {
             return .remove(member)
@@ -30,6 +34,21 @@ public enum VoterDecisions {
             return .demote(voter)
         }
         return nil
+    }
+
+    /// Moves two voters or more at once. One at a time, a voter that is lost for good would be taken out before its
+    /// substitute is in (or after), and on the way there is an even number of voters, which bears one loss less. Nobody
+    /// takes a vote from the leader itself: it hands over first.
+    private static func exchange(state: ClusterState, view: LeaderView) -> ConfigurationChange? {
+        let configuration = view.configuration
+        var target = wantedVoters(state: state, view: view)
+        if configuration.isVoter(view.leader), !target.contains(view.leader) { target.append(view.leader) }
+        let incoming = target.filter { !configuration.isVoter($0) }
+        let outgoing = configuration.voters.filter { !target.contains($0) }
+        guard view.mayExchangeVoters, incoming.count + outgoing.count > 1, target.count <= Configuration.mostVoters,
+            incoming.allSatisfy({ configuration.learners.contains($0) && view.isReachable($0) })
+        else { return nil }
+        return .exchangeVoters(for: target, removing: outgoing.filter { !state.members.contains($0) })
     }
 
     /// The members that should vote: present voters first, so that nobody is exchanged without need.

@@ -61,4 +61,45 @@ import Testing
         bench.view.configuration = Configuration(voters: [pve1, witness], learners: [guest])
         #expect(bench.nextChange == .addLearner(MemberID(rawValue: 5)))
     }
+
+    /// A lost voter is replaced without an even number of voters on the way.
+    @Test func severalVotersMoveAtOnce() {
+        var bench = DecisionBench()
+        bench.view.mayExchangeVoters = true
+        #expect(bench.nextChange == nil)
+        bench.view.configuration = Configuration(voters: [pve1], learners: [pve2, witness, guest])
+        #expect(bench.nextChange == .exchangeVoters(for: [pve1, pve2, witness], removing: []))
+        let pve3 = MemberID(rawValue: 5)
+        bench.admit(pve3, "pve3", .host)
+        bench.apply(.removeMember(witness))
+        bench.view.configuration = Configuration(voters: [pve1, pve2, witness], learners: [pve3, guest])
+        #expect(bench.nextChange == .exchangeVoters(for: [pve1, pve2, pve3], removing: [witness]))
+        // The consensus leaves what it entered by itself.
+        bench.view.configuration = Configuration(
+            voters: [pve1, pve2, pve3], learners: [guest], outgoingVoters: [pve1, pve2, witness])
+        #expect(bench.nextChange == nil)
+        // A newcomer that lags is not waited for, nor is one that is silent.
+        bench.view.configuration = Configuration(voters: [pve1, pve2, witness], learners: [pve3, guest])
+        bench.view.standings[pve3]?.lacking = VoterDecisions.mostLacking + 1
+        #expect(bench.nextChange == .remove(witness))
+        bench.view.standings[pve3] = DecisionBench.lost
+        #expect(bench.nextChange == .remove(witness))
+    }
+
+    /// It would lead on without a vote; it hands over first, and goes then.
+    @Test func theLeaderKeepsItsVoteInAnExchange() {
+        var bench = DecisionBench()
+        bench.view.mayExchangeVoters = true
+        let pve3 = MemberID(rawValue: 5)
+        bench.admit(pve3, "pve3", .host)
+        bench.apply(.removeMember(pve1))
+        bench.apply(.removeMember(pve2))
+        bench.view.configuration = Configuration(voters: [pve1, pve2, witness], learners: [pve3, guest])
+        guard case .exchangeVoters(let voters, let removing)? = bench.nextChange else {
+            Issue.record("\(String(describing: bench.nextChange))")
+            return
+        }
+        #expect(voters.contains(pve1))
+        #expect(removing == [pve2])
+    }
 }

@@ -52,7 +52,7 @@ import Testing
         for line in [
             #"{"op":"conf","id":1,"changes":["v2"]}"#,
             #"{"op":"conf","id":1,"changes":["l2","l3"]}"#,
-            #"{"op":"conf","id":1,"changes":["l2"],"transition":"explicit"}"#,
+            #"{"op":"conf","id":1,"changes":["l1"],"transition":"explicit"}"#,
         ] {
             #expect(program.answer(line.utf8).hasPrefix(#"{"error":"line "#))
             #expect(program.answer(line.utf8).contains("not in this build: "))

@@ -99,6 +99,11 @@ extension Player {
 
     private mutating func configure(_ leader: UInt64, _ id: UInt64, _ draw: UInt64) {
         guard let configuration = cluster.raft(leader)?.configuration else { return }
+        if draw % 3 == 0, !configuration.isJoint {
+            let changes = Self.exchange(in: configuration, draw)
+            guard !changes.isEmpty else { return }
+            return perform(.configure(id: leader, changes: changes, transition: changes.count == 1 ? .implicit : .auto))
+        }
         let member = MemberID(rawValue: id)
         let kind: MemberChange.Kind =
             if configuration.isVoter(member) {

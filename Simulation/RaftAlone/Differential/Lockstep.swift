@@ -28,7 +28,8 @@ extension Player {
         case 60..<67: crash(first)
         case 67..<77: restart(first)
         case 77..<83: transfer(first)
-        case 83..<92: changeConfiguration(first, second)
+        case 83..<89: changeConfiguration(first, second)
+        case 89..<92: exchangeVoters(first, second)
         case 92..<94: lapse(first)
         case 94..<96: disturb(first)
         case 96..<98: changeInVain(first, second)
@@ -153,6 +154,48 @@ extension Player {
         beat(8)
         perform(.configure(id: leader.id, changes: [MemberChange(kind, id)], transition: .auto))
         rest("change \(kind.rawValue)\(id)", beats: 4)
+    }
+
+    /// Several changes in one entry: a joint configuration, which both sides leave by themselves; ours when a lease has
+    /// passed.
+    private mutating func exchangeVoters(_ first: UInt64, _ second: UInt64) {
+        guard let leader = calmLeader, let configuration,
+            program.members.allSatisfy({ !isMember($0) || state($0)?.isUp == true })
+        else { return }
+        let changes = Self.exchange(in: configuration, second)
+        guard !changes.isEmpty else { return }
+        beat(8)
+        let transition: RaftOperation.Transition = changes.count == 1 || first % 3 == 0 ? .implicit : .auto
+        perform(.configure(id: leader.id, changes: changes, transition: transition))
+        rest("exchange \(changes.map(\.description).joined(separator: " "))", beats: 9)
+    }
+
+    /// Who leaves, who votes from now on, who only learns: in the order both sides print them. None, when the voters would
+    /// stay as they are or nobody would be left.
+    static func exchange(in configuration: Configuration, _ draw: UInt64) -> [MemberChange] {
+        var bits = Draw(state: draw)
+        var (leaving, voting, learning): ([MemberChange], [MemberChange], [MemberChange]) = ([], [], [])
+        var voters = configuration.voters.count
+        var moved = 0
+        for member in configuration.members {
+            let isVoter = configuration.isVoter(member)
+            switch bits.below(6) {
+            case 0: leaving.append(MemberChange(.remove, member.rawValue))
+            case 1 where isVoter: learning.append(MemberChange(.learner, member.rawValue))
+            case 1...3 where !isVoter:
+                voting.append(MemberChange(.voter, member.rawValue))
+                voters += 1
+                moved += 1
+                continue
+            default: continue
+            }
+            if isVoter {
+                voters -= 1
+                moved += 1
+            }
+        }
+        guard voters > 0, voters <= Configuration.mostVoters, moved > 0 else { return [] }
+        return leaving + voting + learning
     }
 
     /// A leader that reaches no majority gives up.

@@ -87,7 +87,7 @@ struct Player {
     func state(_ id: UInt64) -> MemberState? { states.first { $0.id == id } }
 
     func isMember(_ id: UInt64) -> Bool { configuration?.contains(MemberID(rawValue: id)) ?? true }
-    var voters: [UInt64] { configuration?.voters.map(\.rawValue) ?? program.voters }
+    var voters: [UInt64] { configuration?.allVoters.map(\.rawValue) ?? program.voters }
 
     func areLinked(_ one: UInt64, _ other: UInt64) -> Bool {
         one == other || (!cluster.isCut(from: one, to: other) && !cluster.isCut(from: other, to: one))

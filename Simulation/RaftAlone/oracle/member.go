@@ -134,7 +134,8 @@ func (m *member) compact(index uint64) {
 // present state instead of the one on disk; here it does so where it must.
 func (m *member) renewed(message pb.Message) pb.Message {
 	conf := message.Snapshot.Metadata.ConfState
-	if message.Type != pb.MsgSnap || contains(conf.Voters, message.To) || contains(conf.Learners, message.To) {
+	if message.Type != pb.MsgSnap || contains(conf.Voters, message.To) || contains(conf.Learners, message.To) ||
+		contains(conf.VotersOutgoing, message.To) {
 		return message
 	}
 	data, _ := json.Marshal(m.applied)
@@ -205,15 +206,19 @@ func (m *member) read() {
 // A change is taken by the rule of Ongaro's correction of 2015 (something of the own term is committed, and no change is
 // under way) and only if it changes something. Left to itself, etcd's raft would put an empty entry in its place.
 func (m *member) configure(texts []string, transition string) error {
-	if len(texts) != 1 || (transition != "" && transition != "auto") {
-		return errors.New("not in this build: joint configurations (conf with several changes, or with a transition)")
+	if transition == "explicit" {
+		return errors.New("not in this build: a joint configuration that waits to be left (conf with the transition explicit)")
 	}
-	changes, err := pb.ConfChangesFromString(texts[0])
+	changes, err := pb.ConfChangesFromString(strings.Join(texts, " "))
 	if err != nil {
 		return err
 	}
-	if !m.leads() || m.appliedTerm != m.node.BasicStatus().Term || m.proposedConf > m.appliedIndex {
+	if !m.leads() || m.appliedTerm != m.node.BasicStatus().Term || m.proposedConf > m.appliedIndex ||
+		len(m.conf.VotersOutgoing) > 0 {
 		return nil
+	}
+	if len(changes) > 1 || transition == "implicit" {
+		return m.exchange(changes, transition)
 	}
 	voter, learner := contains(m.conf.Voters, changes[0].NodeID), contains(m.conf.Learners, changes[0].NodeID)
 	switch changes[0].Type {
@@ -235,6 +240,45 @@ func (m *member) configure(texts []string, transition string) error {
 	}
 	last, _ := m.disk.LastIndex()
 	if m.node.ProposeConfChange(pb.ConfChange{Type: changes[0].Type, NodeID: changes[0].NodeID}) == nil {
+		m.proposedConf = last + 1
+	}
+	m.settle()
+	return nil
+}
+
+// Several changes at once. The rules that concern one change are ours to keep here too: only members are moved, and somebody
+// is left to vote.
+func (m *member) exchange(changes []pb.ConfChangeSingle, transition string) error {
+	voters := map[uint64]bool{}
+	for _, id := range m.conf.Voters {
+		voters[id] = true
+	}
+	for _, change := range changes {
+		known := contains(m.conf.Voters, change.NodeID) || contains(m.conf.Learners, change.NodeID)
+		switch {
+		case change.Type == pb.ConfChangeAddNode && known:
+			voters[change.NodeID] = true
+		case known:
+			delete(voters, change.NodeID)
+		case change.Type == pb.ConfChangeAddNode:
+			return errors.New("not in this build: a voter that was not a learner first (conf with v of somebody new)")
+		case change.Type == pb.ConfChangeAddLearnerNode:
+			return errors.New("not in this build: a new learner among several changes (conf with l of somebody new, and others)")
+		}
+	}
+	same := len(voters) == len(m.conf.Voters)
+	for _, id := range m.conf.Voters {
+		same = same && voters[id]
+	}
+	if len(voters) == 0 || same {
+		return nil
+	}
+	change := pb.ConfChangeV2{Changes: changes}
+	if transition == "implicit" {
+		change.Transition = pb.ConfChangeTransitionJointImplicit
+	}
+	last, _ := m.disk.LastIndex()
+	if m.node.ProposeConfChange(change) == nil {
 		m.proposedConf = last + 1
 	}
 	m.settle()
@@ -295,16 +339,35 @@ func (m *member) apply(entry pb.Entry) {
 		}
 		return
 	}
-	var change pb.ConfChange
+	change := readChange(entry)
+	// This version leaves a joint configuration again for whatever it applies before it has left (etcd issue 12582), and
+	// panics when it applies the second.
+	if len(change.Changes) == 0 && len(m.conf.VotersOutgoing) == 0 {
+		return
+	}
+	wasVoter := m.votes()
+	m.conf = *m.node.ApplyConfChange(change)
+	m.confs = append(m.confs, confAt{entry.Index, m.conf})
+	if wasVoter && !m.votes() && m.leads() {
+		m.leavesOffice = true
+	}
+}
+
+func (m *member) votes() bool { return contains(m.conf.Voters, m.id) || contains(m.conf.VotersOutgoing, m.id) }
+
+func readChange(entry pb.Entry) pb.ConfChangeV2 {
+	if entry.Type == pb.EntryConfChange {
+		var change pb.ConfChange
+		if err := change.Unmarshal(entry.Data); err != nil {
+			panic(err)
+		}
+		return change.AsV2()
+	}
+	var change pb.ConfChangeV2
 	if err := change.Unmarshal(entry.Data); err != nil {
 		panic(err)
 	}
-	wasVoter := contains(m.conf.Voters, m.id)
-	m.conf = *m.node.ApplyConfChange(change)
-	m.confs = append(m.confs, confAt{entry.Index, m.conf})
-	if wasVoter && !contains(m.conf.Voters, m.id) && m.leads() {
-		m.leavesOffice = true
-	}
+	return change
 }
 
 // MARK: What is printed
@@ -340,8 +403,14 @@ func (m *member) print(out *bufio.Writer) {
 		status := m.node.BasicStatus()
 		role, lead, commit = roles[status.RaftState], status.Lead, status.Commit
 		conf = "voters=(" + numbers(m.conf.Voters, " ") + ")"
+		if len(m.conf.VotersOutgoing) > 0 {
+			conf += "&&(" + numbers(m.conf.VotersOutgoing, " ") + ")"
+		}
 		if len(m.conf.Learners) > 0 {
 			conf += " learners=(" + numbers(m.conf.Learners, " ") + ")"
+		}
+		if len(m.conf.LearnersNext) > 0 {
+			conf += " learners_next=(" + numbers(m.conf.LearnersNext, " ") + ")"
 		}
 	}
 	fmt.Fprintf(out, `{"id":%d,"up":%t,"role":"%s","term":%d,"vote":%d,"lead":%d,"first":%d,"commit":%d,"log":[`,
@@ -378,10 +447,5 @@ func printEntry(out *bufio.Writer, entry pb.Entry) {
 		out.WriteByte('}')
 		return
 	}
-	var change pb.ConfChange
-	if err := change.Unmarshal(entry.Data); err != nil {
-		panic(err)
-	}
-	text := pb.ConfChangesToString([]pb.ConfChangeSingle{{Type: change.Type, NodeID: change.NodeID}})
-	fmt.Fprintf(out, `{"term":%d,"data":"","conf":"%s"}`, entry.Term, text)
+	fmt.Fprintf(out, `{"term":%d,"data":"","conf":"%s"}`, entry.Term, pb.ConfChangesToString(readChange(entry).Changes))
 }

@@ -52,7 +52,8 @@ extension Raft {
         electionDeadline = max(electionDeadline, promiseUntil)
         commitIndex = max(commitIndex, min(heartbeat.commit, log.lastIndex))
         let reply = HeartbeatReply(
-            round: heartbeat.round, leaseAsked: wantsLease ? LeaseRequest(stamp: now, incarnation: incarnation) : nil)
+            round: heartbeat.round, leaseAsked: wantsLease ? LeaseRequest(stamp: now, incarnation: incarnation) : nil,
+            knowsJointConfigurations: knowsJointConfigurations)
         if hardStateIsDurable {
             sendNow(.heartbeatReply(reply), to: sender)
         } else {

@@ -5,10 +5,13 @@ public struct HeartbeatReply: Hashable, Sendable {
     /// The round that is answered; zero tells a leader of an older term the present one.
     public let round: Round
     public let leaseAsked: LeaseRequest?
+    /// Whether the sender can read a joint configuration. Releases before there were any say nothing, which is no.
+    public let knowsJointConfigurations: Bool
 
-    public init(round: Round, leaseAsked: LeaseRequest?) {
+    public init(round: Round, leaseAsked: LeaseRequest?, knowsJointConfigurations: Bool = true) {
         self.round = round
         self.leaseAsked = leaseAsked
+        self.knowsJointConfigurations = knowsJointConfigurations
     }
 
     /// Sent to a leader of an older term; the envelope's term says the rest.
@@ -36,6 +39,7 @@ extension Raft {
         _ = leadership!.progress.update(member) {
             $0.heard(now)
             $0.answered(reply.round, asking: reply.leaseAsked, newest: newest)
+            $0.lacksJointConfigurations = !reply.knowsJointConfigurations
             return $0.retryIfStalled(now: now, patience: timing.heartbeat * 2)
         }
         acknowledgeRounds(now: now)

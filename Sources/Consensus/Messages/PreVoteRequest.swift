@@ -30,7 +30,7 @@ extension Raft {
             return
         }
         let request = PreVoteRequest(lastIndex: log.lastIndex, lastTerm: log.lastTerm)
-        for voter in configuration.voters where voter != id {
+        for voter in configuration.allVoters where voter != id {
             sendNow(.preVoteRequest(request), to: voter, term: term.next)
         }
     }

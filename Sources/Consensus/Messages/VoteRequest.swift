@@ -27,7 +27,7 @@ extension Raft {
         // The candidate's own vote counts like any other: once it is durable (`countOwnVote`). A member that led on a
         // vote its disk never got could lead the same term a second time after a crash.
         let request = VoteRequest(lastIndex: log.lastIndex, lastTerm: log.lastTerm, byTransfer: byTransfer)
-        for voter in configuration.voters where voter != id { sendAfterDurable(.voteRequest(request), to: voter) }
+        for voter in configuration.allVoters where voter != id { sendAfterDurable(.voteRequest(request), to: voter) }
     }
 
     /// Counts a candidate's own vote, when the disk has it.

@@ -22,12 +22,13 @@ extension [UInt8] {
             append(number: UInt32(bytes.count))
             append(contentsOf: bytes)
         case .configuration(let configuration):
-            append(number: EntryKind.configuration.rawValue)
+            let kind: EntryKind = configuration.isJoint ? .jointConfiguration : .configuration
+            append(number: kind.rawValue)
             append(number: UInt32(entry.storedBytes - EntryKind.frameBytes))
-            append(number: UInt32(configuration.voters.count))
-            append(number: UInt32(configuration.learners.count))
-            for member in configuration.voters { append(number: member.rawValue) }
-            for member in configuration.learners { append(number: member.rawValue) }
+            for list in configuration.storedLists { append(number: UInt32(list.count)) }
+            for list in configuration.storedLists {
+                for member in list { append(number: member.rawValue) }
+            }
         }
     }
 }
@@ -36,9 +37,21 @@ private enum EntryKind: UInt32 {
     case empty = 0
     case command = 1
     case configuration = 2
+    /// Since version 3 of the segments.
+    case jointConfiguration = 3
 
     /// Term, kind, length.
     static let frameBytes = 16
+}
+
+extension Configuration {
+    /// Its lists in the order they are written; the last two only of a joint one.
+    var storedLists: [[MemberID]] {
+        isJoint ? [voters, learners, outgoingVoters, learnersNext] : [voters, learners]
+    }
+
+    /// How many bytes it takes.
+    var storedBytes: Int { 4 * storedLists.count + 8 * storedMembers }
 }
 
 extension Entry {
@@ -47,8 +60,7 @@ extension Entry {
         switch payload {
         case .empty: EntryKind.frameBytes
         case .command(let bytes): EntryKind.frameBytes + bytes.count
-        case .configuration(let configuration):
-            EntryKind.frameBytes + 8 + 8 * (configuration.voters.count + configuration.learners.count)
+        case .configuration(let configuration): EntryKind.frameBytes + configuration.storedBytes
         }
     }
 }
@@ -97,15 +109,29 @@ extension ByteReader {
         case .command:
             guard let bytes = bytes(Int(length)) else { return nil }
             payload = .command(bytes)
-        case .configuration:
-            guard let voters = number(UInt32.self), let learners = number(UInt32.self),
-                UInt64(length) == 8 + 8 * (UInt64(voters) + UInt64(learners)),
-                let voterNumbers = numbers(voters), let learnerNumbers = numbers(learners),
-                let configuration = Configuration(voterNumbers: voterNumbers, learnerNumbers: learnerNumbers)
+        case .configuration, .jointConfiguration:
+            guard let configuration = configuration(isJoint: kind == .jointConfiguration),
+                configuration.storedBytes == Int(length)
             else { return nil }
             payload = .configuration(configuration)
         }
         return Entry(index: index, term: Term(rawValue: term), payload: payload)
+    }
+
+    /// The lists that `storedLists` gives, their lengths first.
+    private mutating func configuration(isJoint: Bool) -> Configuration? {
+        var counts: [UInt32] = []
+        for _ in 0..<(isJoint ? 4 : 2) {
+            guard let count = number(UInt32.self) else { return nil }
+            counts.append(count)
+        }
+        var lists: [[UInt64]] = []
+        for count in counts {
+            guard let list = numbers(count) else { return nil }
+            lists.append(list)
+        }
+        guard let found = Configuration(lists: lists), found.isJoint == isJoint else { return nil }
+        return found
     }
 
     private mutating func numbers(_ count: UInt32) -> [UInt64]? {

@@ -5,7 +5,8 @@ import Consensus
 
 struct SnapshotHeader: Hashable {
     static let magic: UInt64 = 0x504E_5354_5346_4448  // "HDFSTSNP" as the file shows it
-    static let version: UInt32 = 1
+    /// The newest form; a configuration that is not joint is written as version 1, which older releases read.
+    static let version: UInt32 = 2
     /// Before the members of the configuration.
     static let fixedBytes = 72
     /// Written under this name first.
@@ -19,13 +20,13 @@ struct SnapshotHeader: Hashable {
     var checksum: UInt32
 
     /// How long the header is; the content follows.
-    var bytes: Int { Self.fixedBytes + 8 * mark.configuration.members.count }
+    var bytes: Int { Self.fixedBytes + mark.configuration.storedBytes - 8 }
 
     func encoded() -> [UInt8] {
         let configuration = mark.configuration
         var block: [UInt8] = []
         block.append(number: Self.magic)
-        block.append(number: Self.version)
+        block.append(number: configuration.isJoint ? Self.version : 1)
         block.append(number: UInt32(0))
         block.append(number: cluster.rawValue)
         block.append(number: member.rawValue)
@@ -37,7 +38,11 @@ struct SnapshotHeader: Hashable {
         block.append(number: UInt32(configuration.learners.count))
         block.append(number: UInt32(0))
         precondition(block.count == Self.fixedBytes, "the header's layout is fixed")
-        for id in configuration.voters + configuration.learners { block.append(number: id.rawValue) }
+        let lists = configuration.storedLists
+        for list in lists.dropFirst(2) { block.append(number: UInt32(list.count)) }
+        for list in lists {
+            for id in list { block.append(number: id.rawValue) }
+        }
         block.set(number: block.withUnsafeBytes { crc32c($0) }, at: 12)
         return block
     }
@@ -63,10 +68,12 @@ struct SnapshotHeader: Hashable {
         // The version comes first: a later format may compute its checksum differently.
         let version = file.number(at: 8, as: UInt32.self)
         guard version <= Self.version else { throw .newer(version) }
-        let voters = Int(file.number(at: 60, as: UInt32.self))
-        let learners = Int(file.number(at: 64, as: UInt32.self))
-        let length = Self.fixedBytes + 8 * (voters + learners)
-        guard voters <= Configuration.mostVoters, learners <= Configuration.mostLearners, length <= file.count else {
+        let isJoint = version == 2
+        let start = Self.fixedBytes + (isJoint ? 8 : 0)
+        guard file.count >= start else { throw .damaged("the file ends within its header") }
+        let counts = [60, 64, 72, 76].prefix(isJoint ? 4 : 2).map { Int(file.number(at: $0, as: UInt32.self)) }
+        let length = start + 8 * counts.reduce(0, +)
+        guard counts.allSatisfy({ $0 <= Configuration.mostLearners }), length <= file.count else {
             throw .damaged("the file ends within its header")
         }
         var block = [UInt8](file.part(0..<length))
@@ -74,11 +81,15 @@ struct SnapshotHeader: Hashable {
         guard file.number(at: 12, as: UInt32.self) == block.withUnsafeBytes({ crc32c($0) }) else {
             throw .damaged("the header's checksum is wrong")
         }
-        let ids = (0..<voters + learners).map { file.number(at: Self.fixedBytes + 8 * $0, as: UInt64.self) }
-        guard
-            let configuration = Configuration(
-                voterNumbers: Array(ids[..<voters]), learnerNumbers: Array(ids[voters...]))
-        else { throw .damaged("its configuration makes no sense") }
+        var place = start
+        var lists: [[UInt64]] = []
+        for count in counts {
+            lists.append((0..<count).map { file.number(at: place + 8 * $0, as: UInt64.self) })
+            place += 8 * count
+        }
+        guard let configuration = Configuration(lists: lists), configuration.isJoint == isJoint else {
+            throw .damaged("its configuration makes no sense")
+        }
         cluster = ClusterID(rawValue: file.number(at: 16, as: UInt64.self))
         member = MemberID(rawValue: file.number(at: 24, as: UInt64.self))
         mark = SnapshotMark(

@@ -131,8 +131,11 @@ extension WireSnapshotChunk {
         guard offset + bytes.count <= size else {
             throw .invalid(field: "snapshot_chunk.bytes", reason: "go beyond the end of the snapshot")
         }
+        let members =
+            hasJointConfiguration
+            ? try jointConfiguration.checked(joint: true) : try configuration.checked(joint: false)
         return SnapshotChunk(
-            mark: SnapshotMark(index: index, term: term, configuration: try configuration.checked()), size: size,
+            mark: SnapshotMark(index: index, term: term, configuration: members), size: size,
             checksum: checksum, offset: offset, bytes: [UInt8](bytes))
     }
 }
@@ -145,7 +148,8 @@ extension WireEntry {
         switch self.payload {
         case .empty: payload = .empty
         case .command(let bytes): payload = .command([UInt8](bytes))
-        case .configuration(let members): payload = .configuration(try members.checked())
+        case .configuration(let members): payload = .configuration(try members.checked(joint: false))
+        case .jointConfiguration(let members): payload = .configuration(try members.checked(joint: true))
         case nil: throw Check.absent("entry.payload", unknownFields)
         }
         return Entry(index: index, term: try Check.term(term, "entry.term"), payload: payload)
@@ -153,13 +157,24 @@ extension WireEntry {
 }
 
 extension WireConfiguration {
-    func checked() throws(WireError) -> Configuration {
+    /// - Parameter joint: whether it came where joint ones do. An older version would not see the outgoing voters in the
+    ///   other place, and count one majority.
+    func checked(joint: Bool) throws(WireError) -> Configuration {
+        let plain = try checked()
+        guard plain.isJoint == joint else {
+            throw .invalid(field: "configuration", reason: joint ? "is not joint" : "is joint, in the wrong place")
+        }
+        return plain
+    }
+
+    private func checked() throws(WireError) -> Configuration {
         let field = "configuration"
         guard !voters.isEmpty else { throw .invalid(field: field, reason: "has no voter") }
-        guard !voters.contains(0), !learners.contains(0) else {
+        let lists = [voters, learners, outgoingVoters, learnersNext]
+        guard lists.allSatisfy({ !$0.contains(0) }) else {
             throw .invalid(field: field, reason: "names nobody's number")
         }
-        guard let plain = Configuration(voterNumbers: voters, learnerNumbers: learners) else {
+        guard let plain = Configuration(lists: lists) else {
             throw .invalid(
                 field: field,
                 reason:
@@ -171,14 +186,15 @@ extension WireConfiguration {
 }
 
 extension Configuration {
-    /// From numbers somebody else wrote down; nil where the plain initializer would trap.
-    init?(voterNumbers: [UInt64], learnerNumbers: [UInt64]) {
-        guard voterNumbers.count <= Self.mostVoters, learnerNumbers.count <= Self.mostLearners else { return nil }
-        let all = (voterNumbers + learnerNumbers).sorted()
-        guard zip(all, all.dropFirst()).allSatisfy({ $0 < $1 }) else { return nil }
-        self.init(
-            voters: voterNumbers.map { MemberID(rawValue: $0) }, learners: learnerNumbers.map { MemberID(rawValue: $0) }
-        )
+    /// From numbers somebody else wrote down: voters, learners, and of a joint one the outgoing voters and those of them
+    /// that become learners. Nil where the plain initializer would trap.
+    init?(lists: [[UInt64]]) {
+        let lists = lists.map { $0.map { MemberID(rawValue: $0) } } + [[], []]
+        guard
+            Self.isWellFormed(
+                voters: lists[0], learners: lists[1], outgoingVoters: lists[2], learnersNext: lists[3])
+        else { return nil }
+        self.init(voters: lists[0], learners: lists[1], outgoingVoters: lists[2], learnersNext: lists[3])
     }
 }
 
@@ -200,10 +216,14 @@ extension WireAppendReply {
 extension WireHeartbeatReply {
     func checked() throws(WireError) -> HeartbeatReply {
         let round = try Check.number(round, "heartbeat_reply.round")
-        guard hasLeaseAsked else { return HeartbeatReply(round: round, leaseAsked: nil) }
+        guard hasLeaseAsked else {
+            return HeartbeatReply(
+                round: round, leaseAsked: nil, knowsJointConfigurations: knowsJointConfigurations)
+        }
         let stamp = try Check.stamp(leaseAsked.stampNanoseconds, "heartbeat_reply.lease_asked.stamp")
         return HeartbeatReply(
-            round: round, leaseAsked: LeaseRequest(stamp: stamp, incarnation: leaseAsked.incarnation))
+            round: round, leaseAsked: LeaseRequest(stamp: stamp, incarnation: leaseAsked.incarnation),
+            knowsJointConfigurations: knowsJointConfigurations)
     }
 }
 

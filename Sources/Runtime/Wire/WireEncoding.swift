@@ -111,7 +111,11 @@ extension WireEntry {
         case .empty: empty = WireEmpty()
         case .command(let bytes): command = Data(bytes)
         case .configuration(let members):
-            configuration = WireConfiguration(members)
+            if members.isJoint {
+                jointConfiguration = WireConfiguration(members)
+            } else {
+                configuration = WireConfiguration(members)
+            }
         }
     }
 }
@@ -120,6 +124,8 @@ extension WireConfiguration {
     init(_ members: Configuration) {
         voters = members.voters.map(\.rawValue)
         learners = members.learners.map(\.rawValue)
+        outgoingVoters = members.outgoingVoters.map(\.rawValue)
+        learnersNext = members.learnersNext.map(\.rawValue)
     }
 }
 
@@ -127,7 +133,8 @@ extension WireSnapshotChunk {
     init(_ chunk: SnapshotChunk) {
         index = chunk.mark.index.rawValue
         term = chunk.mark.term.rawValue
-        configuration = WireConfiguration(chunk.mark.configuration)
+        let members = WireConfiguration(chunk.mark.configuration)
+        if chunk.mark.configuration.isJoint { jointConfiguration = members } else { configuration = members }
         size = UInt64(chunk.size)
         checksum = chunk.checksum
         offset = UInt64(chunk.offset)
@@ -153,6 +160,7 @@ extension WireAppendReply {
 extension WireHeartbeatReply {
     init(_ reply: HeartbeatReply) {
         round = reply.round
+        knowsJointConfigurations = reply.knowsJointConfigurations
         if let asked = reply.leaseAsked {
             leaseAsked = .with {
                 $0.stampNanoseconds = asked.stamp.nanoseconds

@@ -426,12 +426,25 @@ nonisolated struct WireEntry: Sendable {
     set {payload = .configuration(newValue)}
   }
 
+  /// Two majorities are needed. In a place of its own, so that a member that does not know it closes the connection and
+  /// says so, instead of counting one majority.
+  var jointConfiguration: WireConfiguration {
+    get {
+      if case .jointConfiguration(let v)? = payload {return v}
+      return WireConfiguration()
+    }
+    set {payload = .jointConfiguration(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Payload: Equatable, Sendable {
     case empty(WireEmpty)
     case command(Data)
     case configuration(WireConfiguration)
+    /// Two majorities are needed. In a place of its own, so that a member that does not know it closes the connection and
+    /// says so, instead of counting one majority.
+    case jointConfiguration(WireConfiguration)
 
   }
 
@@ -456,6 +469,11 @@ nonisolated struct WireConfiguration: Sendable {
   var voters: [UInt64] = []
 
   var learners: [UInt64] = []
+
+  /// Both empty but in a joint configuration.
+  var outgoingVoters: [UInt64] = []
+
+  var learnersNext: [UInt64] = []
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -545,6 +563,9 @@ nonisolated struct WireHeartbeatReply: Sendable {
   /// Clears the value of `leaseAsked`. Subsequent reads from it will return its default value.
   mutating func clearLeaseAsked() {self._leaseAsked = nil}
 
+  /// Joint configurations are used when everyone who answers says this.
+  var knowsJointConfigurations: Bool = false
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -618,6 +639,7 @@ nonisolated struct WireSnapshotChunk: Sendable {
 
   var term: UInt64 = 0
 
+  /// One of the two; see Entry.
   var configuration: WireConfiguration {
     get {_configuration ?? WireConfiguration()}
     set {_configuration = newValue}
@@ -626,6 +648,15 @@ nonisolated struct WireSnapshotChunk: Sendable {
   var hasConfiguration: Bool {self._configuration != nil}
   /// Clears the value of `configuration`. Subsequent reads from it will return its default value.
   mutating func clearConfiguration() {self._configuration = nil}
+
+  var jointConfiguration: WireConfiguration {
+    get {_jointConfiguration ?? WireConfiguration()}
+    set {_jointConfiguration = newValue}
+  }
+  /// Returns true if `jointConfiguration` has been explicitly set.
+  var hasJointConfiguration: Bool {self._jointConfiguration != nil}
+  /// Clears the value of `jointConfiguration`. Subsequent reads from it will return its default value.
+  mutating func clearJointConfiguration() {self._jointConfiguration = nil}
 
   var size: UInt64 = 0
 
@@ -640,6 +671,7 @@ nonisolated struct WireSnapshotChunk: Sendable {
   init() {}
 
   fileprivate var _configuration: WireConfiguration? = nil
+  fileprivate var _jointConfiguration: WireConfiguration? = nil
 }
 
 nonisolated struct WireSnapshotReply: Sendable {
@@ -1380,7 +1412,7 @@ nonisolated extension WireAppendRequest: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension WireEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Entry"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}term\0\u{1}empty\0\u{1}command\0\u{1}configuration\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}term\0\u{1}empty\0\u{1}command\0\u{1}configuration\0\u{4}.joint_configuration\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1423,6 +1455,19 @@ nonisolated extension WireEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
           self.payload = .configuration(v)
         }
       }()
+      case 50: try {
+        var v: WireConfiguration?
+        var hadOneofValue = false
+        if let current = self.payload {
+          hadOneofValue = true
+          if case .jointConfiguration(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.payload = .jointConfiguration(v)
+        }
+      }()
       default: break
       }
     }
@@ -1448,6 +1493,10 @@ nonisolated extension WireEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     case .configuration?: try {
       guard case .configuration(let v)? = self.payload else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    }()
+    case .jointConfiguration?: try {
+      guard case .jointConfiguration(let v)? = self.payload else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 50)
     }()
     case nil: break
     }
@@ -1483,7 +1532,7 @@ nonisolated extension WireEmpty: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
 
 nonisolated extension WireConfiguration: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Configuration"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}voters\0\u{1}learners\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}voters\0\u{1}learners\0\u{4}0outgoing_voters\0\u{3}learners_next\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1493,6 +1542,8 @@ nonisolated extension WireConfiguration: SwiftProtobuf.Message, SwiftProtobuf._M
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedFixed64Field(value: &self.voters) }()
       case 2: try { try decoder.decodeRepeatedFixed64Field(value: &self.learners) }()
+      case 50: try { try decoder.decodeRepeatedFixed64Field(value: &self.outgoingVoters) }()
+      case 51: try { try decoder.decodeRepeatedFixed64Field(value: &self.learnersNext) }()
       default: break
       }
     }
@@ -1505,12 +1556,20 @@ nonisolated extension WireConfiguration: SwiftProtobuf.Message, SwiftProtobuf._M
     if !self.learners.isEmpty {
       try visitor.visitPackedFixed64Field(value: self.learners, fieldNumber: 2)
     }
+    if !self.outgoingVoters.isEmpty {
+      try visitor.visitPackedFixed64Field(value: self.outgoingVoters, fieldNumber: 50)
+    }
+    if !self.learnersNext.isEmpty {
+      try visitor.visitPackedFixed64Field(value: self.learnersNext, fieldNumber: 51)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: WireConfiguration, rhs: WireConfiguration) -> Bool {
     if lhs.voters != rhs.voters {return false}
     if lhs.learners != rhs.learners {return false}
+    if lhs.outgoingVoters != rhs.outgoingVoters {return false}
+    if lhs.learnersNext != rhs.learnersNext {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1660,7 +1719,7 @@ nonisolated extension WireHeartbeat: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension WireHeartbeatReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".HeartbeatReply"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}round\0\u{3}lease_asked\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}round\0\u{3}lease_asked\0\u{4}0knows_joint_configurations\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1670,6 +1729,7 @@ nonisolated extension WireHeartbeatReply: SwiftProtobuf.Message, SwiftProtobuf._
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.round) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._leaseAsked) }()
+      case 50: try { try decoder.decodeSingularBoolField(value: &self.knowsJointConfigurations) }()
       default: break
       }
     }
@@ -1686,12 +1746,16 @@ nonisolated extension WireHeartbeatReply: SwiftProtobuf.Message, SwiftProtobuf._
     try { if let v = self._leaseAsked {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     } }()
+    if self.knowsJointConfigurations != false {
+      try visitor.visitSingularBoolField(value: self.knowsJointConfigurations, fieldNumber: 50)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: WireHeartbeatReply, rhs: WireHeartbeatReply) -> Bool {
     if lhs.round != rhs.round {return false}
     if lhs._leaseAsked != rhs._leaseAsked {return false}
+    if lhs.knowsJointConfigurations != rhs.knowsJointConfigurations {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1839,7 +1903,7 @@ nonisolated extension WireCommitNotice: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".SnapshotChunk"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}term\0\u{1}configuration\0\u{1}size\0\u{1}checksum\0\u{1}offset\0\u{1}bytes\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}term\0\u{1}configuration\0\u{1}size\0\u{1}checksum\0\u{1}offset\0\u{1}bytes\0\u{4}+joint_configuration\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1854,6 +1918,7 @@ nonisolated extension WireSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._M
       case 5: try { try decoder.decodeSingularFixed32Field(value: &self.checksum) }()
       case 6: try { try decoder.decodeSingularUInt64Field(value: &self.offset) }()
       case 7: try { try decoder.decodeSingularBytesField(value: &self.bytes) }()
+      case 50: try { try decoder.decodeSingularMessageField(value: &self._jointConfiguration) }()
       default: break
       }
     }
@@ -1885,6 +1950,9 @@ nonisolated extension WireSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._M
     if !self.bytes.isEmpty {
       try visitor.visitSingularBytesField(value: self.bytes, fieldNumber: 7)
     }
+    try { if let v = self._jointConfiguration {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 50)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1892,6 +1960,7 @@ nonisolated extension WireSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.index != rhs.index {return false}
     if lhs.term != rhs.term {return false}
     if lhs._configuration != rhs._configuration {return false}
+    if lhs._jointConfiguration != rhs._jointConfiguration {return false}
     if lhs.size != rhs.size {return false}
     if lhs.checksum != rhs.checksum {return false}
     if lhs.offset != rhs.offset {return false}

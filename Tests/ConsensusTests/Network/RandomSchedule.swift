@@ -134,6 +134,7 @@ struct RandomSchedule {
 
     private mutating func changeMembership() {
         guard let leader = cluster.leader, let raft = cluster[leader].raft else { return }
+        if random.chance(300) { return exchangeVoters(leader, raft.configuration) }
         let number = anyone()
         let member = MemberID(rawValue: UInt64(number))
         let change: ConfigurationChange =
@@ -145,6 +146,20 @@ struct RandomSchedule {
                 .addLearner(member)
             }
         _ = cluster.change(change, at: leader)
+    }
+
+    /// Any of the members become the voters, the others learn or leave.
+    private mutating func exchangeVoters(_ leader: Int, _ configuration: Configuration) {
+        var voters: [MemberID] = []
+        var removing: [MemberID] = []
+        for member in configuration.members {
+            if random.chance(500) {
+                voters.append(member)
+            } else if random.chance(300) {
+                removing.append(member)
+            }
+        }
+        _ = cluster.change(.exchangeVoters(for: voters, removing: removing), at: leader)
     }
 
     private mutating func changeTiming() {
@@ -180,7 +195,10 @@ struct RandomSchedule {
         cluster.run(for: .seconds(3))
         nextValue += 1
         let value = nextValue
-        if let leader = cluster.leader { cluster.propose(value, at: leader) }
+        if let leader = cluster.leader {
+            cluster.propose(value, at: leader)
+            if cluster.raft(leader).configuration.isJoint { return "a joint configuration was never left" }
+        }
         guard cluster.run(within: .seconds(1), until: { $0.hasConverged && Self.everyone(in: $0, has: value) }) else {
             return cluster.checks.violation
                 ?? "a value was not agreed on, \((cluster.now - healed) / 1_000_000) ms after the last fault"

@@ -62,6 +62,9 @@ let exampleGroups: [[LogWrite]] = {
     let configuration = Configuration(
         voters: [MemberID(rawValue: 1), MemberID(rawValue: 2), MemberID(rawValue: 3)],
         learners: [MemberID(rawValue: 9)])
+    let joint = Configuration(
+        voters: [1, 4, 5].map(MemberID.init), learners: [MemberID(rawValue: 9)],
+        outgoingVoters: [1, 2, 3].map(MemberID.init), learnersNext: [MemberID(rawValue: 3)])
     var groups: [[LogWrite]] = [
         [write(1, hardState: hardState(1, vote: 7))],
         [
@@ -76,7 +79,11 @@ let exampleGroups: [[LogWrite]] = {
             write(6), write(7, (5...9).map { entry($0, term: 2, bytes: 30) }),
         ],
         [write(8, hardState: hardState(3, vote: 2, promiseMilliseconds: 320), [entry(6, term: 3), entry(7, term: 3)])],
-        [write(9, [entry(7, term: 3, bytes: 1)]), write(10, [entry(8, term: 3)]), write(11, [entry(8, term: 3)])],
+        [
+            write(
+                9, [Entry(index: LogIndex(rawValue: 7), term: Term(rawValue: 3), payload: .configuration(joint))]),
+            write(10, [entry(8, term: 3)]), write(11, [entry(8, term: 3)]),
+        ],
     ]
     var sequence: UInt64 = 12
     var index: UInt64 = 9

@@ -11,13 +11,17 @@ struct StorageSnapshotTests {
     private static let segmentBytes = 8_192
     private static let configuration = Configuration(
         voters: [1, 2, 3].map { MemberID(rawValue: $0) }, learners: [MemberID(rawValue: 9)])
+    private static let joint = Configuration(
+        voters: [1, 4].map { MemberID(rawValue: $0) }, learners: [MemberID(rawValue: 9)],
+        outgoingVoters: [1, 2, 3].map { MemberID(rawValue: $0) }, learnersNext: [MemberID(rawValue: 2)])
 
     /// The entry at an index, as everybody has it.
     private static func truth(_ index: UInt64) -> Entry { entry(index, term: 1 + index / 20, bytes: 700) }
 
     private static func snapshot(_ index: UInt64) -> Snapshot {
         let mark = SnapshotMark(
-            index: LogIndex(rawValue: index), term: truth(index).term, configuration: configuration)
+            index: LogIndex(rawValue: index), term: truth(index).term,
+            configuration: index % 2 == 0 ? configuration : joint)
         return Snapshot(mark: mark, bytes: (0..<300).map { UInt8(truncatingIfNeeded: $0 &* index) })
     }
 

@@ -148,6 +148,29 @@ struct WireCodecTests {
         #expect(refused(voters: [0], learners: []))
     }
 
+    /// In the place of a plain one, an older release would count one majority.
+    @Test func aJointConfigurationStandsInItsOwnPlaceOnly() {
+        func refused(_ fill: (inout WireEntry) -> Void) -> Bool {
+            isInvalid("configuration") {
+                var entry = WireEntry.with { $0.term = 3 }
+                fill(&entry)
+                return try decodeConsensus({ append(&$0, entry) })
+            }
+        }
+        let joint = WireConfiguration.with {
+            $0.voters = [1, 2]
+            $0.outgoingVoters = [1, 3]
+        }
+        #expect(refused { $0.configuration = joint })
+        #expect(refused { $0.jointConfiguration.voters = [1] })
+        #expect(refused { $0.jointConfiguration.outgoingVoters = [1] })
+        #expect(
+            refused {
+                $0.jointConfiguration = joint
+                $0.jointConfiguration.learnersNext = [2]
+            })
+    }
+
     @Test func aPositionHasBothIndexAndTermOrNeither() {
         #expect(isInvalid("vote_request.last") { try decodeConsensus({ $0.voteRequest.lastIndex = 4 }) })
         #expect(isInvalid("pre_vote_request.last") { try decodeConsensus({ $0.preVoteRequest.lastTerm = 4 }) })

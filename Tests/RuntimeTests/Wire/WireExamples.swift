@@ -8,11 +8,15 @@ let exampleMessages: [(Term, Message)] = {
     func term(_ value: UInt64) -> Term { Term(rawValue: value) }
     let configuration = Configuration(
         voters: [MemberID(rawValue: 1), MemberID(rawValue: .max)], learners: [MemberID(rawValue: 2)])
+    let joint = Configuration(
+        voters: [MemberID(rawValue: 1), MemberID(rawValue: .max)], learners: [MemberID(rawValue: 2)],
+        outgoingVoters: [3, 4, 5].map(MemberID.init), learnersNext: [MemberID(rawValue: 4)])
     let entries = [
         Entry(index: index(8), term: term(3), payload: .empty),
         Entry(index: index(9), term: term(3), payload: .command([])),
         Entry(index: index(10), term: term(4), payload: .command(Array(0...255))),
         Entry(index: index(11), term: term(4), payload: .configuration(configuration)),
+        Entry(index: index(12), term: term(4), payload: .configuration(joint)),
     ]
     return [
         (term(5), .preVoteRequest(PreVoteRequest(lastIndex: index(7), lastTerm: term(4)))),
@@ -38,6 +42,7 @@ let exampleMessages: [(Term, Message)] = {
         (term(4), .appendReply(.refused(after: index(9), hintIndex: .zero, hintTerm: .zero))),
         (term(4), .heartbeat(Heartbeat(round: 1, promise: .milliseconds(320), commit: index(9)))),
         (term(4), .heartbeatReply(HeartbeatReply(round: 0, leaseAsked: nil))),
+        (term(4), .heartbeatReply(HeartbeatReply(round: 2, leaseAsked: nil, knowsJointConfigurations: false))),
         (
             term(4),
             .heartbeatReply(
@@ -64,6 +69,13 @@ let exampleMessages: [(Term, Message)] = {
             .snapshotChunk(
                 SnapshotChunk(
                     mark: SnapshotMark(index: index(9), term: term(3), configuration: configuration), size: 300,
+                    checksum: 0, offset: 300, bytes: []))
+        ),
+        (
+            term(4),
+            .snapshotChunk(
+                SnapshotChunk(
+                    mark: SnapshotMark(index: index(9), term: term(3), configuration: joint), size: 300,
                     checksum: 0, offset: 300, bytes: []))
         ),
         (term(4), .snapshotReply(SnapshotReply(index: index(9), offset: 40, received: 300))),
