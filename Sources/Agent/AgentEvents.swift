@@ -110,6 +110,8 @@ public enum AgentEffect: Sendable {
     case peers([MemberRecord])
     /// New events were applied, oldest first.
     case events([ClusterEvent])
+    /// The agent cannot go on: why, and what to do about it.
+    case failed(String)
     /// The agent has given everything away and may end.
     case stopped
     /// Worth a line in the log.

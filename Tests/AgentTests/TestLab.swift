@@ -316,6 +316,7 @@ final class TestLab {
                 carryOut(order, on: index)
             }
         case .stopped: node.stopped = true
+        case .failed(let words): Issue.record("an agent gave up: \(words)")
         case .peers(let peers): node.peers = Set(peers.map(\.id))
         case .events(let events): node.published += events.map(\.id)
         case .healthChecks, .log: break
