@@ -20,7 +20,7 @@ public enum Profile: String, Hashable, Sendable, CaseIterable {
 public struct Swarm {
     enum Fault: CaseIterable {
         case power, kill, stop, pauseAgent, pauseGuest, isolate, cut, oneWayCut, loss, slowWire
-        case stallDisk, slowDisk, fillDisk, failDisk, corruptLog, corruptSnapshot
+        case stallDisk, slowDisk, fillDisk, failDisk, corruptLog, wipeDisk, corruptSnapshot
         case unhealthy, starve
         case stepClock, driftClock, version, membership, move, transfer, redeclare, retime, trial
     }
@@ -107,7 +107,10 @@ public struct Swarm {
         switch profile {
         case .calm: possible = [.move, .stop, .transfer]
         case .storage:
-            possible = [.power, .kill, .stallDisk, .slowDisk, .fillDisk, .failDisk, .corruptLog, .corruptSnapshot]
+            possible = [
+                .power, .kill, .stallDisk, .slowDisk, .fillDisk, .failDisk, .corruptLog, .wipeDisk,
+                .corruptSnapshot,
+            ]
         case .network: possible = [.isolate, .cut, .oneWayCut, .loss, .slowWire, .power]
         case .people:
             possible = [
@@ -204,12 +207,16 @@ public struct Swarm {
         case .failDisk:
             add(.failDisk(name), at: at)
             add(.mendDisk(name), at: at + length)
-        case .corruptLog:
-            // Damage shows at the next start. More than one damaged log of three would stop everything by right.
-            guard !plan.timeline.contains(where: { if case .corruptLog = $0.action { true } else { false } }) else {
-                return
+        case .corruptLog, .wipeDisk:
+            // Damage shows at the next start. More than one damaged log of three may stop everything by right.
+            let isDamaged = plan.timeline.contains {
+                switch $0.action {
+                case .corruptLog, .wipeDisk: true
+                default: false
+                }
             }
-            add(.corruptLog(name), at: at)
+            guard !isDamaged else { return }
+            add(fault == .wipeDisk ? .wipeDisk(name) : .corruptLog(name), at: at)
         case .corruptSnapshot:
             // It shows at the next start.
             add(.corruptSnapshot(name), at: at)

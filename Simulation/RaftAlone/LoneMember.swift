@@ -187,7 +187,9 @@ struct LoneMember: Sendable {
         case .readReady(_, let index): reads.append(index.rawValue)
         case .storeSnapshot(let snapshot): keep(snapshot)
         case .restored: if let snapshot { restore(snapshot) }
-        case .readRefused, .leaseRenewed, .leaderChanged, .snapshotDamaged: break
+        case .readRefused, .leaseRenewed, .leaderChanged, .snapshotDamaged, .memoryIsWhole, .memoryIsLost,
+            .diskIsInUse:
+            break
         }
     }
 

@@ -5,7 +5,7 @@
 /// A part of the product, or of the simulated world, that is not built yet.
 public enum MissingPart: String, CaseIterable, Hashable, Sendable {
     case workloads, proxmox, ceph, watchdog, drain, disarm
-    case forcedRecovery, diskIdentity, witnessPlace, certificates
+    case forcedRecovery, witnessPlace, certificates
 
     /// One sentence for a person who asked for it.
     public var sentence: String {
@@ -17,7 +17,6 @@ public enum MissingPart: String, CaseIterable, Hashable, Sendable {
         case .drain: "draining a host is not built yet, because nothing but addresses would leave it"
         case .disarm: "disarming the cluster is not built yet"
         case .forcedRecovery: "forced recovery without a quorum is not built yet"
-        case .diskIdentity: "a disk that was rolled back or cloned is not recognised yet"
         case .witnessPlace: "where a witness runs is not known yet, so one inside a host's own guest is not refused"
         case .certificates: "the simulated members have no certificates; those are tested beside it"
         }
@@ -32,7 +31,7 @@ public enum MissingPart: String, CaseIterable, Hashable, Sendable {
 
     /// Verbs that wait, with what they take.
     static let verbs: [(verb: String, form: String, part: MissingPart)] = [
-        ("rollback-disk", "rollback-disk M", .diskIdentity), ("drain", "drain H", .drain),
+        ("drain", "drain H", .drain),
         ("undrain", "undrain H", .drain), ("disarm", "disarm 30m", .disarm), ("arm", "arm", .disarm),
         ("set", "set W running|stopped|ignored", .workloads), ("move", "move W H", .workloads),
         ("relocate", "relocate W H", .workloads), ("hand-move", "hand-move W H", .workloads),

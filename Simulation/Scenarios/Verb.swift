@@ -139,6 +139,9 @@ struct Verb: Sendable {
         Verb("fail-disk", [.machine]) { .failDisk($0.text(0)) },
         Verb("mend-disk", [.machine]) { .mendDisk($0.text(0)) },
         Verb("corrupt-log", [.machine]) { .corruptLog($0.text(0)) },
+        Verb("wipe-disk", [.machine]) { .wipeDisk($0.text(0)) },
+        Verb("save-disk", [.machine]) { .saveDisk($0.text(0)) },
+        Verb("rollback-disk", [.machine]) { .rollbackDisk($0.text(0)) },
         Verb("corrupt-snapshot", [.machine]) { .corruptSnapshot($0.text(0)) },
     ]
 

@@ -41,6 +41,12 @@ public enum Happening: Hashable, Sendable {
     case failDisk(String)
     case mendDisk(String)
     case corruptLog(String)
+    /// Nothing of the log and its snapshots is left; it shows at the next start.
+    case wipeDisk(String)
+    /// An image of the disk is taken.
+    case saveDisk(String)
+    /// The machine is set back to that image, and restarts from it.
+    case rollbackDisk(String)
     /// The newest snapshot cannot be read any more, if there is another.
     case corruptSnapshot(String)
 
@@ -104,6 +110,9 @@ extension Happening: CustomStringConvertible {
         case .failDisk(let name): "fail-disk \(name)"
         case .mendDisk(let name): "mend-disk \(name)"
         case .corruptLog(let name): "corrupt-log \(name)"
+        case .wipeDisk(let name): "wipe-disk \(name)"
+        case .saveDisk(let name): "save-disk \(name)"
+        case .rollbackDisk(let name): "rollback-disk \(name)"
         case .corruptSnapshot(let name): "corrupt-snapshot \(name)"
         case .stepClock(let name, let time): "step-clock \(name) \(TimeText.length(time))"
         case .driftClock(let name, let rate): "drift-clock \(name) \(rate)ppm"

@@ -9,7 +9,7 @@ struct LogDiskModel: Sendable {
         case well
         /// Nothing completes.
         case stalled
-        /// A write fails with ENOSPC.
+        /// There is no space: the log waits for some, and a snapshot is not kept.
         case full
         /// A write or fsync fails with EIO; what was not acknowledged counts as lost.
         case failing
@@ -36,8 +36,14 @@ struct LogDiskModel: Sendable {
     private var files: [SnapshotFile] = []
     private(set) var saving: [Saving] = []
     var condition = Condition.well
-    /// A record in the middle no longer has its checksum: the store refuses to start.
-    var isCorrupt = false
+    /// What the next start will find missing.
+    enum Damage: Hashable, Sendable {
+        /// A record in the middle no longer has its checksum; the copy of term and vote is whole.
+        case middle
+        /// Nothing is left but the knowledge that this member has been at work.
+        case everything
+    }
+    var damage: Damage?
 
     var isIdle: Bool { waiting.isEmpty }
     var lastIndex: LogIndex { entries.last?.index ?? base.index }
@@ -115,6 +121,42 @@ struct LogDiskModel: Sendable {
         guard dropped > 0 else { return }
         base = LogPosition(index: entries[dropped - 1].index, term: entries[dropped - 1].term)
         entries.removeFirst(dropped)
+    }
+
+    /// Looks for damage, as a start does: what cannot be read is set aside, and the hard state says what is lost.
+    mutating func takeStock(_ draws: inout Draws) -> Damage? {
+        defer { damage = nil }
+        switch damage {
+        case .middle:
+            entries.removeLast(draws.number(0...entries.count))
+            if hardState.memory == .whole { hardState.memory = .incomplete }
+        case .everything:
+            self = LogDiskModel(condition: condition, memory: .lost)
+            return .everything
+        case nil: break
+        }
+        return damage
+    }
+
+    /// A start of the disk is durable before the member's first word.
+    mutating func begin(nonce: UInt64) {
+        hardState.start = DiskStart(number: hardState.start.number + 1, nonce: nonce)
+    }
+
+    /// What an image of the disk holds: writes that are not durable are not in it.
+    var image: LogDiskModel {
+        var image = self
+        image.waiting = []
+        image.saving = []
+        image.condition = .well
+        return image
+    }
+
+    init() {}
+
+    private init(condition: Condition, memory: Memory) {
+        self.condition = condition
+        hardState.memory = memory
     }
 
     /// What a process begins with.

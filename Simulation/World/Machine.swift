@@ -50,6 +50,8 @@ final class Machine {
     var clock: MachineClock
     var kernel = Kernel()
     var disk = LogDiskModel()
+    /// An image of the disk, as hypervisors and backups keep them; taken when the plan begins, and by `save-disk`.
+    var diskImage = LogDiskModel()
     var diskLatency: ClosedRange<Int64>
     /// True time at which the write in front is durable; nil: none is under way.
     var diskBusyUntil: Int64?

@@ -12,7 +12,7 @@ public struct Marks: Hashable, Sendable {
         case leaderReplaced, hostLed, witnessLed, campaignOrdered, outdatedLeaderTold
         // The log.
         case appendAccepted, appendRefused, logTruncated, entryOfOlderTermCommitted, commitNoticed
-        case restartWithTornWrite, logRefused, agentFailedOnDisk, leaderDiskStalled
+        case restartWithTornWrite, memoryLost, agentFailedOnDisk, leaderDiskStalled
         case snapshotTaken, snapshotInstalled, snapshotResumed, snapshotUnreadable, snapshotAsked, logDropped
         // Leases and addresses.
         case leaseAsked, leaseGranted, elementRanOut, ticketRanOut, guestResumed, agentResumed
@@ -64,7 +64,9 @@ extension World {
             // The leader began at the front, and the member has more than what it was sent.
             if reply.offset == 0, reply.received > plan.conditions.snapshotChunk { marks.reach(.snapshotResumed) }
         case .snapshotChunk(let chunk): if chunk.bytes.isEmpty { marks.reach(.snapshotAsked) }
-        case .preVoteRequest, .voteRequest, .appendRequest, .heartbeat: break
+        case .preVoteRequest, .voteRequest, .appendRequest, .heartbeat, .memoryLost, .readmitted,
+            .startIsOver:
+            break
         }
     }
 }

@@ -81,7 +81,7 @@ extension World {
             tellEvents(events)
         case .log(let words): tell("\(machine.name): \(words)")
         case .stopped: processStopped(machine)
-        case .halt(let words): fail(machine, words)
+        case .halt(let words), .failed(let words): fail(machine, words)
         case .peers, .standReady: break
         }
     }
@@ -156,6 +156,9 @@ extension World {
         case .campaignNow: kind = 12
         case .snapshotChunk(let chunk): kind = 13 + UInt64(chunk.offset) << 8
         case .snapshotReply(let reply): kind = 14 + UInt64(reply.received) << 8
+        case .memoryLost: kind = 15
+        case .readmitted: kind = 16
+        case .startIsOver: kind = 17
         }
         return frame.from.rawValue << 40 ^ term.rawValue << 24 ^ kind
     }
@@ -164,7 +167,9 @@ extension World {
 
     /// Starts the write in front, if the disk takes any.
     func serveDisk(_ machine: Machine) {
-        guard machine.diskBusyUntil == nil, !machine.disk.isIdle, machine.disk.condition != .stalled else { return }
+        guard machine.diskBusyUntil == nil, !machine.disk.isIdle, machine.disk.condition != .stalled,
+            machine.disk.condition != .full
+        else { return }
         let done = now + machine.draws.number(machine.diskLatency)
         machine.diskBusyUntil = done
         queue.push(.durable(machine: machine.index, life: machine.life), at: done)
@@ -174,8 +179,7 @@ extension World {
         guard machine.life == life, machine.process != nil else { return }
         machine.diskBusyUntil = nil
         switch machine.disk.condition {
-        case .stalled: return
-        case .full: return fail(machine, "the log disk is full")
+        case .stalled, .full: return
         case .failing: return fail(machine, "the log disk gave an I/O error; what was not acknowledged counts as lost")
         case .well: break
         }
@@ -216,11 +220,7 @@ extension World {
     func startProcess(_ machine: Machine) {
         guard machine.isPowered, machine.wantsAgent, machine.process == nil else { return }
         note(6, machine.index, 0)
-        guard !machine.disk.isCorrupt else {
-            marks.reach(.logRefused)
-            return tell("\(machine.name): the log is damaged in the middle; the agent refuses to start")
-        }
-        if machine.disk.condition == .full || machine.disk.condition == .failing {
+        if machine.disk.condition == .failing {
             tell("\(machine.name): the log disk cannot be written; the agent does not start")
             queue.push(.startAgent(machine: machine.index, life: machine.life), at: now + 5_000_000_000)
             return
@@ -234,7 +234,17 @@ extension World {
             id: machine.id, name: machine.name, kind: machine.plan.kind, host: host,
             peerEndpoint: "\(machine.name):7400", apiEndpoint: "\(machine.name):7443", version: machine.version,
             level: machine.level)
+        switch machine.disk.takeStock(&machine.draws) {
+        case .middle:
+            marks.reach(.memoryLost)
+            tell("\(machine.name): the log is damaged in the middle; it is set aside from there on")
+        case .everything:
+            marks.reach(.memoryLost)
+            tell("\(machine.name): the log is gone")
+        case nil: break
+        }
         guard let (restored, entries) = recover(machine) else { return }
+        machine.disk.begin(nonce: machine.draws.next())
         var setup = AgentSetup(
             cluster: Self.cluster, record: record, founds: machine.index == 0 ? "simulated" : nil,
             session: machine.draws.next(), timing: plan.timing, readCommand: { [commands] in commands.read($0) },

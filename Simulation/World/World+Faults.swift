@@ -60,7 +60,10 @@ extension World {
         case .fillDisk(let name): with(name) { spoil($0, .full) }
         case .failDisk(let name): with(name) { spoil($0, .failing) }
         case .mendDisk(let name): with(name) { mend($0) }
-        case .corruptLog(let name): with(name) { $0.disk.isCorrupt = true }
+        case .corruptLog(let name): with(name) { $0.disk.damage = .middle }
+        case .wipeDisk(let name): with(name) { $0.disk.damage = .everything }
+        case .saveDisk(let name): with(name) { $0.diskImage = $0.disk.image }
+        case .rollbackDisk(let name): with(name) { rollBackDisk(of: $0) }
         case .corruptSnapshot(let name):
             with(name) {
                 if !$0.disk.loseNewestSnapshot() { tell("\($0.name) has no second snapshot: nothing happens") }
@@ -219,6 +222,14 @@ extension World {
     private func spoil(_ machine: Machine, _ condition: LogDiskModel.Condition) {
         machine.disk.condition = condition
         marks.reach(.agentFailedOnDisk)
+    }
+
+    /// The machine is set back to the image of its disk, and starts from that.
+    private func rollBackDisk(of machine: Machine) {
+        endProcess(machine)
+        watchAll()
+        machine.disk = machine.diskImage
+        queue.push(.startAgent(machine: machine.index, life: machine.life), at: now + 5_000_000_000)
     }
 
     func mend(_ machine: Machine) {

@@ -26,6 +26,7 @@ extension World {
             return false
         }
         planBegan = now
+        for machine in machines { machine.diskImage = machine.disk.image }
         truth.forgetLeaderChanges()
         for number in watch.records.indices {
             watch.records[number].gaps = []
@@ -141,10 +142,10 @@ extension World {
         }
         let lost = newest.configuration.allVoters.filter { voter in
             guard let machine = machines.first(where: { $0.id == voter }) else { return true }
-            return machine.disk.isCorrupt && machine.process == nil
+            return machine.disk.hardState.memory != .whole
         }
         guard !newest.configuration.hasQuorum(where: { !lost.contains($0) }) else { return nil }
-        return "the logs of \(lost.count) of \(newest.configuration.allVoters.count) voters are damaged"
+        return "\(lost.count) of \(newest.configuration.allVoters.count) voters have lost something they answered for"
     }
 
     /// How long what is on trial takes at most until it is undone, nanoseconds: members count from when they hear of it.
@@ -157,7 +158,7 @@ extension World {
 
     /// What is not true yet, in words; nil when everything is.
     var unfinished: String? {
-        let able = members.filter { !($0.disk.isCorrupt && $0.process == nil) }
+        let able = members
         guard let leader = able.first(where: { leads($0) }), let head = leader.process else {
             return "nobody leads with the newest term"
         }

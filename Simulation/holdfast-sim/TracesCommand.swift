@@ -38,6 +38,13 @@ struct TracesCommand: ParsableCommand {
             let profile = Profile.allCases[Int(seed % UInt64(Profile.allCases.count))]
             var plan = Swarm.plan(seed: seed, length: length, profile: profile)
             plan.healsWithin = nil
+            // The specification has disks that keep what they were given.
+            plan.timeline.removeAll { moment in
+                switch moment.action {
+                case .corruptLog, .wipeDisk, .saveDisk, .rollbackDisk: true
+                default: false
+                }
+            }
             let found = Self.traces(plan, profile, steps: steps, most: min(Self.perSeed, count - traces.count))
             barren = found.isEmpty ? barren + 1 : 0
             guard barren < 100 else { throw ValidationError("a hundred seeds in a row gave no trace; simulate longer") }

@@ -101,7 +101,8 @@ public struct AgentCore: Sendable {
         setup: AgentSetup, hardState: HardState, restored: RestoredState? = nil, entries: [Entry], now: Instant
     ) {
         self.setup = setup
-        let founders = setup.founds == nil ? [] : [setup.record.id]
+        // A founder that lost its log must not found the cluster a second time.
+        let founders = setup.founds == nil || hardState.memory != .whole ? [] : [setup.record.id]
         reads = ReadRequests(session: setup.session)
         reads.askWhetherCurrent()
         raft = Raft(
@@ -187,7 +188,8 @@ public struct AgentCore: Sendable {
         switch frame.body {
         case .consensus(let term, let message):
             let envelope = Envelope(
-                cluster: frame.cluster, from: frame.from, to: frame.to, term: term, message: message)
+                cluster: frame.cluster, from: frame.from, to: frame.to, term: term, message: message,
+                start: frame.start)
             raft.handle(.received(envelope), now: now, random: &random)
         case .proposal(let proposal, let record): proposeForPeer(record, proposal, from: frame.from, now: now)
         case .proposalRefused(let proposal, _): proposals.refused(proposal, now: now)
@@ -225,6 +227,21 @@ public struct AgentCore: Sendable {
             case .readReady(let read, let index): readReady(read, index, now: now)
             case .readRefused(let read): readRefused(read, now: now)
             case .leaseRenewed(let until, let floor): renewLease(until: until, floor: floor)
+            case .memoryIsLost:
+                effects.append(
+                    .log(
+                        "others know of a later start of this member's disk: it was set back to an earlier state (a "
+                            + "restored disk or snapshot of this machine?). It does not vote until the leader has taken "
+                            + "it back; nothing need be done"))
+            case .diskIsInUse(let start):
+                effects.append(
+                    .failed(
+                        "another agent runs as \(setup.record.name) from a copy of this disk, and started later (start "
+                            + "\(start.number)). Stop one of the two: both have the same identity. If this is the copy, "
+                            + "empty its data directory and let it join with a token of its own (holdfast cluster token "
+                            + "create)"))
+            case .memoryIsWhole:
+                effects.append(.log("what this disk had lost is made good: no majority rests on it any more"))
             case .leaderChanged(let leader):
                 duties.reset(now: now)
                 proposals.retryAll()

@@ -114,6 +114,8 @@ public enum AgentEffect: Sendable {
     case peers([MemberRecord])
     /// New events were applied, oldest first.
     case events([ClusterEvent])
+    /// The agent cannot go on: why, and what to do about it.
+    case failed(String)
     /// The agent has given everything away and may end.
     case stopped
     /// The agent cannot follow the others in this version, and has stopped applying what they agree on: end at once, with

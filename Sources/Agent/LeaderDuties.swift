@@ -76,7 +76,8 @@ extension AgentCore {
         return LeaderView.Standing(
             reachable: reachable, leaseIsCertainlyOver: raft.leaseIsCertainlyOver(member, now: now),
             steadyFor: duties.steadySince[member].map { steadiness(now - $0) } ?? .zero,
-            lacking: lacking(member).map { min($0, LeaderView.Standing.mostLacking) })
+            lacking: lacking(member).map { min($0, LeaderView.Standing.mostLacking) },
+            hasLostMemory: raft.hasLostMemory(member))
     }
 
     private func steadiness(_ length: Interval) -> Interval {

@@ -9,8 +9,11 @@ public struct PeerFrame: Hashable, Sendable {
     public let from: MemberID
     public let to: MemberID
     public let body: Body
+    /// The newest start of the sender's disk, with a consensus message.
+    public let start: DiskStart
 
-    public init(cluster: ClusterID, from: MemberID, to: MemberID, body: Body) {
+    public init(cluster: ClusterID, from: MemberID, to: MemberID, body: Body, start: DiskStart = .none) {
+        self.start = start
         self.cluster = cluster
         self.from = from
         self.to = to
@@ -35,6 +38,6 @@ extension PeerFrame {
     public init(_ envelope: Envelope) {
         self.init(
             cluster: envelope.cluster, from: envelope.from, to: envelope.to,
-            body: .consensus(envelope.term, envelope.message))
+            body: .consensus(envelope.term, envelope.message), start: envelope.start)
     }
 }

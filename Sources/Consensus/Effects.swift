@@ -23,6 +23,12 @@ public enum Effect: Hashable, Sendable {
     /// This member's lease now ends at `until`, and may be used once the state has applied `floor`. Both replace what
     /// was said before.
     case leaseRenewed(until: Instant, floor: LogIndex)
+    /// Others know of a later start of this member's disk: it was set back. What it remembers counts no more.
+    case memoryIsLost
+    /// Another process speaks from this disk, or from a copy of it, and started later. This one must end.
+    case diskIsInUse(DiskStart)
+    /// What this member's disk had lost binds it no longer: it is a member like any other.
+    case memoryIsWhole
     /// This member became leader, ceased to be it, or learned of another one.
     case leaderChanged(MemberID?)
 }

@@ -40,11 +40,55 @@ public struct HardState: Hashable, Sendable {
     /// The longest promise this member may ever have given (the E of a heartbeat). After a start it neither votes nor
     /// campaigns for this long, because the promise itself was in memory only.
     public var longestPromise: Interval
+    /// How much of what this member answered for it still has.
+    public var memory: Memory
+    /// The newest start of this member's disk.
+    public var start: DiskStart
+    /// The newest start of each other member's disk that this member has heard of.
+    public var knownStarts: SortedMap<MemberID, DiskStart> = [:]
 
-    public init(term: Term = .zero, vote: MemberID? = nil, longestPromise: Interval = .zero) {
+    public init(
+        term: Term = .zero, vote: MemberID? = nil, longestPromise: Interval = .zero, memory: Memory = .whole,
+        start: DiskStart = .none
+    ) {
         self.term = term
         self.vote = vote
         self.longestPromise = longestPromise
+        self.memory = memory
+        self.start = start
+    }
+}
+
+/// How much of what a member answered for its disk still holds. Memory.swift says what follows from each.
+public enum Memory: UInt8, Hashable, Sendable {
+    /// Everything.
+    case whole = 0
+    /// Term and vote are known; entries that were acknowledged may be gone.
+    case incomplete = 1
+    /// Not even term and vote are known.
+    case lost = 2
+}
+
+/// One start of a member's disk. Each start makes a new one durable before the member speaks, so a disk that was set
+/// back to an earlier state, or that exists twice, shows a start that others know to be over.
+public struct DiskStart: Hashable, Sendable {
+    /// Starts so far, this one included; zero: it was never started by a version that counts.
+    public let number: UInt64
+    /// Drawn at random: tells two disks apart that were started equally often.
+    public let nonce: UInt64
+
+    public init(number: UInt64, nonce: UInt64) {
+        self.number = number
+        self.nonce = nonce
+    }
+
+    public static let none = DiskStart(number: 0, nonce: 0)
+    /// A message that shows a later one comes from a broken peer. Counting on from here never overflows.
+    public static let greatestNumber: UInt64 = 1 << 62
+
+    /// Whether a disk that shows this start cannot be the one that showed `known`.
+    public func isOver(since known: DiskStart) -> Bool {
+        known.number > number || (known.number == number && known.nonce != nonce)
     }
 }
 

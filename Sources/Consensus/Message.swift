@@ -9,8 +9,13 @@ public struct Envelope: Hashable, Sendable {
     /// The sender's term when it sent this.
     public let term: Term
     public let message: Message
+    /// The newest start of the sender's disk; `.none` from a version that does not count them.
+    public let start: DiskStart
 
-    public init(cluster: ClusterID, from: MemberID, to: MemberID, term: Term, message: Message) {
+    public init(
+        cluster: ClusterID, from: MemberID, to: MemberID, term: Term, message: Message, start: DiskStart = .none
+    ) {
+        self.start = start
         self.cluster = cluster
         self.from = from
         self.to = to
@@ -34,4 +39,7 @@ public enum Message: Hashable, Sendable {
     case commitNotice(CommitNotice)
     case snapshotChunk(SnapshotChunk)
     case snapshotReply(SnapshotReply)
+    case memoryLost(MemoryLost)
+    case readmitted(Readmitted)
+    case startIsOver(StartIsOver)
 }

@@ -14,6 +14,14 @@ public struct Progress: Hashable, Sendable {
         case snapshot(SnapshotSending)
     }
 
+    /// A loss that a member told of.
+    public struct Loss: Hashable, Sendable {
+        /// The start of its disk after which it told of it.
+        public let start: DiskStart
+        /// The round that had been opened last when it arrived.
+        public let after: Round
+    }
+
     private struct AskedLease: Hashable {
         let request: LeaseRequest
         let after: Round
@@ -32,6 +40,12 @@ public struct Progress: Hashable, Sendable {
     private var lastMovement: Instant
     /// When the member was last heard of in this term; nil when never.
     public private(set) var lastHeard: Instant?
+    /// The start of the member's disk that this leader heard from last.
+    public private(set) var start: DiskStart?
+    /// What the member acknowledged before its present start, and so must still hold.
+    public private(set) var mustHold: LogIndex = .zero
+    /// The member said that its disk has lost something.
+    public private(set) var loss: Loss?
     /// The last heartbeat round the member answered.
     public private(set) var round: Round = 0
     /// The member has said in this term that a joint configuration would be Greek to it.
@@ -160,6 +174,42 @@ public struct Progress: Hashable, Sendable {
         lastMovement = now
         mode = .probing(waiting: false)
         return true
+    }
+
+    // MARK: Losses
+
+    /// Whatever the member acknowledged is worth nothing: its log is looked at anew. Told again after the same start it
+    /// is no news.
+    mutating func lost(_ start: DiskStart, newest: Round, now: Instant) {
+        guard loss?.start != start else { return }
+        loss = Loss(start: start, after: newest)
+        match = .zero
+        mustHold = .zero
+        round = 0
+        leasesAsked = []
+        if case .replicating = mode {
+            flights = []
+            lastMovement = now
+            mode = .probing(waiting: false)
+        }
+    }
+
+    mutating func readmitted() { loss = nil }
+
+    /// The member's disk was started anew: that it still holds what it acknowledged is to be seen again.
+    mutating func started(_ start: DiskStart, now: Instant) {
+        guard self.start != start else { return }
+        defer { self.start = start }
+        guard self.start != nil else { return }
+        mustHold = max(mustHold, match)
+        match = .zero
+        // Without an acknowledgement there is nothing to be seen again, and the search for the match point goes on.
+        guard mustHold > .zero else { return }
+        if case .snapshot = mode { return }
+        next = mustHold.next
+        flights = []
+        lastMovement = now
+        mode = .probing(waiting: false)
     }
 
     // MARK: Snapshots

@@ -61,6 +61,13 @@ public struct Raft: Sendable {
     public internal(set) var snapshot: Snapshot?
     /// The one that is arriving.
     var incoming: IncomingSnapshot?
+    /// Through where the log certainly is as some leader has it, as this process saw. What a disk holds may be a tail that
+    /// was replaced in the part it has lost since; the leader may still believe in what the disk acknowledged before.
+    var comparedThrough: LogIndex
+    /// Others know of a later start of this member's disk, and since when they say so.
+    var overtaken: (known: DiskStart, since: Instant)?
+    /// The leader has said that no majority counts this member (Memory.swift).
+    var isReadmitted = false
 
     public internal(set) var commitIndex: LogIndex = .zero
     public internal(set) var role: Role = .follower
@@ -119,6 +126,8 @@ public struct Raft: Sendable {
         announcedCommit = log.base
         durability = Durability(durableIndex: log.lastIndex, hardState: hardState)
         unwrittenFrom = log.lastIndex.next
+        // A leader compares a disk anew when it shows another start. Without one (in a member of old) it may not.
+        comparedThrough = hardState.memory == .whole && hardState.start == .none ? log.lastIndex : log.base
         baseConfiguration = snapshot?.mark.configuration ?? initialConfiguration
         configuration = baseConfiguration
         if log.lastTerm > hardState.term {
@@ -129,7 +138,11 @@ public struct Raft: Sendable {
             hardStateDirty = true
         }
         // The restart trap: promises were in memory only, so the longest one that may have been given is kept now.
-        promiseUntil = now + timing.stretched(hardState.longestPromise)
+        // One that cannot be read is taken to have been as long as they are now.
+        let promise =
+            hardState.memory == .lost
+            ? Interval.max(hardState.longestPromise, timing.promise) : hardState.longestPromise
+        promiseUntil = now + timing.stretched(promise)
         let window = timing.electionTimeoutMost - timing.electionTimeoutLeast
         electionDeadline = rank == .preferred ? promiseUntil : promiseUntil + window
         findConfiguration()
@@ -214,10 +227,12 @@ public struct Raft: Sendable {
     }
 
     private mutating func receive(_ envelope: Envelope, now: Instant, random: inout some RandomNumberGenerator) {
-        guard envelope.cluster == cluster, envelope.to == id, envelope.from != id, envelope.term <= .greatest else {
-            return
-        }
+        guard envelope.cluster == cluster, envelope.to == id, envelope.from != id, envelope.term <= .greatest,
+            envelope.start.number < DiskStart.greatestNumber
+        else { return }
+        guard comesFromNewestStart(envelope, now: now) else { return }
         switch envelope.message {
+        case .startIsOver(let notice): receive(notice, in: envelope, now: now, random: &random)
         // These four carry terms that must not be taken over unseen; they look at the term themselves.
         case .preVoteRequest(let request): receive(request, in: envelope, now: now)
         case .preVoteReply(let reply): receive(reply, in: envelope, now: now, random: &random)
@@ -250,6 +265,12 @@ public struct Raft: Sendable {
         case .snapshotReply(let reply):
             guard observe(envelope, now: now, random: &random) else { return }
             receive(reply, from: envelope.from, now: now)
+        case .memoryLost(let loss):
+            guard observe(envelope, now: now, random: &random) else { return }
+            receive(loss, from: envelope.from, now: now)
+        case .readmitted(let answer):
+            guard observe(envelope, now: now, random: &random) else { return }
+            receive(answer, from: envelope.from)
         }
     }
 
@@ -279,12 +300,16 @@ public struct Raft: Sendable {
     /// Queues a message that depends on nothing unwritten.
     mutating func sendNow(_ message: Message, to member: MemberID, term: Term? = nil) {
         outbox.append(
-            Envelope(cluster: cluster, from: id, to: member, term: term ?? hardState.term, message: message))
+            Envelope(
+                cluster: cluster, from: id, to: member, term: term ?? hardState.term, message: message,
+                start: hardState.start))
     }
 
     /// Queues a message that may leave only when everything this member knows now is durable.
     mutating func sendAfterDurable(_ message: Message, to member: MemberID) {
-        afterDurable.append(Envelope(cluster: cluster, from: id, to: member, term: hardState.term, message: message))
+        afterDurable.append(
+            Envelope(
+                cluster: cluster, from: id, to: member, term: hardState.term, message: message, start: hardState.start))
     }
 
     /// Whether term, vote and longest promise are on disk, so that answers resting on them may leave without waiting.
@@ -353,6 +378,7 @@ public struct Raft: Sendable {
         log.truncate(from: index)
         durability.cut(from: index)
         unwrittenFrom = min(unwrittenFrom, index)
+        comparedThrough = min(comparedThrough, index.previous)
         if configurationIndex >= index { findConfiguration() }
     }
 

@@ -38,6 +38,7 @@ extension Raft {
         log = RaftLog(base: mark.position)
         durability.restart(at: mark.index)
         unwrittenFrom = mark.index.next
+        comparedThrough = mark.index
         restartsBehind = mark.position
         baseConfiguration = mark.configuration
         commitIndex = mark.index

@@ -54,6 +54,7 @@ public struct Interval: Comparable, Hashable, Sendable, Codable {
         Interval(nanoseconds: left.nanoseconds / right)
     }
     public static func min(_ left: Interval, _ right: Interval) -> Interval { left < right ? left : right }
+    public static func max(_ left: Interval, _ right: Interval) -> Interval { left < right ? right : left }
 }
 
 extension RandomNumberGenerator {

@@ -11,7 +11,9 @@ public struct Transfer: Hashable, Sendable {
 extension Raft {
     /// Starts handing leadership to a voter. False when that cannot be (not leader, not a voter, itself, under way).
     public mutating func startTransfer(to member: MemberID, now: Instant) -> Bool {
-        guard isLeader, member != id, configuration.isVoter(member), leadership!.transfer == nil else { return false }
+        guard isLeader, member != id, configuration.isVoter(member), !hasLostMemory(member),
+            leadership!.transfer == nil
+        else { return false }
         leadership!.transfer = Transfer(to: member, deadline: now + timing.electionTimeoutMost)
         continueTransfer(now: now)
         return true
@@ -43,7 +45,7 @@ extension Raft {
         var best: MemberID?
         for voter in configuration.voters where voter != id {
             guard let progress = leadership!.progress[voter], let heard = progress.lastHeard,
-                now - heard < timing.electionTimeoutLeast
+                now - heard < timing.electionTimeoutLeast, progress.loss == nil
             else { continue }
             guard let known = best else {
                 best = voter

@@ -16,16 +16,22 @@ public struct LeaderView: Hashable, Sendable {
         public var steadyFor: Interval
         /// Entries it lacks, `mostLacking` for that many or more; nil when unknown.
         public var lacking: UInt64?
+        /// Its disk has lost something it answered for; it neither votes nor counts until it was no voter for a moment.
+        public var hasLostMemory: Bool
 
         /// No decision asks for more.
         public static let mostSteady = RoleDecisions.steadyBeforePreempt
         public static let mostLacking = VoterDecisions.mostLacking + 1
 
-        public init(reachable: Bool, leaseIsCertainlyOver: Bool, steadyFor: Interval, lacking: UInt64?) {
+        public init(
+            reachable: Bool, leaseIsCertainlyOver: Bool, steadyFor: Interval, lacking: UInt64?,
+            hasLostMemory: Bool = false
+        ) {
             self.reachable = reachable
             self.leaseIsCertainlyOver = leaseIsCertainlyOver
             self.steadyFor = steadyFor
             self.lacking = lacking
+            self.hasLostMemory = hasLostMemory
         }
     }
 
@@ -49,5 +55,6 @@ public struct LeaderView: Hashable, Sendable {
         self.mayExchangeVoters = mayExchangeVoters
     }
 
+    public func hasLostMemory(_ member: MemberID) -> Bool { standings[member]?.hasLostMemory ?? false }
     public func isReachable(_ member: MemberID) -> Bool { standings[member]?.reachable ?? false }
 }

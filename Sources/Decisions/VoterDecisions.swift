@@ -24,6 +24,7 @@ public enum VoterDecisions {
         }
         for member in state.members.keys where !configuration.contains(member) { return .addLearner(member) }
 
+        for voter in configuration.voters where mustBeReadmitted(voter, view) { return .demote(voter) }
         let wanted = wantedVoters(state: state, view: view)
         for learner in configuration.learners where wanted.contains(learner) {
             if let lacking = view.standings[learner]?.lacking, lacking <= mostLacking, view.isReachable(learner) {
@@ -51,12 +52,22 @@ public enum VoterDecisions {
         return .exchangeVoters(for: target, removing: outgoing.filter { !state.members.contains($0) })
     }
 
+    /// A voter whose disk has lost something comes back by way of being a learner (Consensus/Memory.swift). Only while
+    /// the others can decide without it: until then it may still be one of those that keep the cluster going.
+    private static func mustBeReadmitted(_ voter: MemberID, _ view: LeaderView) -> Bool {
+        guard view.standings[voter]?.hasLostMemory == true, voter != view.leader else { return false }
+        let others = view.configuration.voters.filter { $0 != voter }
+        let there = others.filter { $0 == view.leader || (view.isReachable($0) && !view.hasLostMemory($0)) }
+        return !others.isEmpty && there.count > others.count / 2
+    }
+
     /// The members that should vote: present voters first, so that nobody is exchanged without need.
     static func wantedVoters(state: ClusterState, view: LeaderView) -> [MemberID] {
         let eligible = state.members.keys.filter { state.members.look($0) { $0.kind != .guest } == true }
         let present = eligible.filter { view.configuration.isVoter($0) }
         let caughtUp = eligible.filter { id in
-            guard !present.contains(id), let standing = view.standings[id], standing.reachable else { return false }
+            guard !present.contains(id), let standing = view.standings[id], standing.reachable, !standing.hasLostMemory
+            else { return false }
             return (standing.lacking ?? .max) <= mostLacking
         }
         var wanted = Array((present + caughtUp).prefix(Configuration.mostVoters))

@@ -285,7 +285,7 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
                 for subscriber in subscribers.values { subscriber.stream.yield(event) }
             }
         case .stopped: end(.stopped)
-        case .halt(let words): end(.failed(words))
+        case .halt(let why), .failed(let why): end(.failed(why))
         case .log(let words): log.notice("\(words)")
         }
     }

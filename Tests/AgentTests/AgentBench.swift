@@ -82,7 +82,7 @@ struct AgentBench {
                     events.append(.persisted(write.sequence))
                 case .respond(let request, let response): responses[request] = response
                 case .address(let order): orders.append(order)
-                case .stopped, .halt: stopped = true
+                case .stopped, .halt, .failed: stopped = true
                 case .takeSnapshot(let mark, let state):
                     events.append(.snapshotStored(Snapshot(mark: mark, bytes: state.encoded), dropThrough: .zero))
                 case .storeSnapshot(let snapshot): stored.append(snapshot)

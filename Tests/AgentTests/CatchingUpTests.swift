@@ -45,6 +45,28 @@ private func makeLongHistory(_ lab: TestLab) {
     #expect(lab.nodes[first].peers == [])
 }
 
+/// The name of the cluster it founded is still beside its log, which is gone.
+@Test func aFounderWithoutItsLogFoundsNoSecondCluster() {
+    let record = MemberRecord(
+        id: MemberID(rawValue: 1), name: "pve1", kind: .host, peerEndpoint: "pve1:7400", apiEndpoint: "pve1:7443",
+        version: "1")
+    func term(of memory: Memory) -> Term {
+        var now = Instant(nanoseconds: 1_000_000_000)
+        var core = AgentCore(
+            setup: AgentSetup(cluster: TestLab.cluster, record: record, founds: "home", session: 1),
+            hardState: HardState(memory: memory), entries: [], now: now)
+        var random = SplitMix64(state: 1)
+        for _ in 0..<20 {
+            now = now + .seconds(1)
+            _ = core.handle([.tick], now: now, wallMilliseconds: 0, random: &random)
+        }
+        return core.raft.term
+    }
+    #expect(term(of: .whole) > .zero)
+    #expect(term(of: .lost) == .zero)
+    #expect(term(of: .incomplete) == .zero)
+}
+
 /// The answer to an earlier process lay in a peer's queue while this member was down. It tells of a moment before the
 /// read that would take it for its own.
 @Test func anAnswerToAnEarlierProcessAnswersNoReadOfThisOne() {

@@ -321,6 +321,7 @@ final class TestLab {
         case .halt(let words):
             node.halted = words
             kill(index)
+        case .failed(let words): Issue.record("an agent gave up: \(words)")
         case .peers(let peers): node.peers = Set(peers.map(\.id))
         case .events(let events): node.published += events.map(\.id)
         case .healthChecks, .standReady, .log: break

@@ -31,6 +31,10 @@ import Testing
             }
             all.append(.appendReply(.accepted(through: index)))
             all.append(.commitNotice(CommitNotice(commit: index)))
+            let start = DiskStart(number: number, nonce: number)
+            all.append(.memoryLost(MemoryLost(start: start)))
+            all.append(.readmitted(Readmitted(start: start)))
+            all.append(.startIsOver(StartIsOver(known: start, isAlive: number % 2 == 0)))
             for span in spans.map(Interval.init) {
                 all.append(.heartbeat(Heartbeat(round: number, promise: span, commit: index)))
                 all.append(.campaignNow(CampaignNow(longestGrant: span)))
@@ -48,6 +52,7 @@ import Testing
     private static let benches: [(String, Bench)] = [
         ("follower", Bench(terms: [1, 1, 2])),
         ("fresh", Bench(voters: [])),
+        ("forgetful", Bench(hardState: HardState(memory: .lost), terms: [1, 1, 2])),
         ("leader", Bench.leader(terms: [1, 1, 2])),
         (
             "candidate",

@@ -53,6 +53,27 @@ import Testing
         #expect(bench.nextChange == .promote(pve2))
     }
 
+    /// It comes back by way of being a learner, and only while the others can decide without it.
+    @Test func aVoterThatLostItsMemoryIsTakenOutAndBack() {
+        var bench = DecisionBench()
+        bench.view.standings[pve2]?.hasLostMemory = true
+        #expect(bench.nextChange == .demote(pve2))
+        bench.view.standings[witness] = DecisionBench.silent
+        #expect(bench.nextChange == nil)
+        bench.view.standings[witness] = DecisionBench.well
+        bench.view.configuration = Configuration(voters: [pve1, witness], learners: [pve2, guest])
+        #expect(bench.nextChange == nil)
+        bench.view.standings[pve2]?.hasLostMemory = false
+        #expect(bench.nextChange == .promote(pve2))
+    }
+
+    @Test func twoVotersThatLostTheirMemoryAreNotBothTakenOut() {
+        var bench = DecisionBench()
+        bench.view.standings[pve2]?.hasLostMemory = true
+        bench.view.standings[witness]?.hasLostMemory = true
+        #expect(bench.nextChange == nil)
+    }
+
     @Test func aRemovedMemberLeavesTheConfigurationFirst() {
         var bench = DecisionBench()
         bench.apply(.removeMember(pve2))

@@ -143,7 +143,6 @@ private let sound = """
         ("workloads: {}", "workloads"), ("rules: []", "workloads"), ("policy: {}", "workloads"),
         ("storage: ceph", "ceph"), ("storage: shared", "watchdog"), ("expect: {never: [doubleRun]}", "workloads"),
         ("expect: {final: {\"vm:101\": {state: running}}}", "workloads"),
-        ("timeline: [{at: 1s, do: rollback-disk pve1}]", "diskIdentity"),
         ("timeline: [{at: 1s, do: drain pve1}]", "drain"), ("timeline: [{at: 1s, do: disarm 30m}]", "disarm"),
         ("timeline: [{at: 1s, do: \"set vm:101 running\"}]", "workloads"),
         ("timeline: [{at: 1s, do: \"move vm:101 pve2\"}]", "workloads"),

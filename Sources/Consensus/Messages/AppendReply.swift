@@ -22,6 +22,7 @@ extension Raft {
             }
             advanceCommit(now: now)
         case .refused(let previous, let hintIndex, let hintTerm):
+            noticeForgotten(previous, by: member)
             // Whatever follows the last entry of ours with a term not beyond the hint's cannot match either.
             // What ends before our log begins matches nothing of it.
             let resume =

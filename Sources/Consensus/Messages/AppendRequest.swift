@@ -35,7 +35,7 @@ extension Raft {
         _ request: AppendRequest, from sender: MemberID, now: Instant, random: inout some RandomNumberGenerator
     ) {
         guard request.isWellFormed, (request.entries.last?.term ?? request.previousTerm) <= term,
-            follow(sender, now: now, random: &random)
+            follow(sender, now: now, random: &random), mayAnswer
         else { return }
         guard request.previousIndex >= log.base else {
             // Everything before the base is committed, so it is the leader's too. It goes on behind what is known to be.
@@ -57,6 +57,8 @@ extension Raft {
         for entry in news { appendToLog(entry) }
         let matched = request.previousIndex + request.entries.count
         commitIndex = max(commitIndex, min(request.commit, matched))
+        comparedThrough = max(comparedThrough, matched)
+        recollect()
         // "I hold this" is true only on disk.
         sendAfterDurable(.appendReply(.accepted(through: matched)), to: sender)
     }
@@ -64,6 +66,8 @@ extension Raft {
     /// Tells the leader where this log may match, skipping whole terms (Ongaro 3.5, end; the search on both sides is
     /// etcd's): the last entry here whose term is not beyond the leader's at that place.
     private mutating func refuse(_ request: AppendRequest, from sender: MemberID) {
+        // Said first: the leader would take the refusal for a loss this member knows nothing of.
+        confessLoss(to: sender)
         let hint = log.lastIndex(
             notAfter: min(request.previousIndex, log.lastIndex), termAtMost: request.previousTerm)
         sendAfterDurable(

@@ -14,7 +14,7 @@ extension Raft {
     mutating func receive(
         _ order: CampaignNow, in envelope: Envelope, now: Instant, random: inout some RandomNumberGenerator
     ) {
-        guard envelope.term == term, leader == envelope.from, role == .follower, isVoter,
+        guard envelope.term == term, leader == envelope.from, role == .follower, isVoter, mayVote,
             order.longestGrant >= .zero, order.longestGrant <= Self.longestPromise * 2
         else { return }
         inheritedGrant = order.longestGrant

@@ -23,6 +23,6 @@ extension Raft {
         _ notice: CommitNotice, from sender: MemberID, now: Instant, random: inout some RandomNumberGenerator
     ) {
         guard follow(sender, now: now, random: &random) else { return }
-        commitIndex = max(commitIndex, min(notice.commit, log.lastIndex))
+        commitIndex = max(commitIndex, min(notice.commit, log.lastIndex, comparedThrough))
     }
 }

@@ -50,7 +50,10 @@ extension Raft {
         promise(heartbeat.promise, now: now)
         // Campaigning within the promise would only be postponed by a whole timeout.
         electionDeadline = max(electionDeadline, promiseUntil)
-        commitIndex = max(commitIndex, min(heartbeat.commit, log.lastIndex))
+        giveUpIfOvertaken(now: now, random: &random)
+        confessLoss(to: sender)
+        guard mayAnswer else { return }
+        commitIndex = max(commitIndex, min(heartbeat.commit, log.lastIndex, comparedThrough))
         let reply = HeartbeatReply(
             round: heartbeat.round, leaseAsked: wantsLease ? LeaseRequest(stamp: now, incarnation: incarnation) : nil,
             knowsJointConfigurations: knowsJointConfigurations)

@@ -37,7 +37,7 @@ extension Raft {
 
     /// A member campaigns when it is a voter, its restart promise has passed, and its own disk answers.
     func mayCampaign(now: Instant) -> Bool {
-        guard isVoter || isVoterUntilCommit, now >= promiseUntil else { return false }
+        guard mayVote, isVoter || isVoterUntilCommit, now >= promiseUntil else { return false }
         if let oldest = durability.oldestSubmitted, now - oldest > timing.quorumLease { return false }
         return true
     }
@@ -45,7 +45,7 @@ extension Raft {
     mutating func receive(_ request: PreVoteRequest, in envelope: Envelope, now: Instant) {
         // A member that does not see itself as a voter still answers: the candidate's configuration may be newer.
         let granted =
-            envelope.term > term && now >= promiseUntil
+            mayVote && envelope.term > term && now >= promiseUntil
             && log.isNotAhead(ofLastTerm: request.lastTerm, lastIndex: request.lastIndex)
         // The answer binds nobody: it depends on the disk only for the term it mentions when it refuses.
         if granted {

@@ -49,9 +49,8 @@ extension Raft {
     mutating func receive(
         _ chunk: SnapshotChunk, from sender: MemberID, now: Instant, random: inout some RandomNumberGenerator
     ) {
-        guard chunk.isWellFormed(limits), chunk.mark.term <= term, follow(sender, now: now, random: &random) else {
-            return
-        }
+        guard chunk.isWellFormed(limits), chunk.mark.term <= term, follow(sender, now: now, random: &random), mayAnswer
+        else { return }
         let mark = chunk.mark
         if mark.index > commitIndex, log.term(at: mark.index) == mark.term {
             // A snapshot covers only what is committed, and here it all is.

@@ -58,7 +58,8 @@ extension Raft {
         }
         let free = hardState.vote == nil || hardState.vote == envelope.from
         let granted =
-            free && leader == nil && log.isNotAhead(ofLastTerm: request.lastTerm, lastIndex: request.lastIndex)
+            mayVote
+            && free && leader == nil && log.isNotAhead(ofLastTerm: request.lastTerm, lastIndex: request.lastIndex)
         if granted {
             if hardState.vote == nil {
                 hardState.vote = envelope.from

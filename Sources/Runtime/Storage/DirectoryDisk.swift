@@ -33,6 +33,12 @@ final class DirectoryDisk: LogDisk {
         pwrite(lock, text, text.count, 0)
     }
 
+    /// For reading only, beside whoever has the directory: nothing is claimed, and nothing may be written.
+    init(reading path: String) {
+        self.path = path
+        lock = -1
+    }
+
     deinit { release() }
 
     func release() {
@@ -92,6 +98,15 @@ final class DirectoryDisk: LogDisk {
 
     func open(_ name: String) throws(DiskFault) -> any LogFile {
         DirectoryFile(descriptor: try Self.open(full(name), O_RDWR), directory: path, name: name)
+    }
+
+    func forget(_ name: String) -> Int {
+        guard let descriptor = try? Self.open(full(name), O_RDONLY) else { return 0 }
+        defer { Glibc.close(descriptor) }
+        // A wish: pages that wait to be written, or that somebody holds, stay.
+        posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
+        var status = stat()
+        return fstat(descriptor, &status) == 0 ? Int(status.st_size) : 0
     }
 
     func remove(_ name: String) throws(DiskFault) {

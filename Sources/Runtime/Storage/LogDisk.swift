@@ -22,6 +22,9 @@ protocol LogDisk: AnyObject {
     /// this fails. Its name is durable only after `synchronizeNames`.
     func create(_ name: String, bytes: Int) throws(DiskFault) -> any LogFile
     func open(_ name: String) throws(DiskFault) -> any LogFile
+    /// Lets the system forget what it keeps of a file in memory, so that the next reading comes from the medium. Returns the
+    /// file's size; zero when it is not there.
+    func forget(_ name: String) -> Int
     func remove(_ name: String) throws(DiskFault)
     /// Makes created, renamed and removed names durable.
     func synchronizeNames() throws(DiskFault)
@@ -43,7 +46,24 @@ protocol LogFile: AnyObject {
     func close()
 }
 
+extension DiskFault {
+    /// The medium does not give back what was written to it, which is damage and not a matter of rights or mounts.
+    var isMediumError: Bool { code == EIO || code == EBADMSG || code == EUCLEAN }
+
+    var asStorageError: StorageError { .failed(operation: operation, path: path, code: code) }
+}
+
 extension LogDisk {
+    /// Reads a file of the store. What the medium cannot give back counts as damaged from its first byte on.
+    func readWhole(_ name: String) throws(StorageError) -> [UInt8] {
+        do { return try read(name) } catch {
+            guard error.isMediumError else { throw error.asStorageError }
+            throw .corrupted(
+                file: path + "/" + name, offset: 0,
+                reason: "the disk cannot read it: \(String(cString: strerror(error.code)))")
+        }
+    }
+
     /// Runs an operation, and reports its fault as the store does. `bytes` is what is needed, should space run out.
     func attempt<Value>(
         needing bytes: Int = 0, _ operation: () throws(DiskFault) -> Value

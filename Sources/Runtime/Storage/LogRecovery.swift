@@ -1,7 +1,8 @@
 // Reads the log back at start. What it accepts is exactly what was acknowledged, or more of what was handed in, in order.
 //
 // Relies on: SegmentHeader and LogRecord telling whether bytes are as they were written. Repairs one thing only, a torn
-// last flush, which was never acknowledged. Anything else that cannot be read is refused, with every file left as it is.
+// last flush, which was never acknowledged. Anything else that cannot be read it leaves as it is, reads around it, and
+// says which files are to be set aside and whether the member has lost something with them.
 
 import Consensus
 
@@ -14,12 +15,24 @@ struct LogRecovery {
     /// The base is where the log ended when the oldest segment that is left began. Of those entries a later record may
     /// have replaced some; a segment does not tell how far back.
     private var baseIsLastOfDropped = false
+    /// Files that take no part in the log any more, because they or their predecessors are damaged.
+    private(set) var setAside: [String] = []
+    /// What cannot be read any more although it may have been acknowledged, each in words.
+    private(set) var losses: [String] = []
+    /// Whether the hard state is the newest one the log held.
+    private(set) var knowsHardState = true
+    /// Bytes behind the last record were cut: a flush that was torn, or one that rotted.
+    private(set) var wasCut = false
+    /// The format of the last segment that was read.
+    private(set) var format = SegmentHeader.version
 
     private let disk: any LogDisk
     private let cluster: ClusterID
     private let member: MemberID
     /// Where the last flush begins in the current segment.
     private var lastFlush = SegmentHeader.bytes
+    /// The segment that is being read: where damage is found.
+    private var reading: UInt64 = 0
 
     /// Reads every segment, repairs a torn end, and makes what was read durable. Returns the open last segment; nil
     /// when there is none.
@@ -28,10 +41,45 @@ struct LogRecovery {
     static func recover(
         disk: any LogDisk, cluster: ClusterID, member: MemberID, snapshot: Snapshot? = nil
     ) throws(StorageError) -> (LogRecovery, (any LogFile)?) {
-        var recovery = LogRecovery(disk: disk, cluster: cluster, member: member)
-        recovery.log.snapshot = snapshot
-        let file = try recovery.readSegments()
-        return (recovery, file)
+        var range: Range<UInt64> = 0..<UInt64.max
+        var losses: [String] = []
+        var notes: [String] = []
+        while true {
+            var recovery = LogRecovery(disk: disk, cluster: cluster, member: member)
+            recovery.log.snapshot = snapshot
+            recovery.losses = losses
+            recovery.knowsHardState = losses.isEmpty
+            recovery.log.notes = notes
+            do {
+                let file = try recovery.readSegments(in: range)
+                return (recovery, file)
+            } catch {
+                guard case .corrupted = error else { throw error }
+                // The snapshot may cover everything up to a later segment; otherwise the log ends before the damage.
+                if let next = try recovery.nextCovered(in: range) {
+                    range = next..<range.upperBound
+                    notes.append("\(error). The snapshot covers it: nothing is lost")
+                } else {
+                    range = range.lowerBound..<max(range.lowerBound, recovery.reading)
+                    losses.append("\(error)")
+                }
+            }
+        }
+    }
+
+    /// The first segment behind the damaged one that begins at an entry the snapshot covers.
+    private func nextCovered(in range: Range<UInt64>) throws(StorageError) -> UInt64? {
+        guard let covered = log.snapshot?.mark.index else { return nil }
+        let names = try disk.attempt { () throws(DiskFault) in try disk.names() }
+        for number in names.compactMap(SegmentHeader.number).sorted() where number > reading && range.contains(number) {
+            // One that cannot be read either is passed over; the next may do.
+            guard let bytes = try? disk.read(SegmentHeader.name(number)),
+                let header = try? bytes.withBytes({ (raw) throws(SegmentHeader.Fault) in try SegmentHeader(raw) }),
+                header.segment == number
+            else { continue }
+            return header.lastIndex <= covered ? number : nil
+        }
+        return nil
     }
 
     private init(disk: any LogDisk, cluster: ClusterID, member: MemberID) {
@@ -40,29 +88,35 @@ struct LogRecovery {
         self.member = member
     }
 
-    private mutating func readSegments() throws(StorageError) -> (any LogFile)? {
+    private mutating func readSegments(in range: Range<UInt64>) throws(StorageError) -> (any LogFile)? {
         let names = try disk.attempt { () throws(DiskFault) in try disk.names() }
         // A spare was reserved and never written to, or a start of a segment that never came to be.
         if names.contains(SegmentWriter.spareName) {
             try disk.attempt { () throws(DiskFault) in try disk.remove(SegmentWriter.spareName) }
         }
-        let numbers = names.compactMap(SegmentHeader.number).sorted()
+        let all = names.compactMap(SegmentHeader.number).sorted()
+        let numbers = all.filter { range.contains($0) }
+        setAside = all.filter { !range.contains($0) }.map(SegmentHeader.name)
         for (position, number) in numbers.enumerated() {
             let name = SegmentHeader.name(number)
             // The first ones may have been dropped; that a snapshot covers them is looked at when all is read.
             let expected = numbers[0] + UInt64(position)
             guard number == expected else {
+                reading = expected
                 throw .corrupted(file: path(SegmentHeader.name(expected)), offset: 0, reason: "the file is missing")
             }
-            let bytes = try disk.attempt { () throws(DiskFault) in try disk.read(name) }
-            let isLast = number == numbers.last
+            reading = number
+            let bytes = try disk.readWhole(name)
+            // What follows on a segment that is set aside was acknowledged before that one began.
+            let isLast = number == numbers.last && number == all.last
             let junk = try bytes.withBytes { (raw) throws(StorageError) in
                 try readSegment(raw, name: name, isLast: isLast)
             }
             guard isLast else { continue }
-            try requireCover()
+            guard isCovered() else { return nil }
             return try secure(bytes, name: name, junk: junk)
         }
+        _ = isCovered()
         return nil
     }
 
@@ -132,6 +186,7 @@ struct LogRecovery {
         }
         guard header.firstSequence == end.sequence, header.previousChecksum == end.previousChecksum else {
             guard end.segment > 0 else { throw damaged(name, "the first segment does not begin the log") }
+            reading = end.segment
             throw damaged(
                 SegmentHeader.name(end.segment),
                 "record \(end.sequence) cannot be read, but \(name) proves that the records before "
@@ -141,6 +196,7 @@ struct LogRecovery {
             throw .corrupted(
                 file: path(name), offset: 0, reason: "its header does not agree with the records before it")
         }
+        format = header.format
         end.segment = header.segment
         end.segments.append(PresentSegment(number: header.segment, lastIndexBefore: header.lastIndex))
         end.segmentBytes = header.segmentBytes
@@ -155,8 +211,9 @@ struct LogRecovery {
         let payload = bytes.part(record.payload)
         switch LogRecord.Kind(rawValue: record.kind) {
         case .hardState:
-            var reader = ByteReader(payload)
-            guard let hardState = reader.hardState(), reader.isAtEnd else {
+            guard let hardState = HardState.stored(in: payload),
+                payload.count == 32 || payload.count == hardState.storedBytes
+            else {
                 throw damaged(name, "record \(record.sequence) is whole, but holds no hard state")
             }
             log.hardState = hardState
@@ -231,7 +288,8 @@ struct LogRecovery {
     /// The last flush may never have reached the disk: its process was killed before the flush, or the flush failed
     /// and the kernel kept the pages as if it had not. What was read is only then the truth when it is written again.
     private mutating func secure(_ bytes: [UInt8], name: String, junk: Int) throws(StorageError) -> any LogFile {
-        if junk > end.offset {
+        wasCut = junk > end.offset
+        if wasCut {
             log.notes.append(
                 "\(path(name)): a write was torn at byte \(end.offset); \(junk - end.offset) bytes that were never "
                     + "acknowledged were cut, the log ends with entry \(end.lastIndex)")
@@ -249,14 +307,21 @@ struct LogRecovery {
 
     // MARK: Snapshots
 
-    /// Whatever the log does not hold, the snapshot must.
-    private func requireCover() throws(StorageError) {
-        guard base > log.snapshot?.mark.index ?? .zero else { return }
-        throw .corrupted(
-            file: path(SegmentHeader.name(end.segments.first?.number ?? 1)), offset: 0,
-            reason: "the log begins behind entry \(base), but "
+    /// Whatever the log does not hold, the snapshot must. Otherwise no entry of the log is of any use: all of it is set
+    /// aside. The hard state stays known, since every record was read.
+    private mutating func isCovered() -> Bool {
+        guard base > log.snapshot?.mark.index ?? .zero else { return true }
+        losses.append(
+            "the log in \(disk.path) begins behind entry \(base), but "
                 + (log.snapshot.map { "the newest readable snapshot ends at \($0.mark.index)" }
-                    ?? "no snapshot can be read, or the file before it is missing"))
+                    ?? "no snapshot can be read"))
+        setAside += end.segments.map { SegmentHeader.name($0.number) }
+        let hardState = log.hardState
+        end = LogEnd()
+        base = .zero
+        log.entries = []
+        log.hardState = hardState
+        return false
     }
 
     /// Lets the log go on behind the newest readable snapshot. Returns where it must begin anew because it does not hold

@@ -5,6 +5,7 @@
 
 import Consensus
 import Glibc
+import Synchronization
 
 /// What an opened log holds.
 public struct RecoveredLog: Hashable, Sendable {
@@ -15,6 +16,8 @@ public struct RecoveredLog: Hashable, Sendable {
     public var entries: [Entry]
     /// What was repaired or found unusual, each in words for the log.
     public var notes: [String]
+    /// Damaged files that are kept beside the log, at this start or an earlier one.
+    public var setAside: [String] = []
 
     public init(hardState: HardState, snapshot: Snapshot? = nil, entries: [Entry], notes: [String]) {
         self.hardState = hardState
@@ -45,39 +48,62 @@ public final class LogStore: Sendable {
 
     private let thread: WritingThread
     private let snapshots: SnapshotThread
+    private let scrubber: Scrubber
+    private let warnings: Warnings
 
-    private init(thread: WritingThread, snapshots: SnapshotThread) {
+    private init(thread: WritingThread, snapshots: SnapshotThread, disk: any LogDisk) {
         self.thread = thread
         self.snapshots = snapshots
+        let warnings = Warnings()
+        self.warnings = warnings
+        scrubber = Scrubber(disk: disk) { warnings.tell($0) }
     }
 
-    deinit { thread.queue.close() }
+    deinit {
+        scrubber.close()
+        thread.queue.close()
+    }
+
+    /// Where warnings go, once the store has been started.
+    private final class Warnings: Sendable {
+        private let receiver = Mutex<@Sendable (String) -> Void>({ _ in })
+        func tell(_ words: String) { receiver.withLock { $0 }(words) }
+        func go(to receiver: @escaping @Sendable (String) -> Void) { self.receiver.withLock { $0 = receiver } }
+    }
 
     /// Opens (or creates) the log in `directory` and recovers what it holds. The directory's parent must exist; one
-    /// store at a time has it open. Blocks while it reads.
+    /// store at a time has it open. Blocks while it reads. What cannot be read is set aside, and `memory` in the
+    /// recovered hard state says what this member may still do.
+    /// - Parameter hasLivedBefore: this member has been at work in the cluster; so an empty directory is a loss.
     public static func open(
-        directory: String, cluster: ClusterID, member: MemberID, options: Options = Options()
+        directory: String, cluster: ClusterID, member: MemberID, options: Options = Options(),
+        hasLivedBefore: Bool = false
     ) throws(StorageError) -> (LogStore, RecoveredLog) {
-        try open(disk: DirectoryDisk(claiming: directory), cluster: cluster, member: member, options: options)
+        try open(
+            disk: DirectoryDisk(claiming: directory), cluster: cluster, member: member, options: options,
+            hasLivedBefore: hasLivedBefore)
     }
 
     /// The same on any disk.
     static func open(
-        disk: any LogDisk, cluster: ClusterID, member: MemberID, options: Options
+        disk: any LogDisk, cluster: ClusterID, member: MemberID, options: Options, hasLivedBefore: Bool = false
     ) throws(StorageError) -> (LogStore, RecoveredLog) {
         precondition(
             options.segmentBytes % 4_096 == 0 && options.segmentBytes >= 2 * SegmentHeader.bytes,
             "a segment is a multiple of 4,096 bytes, at least two of them")
         do {
             var (writer, snapshots, log) = try recover(
-                disk: disk, cluster: cluster, member: member, segmentBytes: options.segmentBytes)
+                disk: disk, cluster: cluster, member: member, segmentBytes: options.segmentBytes,
+                hasLivedBefore: hasLivedBefore)
             // Without a spare the log still works until its segment is full.
-            do { try writer.reserve() } catch { log.notes.append(Self.warning(error)) }
+            do { try writer.reserveSpare() } catch { log.notes.append(Self.warning(error)) }
+            writer.reserve?.fill()
             let queue = WriteQueue(
                 directory: disk.path, mostWrites: options.queuedWrites, mostBytes: options.queuedBytes)
             return (
                 LogStore(
-                    thread: WritingThread(writer: writer, queue: queue), snapshots: SnapshotThread(files: snapshots)),
+                    thread: WritingThread(writer: writer, queue: queue), snapshots: SnapshotThread(files: snapshots),
+                    disk: disk),
                 log
             )
         } catch {
@@ -86,33 +112,14 @@ public final class LogStore: Sendable {
         }
     }
 
-    /// Reads snapshots and log, and lets the log go on behind the newest snapshot.
-    static func recover(
-        disk: any LogDisk, cluster: ClusterID, member: MemberID, segmentBytes: Int
-    ) throws(StorageError) -> (SegmentWriter, SnapshotFiles, RecoveredLog) {
-        let (snapshots, unreadable) = try SnapshotFiles.recover(disk: disk, cluster: cluster, member: member)
-        var (recovery, file) = try LogRecovery.recover(
-            disk: disk, cluster: cluster, member: member, snapshot: snapshots.newest)
-        let restart = recovery.connect()
-        var log = recovery.log
-        log.notes += unreadable
-        // The older snapshot rests on the entries that go now.
-        if restart != nil { try snapshots.doubleNewest() }
-        var writer = try SegmentWriter(
-            disk: disk, cluster: cluster, member: member, segmentBytes: segmentBytes, end: recovery.end, file: file)
-        if let restart {
-            log.notes.append("the log did not reach the snapshot through entry \(restart.index) and goes on behind it")
-            try writer.write([restarting(behind: restart)])
-        }
-        return (writer, snapshots, log)
-    }
-
     /// Begins to write. Called once; what was handed in before is written first. `warning` gets what a person should
     /// know while everything still works.
     public func start(
         warning: @escaping @Sendable (String) -> Void = { _ in }, completion: @escaping Completion
     ) {
+        warnings.go(to: warning)
         thread.start(warning: warning, completion: completion)
+        scrubber.start()
     }
 
     /// What the disk has to do and how long it takes, for `/metrics`.
@@ -122,8 +129,15 @@ public final class LogStore: Sendable {
             "From handing writes to the disk until they were durable, by groups of writes.")
         flushes.add(thread.flushes.reading)
         let waiting = thread.queue.waiting
+        let findings = scrubber.findings
         return [
             flushes,
+            MetricFamily(
+                .gauge, "holdfast_log_damaged_files", "Old log files and snapshots that can no longer be read.",
+                value: Double(findings.damaged.count)),
+            MetricFamily(
+                .counter, "holdfast_log_verified_bytes_total", "Bytes of old log files that were read again.",
+                value: Double(findings.verifiedBytes)),
             MetricFamily(
                 .gauge, "holdfast_log_queue_writes", "Writes that wait for the disk.", value: Double(waiting.writes)),
             MetricFamily(
@@ -160,11 +174,12 @@ public final class LogStore: Sendable {
     /// the disk did not answer by then. May be called twice, but not from the completion.
     @discardableResult
     public func close(waitingSeconds seconds: Int = 10) -> Bool {
+        scrubber.close()
         let saved = snapshots.close(waitingSeconds: seconds)
         return thread.close(waitingSeconds: seconds) && saved
     }
 
     static func warning(_ error: StorageError) -> String {
-        "the next log segment could not be reserved, the log goes on in the present one: \(error)"
+        "the next log segment could not be reserved, the log goes on in the present one and then waits: \(error)"
     }
 }

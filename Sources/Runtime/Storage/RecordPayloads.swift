@@ -3,12 +3,24 @@
 import Consensus
 
 extension [UInt8] {
-    /// 32 bytes: term, vote (with a flag, since every number may be a member), longest promise.
+    /// Term, flags (bit 0: there is a vote, since every number may be a member; bits 1 and 2: the memory), vote, longest
+    /// promise, the disk's start, and the starts of others.
     mutating func append(hardState: HardState) {
         append(number: hardState.term.rawValue)
-        append(number: UInt64(hardState.vote == nil ? 0 : 1))
+        append(number: UInt64(hardState.vote == nil ? 0 : 1) | UInt64(hardState.memory.rawValue) << 1)
         append(number: hardState.vote?.rawValue ?? 0)
         append(number: hardState.longestPromise.nanoseconds)
+        append(start: hardState.start)
+        append(number: UInt64(hardState.knownStarts.count))
+        for (member, start) in hardState.knownStarts.pairs {
+            append(number: member.rawValue)
+            append(start: start)
+        }
+    }
+
+    private mutating func append(start: DiskStart) {
+        append(number: start.number)
+        append(number: start.nonce)
     }
 
     mutating func append(entry: Entry) {
@@ -87,14 +99,41 @@ enum StoredEntries {
     }
 }
 
+extension HardState {
+    /// Members whose starts are kept; there are never more voters.
+    static let mostKnownStarts = Configuration.mostVoters
+    /// Before the starts of others.
+    private static let fixedBytes = 56
+    static let mostStoredBytes = fixedBytes + 24 * mostKnownStarts
+    /// What it costs within a record.
+    var storedBytes: Int { Self.fixedBytes + 24 * knownStarts.count }
+}
+
 extension ByteReader {
-    mutating func hardState() -> HardState? {
-        guard let term = number(UInt64.self), let hasVote = number(UInt64.self), let vote = number(UInt64.self),
-            let promise = number(Int64.self), hasVote <= 1, promise >= 0
+    /// - Parameter format: of the segment; before 3 there were four numbers and nothing else.
+    mutating func hardState(format: UInt32) -> HardState? {
+        guard let term = number(UInt64.self), let flags = number(UInt64.self), let vote = number(UInt64.self),
+            let promise = number(Int64.self), flags <= (format < 3 ? 1 : 7), promise >= 0,
+            let memory = Memory(rawValue: UInt8(flags >> 1))
         else { return nil }
-        return HardState(
-            term: Term(rawValue: term), vote: hasVote == 1 ? MemberID(rawValue: vote) : nil,
-            longestPromise: .nanoseconds(promise))
+        var state = HardState(
+            term: Term(rawValue: term), vote: flags & 1 == 1 ? MemberID(rawValue: vote) : nil,
+            longestPromise: .nanoseconds(promise), memory: memory)
+        guard format >= 3 else { return state }
+        guard let own = start(), let count = number(UInt64.self), count <= UInt64(HardState.mostKnownStarts) else {
+            return nil
+        }
+        state.start = own
+        for _ in 0..<count {
+            guard let member = number(UInt64.self), let known = start() else { return nil }
+            state.knownStarts[MemberID(rawValue: member)] = known
+        }
+        return state
+    }
+
+    private mutating func start() -> DiskStart? {
+        guard let count = number(UInt64.self), let nonce = number(UInt64.self) else { return nil }
+        return DiskStart(number: count, nonce: nonce)
     }
 
     fileprivate mutating func entry(at index: LogIndex) -> Entry? {

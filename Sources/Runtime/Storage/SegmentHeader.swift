@@ -11,7 +11,6 @@ struct SegmentHeader: Hashable {
     static let magic: UInt64 = 0x474F_4C54_5346_4448  // "HDFSTLOG" as the file shows it
     /// The format this version writes, and the newest it reads.
     static let version: UInt32 = 3
-    private static let usedBytes = 104
 
     var cluster: ClusterID
     var member: MemberID
@@ -29,6 +28,8 @@ struct SegmentHeader: Hashable {
     var lastIndex: LogIndex
     /// The hard state as of here, so that no earlier segment need be read for it.
     var hardState: HardState
+    /// The format the segment was written in.
+    var format = Self.version
 
     enum Fault: Error, Hashable {
         case newer(UInt32)
@@ -50,7 +51,7 @@ struct SegmentHeader: Hashable {
         block.append(number: firstSequence)
         block.append(number: lastIndex.rawValue)
         block.append(hardState: hardState)
-        precondition(block.count == Self.usedBytes, "the header's layout is fixed")
+        precondition(block.count <= Self.bytes, "a header has room for the starts of all voters")
         block.append(contentsOf: [UInt8](repeating: 0, count: Self.bytes - block.count))
         block.set(number: Self.checksum(of: block), at: 12)
         return block
@@ -69,6 +70,7 @@ struct SegmentHeader: Hashable {
         guard block.number(at: 12, as: UInt32.self) == Self.checksum(of: [UInt8](block)) else {
             throw .damaged("the header's checksum is wrong")
         }
+        format = version
         cluster = ClusterID(rawValue: block.number(at: 16, as: UInt64.self))
         member = MemberID(rawValue: block.number(at: 24, as: UInt64.self))
         segment = block.number(at: 32, as: UInt64.self)
@@ -78,7 +80,9 @@ struct SegmentHeader: Hashable {
         firstSequence = block.number(at: 56, as: UInt64.self)
         lastIndex = LogIndex(rawValue: block.number(at: 64, as: UInt64.self))
         var reader = ByteReader(block.part(72..<Self.bytes))
-        guard let hardState = reader.hardState() else { throw .damaged("the header's hard state makes no sense") }
+        guard let hardState = reader.hardState(format: version) else {
+            throw .damaged("the header's hard state makes no sense")
+        }
         self.hardState = hardState
     }
 

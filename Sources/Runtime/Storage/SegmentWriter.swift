@@ -48,6 +48,13 @@ struct SegmentWriter {
     /// The size of new segments.
     let segmentBytes: Int
     private(set) var end: LogEnd
+    /// The second copy of term and vote; nil in tests of the log alone.
+    private var votes: VoteFile?
+    /// Given up when the next segment finds no space.
+    let reserve: SpaceReserve?
+    /// Called when there is no space for the next segment and nothing put by: waits for a while, and says whether to try
+    /// again. Everything before is durable then.
+    var waitForSpace: (StorageError) -> Bool = { _ in false }
     private var file: (any LogFile)?
     private var spare: (any LogFile)?
     private var buffer: [UInt8] = []
@@ -56,7 +63,8 @@ struct SegmentWriter {
 
     /// Goes on at `end` in `file`, or begins the first segment when there is none.
     init(
-        disk: any LogDisk, cluster: ClusterID, member: MemberID, segmentBytes: Int, end: LogEnd, file: (any LogFile)?
+        disk: any LogDisk, cluster: ClusterID, member: MemberID, segmentBytes: Int, end: LogEnd, file: (any LogFile)?,
+        votes: VoteFile? = nil, reserve: SpaceReserve? = nil
     ) throws(StorageError) {
         self.disk = disk
         self.cluster = cluster
@@ -64,6 +72,8 @@ struct SegmentWriter {
         self.segmentBytes = segmentBytes
         self.end = end
         self.file = file
+        self.votes = votes
+        self.reserve = reserve
         if file == nil { try roll() }
     }
 
@@ -75,10 +85,23 @@ struct SegmentWriter {
             try append(write.entries)
         }
         try flush()
+        if let newest = writes.last(where: { $0.hardState != nil })?.hardState { try copy(newest) }
+    }
+
+    /// Copies a hard state that the log has beside it. What rests on it waits for both.
+    private mutating func copy(_ hardState: HardState, inBoth: Bool = false) throws(StorageError) {
+        try votes?.save(hardState, logSequence: end.sequence, inBoth: inBoth)
+    }
+
+    /// The first write of a start: the disk's new start number, in the log and in both slots beside it.
+    mutating func begin(with hardState: HardState) throws(StorageError) {
+        try append(hardState)
+        try flush()
+        try copy(hardState, inBoth: true)
     }
 
     /// Reserves the next segment ahead of need, so that a full disk is noticed while everything still works.
-    mutating func reserve() throws(StorageError) {
+    mutating func reserveSpare() throws(StorageError) {
         guard spare == nil else { return }
         spare = try disk.attempt(needing: segmentBytes) { () throws(DiskFault) in
             try disk.create(Self.spareName, bytes: segmentBytes)
@@ -88,6 +111,7 @@ struct SegmentWriter {
     mutating func close() {
         file?.close()
         spare?.close()
+        votes?.close()
         file = nil
         spare = nil
         disk.release()
@@ -99,7 +123,7 @@ struct SegmentWriter {
         guard hardState.term >= end.hardState.term else {
             throw .invalidWrite(reason: "term \(hardState.term) after term \(end.hardState.term)")
         }
-        try makeRoom(for: LogRecord.size(payload: 32))
+        try makeRoom(for: LogRecord.size(payload: hardState.storedBytes))
         let start = LogRecord.begin(&buffer)
         buffer.append(hardState: hardState)
         seal(from: start, kind: .hardState)
@@ -198,10 +222,19 @@ struct SegmentWriter {
         recordsInBatch = 0
     }
 
+    /// Sees that there is a next segment, however long it takes until there is space for one.
+    private mutating func reserveOrWait() throws(StorageError) {
+        while true {
+            do { return try reserveSpare() } catch {
+                guard error.isDiskFull, reserve?.release() == true || waitForSpace(error) else { throw error }
+            }
+        }
+    }
+
     /// Begins the next segment. Its header is durable before it gets its name, its name before it gets a record.
     private mutating func roll() throws(StorageError) {
         try flush()
-        try reserve()
+        try reserveOrWait()
         guard let next = spare else { return }
         var header = SegmentHeader(
             cluster: cluster, member: member, segment: end.segment + 1, segmentBytes: segmentBytes, nonce: 0,

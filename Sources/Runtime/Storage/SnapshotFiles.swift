@@ -17,6 +17,10 @@ final class SnapshotFiles {
     private var names: [String] = []
     /// The newest one that was readable at the start; forgotten once it has been taken.
     private(set) var newest: Snapshot?
+    /// Given up when a snapshot finds no space: once it is there, old segments of the log go.
+    var reserve: SpaceReserve?
+    /// Found at the start, and of no use.
+    private(set) var unreadable: [String] = []
 
     private init(disk: any LogDisk, cluster: ClusterID, member: MemberID) {
         self.disk = disk
@@ -41,9 +45,9 @@ final class SnapshotFiles {
                 files.newest = try files.read(name)
                 files.names.append(name)
             } catch {
+                files.unreadable.append(name)
                 switch error {
                 case .corrupted(_, _, let reason): notes.append("\(path) cannot be read, another is taken: \(reason)")
-                case .failed: notes.append("another is taken: \(error)")
                 default: throw error
                 }
             }
@@ -53,7 +57,7 @@ final class SnapshotFiles {
 
     private func read(_ name: String) throws(StorageError) -> Snapshot {
         let path = disk.path + "/" + name
-        let bytes = try disk.attempt { () throws(DiskFault) in try disk.read(name) }
+        let bytes = try disk.readWhole(name)
         let (header, content): (SnapshotHeader, [UInt8])
         do { (header, content) = try SnapshotHeader.read(bytes) } catch {
             switch error {
@@ -82,7 +86,10 @@ final class SnapshotFiles {
     func save(_ snapshot: Snapshot, copies: Int) throws(StorageError) -> LogIndex {
         for copy in 1...copies {
             let name = SnapshotHeader.name(snapshot.mark.index, copy: copy)
-            try write(snapshot, as: name)
+            do { try write(snapshot, as: name) } catch {
+                guard error.isDiskFull, reserve?.release() == true else { throw error }
+                try write(snapshot, as: name)
+            }
             guard try read(name) == snapshot else {
                 throw .corrupted(
                     file: disk.path + "/" + name, offset: 0, reason: "it reads back as something else than was written")

@@ -10,7 +10,7 @@ public enum StorageError: Error, Hashable, Sendable {
     case foreign(file: String, found: String, expected: String)
     /// The file was written in a format this version does not know.
     case newerVersion(file: String, found: UInt32, known: UInt32)
-    /// What was acknowledged once cannot be read any more. Nothing was changed on disk.
+    /// What was acknowledged once cannot be read any more. A start reads around it and says what is lost.
     case corrupted(file: String, offset: Int, reason: String)
     /// No space for the next segment. What was acknowledged is intact.
     case diskFull(path: String, freeBytes: Int64, neededBytes: Int64)
@@ -37,12 +37,10 @@ extension StorageError: CustomStringConvertible {
             return "\(file) has log format \(found), this version knows up to \(known); start the version that wrote "
                 + "it, or a later one"
         case .corrupted(let file, let offset, let reason):
-            return "\(file) is damaged at byte \(offset): \(reason). Nothing was changed. Check the disk (dmesg, "
-                + "smartctl), then move the directory away and let this member join again from the others; as the only "
-                + "member, restore it from a backup"
+            return "\(file) is damaged at byte \(offset): \(reason)"
         case .diskFull(let path, let freeBytes, let neededBytes):
             return "no space for the next log segment in \(path): \(neededBytes) bytes needed, \(freeBytes) free. What "
-                + "was acknowledged is intact; free some space and start the agent again"
+                + "was acknowledged is intact; free some space, and it goes on by itself"
         case .failed(let operation, let path, let code):
             return
                 "\(operation) of \(path) failed: \(String(cString: strerror(code))). Check the disk (dmesg, smartctl) and its mount, then start the "

@@ -163,6 +163,17 @@ final class WriteQueue: @unchecked Sendable {
         }
     }
 
+    /// Lets the writing thread wait for something that is not in the queue; false when the store is closing.
+    func pause(seconds: Int) -> Bool {
+        var deadline = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &deadline)
+        deadline.tv_sec += max(0, seconds)
+        return monitor.locked {
+            while !isClosing, monitor.wait(until: deadline) {}
+            return !isClosing
+        }
+    }
+
     /// The writing thread's last word.
     func end() {
         monitor.locked {

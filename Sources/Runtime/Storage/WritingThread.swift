@@ -18,12 +18,15 @@ final class WritingThread: @unchecked Sendable {
     private enum Phase { case opened, running, closed }
     /// Guarded by `monitor`.
     private var phase = Phase.opened
+    /// Told already that the log waits for space.
+    private var isWaitingForSpace = false
     /// The segment in which the last failure to reserve the next one was told.
     private var warnedInSegment: UInt64 = 0
 
     init(writer: SegmentWriter, queue: WriteQueue) {
         self.writer = writer
         self.queue = queue
+        self.writer.waitForSpace = { [weak self] error in self?.waitForSpace(error) ?? false }
     }
 
     deinit { writer.close() }
@@ -104,6 +107,10 @@ final class WritingThread: @unchecked Sendable {
             rest = rest.dropFirst(group.count)
             let begun = BootClock.now()
             try writer.write(group)
+            if isWaitingForSpace {
+                isWaitingForSpace = false
+                warning("there is space for the log again, it goes on")
+            }
             flushes.count(nanoseconds: (BootClock.now() - begun).nanoseconds)
             queue.finished(group)
             completion(.success(Array(group)))
@@ -114,10 +121,23 @@ final class WritingThread: @unchecked Sendable {
     /// Reserving comes after the answer: nobody waits for it. A failure is told once for each segment.
     private func reserve() {
         guard warnedInSegment != writer.end.segment else { return }
-        do { try writer.reserve() } catch {
+        do {
+            try writer.reserveSpare()
+            writer.reserve?.fill()
+        } catch {
             warnedInSegment = writer.end.segment
             warning(LogStore.warning(error))
         }
+    }
+
+    /// The segment is full and there is no space for another. What waits goes on waiting, like behind a disk that hangs:
+    /// a leader hands over, nobody is told that something is durable, and reads go on.
+    private func waitForSpace(_ error: StorageError) -> Bool {
+        if !isWaitingForSpace {
+            isWaitingForSpace = true
+            warning("the log waits for space: \(error)")
+        }
+        return queue.pause(seconds: 1)
     }
 
     private func fail(_ error: StorageError) {

@@ -16,7 +16,13 @@ extension WirePeerFrame {
         let recipient = try Check.member(to, "to")
         guard sender != recipient else { throw .invalid(field: "to", reason: "is the sender itself") }
         return PeerFrame(
-            cluster: ClusterID(rawValue: cluster), from: sender, to: recipient, body: try checkedBody())
+            cluster: ClusterID(rawValue: cluster), from: sender, to: recipient, body: try checkedBody(),
+            start: try checkedStart())
+    }
+
+    private func checkedStart() throws(WireError) -> DiskStart {
+        guard case .consensus(let message) = body else { return .none }
+        return try Check.start(message.startNumber, message.startNonce, "consensus.start_number")
     }
 
     private func checkedBody() throws(WireError) -> PeerFrame.Body {
@@ -97,6 +103,15 @@ extension WireConsensus.OneOf_Message {
                     index: try Check.index(reply.index, "snapshot_reply.index"),
                     offset: try Check.size(reply.offset, "snapshot_reply.offset"),
                     received: try Check.size(reply.received, "snapshot_reply.received")))
+        case .memoryLost(let loss):
+            let start = try Check.start(loss.startNumber, loss.startNonce, "memory_lost.start_number")
+            return .memoryLost(MemoryLost(start: start))
+        case .readmitted(let answer):
+            let start = try Check.start(answer.startNumber, answer.startNonce, "readmitted.start_number")
+            return .readmitted(Readmitted(start: start))
+        case .startIsOver(let notice):
+            let known = try Check.start(notice.knownNumber, notice.knownNonce, "start_is_over.known_number")
+            return .startIsOver(StartIsOver(known: known, isAlive: notice.isAlive))
         }
     }
 }
@@ -252,6 +267,10 @@ private enum Check {
             throw .invalid(field: field, reason: "is entry \(index) of term \(term); both are zero or none")
         }
         return (try self.index(index, field), try self.term(term, field))
+    }
+
+    static func start(_ number: UInt64, _ nonce: UInt64, _ field: String) throws(WireError) -> DiskStart {
+        DiskStart(number: try self.number(number, field), nonce: nonce)
     }
 
     /// A number of bytes of a snapshot. How large one may be is the consensus' to say.

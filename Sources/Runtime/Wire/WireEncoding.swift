@@ -13,6 +13,8 @@ extension WirePeerFrame {
         switch frame.body {
         case .consensus(let term, let message):
             consensus = try WireConsensus(term: term, message)
+            consensus.startNumber = frame.start.number
+            consensus.startNonce = frame.start.nonce
         case .proposal(let id, let record):
             proposal = .with {
                 $0.id = id
@@ -82,6 +84,22 @@ extension WireConsensus {
                 $0.index = reply.index.rawValue
                 $0.offset = UInt64(reply.offset)
                 $0.received = UInt64(reply.received)
+            }
+        case .memoryLost(let loss):
+            memoryLost = .with {
+                $0.startNumber = loss.start.number
+                $0.startNonce = loss.start.nonce
+            }
+        case .readmitted(let answer):
+            readmitted = .with {
+                $0.startNumber = answer.start.number
+                $0.startNonce = answer.start.nonce
+            }
+        case .startIsOver(let notice):
+            startIsOver = .with {
+                $0.knownNumber = notice.known.number
+                $0.knownNonce = notice.known.nonce
+                $0.isAlive = notice.isAlive
             }
         }
     }

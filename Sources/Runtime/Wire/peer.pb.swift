@@ -298,6 +298,35 @@ nonisolated struct WireConsensus: Sendable {
     set {message = .snapshotReply(newValue)}
   }
 
+  var memoryLost: WireMemoryLost {
+    get {
+      if case .memoryLost(let v)? = message {return v}
+      return WireMemoryLost()
+    }
+    set {message = .memoryLost(newValue)}
+  }
+
+  var readmitted: WireReadmitted {
+    get {
+      if case .readmitted(let v)? = message {return v}
+      return WireReadmitted()
+    }
+    set {message = .readmitted(newValue)}
+  }
+
+  var startIsOver: WireStartIsOver {
+    get {
+      if case .startIsOver(let v)? = message {return v}
+      return WireStartIsOver()
+    }
+    set {message = .startIsOver(newValue)}
+  }
+
+  /// The start of the sender's disk; both zero from a version that does not count them. An older member ignores it.
+  var startNumber: UInt64 = 0
+
+  var startNonce: UInt64 = 0
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Message: Equatable, Sendable {
@@ -314,6 +343,9 @@ nonisolated struct WireConsensus: Sendable {
     case commitNotice(WireCommitNotice)
     case snapshotChunk(WireSnapshotChunk)
     case snapshotReply(WireSnapshotReply)
+    case memoryLost(WireMemoryLost)
+    case readmitted(WireReadmitted)
+    case startIsOver(WireStartIsOver)
 
   }
 
@@ -691,6 +723,50 @@ nonisolated struct WireSnapshotReply: Sendable {
   init() {}
 }
 
+nonisolated struct WireMemoryLost: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var startNumber: UInt64 = 0
+
+  var startNonce: UInt64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+nonisolated struct WireReadmitted: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var startNumber: UInt64 = 0
+
+  var startNonce: UInt64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+nonisolated struct WireStartIsOver: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var knownNumber: UInt64 = 0
+
+  var knownNonce: UInt64 = 0
+
+  var isAlive: Bool = false
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "holdfast.peer.v1"
@@ -973,7 +1049,7 @@ nonisolated extension WireReadIndexAnswer: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension WireConsensus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Consensus"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}term\0\u{3}pre_vote_request\0\u{3}pre_vote_reply\0\u{3}vote_request\0\u{3}vote_reply\0\u{3}append_request\0\u{3}append_reply\0\u{1}heartbeat\0\u{3}heartbeat_reply\0\u{3}lease_grant\0\u{3}campaign_now\0\u{3}commit_notice\0\u{3}snapshot_chunk\0\u{3}snapshot_reply\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}term\0\u{3}pre_vote_request\0\u{3}pre_vote_reply\0\u{3}vote_request\0\u{3}vote_reply\0\u{3}append_request\0\u{3}append_reply\0\u{1}heartbeat\0\u{3}heartbeat_reply\0\u{3}lease_grant\0\u{3}campaign_now\0\u{3}commit_notice\0\u{3}snapshot_chunk\0\u{3}snapshot_reply\0\u{4}\u{1a}memory_lost\0\u{1}readmitted\0\u{3}start_is_over\0\u{3}start_number\0\u{3}start_nonce\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1151,6 +1227,47 @@ nonisolated extension WireConsensus: SwiftProtobuf.Message, SwiftProtobuf._Messa
           self.message = .snapshotReply(v)
         }
       }()
+      case 40: try {
+        var v: WireMemoryLost?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .memoryLost(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .memoryLost(v)
+        }
+      }()
+      case 41: try {
+        var v: WireReadmitted?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .readmitted(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .readmitted(v)
+        }
+      }()
+      case 42: try {
+        var v: WireStartIsOver?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .startIsOver(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .startIsOver(v)
+        }
+      }()
+      case 43: try { try decoder.decodeSingularUInt64Field(value: &self.startNumber) }()
+      case 44: try { try decoder.decodeSingularFixed64Field(value: &self.startNonce) }()
       default: break
       }
     }
@@ -1217,7 +1334,25 @@ nonisolated extension WireConsensus: SwiftProtobuf.Message, SwiftProtobuf._Messa
       guard case .snapshotReply(let v)? = self.message else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
     }()
+    case .memoryLost?: try {
+      guard case .memoryLost(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 40)
+    }()
+    case .readmitted?: try {
+      guard case .readmitted(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
+    }()
+    case .startIsOver?: try {
+      guard case .startIsOver(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 42)
+    }()
     case nil: break
+    }
+    if self.startNumber != 0 {
+      try visitor.visitSingularUInt64Field(value: self.startNumber, fieldNumber: 43)
+    }
+    if self.startNonce != 0 {
+      try visitor.visitSingularFixed64Field(value: self.startNonce, fieldNumber: 44)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1225,6 +1360,8 @@ nonisolated extension WireConsensus: SwiftProtobuf.Message, SwiftProtobuf._Messa
   static func ==(lhs: WireConsensus, rhs: WireConsensus) -> Bool {
     if lhs.term != rhs.term {return false}
     if lhs.message != rhs.message {return false}
+    if lhs.startNumber != rhs.startNumber {return false}
+    if lhs.startNonce != rhs.startNonce {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2005,6 +2142,116 @@ nonisolated extension WireSnapshotReply: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.index != rhs.index {return false}
     if lhs.offset != rhs.offset {return false}
     if lhs.received != rhs.received {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireMemoryLost: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".MemoryLost"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}start_number\0\u{3}start_nonce\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.startNumber) }()
+      case 2: try { try decoder.decodeSingularFixed64Field(value: &self.startNonce) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.startNumber != 0 {
+      try visitor.visitSingularUInt64Field(value: self.startNumber, fieldNumber: 1)
+    }
+    if self.startNonce != 0 {
+      try visitor.visitSingularFixed64Field(value: self.startNonce, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireMemoryLost, rhs: WireMemoryLost) -> Bool {
+    if lhs.startNumber != rhs.startNumber {return false}
+    if lhs.startNonce != rhs.startNonce {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireReadmitted: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".Readmitted"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}start_number\0\u{3}start_nonce\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.startNumber) }()
+      case 2: try { try decoder.decodeSingularFixed64Field(value: &self.startNonce) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.startNumber != 0 {
+      try visitor.visitSingularUInt64Field(value: self.startNumber, fieldNumber: 1)
+    }
+    if self.startNonce != 0 {
+      try visitor.visitSingularFixed64Field(value: self.startNonce, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireReadmitted, rhs: WireReadmitted) -> Bool {
+    if lhs.startNumber != rhs.startNumber {return false}
+    if lhs.startNonce != rhs.startNonce {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireStartIsOver: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".StartIsOver"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}known_number\0\u{3}known_nonce\0\u{3}is_alive\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.knownNumber) }()
+      case 2: try { try decoder.decodeSingularFixed64Field(value: &self.knownNonce) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.isAlive) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.knownNumber != 0 {
+      try visitor.visitSingularUInt64Field(value: self.knownNumber, fieldNumber: 1)
+    }
+    if self.knownNonce != 0 {
+      try visitor.visitSingularFixed64Field(value: self.knownNonce, fieldNumber: 2)
+    }
+    if self.isAlive != false {
+      try visitor.visitSingularBoolField(value: self.isAlive, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireStartIsOver, rhs: WireStartIsOver) -> Bool {
+    if lhs.knownNumber != rhs.knownNumber {return false}
+    if lhs.knownNonce != rhs.knownNonce {return false}
+    if lhs.isAlive != rhs.isAlive {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -48,12 +48,19 @@ struct RunningMember {
 
     func run() async throws {
         let (store, recovered) = try LogStore.open(
-            directory: dataDirectory + "/log", cluster: identity.cluster, member: identity.member)
+            directory: dataDirectory + "/log", cluster: identity.cluster, member: identity.member,
+            hasLivedBefore: peersFile.exists)
         for note in recovered.notes { log.notice("log: \(note)") }
+        if recovered.hardState.memory != .whole, knownPeers().allSatisfy({ $0.id == identity.member }) {
+            log.warning(
+                """
+                this member knows of no other that could give it back what its disk has lost; restore a backup of the \
+                cluster's state, or the log as it was (\(dataDirectory)/log)
+                """)
+        }
         let restored: RestoredState?
         let founder: OperatorRecord?
         do {
-            try requireMemory(recovered)
             founder = try readFounder(recovered)
             restored = try recovered.snapshot.map { try Self.read($0, in: dataDirectory) }
         } catch {
@@ -72,20 +79,6 @@ struct RunningMember {
         case .success(.failed(let why)): throw CommandFailure(ExitStatus.error, "the agent ended: \(why)")
         case .failure(let error): throw error
         }
-    }
-
-    /// A voter whose log is gone has forgotten what it acknowledged and whom it voted for, and the founder would found the
-    /// cluster a second time. Both could lose what clients were told is safe. A guest never votes and is fed again.
-    private func requireMemory(_ recovered: RecoveredLog) throws {
-        guard recovered.entries.isEmpty, recovered.snapshot == nil, record.kind != .guest, peersFile.exists else {
-            return
-        }
-        throw CommandFailure(
-            ExitStatus.error,
-            "the log in \(dataDirectory)/log is empty, but \(record.name) has been at work in this cluster before; without "
-                + "its log it must not vote",
-            next: "put the log back, or remove the member with holdfast cluster remove \(record.name), empty "
-                + "\(dataDirectory) and join anew with a token")
     }
 
     private static func read(_ snapshot: Snapshot, in dataDirectory: String) throws -> RestoredState {

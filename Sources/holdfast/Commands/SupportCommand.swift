@@ -14,7 +14,8 @@ struct SupportCommand: AsyncParsableCommand {
         discussion: """
             Without keys, tokens and stored values. Resources are in it with their specs, where whatever sounds like a
             secret is taken out; look it through before you give it away: tar -tf FILE
-            """)
+            """,
+        subcommands: [SupportLogCommand.self])
 
     @Option(name: .long, help: "The file to write; it must not exist.") var file = "holdfast-support.tar"
     @OptionGroup var connection: ConnectionOptions

@@ -73,12 +73,12 @@ struct Bench {
 
     mutating func tick() { handle(.tick) }
 
-    mutating func receive(_ message: Message, from: UInt64, term: UInt64) {
+    mutating func receive(_ message: Message, from: UInt64, term: UInt64, start: DiskStart = .none) {
         handle(
             .received(
                 Envelope(
                     cluster: TestCluster.identity, from: MemberID(rawValue: from), to: raft.id,
-                    term: Term(rawValue: term), message: message)))
+                    term: Term(rawValue: term), message: message, start: start)))
     }
 
     mutating func handle(_ input: Input) {
@@ -182,5 +182,11 @@ extension Array where Element == Message {
     var grants: [LeaseGrant] { compactMap { if case .leaseGrant(let grant) = $0 { grant } else { nil } } }
     var orders: [CampaignNow] { compactMap { if case .campaignNow(let order) = $0 { order } else { nil } } }
     var voteRequests: [VoteRequest] { compactMap { if case .voteRequest(let request) = $0 { request } else { nil } } }
+    var losses: [MemoryLost] { compactMap { if case .memoryLost(let loss) = $0 { loss } else { nil } } }
+    var readmissions: [Readmitted] { compactMap { if case .readmitted(let answer) = $0 { answer } else { nil } } }
+    var overs: [StartIsOver] { compactMap { if case .startIsOver(let notice) = $0 { notice } else { nil } } }
+    var heartbeatReplies: [HeartbeatReply] {
+        compactMap { if case .heartbeatReply(let reply) = $0 { reply } else { nil } }
+    }
     var heartbeats: [Heartbeat] { compactMap { if case .heartbeat(let heartbeat) = $0 { heartbeat } else { nil } } }
 }

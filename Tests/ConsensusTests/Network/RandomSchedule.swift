@@ -5,7 +5,8 @@ import Consensus
 
 struct RandomSchedule {
     enum Fault: CaseIterable {
-        case crash, partition, oneWayCut, diskStall, pause, membership, transfer, timing, withhold, snapshotLoss
+        case crash, partition, oneWayCut, diskStall, pause, membership, transfer, timing, withhold, snapshotLoss,
+            memoryLoss
     }
 
     var cluster: TestCluster
@@ -57,6 +58,12 @@ struct RandomSchedule {
         if random.chance(600) { cluster.snapshotEvery = UInt64(random.draw(2...12)) }
         var chosen: [Fault] = []
         for fault in Fault.allCases where random.chance(500) { chosen.append(fault) }
+        // A second loss before the first is made good, or fewer voters meanwhile, may leave no majority that remembers.
+        if voters < 3 { chosen.removeAll { $0 == .memoryLoss } }
+        if chosen.contains(.memoryLoss) {
+            chosen.removeAll { $0 == .membership }
+            cluster.readmits = true
+        }
         faults = chosen
     }
 
@@ -123,6 +130,7 @@ struct RandomSchedule {
             if cluster[victim].isUp { cluster.crash(victim) }
             cluster[victim].disk.loseNewestSnapshot()
             cluster.restart(victim)
+        case .memoryLoss: loseMemory()
         case .withhold:
             let member = MemberID(rawValue: UInt64(anyone()))
             let give = random.chance(500)
@@ -130,6 +138,21 @@ struct RandomSchedule {
                 if give { raft.restoreLease(to: member) } else { raft.withholdLease(from: member) }
             }
         }
+    }
+
+    /// One member's disk has lost something, when all the others are whole.
+    private mutating func loseMemory() {
+        let voters = cluster[1].initialConfiguration.voters
+        let isWhole = cluster.members.allSatisfy { member in
+            guard let raft = member.raft else { return false }
+            return raft.hardState.memory == .whole && member.disk.hardState.memory == .whole
+                && voters.allSatisfy(raft.configuration.isVoter)
+        }
+        guard isWhole, cluster.hasConverged else { return }
+        let victim = Int(voters[Int(random.draw(0...Int64(voters.count - 1)))].rawValue)
+        cluster.crash(victim)
+        cluster.lose(random.chance(500) ? .lost : .incomplete, at: victim)
+        cluster.restart(victim)
     }
 
     private mutating func changeMembership() {

@@ -95,4 +95,29 @@ extension TestCluster {
         let command = TestCommand.assign(to: next, epoch: member.state.epoch)
         act(number) { raft, reading in _ = raft.propose([command.bytes], now: reading) }
     }
+
+    /// What Decisions do on a real leader: a voter that has lost something becomes a learner while the others can decide
+    /// without it, and one that was taken back becomes a voter again.
+    mutating func takeBack(_ number: Int) {
+        guard let raft = self[number].raft, raft.isLeader, raft.hasCommittedInTerm else { return }
+        let reading = reading(number)
+        func isThere(_ member: MemberID) -> Bool {
+            if member == raft.id { return true }
+            return raft.lastHeard(member).map { reading - $0 < .milliseconds(500) } ?? false
+        }
+        for member in raft.configuration.members where member != raft.id {
+            let isForgetful = raft.hasLostMemory(member)
+            let others = raft.configuration.voters.filter { $0 != member && isThere($0) && !raft.hasLostMemory($0) }
+            if raft.configuration.isVoter(member) {
+                guard isForgetful, others.count > (raft.configuration.voters.count - 1) / 2 else { continue }
+                _ = members[number - 1].raft?.propose(.demote(member), now: reading)
+            } else if !isForgetful, wasVoter(member) {
+                _ = members[number - 1].raft?.propose(.promote(member), now: reading)
+            }
+        }
+    }
+
+    private func wasVoter(_ member: MemberID) -> Bool {
+        self[Int(member.rawValue)].initialConfiguration.isVoter(member)
+    }
 }

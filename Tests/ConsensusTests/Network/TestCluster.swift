@@ -22,6 +22,8 @@ struct TestCluster {
     var snapshotEvery: UInt64 = 0
     /// Whether leaders move the exclusive role by themselves.
     var movesRoles = false
+    /// Whether leaders take members back that have lost something.
+    var readmits = false
     let limits: Limits
     /// Prints every event and effect; for following one seed.
     var tells = false
@@ -179,6 +181,7 @@ struct TestCluster {
         for effect in effects { perform(effect, of: number) }
         checks.leases(members, at: now)
         if movesRoles { moveRoles(number) }
+        if readmits { takeBack(number) }
     }
 
     private mutating func perform(_ effect: Effect, of number: Int) {
@@ -208,7 +211,7 @@ struct TestCluster {
         case .readReady(let read, let index): checks.answered(read, at: index)
         case .readRefused: break
         case .leaseRenewed(let until, let floor): members[number - 1].lease = (until, floor)
-        case .leaderChanged: break
+        case .leaderChanged, .memoryIsWhole, .memoryIsLost, .diskIsInUse: break
         }
     }
 
@@ -244,6 +247,12 @@ struct TestCluster {
         if tearing { members[number - 1].disk.crash(random: &random) } else { members[number - 1].disk.loseWaiting() }
     }
 
+    /// Part of what a dead member's disk held is gone.
+    mutating func lose(_ memory: Memory, at number: Int) {
+        tell { "lose \(number): \(memory)" }
+        members[number - 1].disk.lose(memory, random: &random)
+    }
+
     /// Starts a process from what its disk holds. Its clock starts anywhere.
     mutating func restart(_ number: Int) {
         guard !self[number].isUp else { return }
@@ -255,6 +264,7 @@ struct TestCluster {
             return checks.fail("the log of \(number) has a gap behind its snapshot")
         }
         members[number - 1].disk.settle()
+        members[number - 1].disk.begin(nonce: random.next())
         if let snapshot { members[number - 1].state = TestState(snapshot.bytes) ?? TestState() }
         let member = self[number]
         members[number - 1].raft = Raft(

@@ -92,6 +92,26 @@ struct TestDisk {
         saving = nil
     }
 
+    /// Every start of a disk is made durable before the member speaks.
+    mutating func begin(nonce: UInt64) {
+        hardState.start = DiskStart(number: hardState.start.number + 1, nonce: nonce)
+    }
+
+    /// Part of what was durable is gone, and the next start notices: entries from some place on, or everything.
+    mutating func lose(_ memory: Memory, random: inout SplitMix64) {
+        if memory == .lost {
+            hardState = HardState(memory: .lost)
+            if random.chance(500) { self = TestDisk(hardState: hardState) }
+        } else {
+            hardState.memory = memory
+        }
+        entries.removeLast(Int(random.draw(0...Int64(entries.count))))
+        waiting = []
+    }
+
+    init() {}
+    private init(hardState: HardState) { self.hardState = hardState }
+
     private mutating func apply(_ write: LogWrite, entries count: Int) {
         if let newer = write.hardState { hardState = newer }
         if let position = write.restartsBehind { (base, entries) = (position, []) }

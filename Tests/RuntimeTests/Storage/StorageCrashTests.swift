@@ -46,7 +46,7 @@ struct StorageCrashTests {
                 try writer.write(group[...])
                 life.acknowledged.apply(group)
                 life.rest = []
-                try writer.reserve()
+                try writer.reserveSpare()
             } catch { break }
         }
         return life

@@ -55,7 +55,7 @@ struct StorageDirectoryTests {
         let (again, log) = try open(directory)
         again.close()
         #expect(log.notes == [])
-        #expect(log.hardState == hardState(3, vote: 1, promiseMilliseconds: 320))
+        #expect(log.state.hardState == hardState(3, vote: 1, promiseMilliseconds: 320))
         #expect(log.entries.count == 100_000)
         #expect(log.entries.last == entry(100_000, term: 3, bytes: 200))
         #expect(log.entries[54_321] == entry(54_322, term: 3, bytes: 200))

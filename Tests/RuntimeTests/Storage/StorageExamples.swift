@@ -53,7 +53,12 @@ struct LogState: Hashable {
 }
 
 extension RecoveredLog {
-    var state: LogState { LogState(hardState: hardState, entries: entries) }
+    /// Without the start, which is another one each time.
+    var state: LogState {
+        var hardState = hardState
+        hardState.start = .none
+        return LogState(hardState: hardState, entries: entries)
+    }
 }
 
 /// A life of a small log with everything in it: votes, batches, replaced tails, configurations, writes that only wait,

@@ -31,6 +31,8 @@ final class ModelDisk: LogDisk {
     var tornBytes = 0
     /// As Linux does it: pages that could not be written stay readable, and no later flush writes them.
     var forgetsPagesOfFailedFlush = false
+    /// Files the medium cannot give back.
+    var unreadable: Set<String> = []
     private(set) var isReleased = false
 
     init() {}
@@ -43,6 +45,7 @@ final class ModelDisk: LogDisk {
 
     func read(_ name: String) throws(DiskFault) -> [UInt8] {
         guard let node = seen[name] else { throw DiskFault(operation: "reading", path: name, code: ENOENT) }
+        guard !unreadable.contains(name) else { throw DiskFault(operation: "reading", path: name, code: EIO) }
         return node.seen
     }
 
@@ -58,6 +61,8 @@ final class ModelDisk: LogDisk {
         guard let node = seen[name] else { throw DiskFault(operation: "opening", path: name, code: ENOENT) }
         return ModelFile(node: node, name: name, disk: self)
     }
+
+    func forget(_ name: String) -> Int { seen[name]?.seen.count ?? 0 }
 
     fileprivate func rename(_ name: String, to newName: String) throws(DiskFault) {
         try perform(.rename, name)

@@ -46,10 +46,11 @@ struct StorageSnapshotTests {
         func write(_ last: UInt64) throws {
             while next <= last {
                 life.handedIn = next
-                let hard = hardState(Self.truth(next).term.rawValue)
+                var hard = hardState(Self.truth(next).term.rawValue)
+                hard.start = opened.2.hardState.start
                 try writer.write([one(next, hard)])
                 life.acknowledged = next
-                try writer.reserve()
+                try writer.reserveSpare()
                 step(disk, life)
                 next += 1
             }
@@ -93,6 +94,7 @@ struct StorageSnapshotTests {
                 #expect(entry == Self.truth(last + 1), "\(place()): entry \(entry.index) after \(last)")
                 last += 1
             }
+            #expect(log.hardState.memory == .whole, "\(place()): \(log.notes)")
             #expect(last >= life.acknowledged && last <= life.handedIn, "\(place()): ends at \(last), \(life)")
         } catch { Issue.record("\(place()): \(error)") }
     }
@@ -152,21 +154,26 @@ struct StorageSnapshotTests {
         #expect(rotten > 50)
     }
 
-    @Test func withoutAnyReadableSnapshotADroppedLogIsRefusedInWords() throws {
+    @Test("28 without any readable snapshot a dropped log is of no use, and the member says so")
+    func withoutAnyReadableSnapshotADroppedLogIsSetAside() throws {
         let disk = ModelDisk()
         _ = live(disk)
         for name in disk.contents.keys where SnapshotHeader.place(of: name) != nil {
             disk.edit(name) { $0[20] ^= 1 }
         }
-        // The reserved segment is made anew at every start.
-        try disk.remove(SegmentWriter.spareName)
-        let before = disk.contents
-        #expect {
-            _ = try open(disk)
-        } throws: { error in
-            "\(error)".contains("no snapshot can be read") && "\(error)".contains("join again")
+        let before = disk.contents.filter { $0.key.hasPrefix("log-") || $0.key.hasPrefix("snapshot-") }
+        let (_, _, log) = try open(disk)
+        #expect(log.entries == [] && log.snapshot == nil)
+        #expect(log.hardState.memory == .incomplete)
+        #expect(log.hardState.term == Self.truth(110).term)
+        #expect(log.notes.contains { $0.contains("no snapshot can be read") })
+        // All of it is still there for a person to look at.
+        for (name, bytes) in before {
+            let kept = disk.contents.first { $0.key.hasPrefix(SetAside.prefix + name + "-") }
+            #expect(kept?.value == bytes, "\(name)")
         }
-        #expect(disk.contents == before)
+        let (_, _, again) = try open(disk)
+        #expect(again.hardState.memory == .incomplete)
     }
 
     /// A segment's header says where the log ended when it began; its first record may replace what was before.

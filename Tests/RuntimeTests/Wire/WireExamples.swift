@@ -79,6 +79,10 @@ let exampleMessages: [(Term, Message)] = {
                     checksum: 0, offset: 300, bytes: []))
         ),
         (term(4), .snapshotReply(SnapshotReply(index: index(9), offset: 40, received: 300))),
+        (term(4), .memoryLost(MemoryLost(start: DiskStart(number: 3, nonce: .max)))),
+        (term(4), .readmitted(Readmitted(start: DiskStart(number: 3, nonce: .max)))),
+        (term(4), .startIsOver(StartIsOver(known: DiskStart(number: 4, nonce: 1), isAlive: true))),
+        (term(4), .startIsOver(StartIsOver(known: DiskStart(number: 4, nonce: 0), isAlive: false))),
     ]
 }()
 
@@ -89,6 +93,10 @@ func frame(_ body: PeerFrame.Body) -> PeerFrame {
 
 let exampleFrames: [PeerFrame] =
     exampleMessages.map { frame(.consensus($0.0, $0.1)) } + [
+        PeerFrame(
+            cluster: ClusterID(rawValue: 0xC1), from: MemberID(rawValue: 2), to: MemberID(rawValue: 1),
+            body: .consensus(Term(rawValue: 5), .voteReply(VoteReply(granted: true))),
+            start: DiskStart(number: 12, nonce: .max)),
         frame(.proposal(id: .max, record: Array("{}".utf8))),
         frame(.proposal(id: 0, record: [])),
         frame(.proposalRefused(id: 7, leader: nil)),

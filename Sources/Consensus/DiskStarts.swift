@@ -1,0 +1,75 @@
+// Whose disk is speaking? Each start of a disk has a number and a nonce, durable before the member's first word and part of
+// every message. Everybody remembers, durably, the newest start of every voter it has heard of:
+//
+//     the disk was set back      shows an earlier number, or the same one with another nonce      refused, by whoever knows
+//     set back within one start  shows a new start, and refuses what it acknowledged before       refused, by the leader
+//     the disk exists twice      both show the same number, or one of them a start that is over   refused; ends in words
+//
+// A member that is refused has lost its memory (Memory.swift) and comes back as a learner, with a start of its own.
+//
+// What nobody can know: that a disk was set back, when whoever heard of its later starts and acknowledgements is gone or was
+// set back as well. Nor that one was set back together with the memory of its process, until the leader misses something.
+
+extension Raft {
+    /// Starts that are kept at most.
+    private static let mostKnownStarts = Configuration.mostVoters
+
+    /// Whether a message comes from the newest start of its sender's disk. A newer one than was known is remembered; an
+    /// earlier one is told so.
+    mutating func comesFromNewestStart(_ envelope: Envelope, now: Instant) -> Bool {
+        let member = envelope.from
+        guard let known = hardState.knownStarts[member] else {
+            if envelope.start != .none { remember(envelope.start, of: member, now: now) }
+            return true
+        }
+        if envelope.start == known {
+            _ = leadership?.progress.update(member) { $0.started(known, now: now) }
+            return true
+        }
+        guard envelope.start.isOver(since: known) else {
+            remember(envelope.start, of: member, now: now)
+            return true
+        }
+        // Two members that each think the other's start is over must not go on telling each other.
+        if case .startIsOver = envelope.message { return true }
+        sendNow(.startIsOver(StartIsOver(known: known, isAlive: isAlive(member, known, now: now))), to: member)
+        return false
+    }
+
+    private mutating func remember(_ start: DiskStart, of member: MemberID, now: Instant) {
+        _ = leadership?.progress.update(member) { $0.started(start, now: now) }
+        guard configuration.isVoter(member) || hardState.knownStarts.contains(member) else { return }
+        for known in hardState.knownStarts.keys where !configuration.contains(known) {
+            hardState.knownStarts[known] = nil
+        }
+        if hardState.knownStarts.count == Self.mostKnownStarts, !hardState.knownStarts.contains(member),
+            let learner = hardState.knownStarts.keys.first(where: { !configuration.isVoter($0) })
+        {
+            hardState.knownStarts[learner] = nil
+        }
+        hardState.knownStarts[member] = start
+        hardStateDirty = true
+    }
+
+    /// Whether the leader heard from this start of a disk within a few seconds.
+    private func isAlive(_ member: MemberID, _ start: DiskStart, now: Instant) -> Bool {
+        let heard = leadership?.progress.look(member) { $0.start == start ? $0.lastHeard : nil } ?? nil
+        return heard.map { now - $0 < .seconds(3) } ?? false
+    }
+
+    /// A member refuses an entry that it acknowledged before its present start: its disk was set back. Its start counts no
+    /// more, which it is told with its next message.
+    mutating func noticeForgotten(_ previous: LogIndex, by member: MemberID) {
+        guard let present = hardState.knownStarts[member],
+            leadership!.progress.look(member, { previous <= $0.mustHold && $0.loss == nil }) == true
+        else { return }
+        hardState.knownStarts[member] = DiskStart(number: present.number + 1, nonce: present.nonce)
+        hardStateDirty = true
+    }
+
+    /// A member that others say was overtaken, and whose leader knows nothing of it, gives up what it remembers.
+    mutating func giveUpIfOvertaken(now: Instant, random: inout some RandomNumberGenerator) {
+        guard let overtaken, now - overtaken.since > timing.electionTimeoutMost else { return }
+        loseMemory(since: overtaken.known, now: now, random: &random)
+    }
+}

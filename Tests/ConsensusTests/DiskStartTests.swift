@@ -1,0 +1,145 @@
+// A disk that was set back, or exists twice: whoever speaks from it is refused, and knows what to do.
+
+import Consensus
+import Testing
+
+@Suite struct DiskStartTests {
+    private let first = DiskStart(number: 4, nonce: 1)
+    private let second = DiskStart(number: 5, nonce: 2)
+
+    private func index(_ value: UInt64) -> LogIndex { LogIndex(rawValue: value) }
+    private func heartbeat(_ round: UInt64 = 1) -> Message {
+        .heartbeat(Heartbeat(round: round, promise: .milliseconds(300), commit: .zero))
+    }
+    private let request = VoteRequest(
+        lastIndex: LogIndex(rawValue: 9), lastTerm: Term(rawValue: 9), byTransfer: false)
+
+    @Test func startsFollowEachOther() {
+        #expect(!first.isOver(since: first))
+        #expect(first.isOver(since: second))
+        #expect(!second.isOver(since: first))
+        #expect(DiskStart(number: 5, nonce: 3).isOver(since: second))
+        #expect(DiskStart.none.isOver(since: first))
+    }
+
+    @Test("27 nobody votes for a member whose disk was set back") func aCandidateFromAnOldDiskGetsNoVote() {
+        var bench = Bench()
+        bench.pass(.seconds(2))
+        bench.receive(.preVoteReply(PreVoteReply(granted: false)), from: 2, term: 1, start: second)
+        bench.receive(.voteRequest(request), from: 2, term: 9, start: first)
+        bench.persist()
+        #expect(bench.messages(to: 2).votes.isEmpty)
+        #expect(bench.messages(to: 2).overs == [StartIsOver(known: second, isAlive: false)])
+        #expect(bench.raft.term.rawValue < 9)
+        bench.receive(.voteRequest(request), from: 2, term: 9, start: DiskStart(number: 6, nonce: 3))
+        bench.persist()
+        #expect(bench.messages(to: 2).votes == [true])
+    }
+
+    @Test func aVoteFromAnOldDiskIsNotCounted() {
+        var bench = Bench()
+        bench.receive(.preVoteReply(PreVoteReply(granted: false)), from: 2, term: 1, start: second)
+        // The answer was of a later term, and began a new timeout.
+        bench.pass(.seconds(1))
+        bench.campaign()
+        let term = bench.raft.term.rawValue
+        bench.receive(.voteReply(VoteReply(granted: true)), from: 2, term: term, start: first)
+        #expect(bench.raft.role == .candidate)
+        bench.receive(.voteReply(VoteReply(granted: true)), from: 2, term: term, start: second)
+        #expect(bench.raft.isLeader)
+    }
+
+    @Test func whatIsKnownOfStartsSurvivesARestart() {
+        var bench = Bench()
+        bench.receive(.preVoteReply(PreVoteReply(granted: false)), from: 2, term: 1, start: second)
+        let written = bench.writes.last?.hardState
+        #expect(written?.knownStarts[MemberID(rawValue: 2)] == second)
+    }
+
+    @Test func strangersAreNotRemembered() {
+        var bench = Bench()
+        for stranger in UInt64(10)...40 {
+            bench.receive(.preVoteReply(PreVoteReply(granted: false)), from: stranger, term: 1, start: second)
+        }
+        #expect(bench.raft.hardState.knownStarts.isEmpty)
+    }
+
+    /// The disk was set back to a moment within its last start, so it shows a new one. It refuses what it acknowledged.
+    @Test("27 a disk set back within one start is noticed by what it forgot")
+    func aDiskThatForgotWhatItAcknowledgedIsNoticed() {
+        var bench = Bench.leader(terms: [1, 1, 1])
+        bench.receive(.appendReply(.accepted(through: index(4))), from: 2, term: 2, start: first)
+        bench.receive(.appendReply(.accepted(through: index(4))), from: 2, term: 2, start: second)
+        let refusal = AppendReply.refused(after: index(4), hintIndex: index(2), hintTerm: Term(rawValue: 1))
+        bench.receive(.appendReply(refusal), from: 2, term: 2, start: second)
+        bench.forget()
+        let newest = bench.raft.leadership?.quorumLease.round ?? 0
+        bench.receive(
+            .heartbeatReply(HeartbeatReply(round: newest, leaseAsked: nil)), from: 2, term: 2, start: second)
+        let over = bench.messages(to: 2).overs
+        #expect(over.map(\.isAlive) == [false])
+        #expect(over.allSatisfy { second.isOver(since: $0.known) })
+    }
+
+    @Test func aMemberThatOnlyRestartedIsNotSuspected() {
+        var bench = Bench.leader(terms: [1, 1, 1])
+        bench.receive(.appendReply(.accepted(through: index(4))), from: 2, term: 2, start: first)
+        bench.receive(.appendReply(.accepted(through: index(4))), from: 2, term: 2, start: second)
+        _ = bench.propose(7)
+        // What was on its way to the process before is refused by the one that came after it.
+        let refusal = AppendReply.refused(after: index(5), hintIndex: index(4), hintTerm: Term(rawValue: 2))
+        bench.receive(.appendReply(refusal), from: 2, term: 2, start: second)
+        bench.forget()
+        bench.receive(.appendReply(.accepted(through: index(5))), from: 2, term: 2, start: second)
+        #expect(bench.messages(to: 2).overs.isEmpty)
+        #expect(bench.raft.leadership?.progress[MemberID(rawValue: 2)]?.match == index(5))
+    }
+
+    // MARK: The one that is told
+
+    private func old() -> Bench {
+        var bench = Bench(hardState: HardState(term: Term(rawValue: 2), start: first), terms: [1, 2])
+        bench.receive(heartbeat(), from: 2, term: 3)
+        return bench
+    }
+
+    @Test func aMemberWhoseDiskWasSetBackForgetsAndBeginsALaterStart() {
+        var bench = old()
+        bench.receive(.startIsOver(StartIsOver(known: second, isAlive: false)), from: 2, term: 3)
+        #expect(bench.raft.hardState.memory == .lost)
+        #expect(bench.raft.hardState.start.number == 6)
+        #expect(bench.notices.contains(.memoryIsLost))
+        // Told once more it has nothing to add.
+        bench.receive(.startIsOver(StartIsOver(known: second, isAlive: false)), from: 2, term: 3)
+        #expect(bench.raft.hardState.start.number == 6)
+    }
+
+    @Test func aMemberWhoseDiskIsInUseElsewhereEndsInWords() {
+        var bench = old()
+        bench.receive(.startIsOver(StartIsOver(known: second, isAlive: true)), from: 2, term: 3)
+        #expect(bench.notices.contains(.diskIsInUse(second)))
+        #expect(bench.raft.hardState.memory == .whole)
+        #expect(!bench.notices.contains(.memoryIsLost))
+    }
+
+    /// Who is not the leader cannot say whether the other one is there. Until the leader has had its say nobody gets a vote.
+    @Test func aMemberThatIsDoubtedDoesNotVote() {
+        var bench = old()
+        bench.receive(.startIsOver(StartIsOver(known: second, isAlive: false)), from: 3, term: 3)
+        #expect(bench.raft.hardState.memory == .whole)
+        bench.pass(.seconds(2))
+        bench.receive(.voteRequest(request), from: 3, term: 9)
+        bench.persist()
+        #expect(bench.messages(to: 3).votes == [false])
+        bench.receive(heartbeat(2), from: 2, term: 9)
+        #expect(bench.raft.hardState.memory == .lost)
+    }
+
+    @Test func twoMembersThatDoubtEachOtherDoNotGoOnSayingSo() {
+        var bench = Bench(hardState: HardState(start: first))
+        bench.receive(.preVoteReply(PreVoteReply(granted: false)), from: 2, term: 1, start: second)
+        bench.forget()
+        bench.receive(.startIsOver(StartIsOver(known: second, isAlive: false)), from: 2, term: 1, start: first)
+        #expect(bench.messages(to: 2).isEmpty)
+    }
+}
