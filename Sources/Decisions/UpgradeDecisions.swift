@@ -30,13 +30,13 @@ public enum UpgradeDecisions {
         }
         var obstacles: [String] = []
         if configuration.isVoter(member) {
-            let answering = configuration.voters.filter { state.members[$0].map(answers) ?? false }
-            if answering.count < configuration.quorum {
-                let missing = configuration.voters.filter { $0 != member && !answering.contains($0) }
+            let answering = configuration.allVoters.filter { state.members[$0].map(answers) ?? false }
+            if !configuration.hasQuorum(where: { answering.contains($0) }) {
+                let missing = configuration.allVoters.filter { $0 != member && !answering.contains($0) }
                 let names = missing.map { state.name(of: $0) }
+                let needed = configuration.sides.map { "\(Configuration.majority(of: $0))" }.joined(separator: " and ")
                 obstacles.append(
-                    "\(answering.count) of \(configuration.voters.count) voters would be left, \(configuration.quorum) "
-                        + "are needed"
+                    "\(answering.count) of \(configuration.allVoters.count) voters would be left, \(needed) are needed"
                         + (missing.isEmpty ? "" : " (away: \(names.joined(separator: ", ")))"))
             }
         }
