@@ -128,4 +128,28 @@ import Testing
         bench.apply(.stopping(pve2))
         #expect(bench.releasedTo == .some(nil))
     }
+
+    /// One of several addresses is enough: whoever holds the others may be answering for it, too.
+    @Test func aRoleWaitsForWhoeverHoldsOneOfItsAddresses() {
+        var bench = DecisionBench()
+        bench.hold(pve2)
+        let other = ResourceKey(kind: "VirtualIP", name: "other")
+        bench.apply(
+            .apply(
+                declarations: [
+                    Declaration(
+                        kind: other.kind, name: other.name,
+                        spec: ["addresses": [["address": "fd00::99/64"], ["address": "192.168.1.99/24"]]])
+                ], checkRevision: nil))
+        let shared = ["fd00::99", "192.168.1.99"].map { VirtualAddress(address: $0, prefixLength: 24) }
+        let group = VirtualIPSpec(
+            addresses: shared, candidates: [VirtualIPSpec.Candidate(member: "pve1")], follow: nil, preempt: .never)
+        func decide() -> [Command] {
+            RoleDecisions.decide(
+                state: bench.state, specs: [DecisionBench.api: bench.spec, other: group], view: bench.view)
+        }
+        #expect(decide().isEmpty)
+        bench.apply(.vacate(role: DecisionBench.api, epoch: bench.epoch, reason: "test", because: nil))
+        #expect(!decide().isEmpty)
+    }
 }

@@ -59,14 +59,14 @@ extension API {
                 changed: false, message: "feature level \(state.level) is the highest that the others understand",
                 revision: state.revision)
         }
-        let left = view.configuration.voters.filter {
+        let left = view.configuration.allVoters.filter {
             !without.contains($0) || (state.members[$0]?.understands(common) ?? false)
         }
-        guard left.count >= view.configuration.quorum else {
+        guard view.configuration.hasQuorum(where: { left.contains($0) }) else {
             throw APIFailure(
                 .unsafe,
-                "\(left.count) of \(view.configuration.voters.count) voters would understand feature level \(common), and "
-                    + "\(view.configuration.quorum) are needed",
+                "\(left.count) of \(view.configuration.allVoters.count) voters would understand feature level "
+                    + "\(common), which is no majority",
                 next: "upgrade more members first: holdfast cluster upgrade")
         }
         return try await propose(.raiseLevel(to: common, without: without), for: call)
