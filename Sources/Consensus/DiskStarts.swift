@@ -32,7 +32,9 @@ extension Raft {
         }
         // Two members that each think the other's start is over must not go on telling each other.
         if case .startIsOver = envelope.message { return true }
-        sendNow(.startIsOver(StartIsOver(known: known, isAlive: isAlive(member, known, now: now))), to: member)
+        if let isAlive = isAlive(member, besides: envelope.start, now: now) {
+            sendNow(.startIsOver(StartIsOver(known: known, isAlive: isAlive)), to: member)
+        }
         return false
     }
 
@@ -51,10 +53,15 @@ extension Raft {
         hardStateDirty = true
     }
 
-    /// Whether the leader heard from this start of a disk within a few seconds.
-    private func isAlive(_ member: MemberID, _ start: DiskStart, now: Instant) -> Bool {
-        let heard = leadership?.progress.look(member) { $0.start == start ? $0.lastHeard : nil } ?? nil
-        return heard.map { now - $0 < .seconds(3) } ?? false
+    /// Whether the newest start of a disk still speaks beside an earlier one. The leader listens for a second before it
+    /// says so: the one may have ended just before the other began. Nil: not yet. Who does not lead cannot know.
+    private mutating func isAlive(_ member: MemberID, besides start: DiskStart, now: Instant) -> Bool? {
+        let seen = leadership?.progress.update(member) { progress in
+            (since: progress.besides(start, now: now), heard: progress.lastHeard)
+        }
+        guard let seen else { return false }
+        guard now - seen.since >= .seconds(1) else { return nil }
+        return seen.heard.map { $0 > seen.since } ?? false
     }
 
     /// A member refuses an entry that it acknowledged before its present start: its disk was set back. Its start counts no

@@ -22,6 +22,11 @@ public struct Progress: Hashable, Sendable {
         public let after: Round
     }
 
+    private struct Stranger: Hashable {
+        let start: DiskStart
+        let since: Instant
+    }
+
     private struct AskedLease: Hashable {
         let request: LeaseRequest
         let after: Round
@@ -42,6 +47,8 @@ public struct Progress: Hashable, Sendable {
     public private(set) var lastHeard: Instant?
     /// The start of the member's disk that this leader heard from last.
     public private(set) var start: DiskStart?
+    /// A start that is over and speaks all the same, and since when.
+    private var stranger: Stranger?
     /// What the member acknowledged before its present start, and so must still hold.
     public private(set) var mustHold: LogIndex = .zero
     /// The member said that its disk has lost something.
@@ -195,6 +202,13 @@ public struct Progress: Hashable, Sendable {
     }
 
     mutating func readmitted() { loss = nil }
+
+    /// A start of the member's disk speaks that is over. Returns since when.
+    mutating func besides(_ start: DiskStart, now: Instant) -> Instant {
+        if let stranger, stranger.start == start { return stranger.since }
+        stranger = Stranger(start: start, since: now)
+        return now
+    }
 
     /// The member's disk was started anew: that it still holds what it acknowledged is to be seen again.
     mutating func started(_ start: DiskStart, now: Instant) {

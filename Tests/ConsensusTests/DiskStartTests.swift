@@ -39,8 +39,7 @@ import Testing
     @Test func aVoteFromAnOldDiskIsNotCounted() {
         var bench = Bench()
         bench.receive(.preVoteReply(PreVoteReply(granted: false)), from: 2, term: 1, start: second)
-        // The answer was of a later term, and began a new timeout.
-        bench.pass(.seconds(1))
+        bench.persist()
         bench.campaign()
         let term = bench.raft.term.rawValue
         bench.receive(.voteReply(VoteReply(granted: true)), from: 2, term: term, start: first)
@@ -73,12 +72,34 @@ import Testing
         let refusal = AppendReply.refused(after: index(4), hintIndex: index(2), hintTerm: Term(rawValue: 1))
         bench.receive(.appendReply(refusal), from: 2, term: 2, start: second)
         bench.forget()
-        let newest = bench.raft.leadership?.quorumLease.round ?? 0
-        bench.receive(
-            .heartbeatReply(HeartbeatReply(round: newest, leaseAsked: nil)), from: 2, term: 2, start: second)
+        say(second, &bench)
+        bench.pass(.seconds(1))
+        say(second, &bench)
         let over = bench.messages(to: 2).overs
         #expect(over.map(\.isAlive) == [false])
         #expect(over.allSatisfy { second.isOver(since: $0.known) })
+    }
+
+    private func say(_ start: DiskStart, _ bench: inout Bench) {
+        let newest = bench.raft.leadership?.quorumLease.round ?? 0
+        bench.receive(
+            .heartbeatReply(HeartbeatReply(round: newest, leaseAsked: nil)), from: 2,
+            term: bench.raft.term.rawValue, start: start)
+    }
+
+    /// One that ended just before the other began is not taken for a second one; one that goes on speaking is.
+    @Test("27 a leader tells a copy from a restart by listening", arguments: [false, true])
+    func aLeaderListensBeforeItCallsADiskACopy(goesOn: Bool) {
+        var bench = Bench.leader()
+        say(second, &bench)
+        bench.forget()
+        say(first, &bench)
+        #expect(bench.messages(to: 2).overs.isEmpty)
+        bench.pass(.milliseconds(500))
+        if goesOn { say(second, &bench) }
+        bench.pass(.milliseconds(500))
+        say(first, &bench)
+        #expect(bench.messages(to: 2).overs == [StartIsOver(known: second, isAlive: goesOn)])
     }
 
     @Test func aMemberThatOnlyRestartedIsNotSuspected() {

@@ -5,7 +5,7 @@
 public struct StartIsOver: Hashable, Sendable {
     /// The newest start that is known.
     public let known: DiskStart
-    /// Whether the leader has heard from that one just now: then the same disk exists twice.
+    /// Whether the leader went on hearing from that one: then the same disk exists twice.
     public let isAlive: Bool
 
     public init(known: DiskStart, isAlive: Bool) {
