@@ -15,8 +15,8 @@ import Testing
             "$H" context recover --data-dir $D/pve1 || exit 3
             "$H" kv put k v || exit 4
             "$H" context add admin --role admin --file $D/mine.yaml || exit 5
-            NAME=$("$H" context operators -o name; "$H" context list -o name | grep -o 'recovered-[0-9a-f]*')
-            HOLDFAST_CONFIG=$D/mine.yaml "$H" context revoke $(echo "$NAME" | grep recovered) --yes || exit 6
+            NAME=$("$H" context operators -o name | grep -o 'recovered-[0-9a-f]*')
+            HOLDFAST_CONFIG=$D/mine.yaml "$H" context revoke $NAME --yes || exit 6
             "$H" kv get k; echo "revoked: $?"
             HOLDFAST_CONFIG=$D/mine.yaml "$H" audit
             """)

@@ -147,6 +147,10 @@ struct RunningMember {
                     failureTerminationBehavior: .gracefullyShutdownGroup
                 ),
                 .init(service: certificates),
+                .init(
+                    service: RecoveredOperatorsService(
+                        folder: RecoveredOperators(dataDirectory: dataDirectory), member: record.name, access: loop,
+                        log: log)),
             ]
             if let runner = drivers.health { services.append(.init(service: HealthService(runner: runner))) }
             services.append(
