@@ -196,6 +196,9 @@ def plant(mutants):
                 continue  # Only the world half has files that are no text.
     for file, text in texts.items():
         wanted[file] = re.sub(r'mutant\("([^"]+)"\)', lambda found: f"mutant({numbers[found[1]]})", text)
+        # The switch is in the innermost module.
+        if not file.startswith("Sources/Consensus/") and "\nimport Consensus\n" not in text:
+            wanted[file] = "import Consensus\n" + wanted[file]
     wanted["Sources/Consensus/Mutants.swift"] = SWITCH_SOURCE % (
         "\n".join(f'    "{mutant.name}",' for mutant in mutants),
         SWITCH,
