@@ -16,6 +16,7 @@ struct API: Sendable {
 
     let access: any AgentAccess
     let trust: ClusterTrust
+    private let believed: BelievedCertificates
     let bounds: APIServer.Bounds
     let desk: APIServer.EnrollmentDesk
     let requests: Admission
@@ -48,6 +49,7 @@ struct API: Sendable {
     ) {
         self.access = access
         self.trust = trust
+        believed = BelievedCertificates(trust)
         self.bounds = bounds
         self.desk = desk
         self.memberFigures = memberFigures
@@ -119,7 +121,7 @@ struct API: Sendable {
         }
         let principal: Principal
         do {
-            principal = try Principal(certificate: certificate, trust: trust)
+            principal = try believed.principal(showing: certificate)
         } catch {
             throw APIFailure(
                 .forbidden, "\(what) was refused: \(error)",

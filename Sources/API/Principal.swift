@@ -2,6 +2,7 @@
 
 import Cluster
 import Consensus
+import FoundationEssentials
 import NIOSSL
 import Runtime
 
@@ -29,8 +30,8 @@ struct Principal: Hashable, Sendable {
 
     /// - Throws: `CertificateRefusal` when the certificate is not one of this cluster, or no longer valid: a connection
     ///   may be older than that.
-    init(certificate: NIOSSLCertificate, trust: ClusterTrust) throws {
-        (subject, key) = try trust.identify(chain: [try certificate.toDERBytes()], as: .client)
+    init(certificate: NIOSSLCertificate, trust: ClusterTrust, now: Date = Date()) throws {
+        (subject, key) = try trust.identify(chain: [try certificate.toDERBytes()], as: .client, now: now)
     }
 
     /// The person behind a command; nil for a member.
