@@ -81,6 +81,7 @@ extension World {
             tellEvents(events)
         case .log(let words): tell("\(machine.name): \(words)")
         case .stopped: processStopped(machine)
+        case .failed(let why): fail(machine, why)
         case .peers: break
         }
     }
@@ -310,7 +311,7 @@ extension World {
             request = .propose(command, stamp: stamp, actor: actor, deadline: deadline, origin: origin)
         case .read: request = .read(deadline: deadline)
         case .transferLeadership(let to, _): request = .transferLeadership(to: to, deadline: deadline)
-        case .readLocal: break
+        case .readLocal, .recover: break
         }
         turn(machine, .request(RequestID(rawValue: lastRequest), request))
     }

@@ -80,6 +80,11 @@ public struct AgentCore: Sendable {
     var trialSeen: TrialSeen?
     var stop = StopProgress()
     var snapshots = SnapshotProgress()
+    var recovery: RecoveryAttempt?
+    var search = PeerSearch()
+    var toldLeftBehind: Instant = .distantPast
+    /// Since when no leader is known here; the start, before one is.
+    var leaderlessSince: Instant
 
     /// When `handle` must be called again at the latest.
     public private(set) var nextDeadline: Instant = .distantPast
@@ -95,6 +100,7 @@ public struct AgentCore: Sendable {
         setup: AgentSetup, hardState: HardState, restored: RestoredState? = nil, entries: [Entry], now: Instant
     ) {
         self.setup = setup
+        leaderlessSince = now
         let founders = setup.founds == nil ? [] : [setup.record.id]
         reads = ReadRequests(session: setup.session)
         reads.askWhetherCurrent()
@@ -151,6 +157,8 @@ public struct AgentCore: Sendable {
         var next = min(raft.nextDeadline, proposals.nextDeadline, reads.nextDeadline)
         if !local.isEmpty { next = min(next, leaseUntil, local.nextEnd) }
         if mayDecide { next = min(next, duties.nextDecision) }
+        if let recovery { next = min(next, recovery.decideAt) }
+        next = min(next, nextPeerSearch, nextTelling)
         return min(next, fitness.nextRetry, stop.deadline(now: now))
     }
 
@@ -174,9 +182,23 @@ public struct AgentCore: Sendable {
     private mutating func receive(_ frame: PeerFrame, now: Instant, random: inout some RandomNumberGenerator) {
         guard frame.cluster == setup.cluster, frame.to == id, frame.from != id else { return }
         switch frame.body {
+        case .recoveryProbe(let probe): return answerProbe(probe, from: frame.from)
+        case .recoveryStatus(let probe, let standing): return probeAnswered(probe, standing, by: frame.from)
+        case .epoch(let word): return receive(word, in: frame, now: now, random: &random)
+        case .consensus, .proposal, .proposalRefused, .readIndex, .readIndexAnswer, .membersAsked, .members,
+            .handOver:
+            break
+        }
+        guard frame.epoch == raft.epoch else { return answerOtherEpoch(frame) }
+        switch frame.body {
+        case .recoveryProbe, .recoveryStatus, .epoch: break
+        case .membersAsked: tellMembers(to: frame.from)
+        case .members(let records): heardOfMembers(records)
+        case .handOver: if raft.configuration.contains(frame.from) { handOver(now: now) }
         case .consensus(let term, let message):
             let envelope = Envelope(
-                cluster: frame.cluster, from: frame.from, to: frame.to, term: term, message: message)
+                cluster: frame.cluster, from: frame.from, to: frame.to, term: term, message: message,
+                epoch: frame.epoch)
             raft.handle(.received(envelope), now: now, random: &random)
         case .proposal(let proposal, let record): proposeForPeer(record, proposal, from: frame.from, now: now)
         case .proposalRefused(let proposal, _): proposals.refused(proposal, now: now)
@@ -191,6 +213,7 @@ public struct AgentCore: Sendable {
     private mutating func settle(now: Instant, random: inout some RandomNumberGenerator) {
         // After a start from a snapshot, which is no entry.
         if state.declarationsRevision != specsRevision { readDeclarations() }
+        continueRecovery(now: now, random: &random)
         for _ in 0..<16 {
             let before = raft.log.lastIndex
             flushRaft(now: now, random: &random)
@@ -214,6 +237,7 @@ public struct AgentCore: Sendable {
             case .readRefused(let read): readRefused(read, now: now)
             case .leaseRenewed(let until, let floor): renewLease(until: until, floor: floor)
             case .leaderChanged(let leader):
+                if leader == nil { leaderlessSince = now }
                 duties.reset(now: now)
                 proposals.retryAll()
                 reads.retryAll()
@@ -225,6 +249,8 @@ public struct AgentCore: Sendable {
 
     private mutating func reconcile(now: Instant) {
         followMembership(now: now)
+        searchForPeers(now: now)
+        tellThoseLeftBehind(now: now)
         reconcileRoles(now: now)
         reconcileFitness(now: now)
         performLeaderDuties(now: now)
@@ -323,7 +349,8 @@ public struct AgentCore: Sendable {
         followed = (state.revision, isCurrent)
         if isCurrent && state.members.values != followedMembers {
             followedMembers = state.members.values
-            let peers = state.members.values.filter { $0.id != id }
+            // Those that were left behind are to be told so when they are heard of.
+            let peers = state.members.values.filter { $0.id != id } + state.leftBehind.values
             if peers != knownPeers {
                 knownPeers = peers
                 effects.append(.peers(peers))
@@ -348,6 +375,6 @@ public struct AgentCore: Sendable {
             member: id, role: raft.role, term: raft.term, leader: raft.leader, commitIndex: raft.commitIndex,
             appliedIndex: applied, configuration: raft.configuration, silent: silent, lacking: lacking,
             hasQuorumLease: raft.holdsQuorumLease(now: now), holdsLease: holdsLease(now: now), isCurrent: isCurrent,
-            openProposals: proposals.open.count, openReads: reads.own.count, timing: raft.timing)
+            openProposals: proposals.open.count, openReads: reads.own.count, timing: raft.timing, epoch: raft.epoch)
     }
 }

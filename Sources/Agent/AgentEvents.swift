@@ -45,6 +45,9 @@ public enum AgentRequest: Sendable {
     case readLocal
     /// Hand leadership to another voter (nil: the best one).
     case transferLeadership(to: MemberID?, deadline: Instant)
+    /// Go on without members that a person has verified to be dead, because no majority is left. Answered with the
+    /// outcome when the new epoch has committed it.
+    case recover(without: [MemberID], actor: String, origin: CommandOrigin?)
 }
 
 /// The answer to a request.
@@ -88,6 +91,7 @@ public struct AgentView: Sendable {
     public var openProposals: Int
     public var openReads: Int
     public var timing: Timing
+    public var epoch: Epoch
 }
 
 /// Something for the world half to do, in order.
@@ -112,6 +116,8 @@ public enum AgentEffect: Sendable {
     case events([ClusterEvent])
     /// The agent has given everything away and may end.
     case stopped
+    /// This member can never go on, and why. What it holds was dropped.
+    case failed(String)
     /// Worth a line in the log.
     case log(String)
 }

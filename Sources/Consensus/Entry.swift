@@ -40,11 +40,16 @@ public struct HardState: Hashable, Sendable {
     /// The longest promise this member may ever have given (the E of a heartbeat). After a start it neither votes nor
     /// campaigns for this long, because the promise itself was in memory only.
     public var longestPromise: Interval
+    /// The epoch this member is in.
+    public var epoch: Epoch
 
-    public init(term: Term = .zero, vote: MemberID? = nil, longestPromise: Interval = .zero) {
+    public init(
+        term: Term = .zero, vote: MemberID? = nil, longestPromise: Interval = .zero, epoch: Epoch = .first
+    ) {
         self.term = term
         self.vote = vote
         self.longestPromise = longestPromise
+        self.epoch = epoch
     }
 }
 

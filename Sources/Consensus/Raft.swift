@@ -136,6 +136,7 @@ public struct Raft: Sendable {
     }
 
     public var term: Term { hardState.term }
+    public var epoch: Epoch { hardState.epoch }
     public var isLeader: Bool { role == .leader }
     public var isVoter: Bool { configuration.isVoter(id) }
 
@@ -214,9 +215,9 @@ public struct Raft: Sendable {
     }
 
     private mutating func receive(_ envelope: Envelope, now: Instant, random: inout some RandomNumberGenerator) {
-        guard envelope.cluster == cluster, envelope.to == id, envelope.from != id, envelope.term <= .greatest else {
-            return
-        }
+        guard envelope.cluster == cluster, envelope.to == id, envelope.from != id, envelope.term <= .greatest,
+            envelope.epoch == epoch
+        else { return }
         switch envelope.message {
         // These four carry terms that must not be taken over unseen; they look at the term themselves.
         case .preVoteRequest(let request): receive(request, in: envelope, now: now)
@@ -279,12 +280,14 @@ public struct Raft: Sendable {
     /// Queues a message that depends on nothing unwritten.
     mutating func sendNow(_ message: Message, to member: MemberID, term: Term? = nil) {
         outbox.append(
-            Envelope(cluster: cluster, from: id, to: member, term: term ?? hardState.term, message: message))
+            Envelope(
+                cluster: cluster, from: id, to: member, term: term ?? hardState.term, message: message, epoch: epoch))
     }
 
     /// Queues a message that may leave only when everything this member knows now is durable.
     mutating func sendAfterDurable(_ message: Message, to member: MemberID) {
-        afterDurable.append(Envelope(cluster: cluster, from: id, to: member, term: hardState.term, message: message))
+        afterDurable.append(
+            Envelope(cluster: cluster, from: id, to: member, term: hardState.term, message: message, epoch: epoch))
     }
 
     /// Whether term, vote and longest promise are on disk, so that answers resting on them may leave without waiting.

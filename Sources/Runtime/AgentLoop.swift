@@ -275,6 +275,7 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
                 for subscriber in subscribers.values { subscriber.stream.yield(event) }
             }
         case .stopped: end(.stopped)
+        case .failed(let why): end(.failed(why))
         case .log(let words): log.notice("\(words)")
         }
     }

@@ -86,7 +86,7 @@ struct AgentBench {
                 case .takeSnapshot(let mark, let state):
                     events.append(.snapshotStored(Snapshot(mark: mark, bytes: state.encoded), dropThrough: .zero))
                 case .storeSnapshot(let snapshot): stored.append(snapshot)
-                case .healthChecks, .peers, .events, .log, .dropLog: break
+                case .healthChecks, .peers, .events, .log, .dropLog, .failed: break
                 }
             }
         }

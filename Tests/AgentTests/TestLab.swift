@@ -40,6 +40,8 @@ final class TestLab {
         var backlog: [AgentEvent] = []
         var responses: [RequestID: AgentResponse] = [:]
         var stopped = false
+        /// Why it ended for good.
+        var failure: String?
         /// The events that were published, in order.
         var published: [UInt64] = []
         /// Whom it talks to; nil: everybody, as one does that was told of all members when it joined. Kept on disk.
@@ -316,6 +318,9 @@ final class TestLab {
                 carryOut(order, on: index)
             }
         case .stopped: node.stopped = true
+        case .failed(let why):
+            node.failure = why
+            kill(index)
         case .peers(let peers): node.peers = Set(peers.map(\.id))
         case .events(let events): node.published += events.map(\.id)
         case .healthChecks, .log: break

@@ -71,7 +71,9 @@ private struct Draws: RandomNumberGenerator {
         case 9: return .released(role: role, epoch: draws.below(4))
         case 10: return .reportFitness(role: role, member: who, unfit: draws.below(2) == 0 ? "ill" : nil)
         case 11: return .stopping(who)
-        case 12: return .remove(key: "k\(draws.below(5))")
+        case 12:
+            if draws.below(6) == 0 { return .recover(epoch: draws.below(4) << 32 | 5, dead: [who]) }
+            return .remove(key: "k\(draws.below(5))")
         default: return .put(key: "k\(draws.below(5))", value: "v\(draws.next())", expected: nil)
         }
     }
@@ -110,7 +112,7 @@ private struct Draws: RandomNumberGenerator {
             "revision", "declarationsRevision", "clusterName", "resources", "members", "roles", "retiredEpoch",
             "tokens", "values",
             "events", "lastEventID", "operators", "auditLog", "lastAuditID", "declarationChanges",
-            "forgottenDeclarations", "trial", "sessions",
+            "forgottenDeclarations", "trial", "epoch", "leftBehind", "sessions",
         ]
         #expect(Mirror(reflecting: ClusterState()).children.compactMap(\.label) == written)
     }
@@ -122,6 +124,7 @@ private struct Draws: RandomNumberGenerator {
         #expect(states.contains { !$0.auditLog.isEmpty })
         #expect(states.contains { $0.declarationChanges.contains { $0.parts.contains { $0.before != nil } } })
         #expect(states.contains { $0.trial != nil })
+        #expect(states.contains { $0.epoch > 0 && !$0.leftBehind.isEmpty })
     }
 
     @Test func forgottenRevisionsStayForgotten() throws {

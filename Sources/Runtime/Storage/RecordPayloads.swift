@@ -3,10 +3,10 @@
 import Consensus
 
 extension [UInt8] {
-    /// 32 bytes: term, vote (with a flag, since every number may be a member), longest promise.
+    /// 32 bytes: term, epoch and whether there is a vote (every number may be a member), vote, longest promise.
     mutating func append(hardState: HardState) {
         append(number: hardState.term.rawValue)
-        append(number: UInt64(hardState.vote == nil ? 0 : 1))
+        append(number: hardState.epoch.rawValue << 1 | (hardState.vote == nil ? 0 : 1))
         append(number: hardState.vote?.rawValue ?? 0)
         append(number: hardState.longestPromise.nanoseconds)
     }
@@ -22,10 +22,11 @@ extension [UInt8] {
             append(number: UInt32(bytes.count))
             append(contentsOf: bytes)
         case .configuration(let configuration):
-            let kind: EntryKind = configuration.isJoint ? .jointConfiguration : .configuration
+            let kind: EntryKind = configuration.isPlain ? .configuration : .fullConfiguration
             append(number: kind.rawValue)
             append(number: UInt32(entry.storedBytes - EntryKind.frameBytes))
             for list in configuration.storedLists { append(number: UInt32(list.count)) }
+            if !configuration.isPlain { append(number: configuration.epoch.rawValue) }
             for list in configuration.storedLists {
                 for member in list { append(number: member.rawValue) }
             }
@@ -38,20 +39,23 @@ private enum EntryKind: UInt32 {
     case command = 1
     case configuration = 2
     /// Since version 3 of the segments.
-    case jointConfiguration = 3
+    case fullConfiguration = 3
 
     /// Term, kind, length.
     static let frameBytes = 16
 }
 
 extension Configuration {
-    /// Its lists in the order they are written; the last two only of a joint one.
+    /// Neither joint nor of a later epoch than the first: written as it was before there were either.
+    var isPlain: Bool { !isJoint && epoch == .first }
+
+    /// Its lists in the order they are written; the last two only of one that is not plain.
     var storedLists: [[MemberID]] {
-        isJoint ? [voters, learners, outgoingVoters, learnersNext] : [voters, learners]
+        isPlain ? [voters, learners] : [voters, learners, outgoingVoters, learnersNext]
     }
 
     /// How many bytes it takes.
-    var storedBytes: Int { 4 * storedLists.count + 8 * storedMembers }
+    var storedBytes: Int { 4 * storedLists.count + (isPlain ? 0 : 8) + 8 * storedMembers }
 }
 
 extension Entry {
@@ -89,12 +93,14 @@ enum StoredEntries {
 
 extension ByteReader {
     mutating func hardState() -> HardState? {
-        guard let term = number(UInt64.self), let hasVote = number(UInt64.self), let vote = number(UInt64.self),
-            let promise = number(Int64.self), hasVote <= 1, promise >= 0
+        guard let term = number(UInt64.self), let epochAndFlag = number(UInt64.self),
+            let vote = number(UInt64.self), let promise = number(Int64.self), promise >= 0
         else { return nil }
+        let epoch = Epoch(rawValue: epochAndFlag >> 1)
+        guard epoch <= .greatest else { return nil }
         return HardState(
-            term: Term(rawValue: term), vote: hasVote == 1 ? MemberID(rawValue: vote) : nil,
-            longestPromise: .nanoseconds(promise))
+            term: Term(rawValue: term), vote: epochAndFlag & 1 == 1 ? MemberID(rawValue: vote) : nil,
+            longestPromise: .nanoseconds(promise), epoch: epoch)
     }
 
     fileprivate mutating func entry(at index: LogIndex) -> Entry? {
@@ -109,8 +115,8 @@ extension ByteReader {
         case .command:
             guard let bytes = bytes(Int(length)) else { return nil }
             payload = .command(bytes)
-        case .configuration, .jointConfiguration:
-            guard let configuration = configuration(isJoint: kind == .jointConfiguration),
+        case .configuration, .fullConfiguration:
+            guard let configuration = configuration(isPlain: kind == .configuration),
                 configuration.storedBytes == Int(length)
             else { return nil }
             payload = .configuration(configuration)
@@ -118,19 +124,24 @@ extension ByteReader {
         return Entry(index: index, term: Term(rawValue: term), payload: payload)
     }
 
-    /// The lists that `storedLists` gives, their lengths first.
-    private mutating func configuration(isJoint: Bool) -> Configuration? {
+    /// The lists that `storedLists` gives, their lengths first, and of one that is not plain its epoch in between.
+    private mutating func configuration(isPlain: Bool) -> Configuration? {
         var counts: [UInt32] = []
-        for _ in 0..<(isJoint ? 4 : 2) {
+        for _ in 0..<(isPlain ? 2 : 4) {
             guard let count = number(UInt32.self) else { return nil }
             counts.append(count)
+        }
+        var epoch = Epoch.first
+        if !isPlain {
+            guard let value = number(UInt64.self) else { return nil }
+            epoch = Epoch(rawValue: value)
         }
         var lists: [[UInt64]] = []
         for count in counts {
             guard let list = numbers(count) else { return nil }
             lists.append(list)
         }
-        guard let found = Configuration(lists: lists), found.isJoint == isJoint else { return nil }
+        guard let found = Configuration(lists: lists, epoch: epoch), found.isPlain == isPlain else { return nil }
         return found
     }
 
