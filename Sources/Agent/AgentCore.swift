@@ -83,8 +83,9 @@ public struct AgentCore: Sendable {
     var recovery: RecoveryAttempt?
     var search = PeerSearch()
     var toldLeftBehind: Instant = .distantPast
-    /// Since when no leader is known here; the start, before one is.
-    var leaderlessSince: Instant
+    /// When a leader was last heard of, or this one last led; the start, before that. A learner does not campaign, so to
+    /// the consensus its leader is the last one for ever.
+    var leaderHeard: Instant
 
     /// When `handle` must be called again at the latest.
     public private(set) var nextDeadline: Instant = .distantPast
@@ -100,7 +101,7 @@ public struct AgentCore: Sendable {
         setup: AgentSetup, hardState: HardState, restored: RestoredState? = nil, entries: [Entry], now: Instant
     ) {
         self.setup = setup
-        leaderlessSince = now
+        leaderHeard = now
         let founders = setup.founds == nil ? [] : [setup.record.id]
         reads = ReadRequests(session: setup.session)
         reads.askWhetherCurrent()
@@ -182,7 +183,7 @@ public struct AgentCore: Sendable {
     private mutating func receive(_ frame: PeerFrame, now: Instant, random: inout some RandomNumberGenerator) {
         guard frame.cluster == setup.cluster, frame.to == id, frame.from != id else { return }
         switch frame.body {
-        case .recoveryProbe(let probe): return answerProbe(probe, from: frame.from)
+        case .recoveryProbe(let probe): return answerProbe(probe, from: frame.from, now: now)
         case .recoveryStatus(let probe, let standing): return probeAnswered(probe, standing, by: frame.from)
         case .epoch(let word): return receive(word, in: frame, now: now, random: &random)
         case .consensus, .proposal, .proposalRefused, .readIndex, .readIndexAnswer, .membersAsked, .members,
@@ -192,14 +193,15 @@ public struct AgentCore: Sendable {
         guard frame.epoch == raft.epoch else { return answerOtherEpoch(frame) }
         switch frame.body {
         case .recoveryProbe, .recoveryStatus, .epoch: break
-        case .membersAsked: tellMembers(to: frame.from)
-        case .members(let records): heardOfMembers(records)
+        case .membersAsked: tellMembers(to: frame.from, now: now)
+        case .members(let records): heardOfMembers(records, now: now)
         case .handOver: if raft.configuration.contains(frame.from) { handOver(now: now) }
         case .consensus(let term, let message):
             let envelope = Envelope(
                 cluster: frame.cluster, from: frame.from, to: frame.to, term: term, message: message,
                 epoch: frame.epoch)
             raft.handle(.received(envelope), now: now, random: &random)
+            if frame.from == raft.leader { leaderHeard = now }
         case .proposal(let proposal, let record): proposeForPeer(record, proposal, from: frame.from, now: now)
         case .proposalRefused(let proposal, _): proposals.refused(proposal, now: now)
         case .readIndex(let read): readForPeer(read, from: frame.from, now: now)
@@ -237,7 +239,7 @@ public struct AgentCore: Sendable {
             case .readRefused(let read): readRefused(read, now: now)
             case .leaseRenewed(let until, let floor): renewLease(until: until, floor: floor)
             case .leaderChanged(let leader):
-                if leader == nil { leaderlessSince = now }
+                leaderHeard = now
                 duties.reset(now: now)
                 proposals.retryAll()
                 reads.retryAll()

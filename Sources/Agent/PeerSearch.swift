@@ -16,9 +16,15 @@ struct PeerSearch: Sendable {
 }
 
 extension AgentCore {
-    /// When it must be asked again; never, while a leader is known.
+    /// The leader, if one was heard of lately.
+    func livingLeader(now: Instant) -> MemberID? {
+        if raft.isLeader { return raft.holdsQuorumLease(now: now) ? id : nil }
+        return now - leaderHeard < PeerSearch.patience ? raft.leader : nil
+    }
+
+    /// When it must be asked again; never, while this member leads.
     var nextPeerSearch: Instant {
-        raft.leader == nil ? max(search.nextAsk, leaderlessSince + PeerSearch.patience) : .distantFuture
+        raft.isLeader ? .distantFuture : max(search.nextAsk, leaderHeard + PeerSearch.patience)
     }
 
     mutating func searchForPeers(now: Instant) {
@@ -30,13 +36,13 @@ extension AgentCore {
     }
 
     /// Answers from the applied state, while a leader keeps it new.
-    mutating func tellMembers(to peer: MemberID) {
-        guard raft.leader != nil, let bytes = try? CanonicalJSON.encode(state.members.values) else { return }
+    mutating func tellMembers(to peer: MemberID, now: Instant) {
+        guard livingLeader(now: now) != nil, let bytes = try? CanonicalJSON.encode(state.members.values) else { return }
         sendToPeer(.members(records: bytes), peer)
     }
 
-    mutating func heardOfMembers(_ records: [UInt8]) {
-        guard raft.leader == nil, let told = try? CanonicalJSON.decode([MemberRecord].self, from: records),
+    mutating func heardOfMembers(_ records: [UInt8], now: Instant) {
+        guard livingLeader(now: now) == nil, let told = try? CanonicalJSON.decode([MemberRecord].self, from: records),
             told.count <= Configuration.mostVoters + Configuration.mostLearners
         else { return }
         var peers = SortedMap((state.leftBehind.values + state.members.values + told).map { ($0.id, $0) })

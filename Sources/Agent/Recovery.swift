@@ -30,7 +30,7 @@ extension AgentCore {
         guard recovery == nil else {
             return refuseRecovery(request, ["a recovery was asked for already and waits for answers"])
         }
-        if raft.leader != nil || now - leaderlessSince < RecoveryAttempt.silence {
+        if raft.isLeader || now - leaderHeard < RecoveryAttempt.silence {
             return refuseRecovery(
                 request,
                 [
@@ -51,10 +51,10 @@ extension AgentCore {
         effects.append(.respond(request, .failed(.refused(against.joined(separator: "; ")))))
     }
 
-    private var standing: RecoveryStanding {
+    private func standing(now: Instant) -> RecoveryStanding {
         RecoveryStanding(
             epoch: raft.epoch, term: raft.term,
-            last: LogPosition(index: raft.log.lastIndex, term: raft.log.lastTerm), leader: raft.leader)
+            last: LogPosition(index: raft.log.lastIndex, term: raft.log.lastTerm), leader: livingLeader(now: now))
     }
 
     mutating func continueRecovery(now: Instant, random: inout some RandomNumberGenerator) {
@@ -62,7 +62,7 @@ extension AgentCore {
         recovery = nil
         // Somebody may have been elected meanwhile; then this member knows.
         let decision = RecoveryDecision.decide(
-            survivor: id, own: standing, configuration: raft.configuration, dead: attempt.dead,
+            survivor: id, own: standing(now: now), configuration: raft.configuration, dead: attempt.dead,
             answers: attempt.answers, name: { state.name(of: $0) })
         switch decision {
         case .refuse(let against): refuseRecovery(attempt.request, against)
@@ -102,8 +102,8 @@ extension AgentCore {
 
     // MARK: Frames that concern epochs
 
-    mutating func answerProbe(_ probe: UInt64, from peer: MemberID) {
-        sendToPeer(.recoveryStatus(id: probe, standing), peer)
+    mutating func answerProbe(_ probe: UInt64, from peer: MemberID, now: Instant) {
+        sendToPeer(.recoveryStatus(id: probe, standing(now: now)), peer)
     }
 
     mutating func probeAnswered(_ probe: UInt64, _ standing: RecoveryStanding, by peer: MemberID) {

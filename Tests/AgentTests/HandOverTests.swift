@@ -54,6 +54,7 @@ private let api = ResourceKey(kind: "VirtualIP", name: "api")
     lab.stop(0)
     lab.run(for: .seconds(3)) { lab.nodes[0].stopped }
     #expect(lab.nodes[0].stopped)
+    lab.run(for: .milliseconds(100)) { lab.leader() != nil }
     #expect(lab.leader() == lab.index(of: "pve2"))
     #expect(lab.nodes[lab.index(of: "pve2")].core.raft.term == term.next)
 }
