@@ -216,8 +216,8 @@ struct StorageRecoveryTests {
 
     @Test func aNewerFormatIsRefused() throws {
         let (disk, _) = try disk(with: [[write(1, [entry(1, term: 1)])]])
-        disk.edit(first) { $0[8] = 3 }
-        #expect(throws: StorageError.newerVersion(file: "/model/" + first, found: 3, known: 2)) { try open(disk) }
+        disk.edit(first) { $0[8] = 4 }
+        #expect(throws: StorageError.newerVersion(file: "/model/" + first, found: 4, known: 3)) { try open(disk) }
     }
 
     @Test func aLogOfTheFirstFormatIsRead() throws {
