@@ -109,6 +109,30 @@ func aRecoveredClusterGoesOnAndTheOldSideStops() {
     lab.must(.put(key: "a", value: "1", expected: nil))
 }
 
+/// The witness answers and has forgotten what it voted for: with it there is no majority, and without it there is a way on.
+@Test(arguments: [Memory.incomplete, .lost]) func aVoterThatForgotSomethingIsTakenBackInTheNewEpoch(memory: Memory) {
+    let lab = TestLab.five()
+    lab.must(.put(key: "a", value: "1", expected: nil))
+    _ = lab.killed("pve1", "pve2", "witness")
+    lab.run(for: .seconds(1))
+    let witness = lab.index(of: "witness")
+    let remembered = lab.nodes[witness].hardState
+    lab.nodes[witness].hardState =
+        memory == .lost ? HardState(memory: .lost) : HardState(term: remembered.term, memory: memory)
+    lab.restart(witness)
+    lab.restart(0)
+    lab.run(for: .seconds(15))
+    #expect(lab.leader() == nil)
+    #expect(words(recover(lab, without: ["pve1", "pve2"], at: witness)).contains("has lost something it answered for"))
+    #expect(words(recover(lab, without: ["pve2"], at: 0)) == "done")
+    lab.run(for: .seconds(10))
+    #expect(lab.leader() == 0)
+    #expect(lab.core("witness").raft.hardState.memory == .whole)
+    #expect(lab.core("witness").raft.epoch == lab.core("pve1").raft.epoch)
+    #expect(lab.core("witness").state == lab.core("pve1").state)
+    #expect(lab.core("pve1").state.values["a"]?.value == "1")
+}
+
 @Test func nothingIsCutOffThatCouldComeBack() {
     let lab = TestLab.five()
     // A leader is there.

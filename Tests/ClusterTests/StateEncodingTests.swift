@@ -37,7 +37,7 @@ private struct Draws: RandomNumberGenerator {
         let name = "r\(draws.below(6))"
         let role = ResourceKey(kind: "VirtualIP", name: name)
         let who = member(draws.below(6)).id
-        switch draws.below(21) {
+        switch draws.below(23) {
         case 20: return .raiseLevel(to: draws.below(3), without: [])
         case 14:
             var newcomer = OperatorRecord(
