@@ -126,7 +126,7 @@ extension World {
         note(15, machine.index, 0)
         machine.bootTicket = 0
         machine.isPowered = true
-        let origin = machine.draws.number(1_000_000_000...30_000_000_000)
+        let origin: Int64 = machine.draws.number(1_000_000_000...30_000_000_000)
         // The wall clock has gone on.
         let wall = machine.clock.reading(at: now).nanoseconds + machine.clock.wallOffset
         machine.clock = MachineClock(

@@ -105,7 +105,7 @@ public final class World {
         for (index, member) in plan.members.enumerated() {
             var draws = Draws(seed: plan.seed, purpose: 100 + UInt64(index))
             // Machines were started at different times, and their wall clocks are seconds apart, not more.
-            let origin = draws.number(1_000_000_000...1_000_000_000_000)
+            let origin: Int64 = draws.number(1_000_000_000...1_000_000_000_000)
             let clock = MachineClock(
                 origin: origin, partsPerMillion: member.driftPartsPerMillion,
                 wallOffset: draws.number(-2_000_000_000...2_000_000_000) + 1_800_000_000_000_000_000 - origin, now: 0)
