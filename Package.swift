@@ -139,7 +139,7 @@ if !pureOnly {
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
-            exclude: ["Wire/peer.proto", "Storage/DESIGN.md"],
+            exclude: ["Wire/peer.proto", "Storage/DESIGN.md", "Storage/DISK-FORMAT.md"],
             swiftSettings: settings),
         .target(
             name: "API",

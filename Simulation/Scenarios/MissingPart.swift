@@ -5,7 +5,7 @@
 /// A part of the product, or of the simulated world, that is not built yet.
 public enum MissingPart: String, CaseIterable, Hashable, Sendable {
     case workloads, proxmox, ceph, watchdog, drain, disarm
-    case forcedRecovery, witnessPlace, certificates
+    case witnessPlace, certificates
 
     /// One sentence for a person who asked for it.
     public var sentence: String {
@@ -16,7 +16,6 @@ public enum MissingPart: String, CaseIterable, Hashable, Sendable {
         case .watchdog: "the watchdog fence is not built yet, so no host resets by itself"
         case .drain: "draining a host is not built yet, because nothing but addresses would leave it"
         case .disarm: "disarming the cluster is not built yet"
-        case .forcedRecovery: "forced recovery without a quorum is not built yet"
         case .witnessPlace: "where a witness runs is not known yet, so one inside a host's own guest is not refused"
         case .certificates: "the simulated members have no certificates; those are tested beside it"
         }

@@ -45,6 +45,7 @@ extension World {
         case .proposalRefused: marks.reach(.proposalRefused)
         case .readIndex: marks.reach(.readForwarded)
         case .readIndexAnswer(_, let index): if index == nil { marks.reach(.readRefused) }
+        case .recoveryProbe, .recoveryStatus, .epoch, .membersAsked, .members, .handOver: break
         }
     }
 

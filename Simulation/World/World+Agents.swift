@@ -322,7 +322,7 @@ extension World {
             request = .propose(command, stamp: stamp, actor: actor, deadline: deadline, origin: origin)
         case .read: request = .read(deadline: deadline)
         case .transferLeadership(let to, _): request = .transferLeadership(to: to, deadline: deadline)
-        case .readLocal: break
+        case .readLocal, .recover: break
         }
         turn(machine, .request(RequestID(rawValue: lastRequest), request))
     }

@@ -126,9 +126,11 @@ extension World {
         note(15, machine.index, 0)
         machine.bootTicket = 0
         machine.isPowered = true
+        let origin: Int64 = machine.draws.number(1_000_000_000...30_000_000_000)
+        // The wall clock has gone on.
+        let wall = machine.clock.reading(at: now).nanoseconds + machine.clock.wallOffset
         machine.clock = MachineClock(
-            origin: machine.draws.number(1_000_000_000...30_000_000_000),
-            partsPerMillion: machine.clock.partsPerMillion, wallOffset: machine.clock.wallOffset, now: now)
+            origin: origin, partsPerMillion: machine.clock.partsPerMillion, wallOffset: wall - origin, now: now)
         tell("\(machine.name) is up")
         if machine.hasJoined { startProcess(machine) }
         for guest in machines where guest.hostIndex == machine.index { powerOn(guest) }

@@ -104,9 +104,11 @@ public final class World {
         watch = AddressWatch(addresses: plan.addresses, machines: plan.members.count)
         for (index, member) in plan.members.enumerated() {
             var draws = Draws(seed: plan.seed, purpose: 100 + UInt64(index))
+            // Machines were started at different times, and their wall clocks are seconds apart, not more.
+            let origin: Int64 = draws.number(1_000_000_000...1_000_000_000_000)
             let clock = MachineClock(
-                origin: draws.number(1_000_000_000...1_000_000_000_000), partsPerMillion: member.driftPartsPerMillion,
-                wallOffset: draws.number(-2_000_000_000...2_000_000_000) + 1_800_000_000_000_000_000, now: 0)
+                origin: origin, partsPerMillion: member.driftPartsPerMillion,
+                wallOffset: draws.number(-2_000_000_000...2_000_000_000) + 1_800_000_000_000_000_000 - origin, now: 0)
             machines.append(
                 Machine(
                     index: index, plan: member,

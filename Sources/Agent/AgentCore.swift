@@ -86,6 +86,12 @@ public struct AgentCore: Sendable {
     /// Why this version cannot go on; nil: it can.
     public internal(set) var halted: String?
     var isHaltTold = false
+    var recovery: RecoveryAttempt?
+    var search = PeerSearch()
+    var toldLeftBehind: Instant = .distantPast
+    /// When a leader was last heard of, or this one last led; the start, before that. A learner does not campaign, so to
+    /// the consensus its leader is the last one for ever.
+    var leaderHeard: Instant
 
     /// When `handle` must be called again at the latest.
     public internal(set) var nextDeadline: Instant = .distantPast
@@ -101,6 +107,7 @@ public struct AgentCore: Sendable {
         setup: AgentSetup, hardState: HardState, restored: RestoredState? = nil, entries: [Entry], now: Instant
     ) {
         self.setup = setup
+        leaderHeard = now
         // A founder that lost its log must not found the cluster a second time.
         let founders = setup.founds == nil || hardState.memory != .whole ? [] : [setup.record.id]
         reads = ReadRequests(session: setup.session)
@@ -163,6 +170,8 @@ public struct AgentCore: Sendable {
         var next = min(raft.nextDeadline, proposals.nextDeadline, reads.nextDeadline)
         if !local.isEmpty { next = min(next, leaseUntil, local.nextEnd) }
         if mayDecide { next = min(next, duties.nextDecision) }
+        if let recovery { next = min(next, recovery.decideAt) }
+        next = min(next, nextPeerSearch, nextTelling)
         return min(next, fitness.nextRetry, conflicts.nextEnd, stop.deadline(now: now))
     }
 
@@ -186,11 +195,25 @@ public struct AgentCore: Sendable {
     private mutating func receive(_ frame: PeerFrame, now: Instant, random: inout some RandomNumberGenerator) {
         guard frame.cluster == setup.cluster, frame.to == id, frame.from != id else { return }
         switch frame.body {
+        case .recoveryProbe(let probe): return answerProbe(probe, from: frame.from, now: now)
+        case .recoveryStatus(let probe, let standing): return probeAnswered(probe, standing, by: frame.from)
+        case .epoch(let word): return receive(word, in: frame, now: now, random: &random)
+        case .consensus, .proposal, .proposalRefused, .readIndex, .readIndexAnswer, .membersAsked, .members,
+            .handOver:
+            break
+        }
+        guard frame.epoch == raft.epoch else { return answerOtherEpoch(frame) }
+        switch frame.body {
+        case .recoveryProbe, .recoveryStatus, .epoch: break
+        case .membersAsked: tellMembers(to: frame.from, now: now)
+        case .members(let records): heardOfMembers(records, now: now)
+        case .handOver: if raft.configuration.contains(frame.from) { handOver(now: now) }
         case .consensus(let term, let message):
             let envelope = Envelope(
                 cluster: frame.cluster, from: frame.from, to: frame.to, term: term, message: message,
-                start: frame.start)
+                start: frame.start, epoch: frame.epoch)
             raft.handle(.received(envelope), now: now, random: &random)
+            if frame.from == raft.leader { leaderHeard = now }
         case .proposal(let proposal, let record): proposeForPeer(record, proposal, from: frame.from, now: now)
         case .proposalRefused(let proposal, _): proposals.refused(proposal, now: now)
         case .readIndex(let read): readForPeer(read, from: frame.from, now: now)
@@ -204,6 +227,7 @@ public struct AgentCore: Sendable {
     private mutating func settle(now: Instant, random: inout some RandomNumberGenerator) {
         // After a start from a snapshot, which is no entry.
         if state.declarationsRevision != specsRevision { readDeclarations() }
+        continueRecovery(now: now, random: &random)
         for _ in 0..<16 {
             let before = raft.log.lastIndex
             flushRaft(now: now, random: &random)
@@ -234,15 +258,15 @@ public struct AgentCore: Sendable {
                             + "restored disk or snapshot of this machine?). It does not vote until the leader has taken "
                             + "it back; nothing need be done"))
             case .diskIsInUse(let start):
-                effects.append(
-                    .failed(
-                        "another agent runs as \(setup.record.name) from a copy of this disk, and started later (start "
-                            + "\(start.number)). Stop one of the two: both have the same identity. If this is the copy, "
-                            + "empty its data directory and let it join with a token of its own (holdfast cluster token "
-                            + "create)"))
+                end(
+                    "another agent runs as \(setup.record.name) from a copy of this disk, and started later (start "
+                        + "\(start.number)). Stop one of the two: both have the same identity. If this is the copy, "
+                        + "empty its data directory and let it join with a token of its own (holdfast cluster token "
+                        + "create)")
             case .memoryIsWhole:
                 effects.append(.log("what this disk had lost is made good: no majority rests on it any more"))
             case .leaderChanged(let leader):
+                leaderHeard = now
                 duties.reset(now: now)
                 proposals.retryAll()
                 reads.retryAll()
@@ -254,6 +278,8 @@ public struct AgentCore: Sendable {
 
     private mutating func reconcile(now: Instant) {
         followMembership(now: now)
+        searchForPeers(now: now)
+        tellThoseLeftBehind(now: now)
         reconcileRoles(now: now)
         reconcileFitness(now: now)
         reconcileConflicts(now: now)
@@ -369,7 +395,8 @@ public struct AgentCore: Sendable {
         followed = (state.revision, isCurrent)
         if isCurrent && state.members.values != followedMembers {
             followedMembers = state.members.values
-            let peers = state.members.values.filter { $0.id != id }
+            // Those that were left behind are to be told so when they are heard of.
+            let peers = state.members.values.filter { $0.id != id } + state.leftBehind.values
             if peers != knownPeers {
                 knownPeers = peers
                 effects.append(.peers(peers))
@@ -395,6 +422,6 @@ public struct AgentCore: Sendable {
             appliedIndex: applied, configuration: raft.configuration, silent: silent, lacking: lacking,
             hasQuorumLease: raft.holdsQuorumLease(now: now), holdsLease: holdsLease(now: now), isCurrent: isCurrent,
             openProposals: proposals.open.count, openReads: reads.own.count, timing: raft.timing,
-            snapshotProblem: snapshots.problem)
+            snapshotProblem: snapshots.problem, epoch: raft.epoch)
     }
 }

@@ -45,6 +45,9 @@ public enum AgentRequest: Sendable {
     case readLocal
     /// Hand leadership to another voter (nil: the best one).
     case transferLeadership(to: MemberID?, deadline: Instant)
+    /// Go on without members that a person has verified to be dead, because no majority is left. Answered with the
+    /// outcome when the new epoch has committed it.
+    case recover(without: [MemberID], actor: String, origin: CommandOrigin?)
 }
 
 /// The answer to a request.
@@ -90,6 +93,7 @@ public struct AgentView: Sendable {
     public var timing: Timing
     /// Why this member's last snapshot was not kept; nil: it was, or none was due yet.
     public var snapshotProblem: String?
+    public var epoch: Epoch
 }
 
 /// Something for the world half to do, in order.
@@ -114,7 +118,7 @@ public enum AgentEffect: Sendable {
     case peers([MemberRecord])
     /// New events were applied, oldest first.
     case events([ClusterEvent])
-    /// The agent cannot go on: why, and what to do about it.
+    /// The agent can never go on with this disk: why, and what to do about it. What it holds was dropped before.
     case failed(String)
     /// The agent has given everything away and may end.
     case stopped

@@ -8,12 +8,17 @@ public struct PeerFrame: Hashable, Sendable {
     public let cluster: ClusterID
     public let from: MemberID
     public let to: MemberID
+    /// The sender's epoch when it sent this.
+    public let epoch: Epoch
     public let body: Body
     /// The newest start of the sender's disk, with a consensus message.
     public let start: DiskStart
 
-    public init(cluster: ClusterID, from: MemberID, to: MemberID, body: Body, start: DiskStart = .none) {
+    public init(
+        cluster: ClusterID, from: MemberID, to: MemberID, epoch: Epoch = .first, body: Body, start: DiskStart = .none
+    ) {
         self.start = start
+        self.epoch = epoch
         self.cluster = cluster
         self.from = from
         self.to = to
@@ -30,14 +35,34 @@ public struct PeerFrame: Hashable, Sendable {
         case readIndex(id: UInt64)
         /// Nil: the sender cannot tell (it is not the leader, or lost its quorum).
         case readIndexAnswer(id: UInt64, index: LogIndex?)
+        /// Who is there, and how much of the log it has: asked before a forced recovery.
+        case recoveryProbe(id: UInt64)
+        case recoveryStatus(id: UInt64, RecoveryStanding)
+        case epoch(EpochWord)
+        /// Who are the members? Asked by one that knows no leader.
+        case membersAsked
+        /// The members, as the JSON of their records.
+        case members(records: [UInt8])
+        /// Asks the leader to hand over: it is about to be removed.
+        case handOver
     }
+}
+
+/// What one member says to another of another epoch; which epoch it speaks of is the frame's.
+public enum EpochWord: Hashable, Sendable {
+    /// "Yours is later than mine. What is it to me?"
+    case asks
+    /// "You belong to mine: take it over."
+    case yours
+    /// "You do not belong to mine, and yours is over."
+    case over
 }
 
 extension PeerFrame {
     /// A consensus message on its way.
     public init(_ envelope: Envelope) {
         self.init(
-            cluster: envelope.cluster, from: envelope.from, to: envelope.to,
+            cluster: envelope.cluster, from: envelope.from, to: envelope.to, epoch: envelope.epoch,
             body: .consensus(envelope.term, envelope.message), start: envelope.start)
     }
 }

@@ -28,7 +28,14 @@ struct Proposals: Sendable {
         let request: RequestID?
         let deadline: Instant
         var nextTry: Instant
+        /// Whom it removes from the cluster.
+        let removes: MemberID?
+        /// How often a leader that is to be removed was asked to hand over first.
+        var handOversAsked = 0
     }
+
+    /// Then it is removed as it leads: nobody else can lead, or it is of a release that does not listen.
+    static let mostHandOversAsked = 4
 
     var open: SortedMap<Key, Open> = [:]
     private var lastID: UInt64 = 0
@@ -50,11 +57,12 @@ struct Proposals: Sendable {
     }
 
     mutating func add(
-        _ stamp: RequestStamp, record: [UInt8], request: RequestID?, deadline: Instant, now: Instant
+        _ stamp: RequestStamp, record: [UInt8], request: RequestID?, deadline: Instant, now: Instant,
+        removes: MemberID? = nil
     ) {
         lastID += 1
         open[Key(session: stamp.session, request: stamp.request)] = Open(
-            id: lastID, record: record, request: request, deadline: deadline, nextTry: now)
+            id: lastID, record: record, request: request, deadline: deadline, nextTry: now, removes: removes)
     }
 
     /// A command was applied; returns the request that waits for it.
@@ -114,7 +122,9 @@ extension AgentCore {
             }
             return
         }
-        proposals.add(stamp, record: bytes, request: request, deadline: deadline, now: now)
+        var removes: MemberID?
+        if case .removeMember(let member) = command { removes = member }
+        proposals.add(stamp, record: bytes, request: request, deadline: deadline, now: now, removes: removes)
     }
 
     mutating func retryProposals(now: Instant) {
@@ -133,6 +143,17 @@ extension AgentCore {
 
     private mutating func send(_ proposal: Proposals.Open, _ key: Proposals.Key, now: Instant) {
         var next = now + Proposals.retryAfter
+        if let leader = raft.leader, proposal.removes == leader,
+            proposal.handOversAsked < Proposals.mostHandOversAsked
+        {
+            // Removed while it leads it would be turned away by whoever has heard of it, and leave a gap.
+            if raft.isLeader { handOver(now: now) } else { sendToPeer(.handOver, leader) }
+            _ = proposals.open.update(key) {
+                $0.handOversAsked += 1
+                $0.nextTry = next
+            }
+            return
+        }
         if raft.isLeader {
             switch raft.propose([proposal.record], now: now) {
             // In the log: nothing to repeat while this member leads. If it loses the lead, everything is offered anew.
@@ -151,6 +172,11 @@ extension AgentCore {
         _ = proposals.open.update(key) { $0.nextTry = next }
     }
 
+    /// Gives leadership to the best there is; nothing happens when nobody is near enough, or it is on its way.
+    mutating func handOver(now: Instant) {
+        if let heir = heir(now: now) { _ = raft.startTransfer(to: heir, now: now) }
+    }
+
     mutating func proposeForPeer(_ record: [UInt8], _ id: UInt64, from peer: MemberID, now: Instant) {
         // Its own member has looked at the size too; a leader does not count on it.
         // So has its member looked at what the command needs; one that does not is kept from stopping everybody else.
@@ -163,7 +189,7 @@ extension AgentCore {
     }
 
     mutating func sendToPeer(_ body: PeerFrame.Body, _ peer: MemberID) {
-        effects.append(.send(PeerFrame(cluster: setup.cluster, from: id, to: peer, body: body)))
+        effects.append(.send(PeerFrame(cluster: setup.cluster, from: id, to: peer, epoch: raft.epoch, body: body)))
     }
 
     /// Why nothing was committed in time, as far as this member can tell.
@@ -202,11 +228,13 @@ extension AgentCore {
         case .read(let deadline): acceptRead(id, deadline: deadline, now: now)
         case .readLocal: effects.append(.respond(id, .state(state, view(now: now))))
         case .transferLeadership(let member, _): transfer(to: member, id, now: now)
+        case .recover(let dead, let actor, let origin):
+            acceptRecovery(id, dead: dead, actor: actor, origin: origin, now: now)
         }
     }
 
     private mutating func transfer(to member: MemberID?, _ request: RequestID, now: Instant) {
-        let target = member ?? raft.configuration.voters.first { $0 != id && raft.isCaughtUp($0, within: 64, now: now) }
+        let target = member ?? heir(now: now)
         let answer: AgentResponse
         if !raft.isLeader {
             answer = .failed(

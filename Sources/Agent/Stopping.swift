@@ -73,9 +73,7 @@ extension AgentCore {
             if !proposals.isOpen(told) && !mayHold {
                 stop.phase = .handingOver
                 if stop.gaveAway { stop.drainedAt = now + LocalRoles.drain }
-                if let heir = raft.configuration.voters.first(where: { isGoodHeir($0, now: now) }) {
-                    _ = raft.startTransfer(to: heir, now: now)
-                }
+                handOver(now: now)
             }
         case .handingOver: break
         }
@@ -87,15 +85,40 @@ extension AgentCore {
         if now >= stop.giveUp { finishStop() }
     }
 
-    private func isGoodHeir(_ voter: MemberID, now: Instant) -> Bool {
-        voter != id && raft.isLeader && raft.isCaughtUp(voter, within: 64, now: now)
+    /// Who should lead next when this member must not: hosts before guests, the witness last, and nobody who is about to
+    /// stop too if there is another. Nil when nobody is near enough.
+    func heir(now: Instant) -> MemberID? {
+        guard raft.isLeader else { return nil }
+        let able = raft.configuration.voters.filter { $0 != id && raft.isCaughtUp($0, within: 64, now: now) }
+        func reluctance(_ voter: MemberID) -> Int {
+            guard let member = state.members[voter] else { return 3 }
+            let kind =
+                switch member.kind {
+                case .host: 0
+                case .guest: 1
+                case .witness: 2
+                }
+            return kind + (member.stopping ? 4 : 0)
+        }
+        return able.min { (reluctance($0), $0) < (reluctance($1), $1) }
     }
 
     private mutating func finishStop() {
         if case .stopped = stop.phase { return }
+        letGoOfEverything()
+        effects.append(.stopped)
+    }
+
+    /// Ends this member for good, with words.
+    mutating func end(_ why: String) {
+        if case .stopped = stop.phase { return }
+        letGoOfEverything()
+        effects.append(.failed(why))
+    }
+
+    private mutating func letGoOfEverything() {
         for (role, held) in local.held.pairs { effects.append(.address(.drop(role: role, addresses: held.addresses))) }
         local.held = [:]
         stop.phase = .stopped
-        effects.append(.stopped)
     }
 }

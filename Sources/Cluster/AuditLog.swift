@@ -66,6 +66,9 @@ extension Command {
         case .join(_, _, let member): "join \(member.name)"
         case .announce(let member): "announce \(member.name)"
         case .removeMember(let id): "remove member \(id)"
+        case .recover(let epoch, let dead):
+            "recover as epoch \(Epoch(rawValue: epoch).number) without "
+                + dead.map(\.description).joined(separator: ", ")
         case .admitOperator(let newcomer): "admit \(newcomer.name) as \(newcomer.role.rawValue)"
         case .revokeOperator(let name): "revoke \(name)"
         case .act(let what): what

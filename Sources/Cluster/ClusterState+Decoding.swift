@@ -42,6 +42,10 @@ extension ClusterState {
                 try Self.add(id, session, to: &openSessions, most: Sessions.mostSessions, reader)
             case 12...17: try readPeople(field, &reader)
             case 18: retiredEpoch = try reader.count()
+            case 23: epoch = try reader.count()
+            case 24:
+                let member = try reader.record { (inner) throws(StateDecodingError) in try inner.member() }
+                try Self.add(member.id, member, to: &leftBehind, most: Self.mostLeftBehind, reader)
             case 29: level = try reader.count()
             case 37: rules = try reader.rules()
             case 38: operatorsAreListed = try reader.number() == 1

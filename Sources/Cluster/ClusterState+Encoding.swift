@@ -42,6 +42,8 @@ extension ClusterState {
         writer.field(16, forgottenDeclarations)
         if let trial { writer.record(17) { $0.write(trial) } }
         writer.field(18, retiredEpoch)
+        writer.field(23, epoch)
+        for member in leftBehind.values { writer.record(24) { $0.write(member) } }
         writer.field(29, level)
         writer.field(37, rules)
         writer.field(38, operatorsAreListed ? 1 : 0)

@@ -41,6 +41,10 @@ public struct ClusterState: Hashable, Sendable {
     var forgottenDeclarations: UInt64 = 0
     /// The change that is in force on trial, if one is.
     public internal(set) var trial: Trial?
+    /// The epoch that began last by a forced recovery; 0: none has.
+    public internal(set) var epoch: UInt64 = 0
+    /// Members that recoveries went on without, as they were.
+    public internal(set) var leftBehind: SortedMap<MemberID, MemberRecord> = [:]
     var sessions = Sessions()
     /// The feature level in force; see FeatureLevel.swift. Zero before the first that was agreed on.
     public internal(set) var level: UInt64 = 0
@@ -124,6 +128,7 @@ public struct ClusterState: Hashable, Sendable {
         case .join(let id, let hash, let member): return join(tokenID: id, secretHash: hash, member, record)
         case .announce(let member): return announce(member, record)
         case .removeMember(let id): return remove(member: id, record)
+        case .recover(let epoch, let dead): return recover(epoch, dead: dead, record)
         case .observeMember(let id, let reachable, let reason):
             return observe(id, reachable: reachable, reason: reason, record)
         case .stopping(let id): return stopping(id, record)

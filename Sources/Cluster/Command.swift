@@ -29,6 +29,8 @@ public enum Command: Hashable, Sendable, Codable {
     /// a new certificate.
     case announce(member: MemberRecord)
     case removeMember(MemberID)
+    /// A new epoch has begun without these (Recoveries.swift). Stands in the log behind the configuration of that epoch.
+    case recover(epoch: UInt64, dead: [MemberID])
     /// The leader hears, or no longer hears, of a member.
     case observeMember(MemberID, reachable: Bool, reason: String)
     /// A member is about to stop and gives its roles away.

@@ -79,6 +79,8 @@ extension ClusterState {
         tokens[tokenID] = nil
         // It counts as there once the leader has heard of it.
         admit(member, reachable: false, cause: 0, record)
+        // A machine that was left behind is back under a new identity: nobody waits for the old one any more.
+        for (id, old) in leftBehind.pairs where old.name == member.name { leftBehind[id] = nil }
         return done()
     }
 
@@ -120,6 +122,14 @@ extension ClusterState {
     mutating func remove(member id: MemberID, _ record: CommandRecord) -> Outcome {
         guard let member = members[id] else { return refused(.notFound, "no member \(id)") }
         guard members.count > 1 else { return refused(.unsafe, "\(member.name) is the only member") }
+        dropMember(id)
+        _ = note(
+            "MemberRemoved", "member/\(member.name)", "removed by \(record.actor)", cause: member.lastEvent, record)
+        return done()
+    }
+
+    /// Takes a member out, and what candidates' reports say of it.
+    mutating func dropMember(_ id: MemberID) {
         members[id] = nil
         for key in roles.keys {
             _ = roles.update(key) {
@@ -127,9 +137,6 @@ extension ClusterState {
                 $0.heard[id.description] = nil
             }
         }
-        _ = note(
-            "MemberRemoved", "member/\(member.name)", "removed by \(record.actor)", cause: member.lastEvent, record)
-        return done()
     }
 
     mutating func observe(

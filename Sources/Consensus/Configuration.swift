@@ -20,9 +20,12 @@ public struct Configuration: Hashable, Sendable {
     /// Outgoing voters that become learners when the joint configuration is left; the other outgoing ones that are not
     /// among `voters` leave altogether. They are no learners before, because they vote until then.
     public private(set) var learnersNext: [MemberID]
+    /// The epoch it is of. A member follows no configuration of an earlier epoch than its own into an election.
+    public private(set) var epoch: Epoch
 
     public init(
-        voters: [MemberID], learners: [MemberID] = [], outgoingVoters: [MemberID] = [], learnersNext: [MemberID] = []
+        voters: [MemberID], learners: [MemberID] = [], outgoingVoters: [MemberID] = [], learnersNext: [MemberID] = [],
+        epoch: Epoch = .first
     ) {
         precondition(
             Self.isWellFormed(
@@ -32,6 +35,7 @@ public struct Configuration: Hashable, Sendable {
         self.learners = learners.sorted()
         self.outgoingVoters = outgoingVoters.sorted()
         self.learnersNext = learnersNext.sorted()
+        self.epoch = epoch
     }
 
     /// Whether such a configuration may exist. To be asked before making one from what a disk or a peer says.
@@ -170,21 +174,21 @@ extension Configuration {
         case .addLearner(let member):
             guard !contains(member) else { return .failure(.alreadyMember) }
             guard learners.count < Self.mostLearners else { return .failure(.tooMany) }
-            return .success(Configuration(voters: voters, learners: learners + [member]))
+            return .success(changed(learners: learners + [member]))
         case .promote(let member):
             guard learners.contains(member) else { return .failure(.unknownMember) }
             guard voters.count < Self.mostVoters else { return .failure(.tooMany) }
-            return .success(Configuration(voters: voters + [member], learners: learners.filter { $0 != member }))
+            return .success(changed(voters: voters + [member], learners: learners.filter { $0 != member }))
         case .demote(let member):
             guard voters.contains(member) else { return .failure(.unknownMember) }
             guard voters.count > 1 else { return .failure(.wouldLeaveNoVoter) }
             guard learners.count < Self.mostLearners else { return .failure(.tooMany) }
-            return .success(Configuration(voters: voters.filter { $0 != member }, learners: learners + [member]))
+            return .success(changed(voters: voters.filter { $0 != member }, learners: learners + [member]))
         case .remove(let member):
             guard contains(member) else { return .failure(.unknownMember) }
             guard voters != [member] else { return .failure(.wouldLeaveNoVoter) }
             return .success(
-                Configuration(voters: voters.filter { $0 != member }, learners: learners.filter { $0 != member }))
+                changed(voters: voters.filter { $0 != member }, learners: learners.filter { $0 != member }))
         case .exchangeVoters(let newVoters, let removing):
             return exchanging(for: newVoters, removing: removing)
         }
@@ -203,9 +207,14 @@ extension Configuration {
         let learning = learners.filter { !newVoters.contains($0) && !removing.contains($0) }
         guard learning.count + demoted.count <= Self.mostLearners else { return .failure(.tooMany) }
         return .success(
-            Configuration(voters: newVoters, learners: learning, outgoingVoters: voters, learnersNext: demoted))
+            Configuration(
+                voters: newVoters, learners: learning, outgoingVoters: voters, learnersNext: demoted, epoch: epoch))
+    }
+
+    private func changed(voters: [MemberID]? = nil, learners: [MemberID]) -> Configuration {
+        Configuration(voters: voters ?? self.voters, learners: learners, epoch: epoch)
     }
 
     /// What a joint configuration is left for; itself, when it is none.
-    public var left: Configuration { Configuration(voters: voters, learners: learners + learnersNext) }
+    public var left: Configuration { changed(learners: learners + learnersNext) }
 }

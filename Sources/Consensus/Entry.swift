@@ -46,14 +46,17 @@ public struct HardState: Hashable, Sendable {
     public var start: DiskStart
     /// The newest start of each other member's disk that this member has heard of.
     public var knownStarts: SortedMap<MemberID, DiskStart> = [:]
+    /// The epoch this member is in.
+    public var epoch: Epoch
 
     public init(
         term: Term = .zero, vote: MemberID? = nil, longestPromise: Interval = .zero, memory: Memory = .whole,
-        start: DiskStart = .none
+        start: DiskStart = .none, epoch: Epoch = .first
     ) {
         self.term = term
         self.vote = vote
         self.longestPromise = longestPromise
+        self.epoch = epoch
         self.memory = memory
         self.start = start
     }

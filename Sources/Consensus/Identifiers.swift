@@ -29,6 +29,27 @@ public struct ClusterID: RawRepresentable, Hashable, Comparable, Sendable, Custo
     }
 }
 
+/// Counts the forced recoveries of a cluster, from zero. Every message and every configuration belongs to one; what belongs
+/// to another is not listened to. The number is in the upper bits, and below it 32 drawn at random, so that two recoveries
+/// of one cluster that know nothing of each other are two epochs, the higher of which the other must give way to.
+public struct Epoch: RawRepresentable, Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
+    public let rawValue: UInt64
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+    /// Before any recovery.
+    public static let first = Epoch(rawValue: 0)
+    /// A message of a later one comes from a broken peer.
+    public static let greatest = Epoch(rawValue: 1 << 60)
+    public static func < (left: Epoch, right: Epoch) -> Bool { left.rawValue < right.rawValue }
+    /// How many recoveries there have been.
+    public var number: UInt64 { rawValue >> 32 }
+    public func next(drawn: UInt32) -> Epoch { Epoch(rawValue: (number + 1) << 32 | UInt64(drawn)) }
+
+    /// `2 (9f03aa51)`; the first has nothing drawn.
+    public var description: String {
+        number == 0 ? "0" : "\(number) (\(hexadecimal(rawValue & 0xFFFF_FFFF).suffix(8)))"
+    }
+}
+
 /// Raft's logical time (Ongaro, "Consensus: Bridging Theory and Practice", 3.3). Zero is before the first election.
 public struct Term: RawRepresentable, Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
     public let rawValue: UInt64

@@ -23,7 +23,7 @@
 
 extension Raft {
     /// Whether this member may vote or campaign.
-    var mayVote: Bool { hardState.memory == .whole && overtaken == nil }
+    public var mayVote: Bool { hardState.memory == .whole && overtaken == nil }
 
     /// Whether what this member says of its log and its promises may count.
     var mayAnswer: Bool { hardState.memory != .lost }

@@ -1,7 +1,8 @@
 // The envelope every peer message travels in, and the list of message kinds. Each kind has a file of its own in
 // Messages/, with what it means, its fields, and what a member does when it arrives.
 
-/// A message between two members. Whatever does not belong to this cluster or this member is dropped on arrival.
+/// A message between two members. Whatever does not belong to this cluster, its epoch or this member is dropped on
+/// arrival.
 public struct Envelope: Hashable, Sendable {
     public let cluster: ClusterID
     public let from: MemberID
@@ -11,11 +12,15 @@ public struct Envelope: Hashable, Sendable {
     public let message: Message
     /// The newest start of the sender's disk; `.none` from a version that does not count them.
     public let start: DiskStart
+    /// The sender's epoch when it sent this.
+    public let epoch: Epoch
 
     public init(
-        cluster: ClusterID, from: MemberID, to: MemberID, term: Term, message: Message, start: DiskStart = .none
+        cluster: ClusterID, from: MemberID, to: MemberID, term: Term, message: Message, start: DiskStart = .none,
+        epoch: Epoch = .first
     ) {
         self.start = start
+        self.epoch = epoch
         self.cluster = cluster
         self.from = from
         self.to = to

@@ -146,9 +146,15 @@ public struct Raft: Sendable {
         let window = timing.electionTimeoutMost - timing.electionTimeoutLeast
         electionDeadline = rank == .preferred ? promiseUntil : promiseUntil + window
         findConfiguration()
+        if configuration.epoch > self.hardState.epoch {
+            // Whoever holds a configuration of an epoch was in it; a disk that forgot so much shows it all the same.
+            self.hardState.epoch = configuration.epoch
+            hardStateDirty = true
+        }
     }
 
     public var term: Term { hardState.term }
+    public var epoch: Epoch { hardState.epoch }
     public var isLeader: Bool { role == .leader }
     public var isVoter: Bool { configuration.isVoter(id) }
 
@@ -228,7 +234,7 @@ public struct Raft: Sendable {
 
     private mutating func receive(_ envelope: Envelope, now: Instant, random: inout some RandomNumberGenerator) {
         guard envelope.cluster == cluster, envelope.to == id, envelope.from != id, envelope.term <= .greatest,
-            envelope.start.number < DiskStart.greatestNumber
+            envelope.start.number < DiskStart.greatestNumber, envelope.epoch == epoch
         else { return }
         guard comesFromNewestStart(envelope, now: now) else { return }
         switch envelope.message {
@@ -302,14 +308,15 @@ public struct Raft: Sendable {
         outbox.append(
             Envelope(
                 cluster: cluster, from: id, to: member, term: term ?? hardState.term, message: message,
-                start: hardState.start))
+                start: hardState.start, epoch: epoch))
     }
 
     /// Queues a message that may leave only when everything this member knows now is durable.
     mutating func sendAfterDurable(_ message: Message, to member: MemberID) {
         afterDurable.append(
             Envelope(
-                cluster: cluster, from: id, to: member, term: hardState.term, message: message, start: hardState.start))
+                cluster: cluster, from: id, to: member, term: hardState.term, message: message,
+                start: hardState.start, epoch: epoch))
     }
 
     /// Whether term, vote and longest promise are on disk, so that answers resting on them may leave without waiting.

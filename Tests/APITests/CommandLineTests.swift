@@ -288,6 +288,25 @@ import Testing
         }
     }
 
+    /// The asked member decides, by itself: there is no majority to ask.
+    @Test func aLostMajorityIsGivenUpByAnAdminAndOnTheRecord() async throws {
+        let lab = try Lab.make()
+        try await serving(lab) { person, _ in
+            let dead = ["cluster", "recover", "--i-verified-dead", "pve2", "witness"]
+            #expect(await person.run(dead + ["--yes"]).status == 8)
+            lab.agent.set(.noQuorum)
+            #expect(await person.run(dead + ["pve9", "--yes"]).status == 3)
+            let done = await person.run(dead + ["--yes", "--reason", "fire"])
+            #expect(done.status == 0)
+            #expect(done.output.contains("epoch 1 has begun without pve2, witness"))
+            #expect(lab.agent.state.leftBehind.values.map(\.name).sorted() == ["pve2", "witness"])
+            #expect(lab.agent.state.auditLog.last?.reason == "fire")
+        }
+        try await serving(lab, as: .operator) { person, _ in
+            #expect(await person.run("cluster", "recover", "--i-verified-dead", "pve2", "--yes").status == 6)
+        }
+    }
+
     @Test func eventsAreListedAndFollowed() async throws {
         let lab = try Lab.make()
         try await serving(lab) { person, _ in

@@ -43,7 +43,7 @@ final class InMemoryAgent: AgentAccess {
                     appliedIndex: .zero, configuration: Configuration(voters: voters, learners: learners), silent: [],
                     lacking: [:], hasQuorumLease: true, holdsLease: true, isCurrent: true, openProposals: 0,
                     openReads: 0,
-                    timing: Timing())))
+                    timing: Timing(), epoch: .first)))
     }
 
     var state: ClusterState { inside.withLock { $0.state } }
@@ -89,6 +89,7 @@ final class InMemoryAgent: AgentAccess {
         if case .overloaded = mood { return .failed(.overloaded) }
         switch request {
         case .readLocal: return inside.withLock { .state($0.state, $0.view) }
+        case .recover: break
         case .read, .propose, .transferLeadership:
             if case .noQuorum = mood { return .failed(.noQuorum(detail: "2 of 3 voters are silent")) }
         }
@@ -101,6 +102,10 @@ final class InMemoryAgent: AgentAccess {
                 inside.view.leader = to
                 return .outcome(Outcome(code: .done, message: "handed on", revision: inside.state.revision))
             }
+        case .recover(let dead, let actor, let origin):
+            guard case .noQuorum = mood else { return .failed(.refused("a majority of the voters answers")) }
+            let epoch = Epoch(rawValue: state.epoch).next(drawn: 7)
+            return .outcome(propose(.recover(epoch: epoch.rawValue, dead: dead), nil, actor, origin))
         case .read, .readLocal: return inside.withLock { .state($0.state, $0.view) }
         }
     }

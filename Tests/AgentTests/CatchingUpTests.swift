@@ -97,3 +97,28 @@ private func makeLongHistory(_ lab: TestLab) {
     #expect(first != nil)
     #expect(first != firstReadID(session: 0x5678))
 }
+
+/// While it was away a host that it has never heard of has come to lead, and is not on its list: it would turn it away for
+/// ever.
+@Test func aMemberThatWasAwayFollowsALeaderItNeverHeardOf() {
+    let lab = TestLab.five()
+    lab.run(for: .seconds(2))
+    let witness = lab.index(of: "witness")
+    lab.kill(witness)
+    let newcomer = lab.join("pve3", .host)
+    lab.run(for: .seconds(3))
+    #expect(lab.nodes[witness].peers?.contains(lab.id(newcomer)) == false)
+    // Two more voters make an odd number.
+    _ = lab.join("pve4", .host)
+    lab.run(for: .seconds(5)) { lab.nodes[newcomer].core.raft.isVoter }
+    lab.run(for: .seconds(2))
+    #expect(lab.leader() == 0)
+    if lab.leader() != nil { _ = lab.transferLeadership(to: newcomer) }
+    lab.run(for: .seconds(2)) { lab.leader() == newcomer }
+    #expect(lab.leader() == newcomer)
+    lab.restart(witness)
+    lab.run(for: .seconds(5))
+    #expect(lab.leader() == newcomer)
+    #expect(lab.nodes[witness].core.raft.leader == lab.id(newcomer))
+    #expect(lab.nodes[witness].core.state == lab.nodes[newcomer].core.state)
+}

@@ -39,3 +39,37 @@ private let api = ResourceKey(kind: "VirtualIP", name: "api")
     lab.run(for: .seconds(5))
     #expect(lab.leader() == 0 || lab.leader() == 1)
 }
+
+/// The witness would lead only to hand over again, and whoever stops next would too.
+@Test func leadershipMovesToAHostWhenItsHolderStops() {
+    let lab = TestLab(seed: 3)
+    _ = lab.add("pve1", .host, founds: "home")
+    lab.run(for: .milliseconds(100))
+    // In this order, so that the first voter in line is the wrong one.
+    for (name, kind) in [("witness", MemberKind.witness), ("pve2", .host)] { _ = lab.join(name, kind) }
+    lab.run(for: .seconds(3))
+    #expect(lab.leader() == 0)
+    #expect(lab.nodes[0].core.raft.configuration.voters.count == 3)
+    let term = lab.nodes[0].core.raft.term
+    lab.stop(0)
+    lab.run(for: .seconds(3)) { lab.nodes[0].stopped }
+    #expect(lab.nodes[0].stopped)
+    lab.run(for: .milliseconds(100)) { lab.leader() != nil }
+    #expect(lab.leader() == lab.index(of: "pve2"))
+    #expect(lab.nodes[lab.index(of: "pve2")].core.raft.term == term.next)
+}
+
+/// Asked at a member that does not lead. The leader hands over first, and is taken out by its successor.
+@Test func aLeaderHandsOverBeforeItIsRemoved() {
+    let lab = TestLab.five()
+    lab.run(for: .seconds(2))
+    #expect(lab.leader() == 0)
+    let term = lab.nodes[0].core.raft.term
+    lab.must(.removeMember(lab.id(0)), at: lab.index(of: "cp2"))
+    #expect(lab.leader() == 1)
+    #expect(lab.nodes[1].core.raft.term == term.next)
+    #expect(lab.nodes[1].core.state.events.last { $0.type == "MemberRemoved" } != nil)
+    lab.run(for: .seconds(3))
+    #expect(lab.nodes[1].core.raft.term == term.next)
+    #expect(!lab.nodes[1].core.raft.configuration.contains(lab.id(0)))
+}

@@ -42,6 +42,8 @@ final class TestLab {
         var stopped = false
         /// Why its version could not go on.
         var halted: String?
+        /// Why it ended for good.
+        var failure: String?
         /// The events that were published, in order.
         var published: [UInt64] = []
         /// Whom it talks to; nil: everybody, as one does that was told of all members when it joined. Kept on disk.
@@ -321,7 +323,10 @@ final class TestLab {
         case .halt(let words):
             node.halted = words
             kill(index)
-        case .failed(let words): Issue.record("an agent gave up: \(words)")
+        case .failed(let why):
+            node.failure = why
+            kill(index)
+            if !why.contains("recovered without this member") { Issue.record("an agent gave up: \(why)") }
         case .peers(let peers): node.peers = Set(peers.map(\.id))
         case .events(let events): node.published += events.map(\.id)
         case .healthChecks, .standReady, .log: break

@@ -37,7 +37,7 @@ private struct Draws: RandomNumberGenerator {
         let name = "r\(draws.below(6))"
         let role = ResourceKey(kind: "VirtualIP", name: name)
         let who = member(draws.below(6)).id
-        switch draws.below(21) {
+        switch draws.below(23) {
         case 20: return .raiseLevel(to: draws.below(3), without: [])
         case 14:
             var newcomer = OperatorRecord(
@@ -75,7 +75,9 @@ private struct Draws: RandomNumberGenerator {
         case 13:
             return .reportConflict(
                 role: role, epoch: draws.below(4), member: who, conflict: draws.below(2) == 0 ? "another" : "")
-        case 12: return .remove(key: "k\(draws.below(5))")
+        case 12:
+            if draws.below(6) == 0 { return .recover(epoch: draws.below(4) << 32 | 5, dead: [who]) }
+            return .remove(key: "k\(draws.below(5))")
         default: return .put(key: "k\(draws.below(5))", value: "v\(draws.next())", expected: nil)
         }
     }
@@ -116,7 +118,7 @@ private struct Draws: RandomNumberGenerator {
             "revision", "declarationsRevision", "clusterName", "resources", "members", "roles", "retiredEpoch",
             "tokens", "values",
             "events", "lastEventID", "operators", "auditLog", "lastAuditID", "declarationChanges",
-            "forgottenDeclarations", "trial", "sessions", "level", "rules", "operatorsAreListed",
+            "forgottenDeclarations", "trial", "epoch", "leftBehind", "sessions", "level", "rules", "operatorsAreListed",
             // Follows from the values, and is counted anew.
             "valueBytes",
         ]
@@ -132,6 +134,7 @@ private struct Draws: RandomNumberGenerator {
         #expect(states.contains { $0.trial != nil })
         #expect(states.contains { $0.operatorsAreListed && $0.valueBytes > 0 })
         #expect(states.contains { !$0.operatorsAreListed && $0.valueBytes > 0 })
+        #expect(states.contains { $0.epoch > 0 && !$0.leftBehind.isEmpty })
     }
 
     @Test func forgottenRevisionsStayForgotten() throws {

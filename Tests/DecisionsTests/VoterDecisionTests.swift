@@ -112,10 +112,12 @@ import Testing
         var bench = DecisionBench()
         bench.view.mayExchangeVoters = true
         let pve3 = MemberID(rawValue: 5)
+        let pve4 = MemberID(rawValue: 6)
         bench.admit(pve3, "pve3", .host)
+        bench.admit(pve4, "pve4", .host)
         bench.apply(.removeMember(pve1))
         bench.apply(.removeMember(pve2))
-        bench.view.configuration = Configuration(voters: [pve1, pve2, witness], learners: [pve3, guest])
+        bench.view.configuration = Configuration(voters: [pve1, pve2, witness], learners: [pve3, pve4, guest])
         guard case .exchangeVoters(let voters, let removing)? = bench.nextChange else {
             Issue.record("\(String(describing: bench.nextChange))")
             return

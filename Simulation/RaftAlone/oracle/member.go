@@ -353,7 +353,9 @@ func (m *member) apply(entry pb.Entry) {
 	}
 }
 
-func (m *member) votes() bool { return contains(m.conf.Voters, m.id) || contains(m.conf.VotersOutgoing, m.id) }
+func (m *member) votes() bool {
+	return contains(m.conf.Voters, m.id) || contains(m.conf.VotersOutgoing, m.id)
+}
 
 func readChange(entry pb.Entry) pb.ConfChangeV2 {
 	if entry.Type == pb.EntryConfChange {
@@ -379,7 +381,7 @@ var roles = map[raft.StateType]string{
 
 func quoted(text string) string {
 	if strings.IndexFunc(text, func(r rune) bool {
-		return r < 'a' && r != ' ' && r != '(' && r != ')' && r != '=' && (r < '0' || r > '9') || r > 'z'
+		return r < 'a' && r != ' ' && r != '(' && r != ')' && r != '=' && r != '&' && r != '_' && (r < '0' || r > '9') || r > 'z'
 	}) < 0 {
 		return "\"" + text + "\""
 	}

@@ -73,6 +73,14 @@ public struct RemoveMemberRequest: Sendable, Codable {
     }
 }
 
+/// `POST /v1/recover`
+public struct RecoverRequest: Sendable, Codable {
+    /// Names or ids of the members that somebody has verified to be dead.
+    public var verifiedDead: [String]
+
+    public init(verifiedDead: [String]) { self.verifiedDead = verifiedDead }
+}
+
 /// `POST /v1/transfer-leader`
 public struct TransferRequest: Sendable, Codable {
     /// Name or id of a voter; nil: the best one.

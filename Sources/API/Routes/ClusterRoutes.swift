@@ -12,6 +12,7 @@ extension API {
         Route(method: .post, path: "/v1/members/remove", needs: .admin) { api, call in
             try await api.removeMember(call)
         },
+        Route(method: .post, path: "/v1/recover", needs: .admin) { api, call in try await api.recover(call) },
         Route(method: .post, path: "/v1/transfer-leader", needs: .admin) { api, call in
             try await api.transferLeader(call)
         },
@@ -120,6 +121,33 @@ extension API {
                 changed: true, message: "\(view.leader.map { state.name(of: $0) } ?? "another member") leads",
                 revision: state.revision)
         case .failed(let failure): throw APIFailure(failure, changing: true)
+        }
+    }
+
+    /// By the state of the asked member alone: there is nobody else to ask. It decides for itself, and says everything that
+    /// speaks against it.
+    private func recover(_ call: Call) async throws -> OutcomeDocument {
+        let request = try call.decode(RecoverRequest.self)
+        guard case .state(let state, _) = await access.submit(.readLocal) else {
+            throw APIFailure(.overloaded, "the agent has too much waiting", next: "try again in a moment")
+        }
+        try call.requireStanding(in: state)
+        guard !request.verifiedDead.isEmpty, request.verifiedDead.count <= 64 else {
+            throw APIFailure(.badRequest, "verifiedDead must name 1 to 64 members")
+        }
+        let dead = try request.verifiedDead.map { try Self.member($0, in: state).id }
+        let answer = await access.submit(.recover(without: dead, actor: call.actor, origin: call.origin))
+        switch answer {
+        case .outcome(let outcome):
+            if let failure = APIFailure(outcome) { throw failure }
+            return OutcomeDocument(outcome)
+        case .failed(.refused(let against)):
+            throw APIFailure(
+                .unsafe, against,
+                next: "bring the others back if that is possible at all; see \"When the majority is gone\" in the "
+                    + "operator's guide")
+        case .failed(let failure): throw APIFailure(failure, changing: true)
+        case .state: throw APIFailure(.internal, "the agent answered a recovery with a state")
         }
     }
 

@@ -35,9 +35,10 @@ extension Raft {
         }
     }
 
-    /// A member campaigns when it is a voter, its restart promise has passed, and its own disk answers.
+    /// A member campaigns when its memory is whole, it is a voter by a configuration of its epoch, its restart promise has
+    /// passed, and its own disk answers.
     func mayCampaign(now: Instant) -> Bool {
-        guard mayVote, isVoter || isVoterUntilCommit, now >= promiseUntil else { return false }
+        guard mayVote, isVoter || isVoterUntilCommit, knowsItsEpoch, now >= promiseUntil else { return false }
         if let oldest = durability.oldestSubmitted, now - oldest > timing.quorumLease { return false }
         return true
     }

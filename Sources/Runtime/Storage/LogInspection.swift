@@ -267,6 +267,7 @@ extension HardState {
     /// "term 4, vote 00…07, memory whole, start 3".
     var words: String {
         "term \(term), vote \(vote.map { "\($0)" } ?? "none"), memory \(memory), start \(start.number)"
+            + (epoch == .first ? "" : ", epoch \(epoch)")
     }
 }
 

@@ -4,12 +4,13 @@ import Consensus
 
 extension [UInt8] {
     /// Term, flags (bit 0: there is a vote, since every number may be a member; bits 1 and 2: the memory), vote, longest
-    /// promise, the disk's start, and the starts of others.
+    /// promise, epoch, the disk's start, and the starts of others.
     mutating func append(hardState: HardState) {
         append(number: hardState.term.rawValue)
         append(number: UInt64(hardState.vote == nil ? 0 : 1) | UInt64(hardState.memory.rawValue) << 1)
         append(number: hardState.vote?.rawValue ?? 0)
         append(number: hardState.longestPromise.nanoseconds)
+        append(number: hardState.epoch.rawValue)
         append(start: hardState.start)
         append(number: UInt64(hardState.knownStarts.count))
         for (member, start) in hardState.knownStarts.pairs {
@@ -34,10 +35,11 @@ extension [UInt8] {
             append(number: UInt32(bytes.count))
             append(contentsOf: bytes)
         case .configuration(let configuration):
-            let kind: EntryKind = configuration.isJoint ? .jointConfiguration : .configuration
+            let kind: EntryKind = configuration.isPlain ? .configuration : .fullConfiguration
             append(number: kind.rawValue)
             append(number: UInt32(entry.storedBytes - EntryKind.frameBytes))
             for list in configuration.storedLists { append(number: UInt32(list.count)) }
+            if !configuration.isPlain { append(number: configuration.epoch.rawValue) }
             for list in configuration.storedLists {
                 for member in list { append(number: member.rawValue) }
             }
@@ -50,20 +52,23 @@ private enum EntryKind: UInt32 {
     case command = 1
     case configuration = 2
     /// Since version 3 of the segments.
-    case jointConfiguration = 3
+    case fullConfiguration = 3
 
     /// Term, kind, length.
     static let frameBytes = 16
 }
 
 extension Configuration {
-    /// Its lists in the order they are written; the last two only of a joint one.
+    /// Neither joint nor of a later epoch than the first: written as it was before there were either.
+    var isPlain: Bool { !isJoint && epoch == .first }
+
+    /// Its lists in the order they are written; the last two only of one that is not plain.
     var storedLists: [[MemberID]] {
-        isJoint ? [voters, learners, outgoingVoters, learnersNext] : [voters, learners]
+        isPlain ? [voters, learners] : [voters, learners, outgoingVoters, learnersNext]
     }
 
     /// How many bytes it takes.
-    var storedBytes: Int { 4 * storedLists.count + 8 * storedMembers }
+    var storedBytes: Int { 4 * storedLists.count + (isPlain ? 0 : 8) + 8 * storedMembers }
 }
 
 extension Entry {
@@ -103,7 +108,7 @@ extension HardState {
     /// Members whose starts are kept; there are never more voters.
     static let mostKnownStarts = Configuration.mostVoters
     /// Before the starts of others.
-    private static let fixedBytes = 56
+    private static let fixedBytes = 64
     static let mostStoredBytes = fixedBytes + 24 * mostKnownStarts
     /// What it costs within a record.
     var storedBytes: Int { Self.fixedBytes + 24 * knownStarts.count }
@@ -120,9 +125,10 @@ extension ByteReader {
             term: Term(rawValue: term), vote: flags & 1 == 1 ? MemberID(rawValue: vote) : nil,
             longestPromise: .nanoseconds(promise), memory: memory)
         guard format >= 3 else { return state }
-        guard let own = start(), let count = number(UInt64.self), count <= UInt64(HardState.mostKnownStarts) else {
-            return nil
-        }
+        guard let epoch = number(UInt64.self).map(Epoch.init(rawValue:)), epoch <= .greatest, let own = start(),
+            let count = number(UInt64.self), count <= UInt64(HardState.mostKnownStarts)
+        else { return nil }
+        state.epoch = epoch
         state.start = own
         for _ in 0..<count {
             guard let member = number(UInt64.self), let known = start() else { return nil }
@@ -148,8 +154,8 @@ extension ByteReader {
         case .command:
             guard let bytes = bytes(Int(length)) else { return nil }
             payload = .command(bytes)
-        case .configuration, .jointConfiguration:
-            guard let configuration = configuration(isJoint: kind == .jointConfiguration),
+        case .configuration, .fullConfiguration:
+            guard let configuration = configuration(isPlain: kind == .configuration),
                 configuration.storedBytes == Int(length)
             else { return nil }
             payload = .configuration(configuration)
@@ -157,19 +163,24 @@ extension ByteReader {
         return Entry(index: index, term: Term(rawValue: term), payload: payload)
     }
 
-    /// The lists that `storedLists` gives, their lengths first.
-    private mutating func configuration(isJoint: Bool) -> Configuration? {
+    /// The lists that `storedLists` gives, their lengths first, and of one that is not plain its epoch in between.
+    private mutating func configuration(isPlain: Bool) -> Configuration? {
         var counts: [UInt32] = []
-        for _ in 0..<(isJoint ? 4 : 2) {
+        for _ in 0..<(isPlain ? 2 : 4) {
             guard let count = number(UInt32.self) else { return nil }
             counts.append(count)
+        }
+        var epoch = Epoch.first
+        if !isPlain {
+            guard let value = number(UInt64.self) else { return nil }
+            epoch = Epoch(rawValue: value)
         }
         var lists: [[UInt64]] = []
         for count in counts {
             guard let list = numbers(count) else { return nil }
             lists.append(list)
         }
-        guard let found = Configuration(lists: lists), found.isJoint == isJoint else { return nil }
+        guard let found = Configuration(lists: lists, epoch: epoch), found.isPlain == isPlain else { return nil }
         return found
     }
 

@@ -5,7 +5,7 @@ import Consensus
 
 struct SnapshotHeader: Hashable {
     static let magic: UInt64 = 0x504E_5354_5346_4448  // "HDFSTSNP" as the file shows it
-    /// The newest form; a configuration that is not joint is written as version 1, which older releases read.
+    /// The newest form; a plain configuration is written as version 1, which older releases read.
     static let version: UInt32 = 2
     /// Before the members of the configuration.
     static let fixedBytes = 72
@@ -26,7 +26,7 @@ struct SnapshotHeader: Hashable {
         let configuration = mark.configuration
         var block: [UInt8] = []
         block.append(number: Self.magic)
-        block.append(number: configuration.isJoint ? Self.version : 1)
+        block.append(number: configuration.isPlain ? 1 : Self.version)
         block.append(number: UInt32(0))
         block.append(number: cluster.rawValue)
         block.append(number: member.rawValue)
@@ -40,6 +40,7 @@ struct SnapshotHeader: Hashable {
         precondition(block.count == Self.fixedBytes, "the header's layout is fixed")
         let lists = configuration.storedLists
         for list in lists.dropFirst(2) { block.append(number: UInt32(list.count)) }
+        if !configuration.isPlain { block.append(number: configuration.epoch.rawValue) }
         for list in lists {
             for id in list { block.append(number: id.rawValue) }
         }
@@ -68,10 +69,10 @@ struct SnapshotHeader: Hashable {
         // The version comes first: a later format may compute its checksum differently.
         let version = file.number(at: 8, as: UInt32.self)
         guard version <= Self.version else { throw .newer(version) }
-        let isJoint = version == 2
-        let start = Self.fixedBytes + (isJoint ? 8 : 0)
+        let isPlain = version == 1
+        let start = Self.fixedBytes + (isPlain ? 0 : 16)
         guard file.count >= start else { throw .damaged("the file ends within its header") }
-        let counts = [60, 64, 72, 76].prefix(isJoint ? 4 : 2).map { Int(file.number(at: $0, as: UInt32.self)) }
+        let counts = [60, 64, 72, 76].prefix(isPlain ? 2 : 4).map { Int(file.number(at: $0, as: UInt32.self)) }
         let length = start + 8 * counts.reduce(0, +)
         guard counts.allSatisfy({ $0 <= Configuration.mostLearners }), length <= file.count else {
             throw .damaged("the file ends within its header")
@@ -87,7 +88,8 @@ struct SnapshotHeader: Hashable {
             lists.append((0..<count).map { file.number(at: place + 8 * $0, as: UInt64.self) })
             place += 8 * count
         }
-        guard let configuration = Configuration(lists: lists), configuration.isJoint == isJoint else {
+        let epoch = isPlain ? .first : Epoch(rawValue: file.number(at: 80, as: UInt64.self))
+        guard let configuration = Configuration(lists: lists, epoch: epoch), configuration.isPlain == isPlain else {
             throw .damaged("its configuration makes no sense")
         }
         cluster = ClusterID(rawValue: file.number(at: 16, as: UInt64.self))

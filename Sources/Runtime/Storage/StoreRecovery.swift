@@ -103,11 +103,13 @@ extension LogStore {
         return (state, losses)
     }
 
-    /// The state of a later start, of a later term, or with the vote of one; with the longest promise of both.
+    /// The state of a later start, of a later epoch, of a later term, or with the vote of one; with the longest promise of both.
     private static func newer(_ left: HardState, _ right: HardState) -> HardState {
         let rightIsNewer =
             if left.start.number != right.start.number {
                 right.start.number > left.start.number
+            } else if left.epoch != right.epoch {
+                right.epoch > left.epoch
             } else if left.term != right.term { right.term > left.term } else { left.vote == nil }
         var state = rightIsNewer ? right : left
         state.longestPromise = .max(left.longestPromise, right.longestPromise)

@@ -16,8 +16,8 @@ extension WirePeerFrame {
         let recipient = try Check.member(to, "to")
         guard sender != recipient else { throw .invalid(field: "to", reason: "is the sender itself") }
         return PeerFrame(
-            cluster: ClusterID(rawValue: cluster), from: sender, to: recipient, body: try checkedBody(),
-            start: try checkedStart())
+            cluster: ClusterID(rawValue: cluster), from: sender, to: recipient,
+            epoch: try Check.epoch(epoch, "epoch"), body: try checkedBody(), start: try checkedStart())
     }
 
     private func checkedStart() throws(WireError) -> DiskStart {
@@ -39,8 +39,36 @@ extension WirePeerFrame {
         case .readIndexAnswer(let answer):
             guard answer.hasIndex else { return .readIndexAnswer(id: answer.id, index: nil) }
             return .readIndexAnswer(id: answer.id, index: try Check.index(answer.index, "read_index_answer.index"))
+        case .recoveryProbe(let probe): return .recoveryProbe(id: probe.id)
+        case .recoveryStatus(let status): return .recoveryStatus(id: status.id, try status.checked(epoch: epoch))
+        case .epochWord(let word): return .epoch(try word.checked())
+        case .membersAsked: return .membersAsked
+        case .members(let members): return .members(records: [UInt8](members.records))
+        case .handOver: return .handOver
         case nil:
             throw Check.absent("body", unknownFields)
+        }
+    }
+}
+
+extension WireRecoveryStatus {
+    /// - Parameter epoch: the frame's.
+    func checked(epoch: UInt64) throws(WireError) -> RecoveryStanding {
+        let (index, term) = try Check.position(lastIndex, lastTerm, "recovery_status.last")
+        return RecoveryStanding(
+            epoch: try Check.epoch(epoch, "epoch"), term: try Check.term(self.term, "recovery_status.term"),
+            last: LogPosition(index: index, term: term),
+            leader: try hasLeader ? Check.member(leader, "recovery_status.leader") : nil, isWhole: isWhole)
+    }
+}
+
+extension WireEpochWord {
+    func checked() throws(WireError) -> EpochWord {
+        switch word {
+        case 0: return .asks
+        case 1: return .yours
+        case 2: return .over
+        default: throw .invalid(field: "epoch_word.word", reason: "is \(word), which means nothing here")
         }
     }
 }
@@ -146,9 +174,7 @@ extension WireSnapshotChunk {
         guard offset + bytes.count <= size else {
             throw .invalid(field: "snapshot_chunk.bytes", reason: "go beyond the end of the snapshot")
         }
-        let members =
-            hasJointConfiguration
-            ? try jointConfiguration.checked(joint: true) : try configuration.checked(joint: false)
+        let members = try (hasFullConfiguration ? fullConfiguration : configuration).checked(full: hasFullConfiguration)
         return SnapshotChunk(
             mark: SnapshotMark(index: index, term: term, configuration: members), size: size,
             checksum: checksum, offset: offset, bytes: [UInt8](bytes))
@@ -163,8 +189,8 @@ extension WireEntry {
         switch self.payload {
         case .empty: payload = .empty
         case .command(let bytes): payload = .command([UInt8](bytes))
-        case .configuration(let members): payload = .configuration(try members.checked(joint: false))
-        case .jointConfiguration(let members): payload = .configuration(try members.checked(joint: true))
+        case .configuration(let members): payload = .configuration(try members.checked(full: false))
+        case .fullConfiguration(let members): payload = .configuration(try members.checked(full: true))
         case nil: throw Check.absent("entry.payload", unknownFields)
         }
         return Entry(index: index, term: try Check.term(term, "entry.term"), payload: payload)
@@ -172,14 +198,15 @@ extension WireEntry {
 }
 
 extension WireConfiguration {
-    /// - Parameter joint: whether it came where joint ones do. An older version would not see the outgoing voters in the
-    ///   other place, and count one majority.
-    func checked(joint: Bool) throws(WireError) -> Configuration {
-        let plain = try checked()
-        guard plain.isJoint == joint else {
-            throw .invalid(field: "configuration", reason: joint ? "is not joint" : "is joint, in the wrong place")
+    /// - Parameter full: whether it came where those do that are joint or of a later epoch. In the other place an older
+    ///   version would not see the outgoing voters, and count one majority.
+    func checked(full: Bool) throws(WireError) -> Configuration {
+        let found = try checked()
+        guard found.isPlain != full else {
+            throw .invalid(
+                field: "configuration", reason: full ? "is a plain one" : "is joint or of an epoch, in the wrong place")
         }
-        return plain
+        return found
     }
 
     private func checked() throws(WireError) -> Configuration {
@@ -189,7 +216,7 @@ extension WireConfiguration {
         guard lists.allSatisfy({ !$0.contains(0) }) else {
             throw .invalid(field: field, reason: "names nobody's number")
         }
-        guard let plain = Configuration(lists: lists) else {
+        guard let plain = Configuration(lists: lists, epoch: try Check.epoch(epoch, "configuration.epoch")) else {
             throw .invalid(
                 field: field,
                 reason:
@@ -203,13 +230,15 @@ extension WireConfiguration {
 extension Configuration {
     /// From numbers somebody else wrote down: voters, learners, and of a joint one the outgoing voters and those of them
     /// that become learners. Nil where the plain initializer would trap.
-    init?(lists: [[UInt64]]) {
+    init?(lists: [[UInt64]], epoch: Epoch) {
         let lists = lists.map { $0.map { MemberID(rawValue: $0) } } + [[], []]
         guard
             Self.isWellFormed(
                 voters: lists[0], learners: lists[1], outgoingVoters: lists[2], learnersNext: lists[3])
         else { return nil }
-        self.init(voters: lists[0], learners: lists[1], outgoingVoters: lists[2], learnersNext: lists[3])
+        guard epoch <= .greatest else { return nil }
+        self.init(
+            voters: lists[0], learners: lists[1], outgoingVoters: lists[2], learnersNext: lists[3], epoch: epoch)
     }
 }
 
@@ -277,6 +306,12 @@ private enum Check {
     static func size(_ value: UInt64, _ field: String) throws(WireError) -> Int {
         guard value <= UInt64(UInt32.max) else { throw .invalid(field: field, reason: "is \(value) bytes") }
         return Int(value)
+    }
+
+    static func epoch(_ value: UInt64, _ field: String) throws(WireError) -> Epoch {
+        let epoch = Epoch(rawValue: value)
+        guard epoch <= .greatest else { throw .invalid(field: field, reason: "is beyond any count: \(value)") }
+        return epoch
     }
 
     static func member(_ value: UInt64, _ field: String) throws(WireError) -> MemberID {

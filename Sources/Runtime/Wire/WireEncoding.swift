@@ -8,6 +8,7 @@ import FoundationEssentials
 extension WirePeerFrame {
     init(_ frame: PeerFrame) throws(WireError) {
         cluster = frame.cluster.rawValue
+        epoch = frame.epoch.rawValue
         from = frame.from.rawValue
         to = frame.to.rawValue
         switch frame.body {
@@ -32,7 +33,32 @@ extension WirePeerFrame {
                 $0.id = id
                 if let index { $0.index = index.rawValue }
             }
+        case .recoveryProbe(let id): recoveryProbe = .with { $0.id = id }
+        case .recoveryStatus(let id, let standing): recoveryStatus = WireRecoveryStatus(id, standing)
+        case .epoch(let word):
+            epochWord = .with {
+                switch word {
+                case .asks: $0.word = 0
+                case .yours: $0.word = 1
+                case .over: $0.word = 2
+                }
+            }
+        case .membersAsked: membersAsked = WireMembersAsked()
+        case .members(let records): members = .with { $0.records = Data(records) }
+        case .handOver: handOver = WireHandOver()
         }
+    }
+}
+
+extension WireRecoveryStatus {
+    /// The epoch is the frame's.
+    init(_ id: UInt64, _ standing: RecoveryStanding) {
+        self.id = id
+        term = standing.term.rawValue
+        lastIndex = standing.last.index.rawValue
+        lastTerm = standing.last.term.rawValue
+        if let leader = standing.leader { self.leader = leader.rawValue }
+        isWhole = standing.isWhole
     }
 }
 
@@ -129,10 +155,10 @@ extension WireEntry {
         case .empty: empty = WireEmpty()
         case .command(let bytes): command = Data(bytes)
         case .configuration(let members):
-            if members.isJoint {
-                jointConfiguration = WireConfiguration(members)
-            } else {
+            if members.isPlain {
                 configuration = WireConfiguration(members)
+            } else {
+                fullConfiguration = WireConfiguration(members)
             }
         }
     }
@@ -142,6 +168,7 @@ extension WireConfiguration {
     init(_ members: Configuration) {
         voters = members.voters.map(\.rawValue)
         learners = members.learners.map(\.rawValue)
+        epoch = members.epoch.rawValue
         outgoingVoters = members.outgoingVoters.map(\.rawValue)
         learnersNext = members.learnersNext.map(\.rawValue)
     }
@@ -152,7 +179,7 @@ extension WireSnapshotChunk {
         index = chunk.mark.index.rawValue
         term = chunk.mark.term.rawValue
         let members = WireConfiguration(chunk.mark.configuration)
-        if chunk.mark.configuration.isJoint { jointConfiguration = members } else { configuration = members }
+        if chunk.mark.configuration.isPlain { configuration = members } else { fullConfiguration = members }
         size = UInt64(chunk.size)
         checksum = chunk.checksum
         offset = UInt64(chunk.offset)

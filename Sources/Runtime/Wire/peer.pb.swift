@@ -97,6 +97,58 @@ nonisolated struct WirePeerFrame: Sendable {
     set {body = .readIndexAnswer(newValue)}
   }
 
+  var recoveryProbe: WireRecoveryProbe {
+    get {
+      if case .recoveryProbe(let v)? = body {return v}
+      return WireRecoveryProbe()
+    }
+    set {body = .recoveryProbe(newValue)}
+  }
+
+  var recoveryStatus: WireRecoveryStatus {
+    get {
+      if case .recoveryStatus(let v)? = body {return v}
+      return WireRecoveryStatus()
+    }
+    set {body = .recoveryStatus(newValue)}
+  }
+
+  var epochWord: WireEpochWord {
+    get {
+      if case .epochWord(let v)? = body {return v}
+      return WireEpochWord()
+    }
+    set {body = .epochWord(newValue)}
+  }
+
+  var membersAsked: WireMembersAsked {
+    get {
+      if case .membersAsked(let v)? = body {return v}
+      return WireMembersAsked()
+    }
+    set {body = .membersAsked(newValue)}
+  }
+
+  var members: WireMembers {
+    get {
+      if case .members(let v)? = body {return v}
+      return WireMembers()
+    }
+    set {body = .members(newValue)}
+  }
+
+  var handOver: WireHandOver {
+    get {
+      if case .handOver(let v)? = body {return v}
+      return WireHandOver()
+    }
+    set {body = .handOver(newValue)}
+  }
+
+  /// The sender's epoch; zero, which is left out, before the first forced recovery. A release that does not know it takes
+  /// every frame for one of its own epoch: a recovery asks every survivor first, and such a one cannot answer.
+  var epoch: UInt64 = 0
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -105,8 +157,109 @@ nonisolated struct WirePeerFrame: Sendable {
     case proposalRefused(WireProposalRefused)
     case readIndex(WireReadIndex)
     case readIndexAnswer(WireReadIndexAnswer)
+    case recoveryProbe(WireRecoveryProbe)
+    case recoveryStatus(WireRecoveryStatus)
+    case epochWord(WireEpochWord)
+    case membersAsked(WireMembersAsked)
+    case members(WireMembers)
+    case handOver(WireHandOver)
 
   }
+
+  init() {}
+}
+
+/// Who is there, and how much of the log it has; asked before a forced recovery, whatever the epoch.
+nonisolated struct WireRecoveryProbe: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var id: UInt64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+nonisolated struct WireRecoveryStatus: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var id: UInt64 = 0
+
+  var term: UInt64 = 0
+
+  var lastIndex: UInt64 = 0
+
+  var lastTerm: UInt64 = 0
+
+  /// The leader it follows, or is.
+  var leader: UInt64 {
+    get {_leader ?? 0}
+    set {_leader = newValue}
+  }
+  /// Returns true if `leader` has been explicitly set.
+  var hasLeader: Bool {self._leader != nil}
+  /// Clears the value of `leader`. Subsequent reads from it will return its default value.
+  mutating func clearLeader() {self._leader = nil}
+
+  /// Its disk has everything it answered for. One that does not say so does not count.
+  var isWhole: Bool = false
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _leader: UInt64? = nil
+}
+
+/// Asks the leader to hand over, because it is about to be removed. One that does not know it is removed as it leads.
+nonisolated struct WireHandOver: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+/// Who belongs to the cluster? Asked by a member that knows no leader.
+nonisolated struct WireMembersAsked: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+/// The JSON of the members' records.
+nonisolated struct WireMembers: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var records: Data = Data()
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+/// What one member says to another of another epoch.
+nonisolated struct WireEpochWord: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// 0: what is it to me? 1: yours too, take it over. 2: you do not belong to it, and yours is over.
+  var word: UInt32 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
 }
@@ -458,14 +611,14 @@ nonisolated struct WireEntry: Sendable {
     set {payload = .configuration(newValue)}
   }
 
-  /// Two majorities are needed. In a place of its own, so that a member that does not know it closes the connection and
-  /// says so, instead of counting one majority.
-  var jointConfiguration: WireConfiguration {
+  /// One that is joint, or of a later epoch. In a place of its own, so that a member that does not know it closes the
+  /// connection and says so, instead of counting one majority.
+  var fullConfiguration: WireConfiguration {
     get {
-      if case .jointConfiguration(let v)? = payload {return v}
+      if case .fullConfiguration(let v)? = payload {return v}
       return WireConfiguration()
     }
-    set {payload = .jointConfiguration(newValue)}
+    set {payload = .fullConfiguration(newValue)}
   }
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -474,9 +627,9 @@ nonisolated struct WireEntry: Sendable {
     case empty(WireEmpty)
     case command(Data)
     case configuration(WireConfiguration)
-    /// Two majorities are needed. In a place of its own, so that a member that does not know it closes the connection and
-    /// says so, instead of counting one majority.
-    case jointConfiguration(WireConfiguration)
+    /// One that is joint, or of a later epoch. In a place of its own, so that a member that does not know it closes the
+    /// connection and says so, instead of counting one majority.
+    case fullConfiguration(WireConfiguration)
 
   }
 
@@ -506,6 +659,8 @@ nonisolated struct WireConfiguration: Sendable {
   var outgoingVoters: [UInt64] = []
 
   var learnersNext: [UInt64] = []
+
+  var epoch: UInt64 = 0
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -681,14 +836,14 @@ nonisolated struct WireSnapshotChunk: Sendable {
   /// Clears the value of `configuration`. Subsequent reads from it will return its default value.
   mutating func clearConfiguration() {self._configuration = nil}
 
-  var jointConfiguration: WireConfiguration {
-    get {_jointConfiguration ?? WireConfiguration()}
-    set {_jointConfiguration = newValue}
+  var fullConfiguration: WireConfiguration {
+    get {_fullConfiguration ?? WireConfiguration()}
+    set {_fullConfiguration = newValue}
   }
-  /// Returns true if `jointConfiguration` has been explicitly set.
-  var hasJointConfiguration: Bool {self._jointConfiguration != nil}
-  /// Clears the value of `jointConfiguration`. Subsequent reads from it will return its default value.
-  mutating func clearJointConfiguration() {self._jointConfiguration = nil}
+  /// Returns true if `fullConfiguration` has been explicitly set.
+  var hasFullConfiguration: Bool {self._fullConfiguration != nil}
+  /// Clears the value of `fullConfiguration`. Subsequent reads from it will return its default value.
+  mutating func clearFullConfiguration() {self._fullConfiguration = nil}
 
   var size: UInt64 = 0
 
@@ -703,7 +858,7 @@ nonisolated struct WireSnapshotChunk: Sendable {
   init() {}
 
   fileprivate var _configuration: WireConfiguration? = nil
-  fileprivate var _jointConfiguration: WireConfiguration? = nil
+  fileprivate var _fullConfiguration: WireConfiguration? = nil
 }
 
 nonisolated struct WireSnapshotReply: Sendable {
@@ -773,7 +928,7 @@ fileprivate nonisolated let _protobuf_package = "holdfast.peer.v1"
 
 nonisolated extension WirePeerFrame: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".PeerFrame"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{1}from\0\u{1}to\0\u{1}consensus\0\u{1}proposal\0\u{3}proposal_refused\0\u{3}read_index\0\u{3}read_index_answer\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{1}from\0\u{1}to\0\u{1}consensus\0\u{1}proposal\0\u{3}proposal_refused\0\u{3}read_index\0\u{3}read_index_answer\0\u{4}*recovery_probe\0\u{3}recovery_status\0\u{3}epoch_word\0\u{1}epoch\0\u{3}members_asked\0\u{1}members\0\u{3}hand_over\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -849,6 +1004,85 @@ nonisolated extension WirePeerFrame: SwiftProtobuf.Message, SwiftProtobuf._Messa
           self.body = .readIndexAnswer(v)
         }
       }()
+      case 50: try {
+        var v: WireRecoveryProbe?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .recoveryProbe(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .recoveryProbe(v)
+        }
+      }()
+      case 51: try {
+        var v: WireRecoveryStatus?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .recoveryStatus(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .recoveryStatus(v)
+        }
+      }()
+      case 52: try {
+        var v: WireEpochWord?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .epochWord(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .epochWord(v)
+        }
+      }()
+      case 53: try { try decoder.decodeSingularFixed64Field(value: &self.epoch) }()
+      case 54: try {
+        var v: WireMembersAsked?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .membersAsked(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .membersAsked(v)
+        }
+      }()
+      case 55: try {
+        var v: WireMembers?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .members(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .members(v)
+        }
+      }()
+      case 56: try {
+        var v: WireHandOver?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .handOver(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .handOver(v)
+        }
+      }()
       default: break
       }
     }
@@ -889,7 +1123,37 @@ nonisolated extension WirePeerFrame: SwiftProtobuf.Message, SwiftProtobuf._Messa
       guard case .readIndexAnswer(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     }()
-    case nil: break
+    case .recoveryProbe?: try {
+      guard case .recoveryProbe(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 50)
+    }()
+    case .recoveryStatus?: try {
+      guard case .recoveryStatus(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 51)
+    }()
+    case .epochWord?: try {
+      guard case .epochWord(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 52)
+    }()
+    default: break
+    }
+    if self.epoch != 0 {
+      try visitor.visitSingularFixed64Field(value: self.epoch, fieldNumber: 53)
+    }
+    switch self.body {
+    case .membersAsked?: try {
+      guard case .membersAsked(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 54)
+    }()
+    case .members?: try {
+      guard case .members(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 55)
+    }()
+    case .handOver?: try {
+      guard case .handOver(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 56)
+    }()
+    default: break
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -899,6 +1163,194 @@ nonisolated extension WirePeerFrame: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if lhs.from != rhs.from {return false}
     if lhs.to != rhs.to {return false}
     if lhs.body != rhs.body {return false}
+    if lhs.epoch != rhs.epoch {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireRecoveryProbe: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".RecoveryProbe"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.id) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.id != 0 {
+      try visitor.visitSingularUInt64Field(value: self.id, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireRecoveryProbe, rhs: WireRecoveryProbe) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireRecoveryStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".RecoveryStatus"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}term\0\u{3}last_index\0\u{3}last_term\0\u{1}leader\0\u{3}is_whole\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.id) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.term) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.lastIndex) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.lastTerm) }()
+      case 5: try { try decoder.decodeSingularFixed64Field(value: &self._leader) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self.isWhole) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.id != 0 {
+      try visitor.visitSingularUInt64Field(value: self.id, fieldNumber: 1)
+    }
+    if self.term != 0 {
+      try visitor.visitSingularUInt64Field(value: self.term, fieldNumber: 2)
+    }
+    if self.lastIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.lastIndex, fieldNumber: 3)
+    }
+    if self.lastTerm != 0 {
+      try visitor.visitSingularUInt64Field(value: self.lastTerm, fieldNumber: 4)
+    }
+    try { if let v = self._leader {
+      try visitor.visitSingularFixed64Field(value: v, fieldNumber: 5)
+    } }()
+    if self.isWhole != false {
+      try visitor.visitSingularBoolField(value: self.isWhole, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireRecoveryStatus, rhs: WireRecoveryStatus) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs.term != rhs.term {return false}
+    if lhs.lastIndex != rhs.lastIndex {return false}
+    if lhs.lastTerm != rhs.lastTerm {return false}
+    if lhs._leader != rhs._leader {return false}
+    if lhs.isWhole != rhs.isWhole {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireHandOver: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".HandOver"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireHandOver, rhs: WireHandOver) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireMembersAsked: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".MembersAsked"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireMembersAsked, rhs: WireMembersAsked) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireMembers: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".Members"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}records\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.records) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.records.isEmpty {
+      try visitor.visitSingularBytesField(value: self.records, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireMembers, rhs: WireMembers) -> Bool {
+    if lhs.records != rhs.records {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireEpochWord: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".EpochWord"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}word\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.word) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.word != 0 {
+      try visitor.visitSingularUInt32Field(value: self.word, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireEpochWord, rhs: WireEpochWord) -> Bool {
+    if lhs.word != rhs.word {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1549,7 +2001,7 @@ nonisolated extension WireAppendRequest: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension WireEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Entry"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}term\0\u{1}empty\0\u{1}command\0\u{1}configuration\0\u{4}.joint_configuration\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}term\0\u{1}empty\0\u{1}command\0\u{1}configuration\0\u{4}.full_configuration\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1597,12 +2049,12 @@ nonisolated extension WireEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
         var hadOneofValue = false
         if let current = self.payload {
           hadOneofValue = true
-          if case .jointConfiguration(let m) = current {v = m}
+          if case .fullConfiguration(let m) = current {v = m}
         }
         try decoder.decodeSingularMessageField(value: &v)
         if let v = v {
           if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.payload = .jointConfiguration(v)
+          self.payload = .fullConfiguration(v)
         }
       }()
       default: break
@@ -1631,8 +2083,8 @@ nonisolated extension WireEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       guard case .configuration(let v)? = self.payload else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     }()
-    case .jointConfiguration?: try {
-      guard case .jointConfiguration(let v)? = self.payload else { preconditionFailure() }
+    case .fullConfiguration?: try {
+      guard case .fullConfiguration(let v)? = self.payload else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 50)
     }()
     case nil: break
@@ -1669,7 +2121,7 @@ nonisolated extension WireEmpty: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
 
 nonisolated extension WireConfiguration: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Configuration"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}voters\0\u{1}learners\0\u{4}0outgoing_voters\0\u{3}learners_next\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}voters\0\u{1}learners\0\u{4}0outgoing_voters\0\u{3}learners_next\0\u{1}epoch\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1681,6 +2133,7 @@ nonisolated extension WireConfiguration: SwiftProtobuf.Message, SwiftProtobuf._M
       case 2: try { try decoder.decodeRepeatedFixed64Field(value: &self.learners) }()
       case 50: try { try decoder.decodeRepeatedFixed64Field(value: &self.outgoingVoters) }()
       case 51: try { try decoder.decodeRepeatedFixed64Field(value: &self.learnersNext) }()
+      case 52: try { try decoder.decodeSingularFixed64Field(value: &self.epoch) }()
       default: break
       }
     }
@@ -1699,6 +2152,9 @@ nonisolated extension WireConfiguration: SwiftProtobuf.Message, SwiftProtobuf._M
     if !self.learnersNext.isEmpty {
       try visitor.visitPackedFixed64Field(value: self.learnersNext, fieldNumber: 51)
     }
+    if self.epoch != 0 {
+      try visitor.visitSingularFixed64Field(value: self.epoch, fieldNumber: 52)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1707,6 +2163,7 @@ nonisolated extension WireConfiguration: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.learners != rhs.learners {return false}
     if lhs.outgoingVoters != rhs.outgoingVoters {return false}
     if lhs.learnersNext != rhs.learnersNext {return false}
+    if lhs.epoch != rhs.epoch {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2040,7 +2497,7 @@ nonisolated extension WireCommitNotice: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".SnapshotChunk"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}term\0\u{1}configuration\0\u{1}size\0\u{1}checksum\0\u{1}offset\0\u{1}bytes\0\u{4}+joint_configuration\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}term\0\u{1}configuration\0\u{1}size\0\u{1}checksum\0\u{1}offset\0\u{1}bytes\0\u{4}+full_configuration\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2055,7 +2512,7 @@ nonisolated extension WireSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._M
       case 5: try { try decoder.decodeSingularFixed32Field(value: &self.checksum) }()
       case 6: try { try decoder.decodeSingularUInt64Field(value: &self.offset) }()
       case 7: try { try decoder.decodeSingularBytesField(value: &self.bytes) }()
-      case 50: try { try decoder.decodeSingularMessageField(value: &self._jointConfiguration) }()
+      case 50: try { try decoder.decodeSingularMessageField(value: &self._fullConfiguration) }()
       default: break
       }
     }
@@ -2087,7 +2544,7 @@ nonisolated extension WireSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._M
     if !self.bytes.isEmpty {
       try visitor.visitSingularBytesField(value: self.bytes, fieldNumber: 7)
     }
-    try { if let v = self._jointConfiguration {
+    try { if let v = self._fullConfiguration {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 50)
     } }()
     try unknownFields.traverse(visitor: &visitor)
@@ -2097,7 +2554,7 @@ nonisolated extension WireSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.index != rhs.index {return false}
     if lhs.term != rhs.term {return false}
     if lhs._configuration != rhs._configuration {return false}
-    if lhs._jointConfiguration != rhs._jointConfiguration {return false}
+    if lhs._fullConfiguration != rhs._fullConfiguration {return false}
     if lhs.size != rhs.size {return false}
     if lhs.checksum != rhs.checksum {return false}
     if lhs.offset != rhs.offset {return false}

@@ -146,6 +146,10 @@ extension HoldfastClient {
     func raiseLevel(_ request: RaiseLevelRequest, within limit: Duration) async throws -> OutcomeDocument {
         try await change(.POST, "/v1/level", request, within: limit)
     }
+    /// Never repeated: a second one would begin a second epoch.
+    func recover(_ request: RecoverRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/recover", request, stamped: false, within: limit)
+    }
     /// To a named member it may be repeated: it leads already then. Handing on to anybody could happen twice.
     func transferLeader(_ request: TransferRequest, within limit: Duration) async throws -> OutcomeDocument {
         try await change(.POST, "/v1/transfer-leader", request, stamped: request.to != nil, within: limit)

@@ -12,7 +12,7 @@ struct ClusterCommand: AsyncParsableCommand {
         commandName: "cluster", abstract: "The cluster itself: members, tokens, leadership.",
         subcommands: [
             ClusterInit.self, JoinCommand.self, Members.self, ToleranceCommand.self, Token.self, TransferLeader.self,
-            Remove.self, Upgrade.self,
+            Remove.self, Recover.self, Upgrade.self,
         ])
 
     struct Members: AsyncParsableCommand {
@@ -120,6 +120,39 @@ struct ClusterCommand: AsyncParsableCommand {
                     return departing.map { "\($0) still counts" }
                 }
                 return outcome
+            }
+            output.show(outcome)
+        }
+    }
+
+    struct Recover: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "recover",
+            abstract: "Goes on without a majority that is gone for good. What only the lost members had is lost.",
+            discussion: """
+                For one case: so many voters are gone for ever that no majority can come back. Ask a surviving voter, with \
+                --endpoints. It asks everybody else first, and refuses when a majority can still decide, when a member \
+                that is named answers, when a voter neither answers nor is named, or when another survivor has more of \
+                the log. Then a new epoch begins, in which the survivors are the cluster. Members of the old one are not \
+                listened to any more and stop when they hear of it; they join anew with a token.
+                """)
+
+        @Option(
+            name: .customLong("i-verified-dead"), parsing: .upToNextOption,
+            help: ArgumentHelp(
+                "Members that you have verified to be off, and that stay off.", valueName: "member"))
+        var dead: [String]
+        @Flag(name: [.customShort("y"), .long], help: "Do not ask.") var yes = false
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            let names = dead.joined(separator: ", ")
+            try Terminal.current.confirm(
+                "Whatever was acknowledged and only \(names) had is lost, and they never come back as they were. "
+                    + "Go on without them?", unless: yes)
+            let outcome = try await connection.withClient(limit: .seconds(10)) { client, limit in
+                try await client.recover(RecoverRequest(verifiedDead: dead), within: limit)
             }
             output.show(outcome)
         }

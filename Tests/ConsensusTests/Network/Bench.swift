@@ -158,6 +158,19 @@ struct Bench {
         return copy.propose(change)
     }
 
+    mutating func adopt(_ epoch: Epoch) {
+        raft.adopt(epoch, now: now, random: &random)
+        flush()
+    }
+
+    mutating func begin(_ epoch: Epoch, voters: [UInt64], after term: UInt64) {
+        let begun = raft.begin(
+            epoch, voters: voters.map(MemberID.init), learners: [], after: Term(rawValue: term),
+            record: TestCommand.value(1).bytes, now: now, random: &random)
+        precondition(begun, "no snapshot is being installed on a bench")
+        flush()
+    }
+
     mutating func read(_ number: UInt64, mayUseLease: Bool) {
         raft.read(ReadID(rawValue: number), mayUseLease: mayUseLease, now: now)
         flush()

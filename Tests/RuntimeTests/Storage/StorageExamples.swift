@@ -69,7 +69,8 @@ let exampleGroups: [[LogWrite]] = {
         learners: [MemberID(rawValue: 9)])
     let joint = Configuration(
         voters: [1, 4, 5].map(MemberID.init), learners: [MemberID(rawValue: 9)],
-        outgoingVoters: [1, 2, 3].map(MemberID.init), learnersNext: [MemberID(rawValue: 3)])
+        outgoingVoters: [1, 2, 3].map(MemberID.init), learnersNext: [MemberID(rawValue: 3)],
+        epoch: Epoch(rawValue: 1 << 32 | 9))
     var groups: [[LogWrite]] = [
         [write(1, hardState: hardState(1, vote: 7))],
         [

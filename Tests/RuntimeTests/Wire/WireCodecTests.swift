@@ -162,12 +162,12 @@ struct WireCodecTests {
             $0.outgoingVoters = [1, 3]
         }
         #expect(refused { $0.configuration = joint })
-        #expect(refused { $0.jointConfiguration.voters = [1] })
-        #expect(refused { $0.jointConfiguration.outgoingVoters = [1] })
+        #expect(refused { $0.fullConfiguration.voters = [1] })
+        #expect(refused { $0.fullConfiguration.outgoingVoters = [1] })
         #expect(
             refused {
-                $0.jointConfiguration = joint
-                $0.jointConfiguration.learnersNext = [2]
+                $0.fullConfiguration = joint
+                $0.fullConfiguration.learnersNext = [2]
             })
     }
 

@@ -10,13 +10,16 @@ let exampleMessages: [(Term, Message)] = {
         voters: [MemberID(rawValue: 1), MemberID(rawValue: .max)], learners: [MemberID(rawValue: 2)])
     let joint = Configuration(
         voters: [MemberID(rawValue: 1), MemberID(rawValue: .max)], learners: [MemberID(rawValue: 2)],
-        outgoingVoters: [3, 4, 5].map(MemberID.init), learnersNext: [MemberID(rawValue: 4)])
+        outgoingVoters: [3, 4, 5].map(MemberID.init), learnersNext: [MemberID(rawValue: 4)],
+        epoch: Epoch(rawValue: 7 << 32 | 3))
+    let recovered = Configuration(voters: [MemberID(rawValue: 1)], epoch: .greatest)
     let entries = [
         Entry(index: index(8), term: term(3), payload: .empty),
         Entry(index: index(9), term: term(3), payload: .command([])),
         Entry(index: index(10), term: term(4), payload: .command(Array(0...255))),
         Entry(index: index(11), term: term(4), payload: .configuration(configuration)),
         Entry(index: index(12), term: term(4), payload: .configuration(joint)),
+        Entry(index: index(13), term: term(4), payload: .configuration(recovered)),
     ]
     return [
         (term(5), .preVoteRequest(PreVoteRequest(lastIndex: index(7), lastTerm: term(4)))),
@@ -86,6 +89,12 @@ let exampleMessages: [(Term, Message)] = {
     ]
 }()
 
+private func standing(leader: MemberID?) -> RecoveryStanding {
+    RecoveryStanding(
+        epoch: .first, term: Term(rawValue: 4),
+        last: LogPosition(index: LogIndex(rawValue: 9), term: Term(rawValue: 3)), leader: leader)
+}
+
 func frame(_ body: PeerFrame.Body) -> PeerFrame {
     PeerFrame(
         cluster: ClusterID(rawValue: 0xC1), from: MemberID(rawValue: 2), to: MemberID(rawValue: 1), body: body)
@@ -105,4 +114,12 @@ let exampleFrames: [PeerFrame] =
         frame(.readIndexAnswer(id: 9, index: nil)),
         frame(.readIndexAnswer(id: 9, index: .zero)),
         frame(.readIndexAnswer(id: 9, index: LogIndex(rawValue: 44))),
+        frame(.recoveryProbe(id: .max)),
+        frame(.recoveryStatus(id: 3, standing(leader: nil))),
+        frame(.recoveryStatus(id: 3, standing(leader: MemberID(rawValue: 3)))),
+        frame(.epoch(.asks)), frame(.epoch(.yours)), frame(.epoch(.over)),
+        frame(.handOver), frame(.membersAsked), frame(.members(records: Array("[]".utf8))),
+        PeerFrame(
+            cluster: ClusterID(rawValue: 0xC1), from: MemberID(rawValue: 2), to: MemberID(rawValue: 1),
+            epoch: .greatest, body: .epoch(.over)),
     ]

@@ -1,0 +1,155 @@
+// A forced recovery as the agent carries it out: it asks everybody first, decides on what came back, and begins a new epoch
+// in one write. And what it does with messages of another epoch than its own: nothing, but for one word to their sender.
+
+import Cluster
+import Consensus
+import Decisions
+
+/// A recovery that was asked for and waits for the others' answers.
+struct RecoveryAttempt: Sendable {
+    /// How long the others have to answer.
+    static let patience = Interval.seconds(2)
+    /// Nobody may have led for this long, as far as this member knows. Whatever leases the lost ones gave are over then,
+    /// and whatever an agent left in a kernel.
+    static let silence = Interval.seconds(10)
+
+    let id: UInt64
+    let request: RequestID
+    let dead: [MemberID]
+    let actor: String
+    let origin: CommandOrigin?
+    let decideAt: Instant
+    var answers: SortedMap<MemberID, RecoveryStanding> = [:]
+}
+
+extension AgentCore {
+    /// Asks every member, also those that are said to be dead.
+    mutating func acceptRecovery(
+        _ request: RequestID, dead: [MemberID], actor: String, origin: CommandOrigin?, now: Instant
+    ) {
+        guard recovery == nil else {
+            return refuseRecovery(request, ["a recovery was asked for already and waits for answers"])
+        }
+        if raft.isLeader || now - leaderHeard < RecoveryAttempt.silence {
+            return refuseRecovery(
+                request,
+                [
+                    "a leader was known here within the last \(RecoveryAttempt.silence.milliseconds / 1_000) s; wait, and "
+                        + "see whether the cluster comes back by itself"
+                ])
+        }
+        let attempt = RecoveryAttempt(
+            id: UInt64(bitPattern: now.nanoseconds), request: request, dead: dead, actor: actor, origin: origin,
+            decideAt: now + RecoveryAttempt.patience)
+        recovery = attempt
+        var asked = SortedMap(state.members.keys.map { ($0, true) })
+        for member in raft.configuration.members + dead { asked[member] = true }
+        for member in asked.keys where member != id { sendToPeer(.recoveryProbe(id: attempt.id), member) }
+    }
+
+    private mutating func refuseRecovery(_ request: RequestID, _ against: [String]) {
+        effects.append(.respond(request, .failed(.refused(against.joined(separator: "; ")))))
+    }
+
+    private func standing(now: Instant) -> RecoveryStanding {
+        RecoveryStanding(
+            epoch: raft.epoch, term: raft.term,
+            last: LogPosition(index: raft.log.lastIndex, term: raft.log.lastTerm), leader: livingLeader(now: now),
+            isWhole: raft.mayVote)
+    }
+
+    mutating func continueRecovery(now: Instant, random: inout some RandomNumberGenerator) {
+        guard let attempt = recovery, now >= attempt.decideAt else { return }
+        recovery = nil
+        // Somebody may have been elected meanwhile; then this member knows.
+        let decision = RecoveryDecision.decide(
+            survivor: id, own: standing(now: now), configuration: raft.configuration, dead: attempt.dead,
+            answers: attempt.answers, name: { state.name(of: $0) })
+        switch decision {
+        case .refuse(let against): refuseRecovery(attempt.request, against)
+        case .recover(let plan): begin(attempt, plan, now: now, random: &random)
+        }
+    }
+
+    private mutating func begin(
+        _ attempt: RecoveryAttempt, _ plan: RecoveryPlan, now: Instant, random: inout some RandomNumberGenerator
+    ) {
+        let epoch = raft.epoch.next(drawn: UInt32(truncatingIfNeeded: random.next()))
+        let stamp = proposals.stamp(session: setup.session)
+        // Whoever is left out of the configuration without having been named (a guest that did not answer) is left behind
+        // too: its epoch is over.
+        let belongs = plan.voters + plan.learners
+        var dead = SortedMap(attempt.dead.map { ($0, true) })
+        for member in state.members.keys where !belongs.contains(member) { dead[member] = true }
+        let record = CommandRecord(
+            stamp: stamp, milliseconds: wallMilliseconds, actor: attempt.actor, origin: attempt.origin,
+            command: .recover(epoch: epoch.rawValue, dead: dead.keys))
+        guard let bytes = setup.writeCommand(record) else {
+            preconditionFailure("a recovery is made of names and numbers, which are always JSON")
+        }
+        let begun = raft.begin(
+            epoch, voters: plan.voters, learners: plan.learners, after: plan.term, record: bytes, now: now,
+            random: &random)
+        guard begun else {
+            return refuseRecovery(attempt.request, ["a snapshot is being installed here; ask again in a moment"])
+        }
+        effects.append(
+            .log(
+                "epoch \(epoch) begins on the word of \(attempt.actor) without "
+                    + dead.keys.map { state.name(of: $0) }.joined(separator: ", ")))
+        proposals.add(
+            stamp, record: bytes, request: attempt.request, deadline: now + Proposals.ownLifetime, now: now)
+    }
+
+    // MARK: Frames that concern epochs
+
+    mutating func answerProbe(_ probe: UInt64, from peer: MemberID, now: Instant) {
+        sendToPeer(.recoveryStatus(id: probe, standing(now: now)), peer)
+    }
+
+    mutating func probeAnswered(_ probe: UInt64, _ standing: RecoveryStanding, by peer: MemberID) {
+        guard recovery?.id == probe else { return }
+        recovery?.answers[peer] = standing
+    }
+
+    /// A message of another epoch changes nothing here. Its sender is told where it stands, if this member knows.
+    mutating func answerOtherEpoch(_ frame: PeerFrame) {
+        if frame.epoch > raft.epoch { return sendToPeer(.epoch(.asks), frame.from) }
+        // One that was told of an epoch and not yet of its members could call the dead back.
+        guard raft.knowsItsEpoch else { return }
+        sendToPeer(.epoch(raft.configuration.contains(frame.from) ? .yours : .over), frame.from)
+    }
+
+    /// A leader tells those left behind, again and again, that their epoch is over: two sides that lead each by themselves
+    /// would never speak to each other otherwise.
+    mutating func tellThoseLeftBehind(now: Instant) {
+        guard nextTelling <= now else { return }
+        toldLeftBehind = now
+        for member in state.leftBehind.keys { sendToPeer(.epoch(.over), member) }
+    }
+
+    var nextTelling: Instant {
+        raft.isLeader && !state.leftBehind.isEmpty && raft.knowsItsEpoch
+            ? toldLeftBehind + PeerSearch.patience : .distantFuture
+    }
+
+    mutating func receive(
+        _ word: EpochWord, in frame: PeerFrame, now: Instant, random: inout some RandomNumberGenerator
+    ) {
+        switch word {
+        case .asks: if frame.epoch < raft.epoch { answerOtherEpoch(frame) }
+        case .yours:
+            guard frame.epoch > raft.epoch else { return }
+            raft.adopt(frame.epoch, now: now, random: &random)
+            effects.append(
+                .log("\(state.name(of: frame.from)) says that epoch \(frame.epoch) has begun; taking it over"))
+        case .over:
+            guard frame.epoch > raft.epoch else { return }
+            end(
+                "the cluster was recovered without this member and is in epoch \(frame.epoch); this one is of epoch "
+                    + "\(raft.epoch), which is over (\(state.name(of: frame.from)) says so). It never comes back as it was: "
+                    + "keep its data directory until nothing in it is missed, then empty it and join anew with: holdfast "
+                    + "cluster join --token TOKEN")
+        }
+    }
+}
