@@ -159,7 +159,9 @@ import Testing
         let lost = person.folder + "/other.yaml"
         let recovered = await person.run("context", "recover", "--data-dir", data, "--file", lost)
         #expect(recovered.status == 0, "\(recovered.notes)")
-        #expect(recovered.notes.contains("may act as admin"))
+        // No agent runs here that could have it admitted.
+        #expect(recovered.notes.contains("is admitted as soon as the agent of this host runs"))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: data + "/recovered").count == 1)
         #expect(try String(contentsOfFile: lost, encoding: .utf8).contains("recovered-"))
         let none = await person.run("context", "recover", "--data-dir", person.folder + "/nothing")
         #expect(none.status == 2 && none.notes.contains("no context can be made here"))
