@@ -283,6 +283,7 @@ def run(program, stage, mutant, bound):
     if mutant:
         environment[SWITCH] = mutant
     started = time.monotonic()
+    before = processor_seconds()
     process = subprocess.Popen(
         command, env=environment, text=True, errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=TREE,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(bound), math.ceil(bound) + 5)))
@@ -313,10 +314,10 @@ def run(program, stage, mutant, bound):
     if issue:
         process.kill()
     process.stdout.close()
-    _, waited, usage = os.wait4(process.pid, 0)
-    process.returncode = status = os.waitstatus_to_exitcode(waited)
+    status = process.wait()
     timer.cancel()
-    worked = usage.ru_utime + usage.ru_stime
+    # One at a time, so what all ended children have used grew by this one.
+    worked = processor_seconds() - before
     seconds = time.monotonic() - started
     if issue:
         by = f"seed {seed}" if seed else tidy(issue[1]) + (f" ({issue[2][:40]})" if issue[2] else "")
@@ -332,6 +333,11 @@ def run(program, stage, mutant, bound):
         how = fatal or (signal.Signals(-status).name if status < 0 else f"status {status}")
         return Verdict(True, tidy(running or stage.name), f"crash: {how}", seconds, worked, tests)
     return Verdict(False, seconds=seconds, worked=worked, tests=tests)
+
+
+def processor_seconds():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def tidy(test):
