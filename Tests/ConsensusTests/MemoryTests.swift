@@ -135,6 +135,15 @@ import Testing
         #expect(!bench.raft.hasLostMemory(lost))
     }
 
+    @Test func aVoterIsNotTakenBackWhileItIsOne() {
+        var bench = leader()
+        confess(&bench)
+        nextRound(&bench)
+        confess(&bench)
+        #expect(bench.messages(to: 3).readmissions.isEmpty)
+        #expect(bench.raft.hasLostMemory(MemberID(rawValue: 3)))
+    }
+
     private func nextRound(_ bench: inout Bench) {
         bench.pass(.milliseconds(110))
         bench.tick()
