@@ -25,11 +25,11 @@ struct AgentBench {
     private(set) var responses: SortedMap<RequestID, AgentResponse> = [:]
     private(set) var stopped = false
 
-    init(kind: MemberKind = .host, founds: String?) {
+    init(kind: MemberKind = .host, founds: String?, hardState: HardState = HardState()) {
         let record = Self.record(Self.own, "pve1", kind)
         core = AgentCore(
             setup: AgentSetup(cluster: Self.cluster, record: record, founds: founds, session: Self.session),
-            hardState: HardState(), entries: [], now: now)
+            hardState: hardState, entries: [], now: now)
     }
 
     /// A member that has founded its cluster and leads it alone.

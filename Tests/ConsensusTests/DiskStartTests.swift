@@ -49,7 +49,8 @@ import Testing
     }
 
     @Test func whatIsKnownOfStartsSurvivesARestart() {
-        var bench = Bench()
+        // In that term already: there is nothing else to write.
+        var bench = Bench(hardState: HardState(term: Term(rawValue: 1)))
         bench.receive(.preVoteReply(PreVoteReply(granted: false)), from: 2, term: 1, start: second)
         let written = bench.writes.last?.hardState
         #expect(written?.knownStarts[MemberID(rawValue: 2)] == second)
