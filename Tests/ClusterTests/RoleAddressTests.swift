@@ -22,6 +22,20 @@ import Testing
         #expect(RoleAddresses.list("").isEmpty)
     }
 
+    @Test func anAlarmOfAnEarlierTenureIsNotTaken() {
+        var bench = ClusterBench.founded()
+        bench.assign(to: ClusterBench.pve1)
+        let late = Command.reportConflict(
+            role: ClusterBench.api, epoch: bench.epoch, member: ClusterBench.pve1, conflict: "another has it")
+        for holder in [ClusterBench.pve2, ClusterBench.pve1] {
+            bench.release(to: holder)
+            bench.released()
+        }
+        #expect(bench.role?.holder == ClusterBench.pve1)
+        #expect(bench.apply(late).code == .conflict)
+        #expect(bench.role?.conflict.isEmpty == true)
+    }
+
     @Test func anAlarmIsAPartOfTheWrittenState() throws {
         var bench = ClusterBench.founded()
         bench.assign(to: ClusterBench.pve1)
