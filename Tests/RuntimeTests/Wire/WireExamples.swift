@@ -92,7 +92,8 @@ let exampleMessages: [(Term, Message)] = {
 private func standing(leader: MemberID?) -> RecoveryStanding {
     RecoveryStanding(
         epoch: .first, term: Term(rawValue: 4),
-        last: LogPosition(index: LogIndex(rawValue: 9), term: Term(rawValue: 3)), leader: leader)
+        last: LogPosition(index: LogIndex(rawValue: 9), term: Term(rawValue: 3)), leader: leader,
+        isWhole: leader == nil)
 }
 
 func frame(_ body: PeerFrame.Body) -> PeerFrame {
