@@ -121,12 +121,12 @@ private func makeLongHistory(_ lab: TestLab) {
     #expect(lab.leader() == newcomer)
     #expect(lab.nodes[witness].core.raft.leader == lab.id(newcomer))
     #expect(lab.nodes[witness].core.state == lab.nodes[newcomer].core.state)
+}
 
-    /// Its name file says that it founded the cluster, and its log, which would say what became of it, is gone.
-    @Test func aFounderThatLostItsLogCountsNobodyAsAVoter() {
-        var bench = AgentBench(founds: "home", hardState: HardState(memory: .lost))
-        bench.run(for: .seconds(5))
-        #expect(bench.core.raft.configuration.voters.isEmpty)
-        #expect(!bench.core.raft.isLeader && bench.core.state.clusterName.isEmpty)
-    }
+/// Its name file says that it founded the cluster, and its log, which would say what became of it, is gone.
+@Test func aFounderThatLostItsLogCountsNobodyAsAVoter() {
+    var bench = AgentBench(founds: "home", hardState: HardState(memory: .lost))
+    bench.run(for: .seconds(5))
+    #expect(bench.core.raft.configuration.voters.isEmpty)
+    #expect(!bench.core.raft.isLeader && bench.core.state.clusterName.isEmpty)
 }
