@@ -38,11 +38,10 @@ extension Raft {
     ///     new voters                                 ├── leases ──    voters, a lease apart like any others
     ///
     /// Committed first, under both majorities: the old voters could decide among themselves otherwise, while the new ones
-    /// do already. A joint entry of an older term is known to be committed only with one of the own term behind it, so a
-    /// new leader does not leave at once. That it must be the present term, as for other changes, does not matter here:
-    /// whoever leaves this configuration leaves it for the same one.
+    /// do already. And something of the own term first, as for any other change.
     mutating func leaveJointConfiguration(now: Instant) {
         guard isLeader, configuration.isJoint, leadership!.transfer == nil, configurationIndex <= commitIndex,
+            hasCommittedInTerm,
             mayChangeVoters(now: now)
         else { return }
         appendAsLeader(.configuration(configuration.left))

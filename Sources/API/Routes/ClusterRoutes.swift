@@ -127,11 +127,11 @@ extension API {
     /// By the state of the asked member alone: there is nobody else to ask. It decides for itself, and says everything that
     /// speaks against it.
     private func recover(_ call: Call) async throws -> OutcomeDocument {
-        let request = try call.decode(RecoverRequest.self)
         guard case .state(let state, _) = await access.submit(.readLocal) else {
             throw APIFailure(.overloaded, "the agent has too much waiting", next: "try again in a moment")
         }
         try call.requireStanding(in: state)
+        let request = try call.decode(RecoverRequest.self)
         guard !request.verifiedDead.isEmpty, request.verifiedDead.count <= 64 else {
             throw APIFailure(.badRequest, "verifiedDead must name 1 to 64 members")
         }
