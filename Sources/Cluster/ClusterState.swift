@@ -168,8 +168,8 @@ public struct ClusterState: Hashable, Sendable {
         case .moveEnded(let workload, let epoch, let host, let reason):
             return moveEnded(workload, epoch: epoch, at: host, reason: reason, record)
         case .sight(let workload, let host, let sighting): return sight(workload, on: host, sighting, record)
-        case .startFailed(let workload, let epoch, let host, let reason):
-            return startFailed(workload, epoch: epoch, on: host, reason: reason, record)
+        case .startFailed(let workload, let epoch, let host, let reason, let isFinal):
+            return startFailed(workload, epoch: epoch, on: host, reason: reason, isFinal: isFinal, record)
         case .block(let workload, let epoch, let obstacle):
             return block(workload, epoch: epoch, obstacle: obstacle, record)
         case .steer(let workload, let steering): return steer(workload, steering, record)

@@ -78,7 +78,8 @@ public enum WorkloadCommand: Hashable, Sendable, Codable {
     case moveEnded(ResourceKey, epoch: UInt64, at: String, reason: String)
     /// A host tells what it has of a workload.
     case sight(ResourceKey, on: String, Sighting)
-    case startFailed(ResourceKey, epoch: UInt64, on: String, reason: String)
+    /// `isFinal`: trying again there would be in vain.
+    case startFailed(ResourceKey, epoch: UInt64, on: String, reason: String, isFinal: Bool)
     /// Why a workload is not what it should be; empty: nothing stands in its way any more.
     case block(ResourceKey, epoch: UInt64, obstacle: String)
     /// A person's word about one workload.

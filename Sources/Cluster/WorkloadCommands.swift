@@ -167,7 +167,8 @@ extension ClusterState {
     }
 
     mutating func startFailed(
-        _ workload: ResourceKey, epoch: UInt64, on host: String, reason: String, _ record: CommandRecord
+        _ workload: ResourceKey, epoch: UInt64, on host: String, reason: String, isFinal: Bool,
+        _ record: CommandRecord
     ) -> Outcome {
         guard let present = placements[workload] else { return refused(.notFound, "no workload \(workload)") }
         guard present.epoch == epoch else { return stale(workload, present.epoch, epoch) }
@@ -175,7 +176,8 @@ extension ClusterState {
         let event = note(
             "WorkloadFailed", workload.description, "on \(host): \(reason)", cause: present.lastEvent, record)
         _ = placements.update(workload) {
-            $0.failures += 1
+            // No budget is larger.
+            $0.failures += isFinal ? 100 : 1
             $0.obstacle = "it could not be started on \(host): \(reason)"
             $0.lastEvent = event
         }
@@ -279,7 +281,7 @@ extension WorkloadCommand {
         case .moveEnded(let workload, _, let host, _): "note that \(workload) is on \(host)"
         case .sight(let workload, let host, let sighting):
             "note that \(workload) is \(sighting.state.rawValue) on \(host)"
-        case .startFailed(let workload, _, let host, _): "note that \(workload) did not start on \(host)"
+        case .startFailed(let workload, _, let host, _, _): "note that \(workload) did not start on \(host)"
         case .block(let workload, _, _): "note what stands in the way of \(workload)"
         case .steer(let workload, .run): "start \(workload)"
         case .steer(let workload, .stop): "stop \(workload)"
