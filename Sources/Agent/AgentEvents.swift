@@ -21,6 +21,8 @@ public enum AgentEvent: Sendable {
     case fence(FenceReport)
     /// This member has a new certificate, which ends then: milliseconds since 1970.
     case certificateRenewed(expires: Int64)
+    /// This machine goes down: its guests leave it or end first, then the agent stops.
+    case hostStops(HostRecord.Leaving)
     /// The user or the system asked this agent to stop; it gives its roles and its leadership away first.
     case stop
     /// Time has passed.

@@ -30,30 +30,3 @@ public enum WatchdogOrder: Hashable, Sendable {
     /// Disarm it: nothing that needs it runs here.
     case close
 }
-
-/// What a host is, as far as placing guests and fencing it are concerned.
-public struct HostFacts: Hashable, Sendable, Codable {
-    /// Another one after every start of the machine.
-    public var boot: String
-    /// Bytes of memory that guests may use together.
-    public var memoryBytes: Int64
-    public var cores: Int64
-    /// The address of its clients of shared storage, as the storage sees it; empty: it has none.
-    public var storageAddress: String
-    /// After so long without being fed the watchdog resets the machine; 0: it has none.
-    public var watchdogMilliseconds: Int64
-    /// Whether the hypervisor's own cluster lets this host write its configuration now.
-    public var isQuorate: Bool
-
-    public init(
-        boot: String, memoryBytes: Int64, cores: Int64, storageAddress: String = "", watchdogMilliseconds: Int64 = 0,
-        isQuorate: Bool = true
-    ) {
-        self.boot = boot
-        self.memoryBytes = memoryBytes
-        self.cores = cores
-        self.storageAddress = storageAddress
-        self.watchdogMilliseconds = watchdogMilliseconds
-        self.isQuorate = isQuorate
-    }
-}

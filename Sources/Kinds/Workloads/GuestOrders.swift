@@ -87,20 +87,8 @@ public struct GuestFailure: Hashable, Sendable {
 
 /// What a host's hypervisor has of one guest.
 public struct GuestObservation: Hashable, Sendable {
-    public enum State: String, Hashable, Sendable, Codable, CaseIterable {
-        /// Neither its configuration nor anything of it that runs is here.
-        case absent
-        /// Its configuration is here, and nothing of it runs.
-        case stopped
-        /// It runs here.
-        case running
-        /// A process of it is here and does no work: paused after an error of its disk, or left over without a
-        /// configuration here. It must not be taken for a guest that serves.
-        case stuck
-    }
-
     public var guest: Guest
-    public var state: State
+    public var state: GuestState
     /// Who else works on it: `migrate`, `backup` … Nil: nobody.
     public var lock: String?
     /// Why it must be left alone: Proxmox's own HA runs it.
@@ -113,7 +101,8 @@ public struct GuestObservation: Hashable, Sendable {
     public var detail: String
 
     public init(
-        _ guest: Guest, _ state: State, lock: String? = nil, isManagedElsewhere: Bool = false, healthy: Bool? = nil,
+        _ guest: Guest, _ state: GuestState, lock: String? = nil, isManagedElsewhere: Bool = false,
+        healthy: Bool? = nil,
         clients: [String] = [], detail: String = ""
     ) {
         self.guest = guest
