@@ -44,8 +44,10 @@ final class Machine {
     var hostIndex: Int?
 
     var version: String
-    /// The feature level that version understands: 1.x the first, 2.x the second.
-    var level: UInt64 { UInt64(version.prefix { $0 != "." }) ?? 1 }
+    /// The feature level that version understands: 1.x the first, 2.x the second; in a lab with workloads, what they need
+    /// at least.
+    var level: UInt64 { max(UInt64(version.prefix { $0 != "." }) ?? 1, leastLevel) }
+    var leastLevel: UInt64 = 1
     var isPowered = true
     /// A guest that its hypervisor holds still.
     var isFrozen: Bool { clock.isStopped }

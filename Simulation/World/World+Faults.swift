@@ -80,7 +80,6 @@ extension World {
         case .isolate, .rejoin, .cut, .heal, .healAll, .loss, .copies, .late, .delay: rewire(happening)
         case .join, .remove, .move, .transferLeadership, .redeclare, .delete, .tryOut, .rollBack, .retime:
             ask(happening)
-        case .pauseWorkload: break
         case .expectHolder(let address, let wanted): expectHolder(of: address, wanted)
         case .expectLeader(let wanted): expectLeader(wanted)
         default: befall(happening)

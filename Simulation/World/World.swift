@@ -126,6 +126,7 @@ public final class World {
                     index: index, plan: member,
                     hostIndex: plan.members.firstIndex { member.kind == .guest && $0.name == member.host },
                     clock: clock, latency: plan.conditions.diskLatency, draws: draws))
+            if lab != nil { machines[index].leastLevel = FeatureLevel.newest }
         }
     }
 

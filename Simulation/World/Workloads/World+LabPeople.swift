@@ -20,6 +20,7 @@ extension World {
         case .lock(let name): with(name, lab) { lab.guests[$0].lock = "backup" }
         case .unlock(let name): with(name, lab) { lab.guests[$0].lock = nil }
         case .expireBlocklist: expireBlocklist()
+        case .pauseWorkload(let name, let time): with(name, lab) { pause($0, for: time, lab) }
         case .lateWatchdog(let name, let time):
             if let machine = machine(named: name) { lab.hosts[machine.index].watchdog.lateness = time }
         case .fireWatchdog(let name):
@@ -37,6 +38,16 @@ extension World {
     private func endGuest(_ guest: Int, isLoss: Bool, _ lab: GuestLab) {
         for machine in lab.guests[guest].instances.map(\.machine) {
             endAll(guest, on: machine, isLoss: isLoss, lab)
+        }
+    }
+
+    /// A guest that is held still keeps its disks open. The agent inside it stands still with it.
+    private func pause(_ guest: Int, for time: Int64, _ lab: GuestLab) {
+        for position in lab.guests[guest].instances.indices {
+            lab.guests[guest].instances[position].pausedUntil = now + time
+        }
+        if let inside = machines.first(where: { $0.plan.workload == lab.guests[guest].name }) {
+            perform(.pauseGuest(inside.name, time))
         }
     }
 
