@@ -53,7 +53,10 @@ extension World {
     private func askMonitors(_ number: UInt64, _ step: FenceStepState, _ lab: GuestLab) -> Bool {
         let isLeft = machines[step.machine].isPowered
         guard isLeft, now < step.deadline else {
-            report(.failed(host: step.order.host, epoch: step.order.epoch, reason: "no monitor of Ceph answers within 20 s; look at `ceph -s`"), of: number)
+            report(
+                .failed(
+                    host: step.order.host, epoch: step.order.epoch,
+                    reason: "no monitor of Ceph answers within 20 s; look at `ceph -s`"), of: number)
             return false
         }
         let answers = monitorsAnswer(step.machine, lab)
@@ -146,7 +149,9 @@ extension World {
             lab.ceph.answersFrom = now + lab.draws.number(lab.conditions.election)
         }
         for machine in machines where machine.plan.kind == .host {
-            let hears = machines.contains { $0 !== machine && $0.plan.kind != .guest && isConnected(machine.index, $0.index) }
+            let hears = machines.contains {
+                $0 !== machine && $0.plan.kind != .guest && isConnected(machine.index, $0.index)
+            }
             if machine.isPowered, !hears {
                 if lab.hosts[machine.index].cutSince == nil { lab.hosts[machine.index].cutSince = now }
             } else {
@@ -192,9 +197,10 @@ extension World {
     func lowerVotes(_ index: Int, _ lab: GuestLab) {
         guard !lab.hosts[index].isQuorate else { return }
         lab.hosts[index].isLowered = true
-        lab.hosts[index].loweredWith = machines.filter {
-            $0.plan.kind == .host && $0.hasJoined && isConnected(index, $0.index)
-        }.count
+        lab.hosts[index].loweredWith =
+            machines.filter {
+                $0.plan.kind == .host && $0.hasJoined && isConnected(index, $0.index)
+            }.count
         marks.reach(.votesLowered)
         tell("\(machines[index].name): Proxmox expects one vote only")
     }

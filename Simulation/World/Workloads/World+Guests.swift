@@ -97,7 +97,11 @@ extension World {
         machine.hostIndex = host
         for other in 0...outside where other != machine.index {
             for (from, to) in [(machine.index, other), (other, machine.index)] {
-                if isUnplugged(host), other != host { wires.cut(from: from, to: to) } else { wires.mend(from: from, to: to) }
+                if isUnplugged(host), other != host {
+                    wires.cut(from: from, to: to)
+                } else {
+                    wires.mend(from: from, to: to)
+                }
             }
         }
         if !isLive { powerOn(machine) }
@@ -173,7 +177,8 @@ extension World {
         guard let proof else {
             return violate(
                 "startBeforeFence",
-                "\(machine.name) starts \(lab.guests[number].name), and nothing proves that \(source.name) cannot write")
+                "\(machine.name) starts \(lab.guests[number].name), and nothing proves that \(source.name) cannot write"
+            )
         }
         lab.guests[number].fence = proof
         marks.reach(.hostFenced)
