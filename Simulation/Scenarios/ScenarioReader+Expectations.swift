@@ -15,7 +15,10 @@ extension ScenarioReader {
 
     mutating func readExpectations(_ node: ScenarioNode?) {
         guard let node else { return }
-        let known = ["final", "never", "recoveredWithin", "recoveries", "resets", "gaps", "leader", "mostLeaderChanges", "quorum"]
+        let known = [
+            "final", "never", "recoveredWithin", "recoveries", "resets", "gaps", "leader", "mostLeaderChanges",
+            "quorum",
+        ]
         let inner = fields(of: node, at: "expect", known: known)
         if let node = inner["final"] { readFinal(node) }
         if let node = inner["never"] { readNever(node) }

@@ -130,7 +130,9 @@ extension ScenarioReader {
                 Plan.Rule(.hosts(preferences(hosts, at: "\(path).hosts"), strict: strict), workloads: workloads))
         case "workloadAffinity"?:
             for name in ["hosts", "strict"] {
-                if let node = inner[name] { wrong(node, "\(path).\(name)", expected: "no such field: it belongs to hostAffinity") }
+                if let node = inner[name] {
+                    wrong(node, "\(path).\(name)", expected: "no such field: it belongs to hostAffinity")
+                }
             }
             guard let signNode = inner["sign"] else { return missing("sign", "negative or positive", from: node) }
             guard let sign = name(signNode, at: "\(path).sign", among: ["negative", "positive"], "a sign") else {

@@ -135,7 +135,8 @@ extension World {
         guard let step = lab.steps[number] else { return }
         let guest = lab.guests[step.guest]
         if lab.storage == .ceph, lab.ceph.refuses(lab.address(of: step.machine)) {
-            return end(number, GuestFailure("rbd: error opening the image: Cannot send after transport endpoint shutdown"))
+            return end(
+                number, GuestFailure("rbd: error opening the image: Cannot send after transport endpoint shutdown"))
         }
         // A leftover of the same guest on the same machine keeps its process file locked.
         guard guest.instances(on: step.machine).isEmpty else {
