@@ -31,6 +31,14 @@ say "scenarios, $scenario_seeds seeds each"
 timeout $run_seconds "$sim" run Simulation/Cases --seeds "$scenario_seeds" | grep -v '^held ' ||
     fail "a scenario does not hold"
 
+say "families of two-host scenarios, $scenario_seeds seeds each"
+timeout $run_seconds "$sim" families --seeds "$scenario_seeds" | grep -v '^held ' ||
+    fail "a family does not hold"
+
+say "$seeds random seeds of labs with workloads"
+timeout $run_seconds "$sim" seeds --profile workloads --count "$seeds" --simulate 5m ||
+    fail "a seed with workloads failed"
+
 # corpus FILE WORD...: the trace hash of the corpus in a process whose environment `env WORD...` has made.
 corpus() {
     env "${@:2}" timeout $run_seconds "$sim" seeds --count "$seeds" --simulate 2m --json >"$1" ||

@@ -14,6 +14,8 @@ public enum Profile: String, Hashable, Sendable, CaseIterable {
     case storage
     case network
     case people
+    /// A lab with virtual machines and containers, and all that befalls those.
+    case workloads
 }
 
 /// Draws the plan of a seed.
@@ -25,18 +27,20 @@ public struct Swarm {
         case stepClock, driftClock, version, membership, move, transfer, redeclare, retime, trial
     }
 
-    private var draws: Draws
+    var draws: Draws
     private let profile: Profile
-    private var plan: Plan
+    var plan: Plan
     private var faults: [Fault] = []
+    var labFaults: [LabFault] = []
 
     /// The plan of a seed: `length` nanoseconds of faults, then healing.
     public static func plan(seed: UInt64, length: Int64, profile: Profile) -> Plan {
         var swarm = Swarm(seed: seed, length: length, profile: profile)
-        swarm.drawLab()
+        if profile == .workloads { swarm.drawWorkloadLab() } else { swarm.drawLab() }
         swarm.drawConditions()
         swarm.drawSnapshots()
         swarm.drawFaults()
+        if profile == .workloads { swarm.drawLabFaults() }
         swarm.drawTimeline()
         return swarm.plan
     }
@@ -116,9 +120,16 @@ public struct Swarm {
             possible = [
                 .membership, .move, .transfer, .redeclare, .retime, .trial, .version, .stop, .stepClock, .power,
             ]
+        case .workloads:
+            possible = [
+                .power, .kill, .stop, .pauseAgent, .isolate, .cut, .oneWayCut, .loss, .slowWire, .stallDisk, .slowDisk,
+                .starve, .transfer, .driftClock, .power, .isolate,
+            ]
         case .swarm: possible = Fault.allCases
         }
-        for fault in possible where draws.chance(profile == .swarm ? 350 : 700) { faults.append(fault) }
+        for fault in possible where draws.chance([.swarm, .workloads].contains(profile) ? 350 : 700) {
+            faults.append(fault)
+        }
         let follow = faults.contains(.unhealthy) ? 800 : 100
         for index in plan.addresses.indices { plan.addresses[index].follows = draws.chance(follow) }
     }
@@ -126,19 +137,27 @@ public struct Swarm {
     // MARK: The timeline
 
     private mutating func drawTimeline() {
-        guard !faults.isEmpty else { return }
+        guard !faults.isEmpty || !labFaults.isEmpty else { return }
         // From one fault in a second to one in two minutes.
-        let pause = draws.one(of: [500_000_000, 2_000_000_000, 10_000_000_000, 40_000_000_000] as [Int64])
+        let pauses: [Int64] =
+            profile == .workloads
+            ? [2_000_000_000, 10_000_000_000, 40_000_000_000, 90_000_000_000]
+            : [500_000_000, 2_000_000_000, 10_000_000_000, 40_000_000_000]
+        let pause = draws.one(of: pauses)
         let mean = profile == .calm ? 60_000_000_000 : pause
         var at = draws.number(0...mean)
         while at < plan.length, plan.timeline.count < 2_000 {
-            strike(draws.one(of: faults), at: at)
+            if !labFaults.isEmpty, faults.isEmpty || draws.chance(500) {
+                strikeLab(draws.one(of: labFaults), at: at)
+            } else {
+                strike(draws.one(of: faults), at: at)
+            }
             at += draws.number(mean / 10...mean * 2)
         }
         plan.timeline.sort { $0.at < $1.at }
     }
 
-    private mutating func add(_ action: Happening, at: Int64) {
+    mutating func add(_ action: Happening, at: Int64) {
         guard at < plan.length else { return }
         plan.timeline.append(Plan.Moment(at: at, action: action))
     }

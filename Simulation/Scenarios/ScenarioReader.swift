@@ -51,7 +51,7 @@ public struct ScenarioReader {
         ]
         let top = fields(of: document, at: "", known: known)
         if let name = text(top["name"], at: "name") { plan.name = name }
-        readAbout(top["about"], in: document)
+        if let node = top["about"] { plan.about = text(node, at: "about") ?? "" }
         if let node = top["seed"] { plan.seed = UInt64(number(node, at: "seed", in: 0...Int64.max) ?? 1) }
         if let node = top["duration"] {
             plan.length = length(node, at: "duration", in: 1...Self.mostLength) ?? Self.mostLength
@@ -73,15 +73,6 @@ public struct ScenarioReader {
         readTiming(top["timing"])
         readTimeline(top["timeline"])
         readExpectations(top["expect"])
-    }
-
-    private mutating func readAbout(_ node: ScenarioNode?, in document: ScenarioNode) {
-        guard let node else { return missing("about", "one sentence that says what is shown", from: document) }
-        guard let about = text(node, at: "about") else { return }
-        plan.about = about
-        guard let last = about.last, ".!?".contains(last), !about.contains("\n") else {
-            return wrong(node, "about", expected: "one sentence that says what is shown, with its full stop")
-        }
     }
 
     private mutating func readStorage(_ node: ScenarioNode?) {

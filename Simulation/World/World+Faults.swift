@@ -146,16 +146,10 @@ extension World {
     func isCarried(_ machine: Machine) -> Bool { lab != nil && !machine.plan.workload.isEmpty }
 
     private func shutDown(_ machine: Machine, thenBoot: Bool) {
+        if lab != nil, machine.plan.kind == .host { return shutDownHost(machine, thenBoot: thenBoot) }
         for each in domain(of: machine) {
             each.isGoingDown = true
             askToStop(each)
-        }
-        if lab != nil, machine.plan.kind == .host {
-            powerChanges += 1
-            queue.push(
-                .shutdownStep(machine: machine.index, power: UInt64(machine.life), since: now, thenBoot: thenBoot),
-                at: now + 200_000_000)
-            return
         }
         // An operating system gives its services a bounded time.
         queue.push(.powerOff(machine: machine.index), at: now + 10_000_000_000)
@@ -169,7 +163,7 @@ extension World {
         askToStop(machine)
     }
 
-    private func askToStop(_ machine: Machine) {
+    func askToStop(_ machine: Machine) {
         guard machine.process != nil, machine.process?.isStopping == false else { return }
         machine.process!.isStopping = true
         turn(machine, .stop)

@@ -124,6 +124,8 @@ extension World {
             // Just now an address may be on its way back to a candidate that has been well for a while, and rightly. Or a
             // person got through only now, who has tried for a while, with something that is undone after its time.
             if truth.violation == nil, unfinished != nil { advanceUntilWhole(to: now + trialLeft + 1_000_000_000) }
+            // Guests go back to their best host when that has been well for a while.
+            if truth.violation == nil, lab != nil, unfinished != nil { advanceUntilWhole(to: now + 60_000_000_000) }
             if truth.violation == nil, truth.leaderChanges != changes || unfinished != nil {
                 violate("restless", "seconds after everything was well, \(unfinished ?? "the leader changed")")
             }

@@ -43,7 +43,7 @@ enum WorldEvent {
     case fenceStep(UInt64)
     case watchdog(machine: Int)
     case quorumTurns(machine: Int, ticket: UInt64)
-    case shutdownStep(machine: Int, power: UInt64, since: Int64, thenBoot: Bool)
+    case shutdownStep(machine: Int, boot: UInt64, since: Int64, isStopping: Bool, thenBoot: Bool)
     case labTick
 }
 
@@ -222,8 +222,9 @@ public final class World {
         case .fenceStep(let number): goOnWithFence(number)
         case .watchdog(let index): watchdogLooks(machines[index])
         case .quorumTurns(let index, let ticket): quorumTurns(index, ticket: ticket)
-        case .shutdownStep(let index, let power, let since, let thenBoot):
-            goOnShuttingDown(machines[index], power: power, since: since, thenBoot: thenBoot)
+        case .shutdownStep(let index, let boot, let since, let isStopping, let thenBoot):
+            goOnShuttingDown(
+                machines[index], boot: boot, since: since, isStopping: isStopping, thenBoot: thenBoot)
         case .labTick: labTick()
         default: preconditionFailure("every event is performed somewhere")
         }

@@ -81,7 +81,10 @@ final class Corpus: Sendable {
             for seed in state.hashes.keys.sorted() { digest.add(state.hashes[seed] ?? 0) }
             state.summary.hash = String(digest.value, radix: 16)
             state.summary.marks = state.marks.reached.map { "\($0)" }
-            state.summary.missingMarks = state.marks.missing.map { "\($0)" }
+            state.summary.missingMarks = state.marks.missing.filter { $0.isOfWorkloads == (profile == .workloads) }.map
+            {
+                "\($0)"
+            }
             state.summary.wallSeconds = Date().timeIntervalSince(began)
             state.summary.failures.sort { $0.seed < $1.seed }
             return state.summary

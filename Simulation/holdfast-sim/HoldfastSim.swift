@@ -9,6 +9,7 @@ struct HoldfastSim: ParsableCommand {
         subcommands: [
             RunCommand.self,
             SeedsCommand.self,
+            FamiliesCommand.self,
             ReplayCommand.self,
             ShrinkCommand.self,
             TraceCommand.self,

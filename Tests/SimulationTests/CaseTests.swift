@@ -14,6 +14,7 @@ import Testing
     @Test(arguments: Tree.scenarioNames) func aScenarioHoldsWithEverySeed(name: String) throws {
         let plan = try Tree.plan(name)
         #expect(plan.name == name, "the file and the scenario have the same name")
+        #expect(plan.about.last.map { ".!?".contains($0) } == true, "\(name): one sentence says what is shown")
         for seed in 1...(plan.length > Self.longest ? 1 : 3) as ClosedRange<UInt64> {
             expectHeld(try Tree.plan(name, seed: seed))
         }

@@ -121,11 +121,9 @@ private let sound = """
         #expect(said.hasPrefix("s.yaml:"), "\(said)")
     }
 
-    @Test func aScenarioSaysWhatItShowsAndForHowLong() {
+    @Test func aScenarioSaysForHowLongAndWhoIsThere() {
         let said = complaint("name: x\nhosts: {pve1: {}}")
-        #expect(said.contains("s.yaml:1: found no field `about`, expected one sentence"))
         #expect(said.contains("s.yaml:1: found no field `duration`"))
-        #expect(complaint("about: no full stop\nduration: 1s\nhosts: {a: {}}").contains("with its full stop"))
         #expect(complaint("about: No hosts.\nduration: 1s").contains("found no field `hosts`"))
         let twice = complaint("about: Twice.\nduration: 1s\nhosts: {a: {}}\nmembers: {a: {kind: host}}")
         #expect(twice.contains("a second machine of this name"))
@@ -139,29 +137,101 @@ private let sound = """
     }
 
     /// The documented format knows more than there is; each such word is answered with the part it waits for.
-    @Test(arguments: [
-        ("workloads: {}", "workloads"), ("rules: []", "workloads"), ("policy: {}", "workloads"),
-        ("storage: ceph", "ceph"), ("storage: shared", "watchdog"), ("expect: {never: [doubleRun]}", "workloads"),
-        ("expect: {final: {\"vm:101\": {state: running}}}", "workloads"),
-        ("timeline: [{at: 1s, do: drain pve1}]", "drain"), ("timeline: [{at: 1s, do: disarm 30m}]", "disarm"),
-        ("timeline: [{at: 1s, do: \"set vm:101 running\"}]", "workloads"),
-        ("timeline: [{at: 1s, do: \"move vm:101 pve2\"}]", "workloads"),
-        ("timeline: [{at: 1s, do: unknown-outcome pve1}]", "proxmox"),
-        ("timeline: [{at: 1s, do: fail-api pve1 30s}]", "proxmox"),
-        ("timeline: [{at: 1s, do: blocklist-expire}]", "ceph"),
-    ])
-    func whatIsNotBuiltIsNamed(addition: String, part: String) {
-        let said = complaint(sound + addition)
-        #expect(said.contains("waits for a part that is not there"), "\(said)")
-        #expect(said.hasSuffix("(part: \(part))"), "\(said)")
-        #expect(said.hasPrefix("s.yaml:7: "), "\(said)")
-    }
-
-    @Test func whatIsDocumentedOfHostsIsNamedToo() {
-        let said = complaint("about: A.\nduration: 1s\nhosts: {a: {power: on, memory: 128Gi, cores: 24}}")
-        #expect(said.contains("`memory` waits") && said.contains("`cores` waits"))
+    @Test func whatIsNotBuiltIsNamed() {
+        let said = complaint(sound + "expect: {never: [doubleAuthority]}")
+        #expect(said.hasPrefix("s.yaml:7: ") && said.contains("waits for a part that is not there"), "\(said)")
+        #expect(said.hasSuffix("(part: authorities)"), "\(said)")
         let witness = "about: A.\nduration: 1s\nhosts: {a: {}}\nmembers: {w: {kind: witness, host: a}}"
         #expect(complaint(witness).hasSuffix("(part: witnessPlace)"))
+    }
+
+    // MARK: Workloads
+
+    /// The example of the documented format, and every verb about workloads.
+    @Test func everythingAboutWorkloadsIsRead() throws {
+        let plan = try plan(
+            """
+            name: host-loss-with-strict-rule
+            about: A strict rule leaves no legal host, so the guest stays down until its host is back, and says why.
+            duration: 720s
+            hosts:      {node1: {power: on, memory: 128Gi, cores: 24}, node2: {power: on}, node3: {power: on}}
+            members:    {witness: {kind: witness}, cp1: {kind: guest, host: node1, workload: "vm:101"}}
+            storage:    ceph
+            workloads:
+              "vm:101": {host: node1, desired: running, failback: true, restarts: 1, moves: 1, live: true, memory: 4Gi, cores: 4,
+                         faults: {startFails: 0, migrateFails: 0, stopFails: false, onlyOn: node2}}
+              "vm:102": {host: node2}
+              ct:103: {host: node3, desired: stopped}
+            addresses:  {api: {candidates: [node1, node2]}}
+            rules:
+              - {kind: hostAffinity, workloads: ["vm:101"], hosts: {node1: 2, node2: 1}, strict: true}
+              - {kind: workloadAffinity, sign: negative, workloads: ["vm:101", "vm:102"]}
+              - {kind: workloadAffinity, sign: positive, workloads: ["vm:102", "ct:103"]}
+            policy:     {onHostShutdown: failover}
+            timeline:
+              - at: 20s
+                do: [drain node1, undrain node1, disarm 30m, arm, "set vm:101 stopped", "move vm:101 node2",
+                     "relocate vm:101 node2", "hand-move vm:101 node2", "delete vm:101", "load vm:101 cores=2 memory=4Gi",
+                     "fail-api node1 30s", unknown-outcome node1, "lock vm:101", "unlock vm:101", blocklist-expire,
+                     "pause-guest vm:101 90s", "pause-guest cp1 90s",
+                     "add ct:104 {host: node2, memory: 2Gi, faults: {startFails: 1, onlyOn: node2}}", "load ct:104 memory=1Gi"]
+            expect:
+              final: {"vm:101": {state: running, host: [node1]}, "ct:104": {host: node2}}
+              never: [doubleRun, doubleAddress]
+              recoveredWithin: 15s
+              recoveries: {"vm:102": 10s}
+              resets: []
+            """)
+        #expect(plan.storage == .ceph && plan.policy.onHostShutdown == "restart")
+        #expect(plan.members[0].memory == 128 << 30 && plan.members[0].cores == 24)
+        #expect(plan.members[4].workload == "vm:101")
+        #expect(
+            plan.workloads.map(\.key.description) == [
+                "VirtualMachine/vm-101", "VirtualMachine/vm-102", "SystemContainer/ct-103",
+            ])
+        #expect(plan.workloads[0].memory == 4 << 30 && plan.workloads[0].faults.onlyOn == "node2")
+        #expect(plan.workloads[1].failback == nil && plan.workloads[2].desired == "stopped")
+        #expect(plan.rules.map(\.workloads) == [["vm:101"], ["vm:101", "vm:102"], ["vm:102", "ct:103"]])
+        #expect(
+            plan.rules[0].form
+                == .hosts(
+                    [.init(host: "node1", priority: 2), .init(host: "node2", priority: 1)], strict: true))
+        #expect(plan.rules[1].form == .apart && plan.rules[2].form == .together)
+        let actions = plan.timeline.map(\.action)
+        #expect(actions.count == 19)
+        #expect(actions.contains(.disarm(1_800_000_000_000)) && actions.contains(.disarm(nil)))
+        #expect(actions.contains(.moveWorkload("vm:101", "node2", live: true)))
+        #expect(actions.contains(.moveWorkload("vm:101", "node2", live: false)))
+        #expect(actions.contains(.load("vm:101", cores: 2, memory: 4 << 30)))
+        #expect(actions.contains(.pauseWorkload("vm:101", 90_000_000_000)))
+        var added = Plan.Workload(name: "ct:104", host: "node2")
+        added.memory = 2 << 30
+        added.faults.startFails = 1
+        added.faults.onlyOn = "node2"
+        #expect(actions.contains(.addWorkload(added)))
+        #expect(plan.expect.workloads["vm:101"]?.hosts == ["node1"] && plan.expect.resets == [])
+        #expect(plan.expect.recoveries["vm:102"] == 10_000_000_000)
+    }
+
+    @Test(arguments: [
+        ("workloads: {\"vm:99\": {host: pve1}}", "expected vm:NUMBER"),
+        ("workloads: {db: {host: pve1}}", "expected vm:"),
+        ("workloads: {\"vm:101\": {hots: pve1}}", "did you mean host?"),
+        ("workloads: {\"vm:101\": {host: pve9}}", "did you mean pve1?"),
+        ("workloads: {\"vm:101\": {host: pve1, memory: 4}}", "expected an amount of memory"),
+        ("workloads: {\"vm:101\": {host: pve1, desired: runing}}", "did you mean running?"),
+        ("rules: [{kind: hostAfinity, workloads: []}]", "did you mean hostAffinity?"),
+        ("rules: [{kind: workloadAffinity, workloads: [], sign: minus}]", "expected a sign"),
+        ("policy: {onHostShutdown: migrat}", "did you mean migrate?"),
+        ("timeline: [{at: 1s, do: drain witness}]", "expected a host"),
+        ("timeline: [{at: 1s, do: \"add vm:104 {host: pve1\"}]", "expected add W {host: H, …}"),
+        ("timeline: [{at: 1s, do: \"set vm:101 running\"}]", "expected a workload"),
+        ("expect: {final: {\"vm:101\": {state: running}}}", "expected a workload or an address"),
+    ])
+    func whatIsWrongAboutWorkloadsIsSaid(addition: String, words: String) {
+        let said = complaint(sound + addition)
+        #expect(said.contains(words), "\(said)")
+        #expect(said.hasPrefix("s.yaml:7: "), "\(said)")
     }
 
     // MARK: Writing

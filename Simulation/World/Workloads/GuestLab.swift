@@ -116,6 +116,8 @@ struct CephModel: Sendable {
     /// True time from which on the present quorum answers.
     var answersFrom: Int64 = 0
     var blocked: [String] = []
+    /// What was ever entered and not taken away by an order: clients of that time stay shut out, whatever expires.
+    var shutOut: [String] = []
     var map: UInt64 = 1
 
     func refuses(_ address: String) -> Bool { blocked.contains(address) }

@@ -35,6 +35,7 @@ extension World {
             guard askMonitors(number, step, lab) else { return }
             lab.ceph.map += 1
             if !lab.ceph.refuses(address) { lab.ceph.blocked.append(address) }
+            if !lab.ceph.shutOut.contains(address) { lab.ceph.shutOut.append(address) }
             keepOut(address, lab)
             tell("Ceph refuses \(address) (\(host)) from map \(lab.ceph.map) on")
             report(.fenced(host: host, epoch: epoch, proof: "blocklisted in OSD map \(lab.ceph.map)"), of: number)
@@ -42,6 +43,7 @@ extension World {
             guard askMonitors(number, step, lab) else { return }
             lab.ceph.map += 1
             lab.ceph.blocked.removeAll { $0 == address }
+            lab.ceph.shutOut.removeAll { $0 == address }
             marks.reach(.fenceLifted)
             tell("Ceph serves \(address) (\(host)) again from map \(lab.ceph.map) on")
             report(.lifted(host: host, epoch: epoch), of: number)
@@ -53,10 +55,8 @@ extension World {
     private func askMonitors(_ number: UInt64, _ step: FenceStepState, _ lab: GuestLab) -> Bool {
         let isLeft = machines[step.machine].isPowered
         guard isLeft, now < step.deadline else {
-            report(
-                .failed(
-                    host: step.order.host, epoch: step.order.epoch,
-                    reason: "no monitor of Ceph answers within 20 s; look at `ceph -s`"), of: number)
+            let words = "no monitor of Ceph answers within 20 s; look at `ceph -s`"
+            report(.failed(host: step.order.host, epoch: step.order.epoch, reason: words), of: number)
             return false
         }
         let answers = monitorsAnswer(step.machine, lab)

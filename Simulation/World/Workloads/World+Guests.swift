@@ -97,11 +97,8 @@ extension World {
         machine.hostIndex = host
         for other in 0...outside where other != machine.index {
             for (from, to) in [(machine.index, other), (other, machine.index)] {
-                if isUnplugged(host), other != host {
-                    wires.cut(from: from, to: to)
-                } else {
-                    wires.mend(from: from, to: to)
-                }
+                let isApart = isUnplugged(host) && other != host
+                if isApart { wires.cut(from: from, to: to) } else { wires.mend(from: from, to: to) }
             }
         }
         if !isLive { powerOn(machine) }
@@ -167,7 +164,7 @@ extension World {
         lab.guests[number].fence = nil
         let host = lab.hosts[source.index]
         var proof: String?
-        if lab.storage == .ceph, lab.ceph.refuses(lab.address(of: source.index)) { proof = "blocklist" }
+        if lab.storage == .ceph, lab.ceph.shutOut.contains(lab.address(of: source.index)) { proof = "blocklist" }
         if proof == nil, host.isProvenOff { proof = "power" }
         if proof == nil, lab.storage != .ceph, host.watchdog.firesAtTrue != .min, host.watchdog.firesAtTrue <= now {
             proof = "watchdog"

@@ -205,5 +205,5 @@ extension World {
 
 extension Placement {
     /// Whether it is left for a person: it does not start anywhere.
-    var hasGivenUp: Bool { !obstacle.isEmpty && failures > 0 }
+    var hasGivenUp: Bool { failures > 0 && obstacle.hasPrefix("it would not start") }
 }

@@ -205,20 +205,39 @@ extension World {
 
     /// A host goes down in order: its agent first, which may take its time to give guests away, then what is left of the
     /// guests, then the power.
-    func goOnShuttingDown(_ machine: Machine, power: UInt64, since: Int64, thenBoot: Bool) {
-        guard let lab, machine.isPowered, machine.isGoingDown else { return }
-        let later = WorldEvent.shutdownStep(machine: machine.index, power: power, since: since, thenBoot: thenBoot)
+    func shutDownHost(_ machine: Machine, thenBoot: Bool) {
+        guard let lab, machine.isPowered, !machine.isGoingDown else { return }
+        machine.isGoingDown = true
+        for guest in machines where guest.hostIndex == machine.index && !isCarried(guest) {
+            guest.isGoingDown = true
+            askToStop(guest)
+        }
+        queue.push(
+            .shutdownStep(
+                machine: machine.index, boot: lab.hosts[machine.index].boot, since: now, isStopping: false,
+                thenBoot: thenBoot), at: now + 200_000_000)
+        if machine.process != nil { turn(machine, .hostStops(thenBoot ? .reboot : .powerOff)) }
+    }
+
+    func goOnShuttingDown(_ machine: Machine, boot: UInt64, since: Int64, isStopping: Bool, thenBoot: Bool) {
+        guard let lab, machine.isPowered, machine.isGoingDown, lab.hosts[machine.index].boot == boot else { return }
+        // The service manager's patience is long, but it ends.
         if machine.process != nil, now - since < 300_000_000_000 {
-            return queue.push(later, at: now + 200_000_000)
+            return queue.push(
+                .shutdownStep(
+                    machine: machine.index, boot: boot, since: since, isStopping: false, thenBoot: thenBoot),
+                at: now + 200_000_000)
         }
         let left = lab.guests.indices.filter { !lab.guests[$0].instances(on: machine.index).isEmpty }
-        if !left.isEmpty, power != .max {
-            let stops = left.contains { lab.guests[$0].workload.faults.stopFails }
+        if !left.isEmpty, !isStopping {
+            let hangs = left.contains { lab.guests[$0].workload.faults.stopFails }
             return queue.push(
-                .shutdownStep(machine: machine.index, power: .max, since: since, thenBoot: thenBoot),
-                at: now + (stops ? 60_000_000_000 : lab.draws.number(lab.conditions.stop)))
+                .shutdownStep(
+                    machine: machine.index, boot: boot, since: since, isStopping: true, thenBoot: thenBoot),
+                at: now + (hangs ? 60_000_000_000 : lab.draws.number(lab.conditions.stop)))
         }
         for guest in left { endAll(guest, on: machine.index, isLoss: true, lab) }
+        endProcess(machine)
         powerOff(machine)
         if thenBoot { queue.push(.laterPowerOn(machine: machine.index), at: now + 2_000_000_000) }
     }
@@ -232,6 +251,7 @@ extension World {
             lab.hosts[index].nextIsUnknown = false
             lab.hosts[index].watchdog.lateness = 0
         }
+        if machines.contains(where: { $0.process?.core.state.disarmed != nil }) { perform(.disarm(nil)) }
         machineIsWired()
     }
 }

@@ -1,0 +1,112 @@
+// Random plans of labs with workloads: two hosts mostly, of every storage, with rules and with too little memory now and
+// then, and everything that can go wrong in and around a failover.
+
+import Cluster
+import Consensus
+import SimulationWorld
+
+extension Swarm {
+    /// Faults of workloads, and of what runs them.
+    enum LabFault: CaseIterable {
+        case crash, handMove, handStop, handStart, failAPI, unknownOutcome, lock, fireWatchdog, lateWatchdog
+        case set, move, drain, disarm, load, shutdown, addOrDelete, pauseWorkload
+    }
+
+    mutating func drawWorkloadLab() {
+        var members = [Plan.Member(name: "pve1", kind: .host), Plan.Member(name: "pve2", kind: .host)]
+        if draws.chance(250) { members.append(Plan.Member(name: "pve3", kind: .host)) }
+        if members.count == 3 ? draws.chance(500) : draws.chance(900) {
+            members.append(Plan.Member(name: "witness", kind: .witness))
+        }
+        let hosts = members.filter { $0.kind == .host }.map(\.name)
+        plan.storage = draws.one(of: [.ceph, .ceph, .ceph, .shared, .shared, .local])
+        let gibibyte: Int64 = 1 << 30
+        for index in members.indices { members[index].memory = draws.one(of: [8, 16, 64]) * gibibyte }
+        // Everybody fits where he is at first; whether all fit on one host is left to chance.
+        var left = members.map(\.memory)
+        for number in 1...draws.number(1...6) {
+            let place = draws.number(0...(hosts.count - 1))
+            var workload = Plan.Workload(
+                name: "\(draws.chance(250) ? "ct" : "vm"):\(100 + number)", host: hosts[place])
+            workload.memory = draws.one(of: [1, 2, 4]) * gibibyte
+            guard left[place] >= workload.memory else { continue }
+            left[place] -= workload.memory
+            if draws.chance(100) { workload.desired = draws.one(of: ["stopped", "ignored"]) }
+            if draws.chance(300) { workload.failback = draws.chance(500) }
+            if draws.chance(300) { workload.isLive = draws.chance(500) }
+            if draws.chance(100) { workload.faults.stopFails = true }
+            plan.workloads.append(workload)
+        }
+        if let carrier = plan.workloads.first(where: { $0.desired == "running" }), draws.chance(400) {
+            var member = Plan.Member(name: "k8s-cp1", kind: .guest, host: carrier.host)
+            member.workload = carrier.name
+            members.append(member)
+        }
+        plan.members = members
+        plan.addresses = [Plan.Address(name: "dns", address: "192.168.1.2", candidates: hosts)]
+        drawRules(hosts)
+    }
+
+    private mutating func drawRules(_ hosts: [String]) {
+        let names = plan.workloads.map(\.name)
+        if draws.chance(250), let name = names.first {
+            let listed = draws.chance(500) ? [hosts[0]] : [hosts[1], hosts[0]]
+            plan.rules.append(
+                Plan.Rule(
+                    .hosts(
+                        listed.enumerated().map { Plan.Rule.Preference(host: $1, priority: Int64(2 - $0)) },
+                        strict: draws.chance(500)), workloads: [name]))
+        }
+        if draws.chance(150), names.count >= 2 {
+            plan.rules.append(Plan.Rule(draws.chance(600) ? .apart : .together, workloads: Array(names.suffix(2))))
+        }
+        if draws.chance(400) {
+            plan.policy.onHostShutdown = draws.one(of: ["migrate", "restart", "freeze", "conditional"])
+        }
+        if draws.chance(200) { plan.hypervisors.hasQDevice = false }
+        if draws.chance(150) { plan.hypervisors.election = 10_000_000_000...15_000_000_000 }
+    }
+
+    mutating func drawLabFaults() {
+        labFaults = LabFault.allCases.filter { _ in draws.chance(350) }
+    }
+
+    mutating func strikeLab(_ fault: LabFault, at: Int64) {
+        let hosts = plan.members.filter { $0.kind == .host }.map(\.name)
+        let host = draws.one(of: hosts)
+        let name = draws.one(of: plan.workloads).name
+        let length = draws.number(Int64(100_000_000)...30_000_000_000)
+        switch fault {
+        case .crash: add(.crash(name), at: at)
+        case .handMove: add(.handMove(name, host), at: at)
+        case .handStop: add(.handStop(name), at: at)
+        case .handStart: add(.handStart(name), at: at)
+        case .failAPI: add(.failAPI(host, length), at: at)
+        case .unknownOutcome: add(.unknownOutcome(host), at: at)
+        case .lock:
+            add(.lock(name), at: at)
+            add(.unlock(name), at: at + length)
+        case .fireWatchdog: add(.fireWatchdog(host), at: at)
+        case .lateWatchdog: add(.lateWatchdog(host, draws.number(Int64(0)...20_000_000_000)), at: at)
+        case .set: add(.setWorkload(name, draws.one(of: ["running", "running", "stopped", "ignored"])), at: at)
+        case .move: add(.moveWorkload(name, host, live: draws.chance(600)), at: at)
+        case .drain:
+            add(.drain(host, true), at: at)
+            add(.drain(host, false), at: at + length)
+        case .disarm:
+            add(.disarm(length), at: at)
+            if draws.chance(500) { add(.disarm(nil), at: at + length / 2) }
+        case .load:
+            add(.load(name, cores: draws.number(1...4), memory: draws.number(Int64(1)...4) << 30), at: at)
+        case .shutdown:
+            add(draws.chance(500) ? .reboot(host) : .shutdown(host), at: at)
+            add(.powerOn(host), at: at + 30_000_000_000 + length)
+        case .addOrDelete:
+            if let old = plan.workloads.first(where: { $0.name == name }) {
+                add(.deleteWorkload(name), at: at)
+                add(.addWorkload(old), at: at + length)
+            }
+        case .pauseWorkload: add(.pauseWorkload(name, length), at: at)
+        }
+    }
+}

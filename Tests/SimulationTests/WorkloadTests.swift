@@ -1,0 +1,83 @@
+// Labs with workloads: families of stories, every command and every unknown outcome at every step of a failover, and that
+// the checks of the world see what they are there to see.
+
+import SimulationFaults
+import SimulationScenarios
+import SimulationWorld
+import Testing
+
+@testable import holdfast_sim
+
+@Suite struct WorkloadTests {
+    @Test func thereAreEnoughFamilies() {
+        let names = Family.all.map(\.name)
+        #expect(names.count >= 60)
+        #expect(Set(names).count == names.count)
+        for family in Family.all { #expect(family.about.hasSuffix("."), "\(family.name)") }
+    }
+
+    @Test(arguments: Family.all.map(\.name)) func aFamilyHolds(name: String) throws {
+        let family = try #require(Family.all.first { $0.name == name })
+        for seed in 1...2 as ClosedRange<UInt64> { expectHeld(family.plan(seed: seed)) }
+    }
+
+    @Test func oneSeedGivesOneTrace() throws {
+        let family = try #require(Family.all.first { $0.name == "fences-in-turn" })
+        let plan = family.plan(seed: 7)
+        #expect(World(plan).run().hash == World(plan, tells: true).run().hash)
+        #expect(World(family.plan(seed: 8)).run().hash != World(plan).run().hash)
+    }
+
+    @Test(arguments: Family.all.map(\.name)) func aFamilyReadsBack(name: String) throws {
+        let family = try #require(Family.all.first { $0.name == name })
+        var plan = family.plan(seed: 3)
+        var read = try ScenarioFiles.plan(Array(ScenarioWriter.text(plan).utf8), file: "x.yaml")
+        for index in plan.timeline.indices { plan.timeline[index].line = 0 }
+        for index in read.timeline.indices { read.timeline[index].line = 0 }
+        #expect(read == plan)
+    }
+
+    // MARK: At every step
+
+    private static let steps: [Int64] = [0, 300, 900, 1_500, 2_600, 4_000, 5_500, 9_000]
+
+    private static func base(_ seed: UInt64) throws -> Plan {
+        var plan = try Tree.plan("guests-survive-their-host", seed: seed)
+        plan.expect = Plan.Expectation()
+        return plan
+    }
+
+    /// 55: nobody hears how the call went that is made next after each moment of a failover.
+    @Test("55 an unknown outcome at every step", arguments: steps)
+    func everyStepWithAnUnknownOutcome(milliseconds: Int64) throws {
+        for (number, host) in ["pve2", "pve1"].enumerated() {
+            var plan = try Self.base(UInt64(milliseconds + 1))
+            // The host that returns cleans up by calls as well.
+            plan.timeline = [
+                Plan.Moment(at: 10_000_000_000, action: number == 0 ? .powerOff("pve1") : .isolate("pve1")),
+                Plan.Moment(at: 10_000_000_000 + milliseconds * 1_000_000, action: .unknownOutcome("pve2")),
+                Plan.Moment(at: 40_000_000_000, action: .unknownOutcome(host)),
+                Plan.Moment(at: 41_000_000_000, action: number == 0 ? .powerOn("pve1") : .rejoin("pve1")),
+            ]
+            expectHeld(plan, ", unknown outcome after \(milliseconds) ms")
+        }
+    }
+
+    /// 58: what people command about workloads and hosts, at every step of a failover.
+    @Test("58 every command about workloads at every step", arguments: steps)
+    func everyLabCommandAtEveryStep(milliseconds: Int64) throws {
+        let commands: [Happening] = [
+            .setWorkload("vm:101", "stopped"), .setWorkload("vm:101", "ignored"),
+            .moveWorkload("vm:101", "pve2", live: true), .moveWorkload("vm:104", "pve1", live: false),
+            .drain("pve1", true), .drain("pve2", true), .disarm(60_000_000_000), .confirmOff("pve1"),
+            .deleteWorkload("vm:102"), .load("vm:101", cores: 2, memory: 4 << 30), .handMove("vm:104", "pve1"),
+            .handStop("vm:104"), .handStart("vm:101"), .crash("vm:104"), .lock("vm:101"),
+            .failAPI("pve2", 5_000_000_000), .expireBlocklist, .transferLeadership("witness"),
+        ]
+        for (number, command) in commands.enumerated() {
+            var plan = try Self.base(UInt64(number + 1))
+            plan.timeline.append(Plan.Moment(at: 10_000_000_000 + milliseconds * 1_000_000, action: command))
+            expectHeld(plan, ", \(command) after \(milliseconds) ms")
+        }
+    }
+}
