@@ -186,6 +186,9 @@ final class GuestLab {
     var lastNumber: UInt64 = 0
     var recoveries: [RunResult.Recovery] = []
     var resets: [RunResult.Reset] = []
+    /// People change what is declared, or move guests by hand: what the cluster knew when it decided is then not what is
+    /// true when it is carried out, and is not judged by that.
+    let isEdited: Bool
     /// Whether the first start of everything is over, and what happens is of the plan.
     var hasBegun = false
 
@@ -195,6 +198,12 @@ final class GuestLab {
         draws = Draws(seed: plan.seed, purpose: 50)
         guests = (plan.workloads + plan.laterWorkloads).map { GuestTruth($0) }
         hosts = plan.members.map { _ in Hypervisor() }
+        isEdited = plan.timeline.contains {
+            switch $0.action {
+            case .setWorkload, .addWorkload, .deleteWorkload, .load, .handMove, .handStart, .handStop: true
+            default: false
+            }
+        }
         ceph = CephModel(monitors: Self.monitors(of: plan))
         for position in guests.indices {
             guests[position].isKnown = position < plan.workloads.count

@@ -188,7 +188,7 @@ extension World {
             switch rule.form {
             case .hosts(let hosts, strict: true) where !hosts.contains(where: { $0.host == name }):
                 violate("strictRule", "\(lab.guests[guest].name) is started on \(name), which a strict rule forbids")
-            case .apart:
+            case .apart where !lab.isEdited:
                 let others = lab.guests.indices.filter {
                     $0 != guest && rule.workloads.contains(lab.guests[$0].name) && lab.guests[$0].isDeclared
                 }
@@ -200,9 +200,10 @@ extension World {
                         "strictRule",
                         "\(lab.guests[guest].name) is started on \(name), beside \(lab.guests[other].name)")
                 }
-            case .hosts, .together: break
+            case .hosts, .together, .apart: break
             }
         }
+        guard !lab.isEdited else { return }
         let used = lab.guests.filter { !$0.instances(on: machine).isEmpty }.reduce(0) { $0 + $1.memory }
         if used > machines[machine].plan.memory {
             violate("overcommitted", "\(lab.guests[guest].name) is started on \(name), which has no memory for it")

@@ -84,7 +84,7 @@ extension World {
         }
         let wanted = wantsRunning(guest, placement, state)
         if guest.instances.count > 1 { return "there are \(guest.instances.count) processes of \(guest.name)" }
-        if guest.lock != nil { return nil }
+        if guest.lock == "backup" { return nil }
         switch wanted {
         case true?:
             if hasFaults(guest) { return nil }

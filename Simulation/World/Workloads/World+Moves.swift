@@ -87,6 +87,14 @@ extension World {
         end(number, refusal.map { GuestFailure("migration failed: \($0)") })
     }
 
+    func isMoving(_ guest: Int, _ lab: GuestLab) -> Bool {
+        lab.steps.values.contains { step in
+            guard step.guest == guest, step.stage > 0, step.stage != 90 else { return false }
+            if case .order(.migrate, _, _) = step.work { return true }
+            return false
+        }
+    }
+
     /// Counts the failures that were planned for this guest.
     private func mayMove(_ guest: Int, _ lab: GuestLab) -> Bool {
         guard lab.guests[guest].movesTried < lab.guests[guest].workload.faults.migrateFails else {

@@ -13,7 +13,12 @@ extension World {
             return
         }
         note(23, step.machine, number)
-        if step.stage == 0, case .order(let order, _, _) = step.work {
+        if step.stage == 0, case .order(let order, let machine, let life) = step.work {
+            // The call had not left when the process ended.
+            guard life == .max || machines[machine].life == life else {
+                lab.steps[number] = nil
+                return
+            }
             guard lab.hosts[step.machine].silentUntil <= now else {
                 // The call hangs; it is given up after a while, and nothing has been done.
                 guard now >= step.deadline else { return again(number, after: 500_000_000) }
@@ -101,6 +106,7 @@ extension World {
             takeOver(number, takeFrom, lab)
         case 2: openDisks(number, lab)
         case 3: endStart(number, lab)
+        case 4: end(number, GuestFailure("start failed: QEMU exited with code 1"))
         default: findOut(number, isDone: guest.serving?.machine == machine)
         }
     }
@@ -124,6 +130,8 @@ extension World {
         } else if source != nil {
             lab.guests[step.guest].lock = nil
         }
+        // A lock of a move that ended with its machine is nobody's any more.
+        if lab.guests[step.guest].lock == "migrate", !isMoving(step.guest, lab) { lab.guests[step.guest].lock = nil }
         if let lock = lab.guests[step.guest].lock {
             return end(number, GuestFailure("VM is locked (\(lock)); it is waited for"))
         }
@@ -142,6 +150,13 @@ extension World {
         guard guest.instances(on: step.machine).isEmpty else {
             return end(number, GuestFailure("a process of it is there already"))
         }
+        let faults = guest.workload.faults
+        let isWrongHost = !faults.onlyOn.isEmpty && faults.onlyOn != machines[step.machine].name
+        if isWrongHost || guest.startsTried < faults.startFails {
+            if !isWrongHost { lab.guests[step.guest].startsTried += 1 }
+            marks.reach(.guestStartFailed)
+            return stage(number, 4, after: lab.draws.number(lab.conditions.start) / 3)
+        }
         let instance = Instance(
             id: lab.number(), machine: step.machine, nonce: lab.draws.next() >> 32, phase: .starting)
         lab.guests[step.guest].instances.append(instance)
@@ -157,14 +172,6 @@ extension World {
         guard lab.guests[step.guest].instances.contains(where: { $0.id == id && !$0.isFenced }) else {
             remove(id, of: step.guest, lab)
             return end(number, GuestFailure("start failed: the process has ended"))
-        }
-        let faults = lab.guests[step.guest].workload.faults
-        let isWrongHost = !faults.onlyOn.isEmpty && faults.onlyOn != machines[step.machine].name
-        if isWrongHost || lab.guests[step.guest].startsTried < faults.startFails {
-            if !isWrongHost { lab.guests[step.guest].startsTried += 1 }
-            marks.reach(.guestStartFailed)
-            remove(id, of: step.guest, lab)
-            return end(number, GuestFailure("start failed: QEMU exited with code 1"))
         }
         lab.guests[step.guest].startsTried = 0
         hasStarted(id, of: step.guest, lab)
