@@ -23,9 +23,9 @@ struct Fencing: Sendable {
 
     /// By host.
     var tasks: SortedMap<String, Task> = [:]
+    /// What came of the tasks, until the cluster has taken note.
     var results: SortedMap<String, WorkloadCommand> = [:]
     var retryAt: SortedMap<String, Instant> = [:]
-    var told: SortedMap<String, RequestStamp> = [:]
 
     var nextRetry: Instant { retryAt.isEmpty ? .distantFuture : retryAt.values.min() ?? .distantFuture }
 }
@@ -47,6 +47,7 @@ extension AgentCore {
     // MARK: Fences of others
 
     mutating func reconcileFencing(now: Instant) {
+        for (name, retry) in guests.fencing.retryAt.pairs where retry <= now { guests.fencing.retryAt[name] = nil }
         for (name, host) in state.hosts.pairs {
             switch host.fence {
             case .wanted(let method, id): carryOut(method, on: name, host, now: now)
@@ -56,23 +57,21 @@ extension AgentCore {
                     guests.fencing.tasks[name] = nil
                     guests.fencing.results[name] = nil
                     guests.fencing.retryAt[name] = nil
-                    guests.fencing.told[name] = nil
+                    forget("fence \(name)")
                 }
             }
         }
-        for (name, command) in guests.fencing.results.pairs where !proposals.isOpen(guests.fencing.told[name]) {
-            guests.fencing.told[name] = propose(.workload(command), now: now)
-        }
+        for (name, command) in guests.fencing.results.pairs { tell("fence \(name)", command, now: now) }
     }
 
     /// Whether a task is a new one, to be begun now.
     private mutating func begins(_ name: String, _ host: HostRecord, isLifting: Bool, now: Instant) -> Bool {
         let task = Fencing.Task(epoch: host.fenceEpoch, isLifting: isLifting, failures: host.failures)
         if guests.fencing.tasks[name] == task { return false }
-        if let retry = guests.fencing.retryAt[name], now < retry { return false }
-        guests.fencing.tasks[name] = task
+        // The cluster has taken note of what came of the one before.
         guests.fencing.results[name] = nil
-        guests.fencing.retryAt[name] = nil
+        if guests.fencing.retryAt.contains(name) { return false }
+        guests.fencing.tasks[name] = task
         return true
     }
 
@@ -106,13 +105,6 @@ extension AgentCore {
             effects.append(.log("fencing \(host) failed: \(reason)"))
             guests.fencing.results[host] = .fenceFailed(host, epoch: epoch, reason: reason)
             guests.fencing.retryAt[host] = now + Fencing.retryAfter
-        }
-        guests.fencing.told[host(of: report)] = nil
-    }
-
-    private func host(of report: FenceReport) -> String {
-        switch report {
-        case .fenced(let host, _, _), .lifted(let host, _), .failed(let host, _, _): host
         }
     }
 
@@ -156,7 +148,7 @@ extension AgentCore {
             setGuarded(false)
             return
         }
-        if leaseUntil >= guests.watchdog.fedUntil + Watchdog.pace || guests.watchdog.hasEndedGuests
+        if leaseUntil >= guests.watchdog.fedUntil + min(Watchdog.pace, timeout / 4) || guests.watchdog.hasEndedGuests
             || !guests.watchdog.isArmed
         {
             guests.watchdog.isArmed = true

@@ -28,6 +28,15 @@ struct HostWorkloads: Sendable {
         }
     }
 
+    /// A command that was refused, or changed nothing, is not repeated at once: it would come to the same.
+    static let repeatAfter = Interval.seconds(1)
+
+    struct Told: Hashable, Sendable {
+        var command: WorkloadCommand
+        var stamp: RequestStamp
+        var at: Instant
+    }
+
     struct Order: Hashable, Sendable {
         var step: GuestStep
         var epoch: UInt64
@@ -42,7 +51,7 @@ struct HostWorkloads: Sendable {
     var orders: SortedMap<ResourceKey, Order> = [:]
     var results: SortedMap<ResourceKey, Result> = [:]
     var retryAt: SortedMap<ResourceKey, Instant> = [:]
-    var told: SortedMap<String, RequestStamp> = [:]
+    var told: SortedMap<String, Told> = [:]
     /// Set once this machine was asked to go down.
     var leaving: HostRecord.Leaving?
     var watchdog = Watchdog()
@@ -62,6 +71,10 @@ struct HostWorkloads: Sendable {
         guard facts != nil else { return .distantFuture }
         var next = min(watchdog.nextDeadline, fencing.nextRetry)
         for instant in retryAt.values where instant > now { next = min(next, instant) }
+        let all = told.values
+        for position in all.indices where all[position].at + Self.repeatAfter > now {
+            next = min(next, all[position].at + Self.repeatAfter)
+        }
         return next
     }
 }
@@ -122,7 +135,7 @@ extension AgentCore {
         reconcileWatchdog(name, now: now)
         let grounds = HostWorkloads.Grounds(
             revision: state.revision, changes: guests.changes, holdsLease: holdsLease(now: now))
-        let isDue = guests.retryAt.values.contains { $0 <= now }
+        let isDue = guests.retryAt.values.contains { $0 <= now } || guests.fencing.nextRetry <= now
         if guests.settledOn == grounds, !isDue { return }
         for (workload, retry) in guests.retryAt.pairs where retry <= now { guests.retryAt[workload] = nil }
         watchDeclared()
@@ -150,12 +163,16 @@ extension AgentCore {
     }
 
     /// Proposes once, and again when it was given up.
-    private mutating func tell(_ what: String, _ command: WorkloadCommand, now: Instant) {
-        if proposals.isOpen(guests.told[what]) { return }
-        guests.told[what] = propose(.workload(command), now: now)
+    mutating func tell(_ what: String, _ command: WorkloadCommand, now: Instant) {
+        if let told = guests.told[what] {
+            if proposals.isOpen(told.stamp) { return }
+            if told.command == command, now < told.at + HostWorkloads.repeatAfter { return }
+        }
+        let stamp = propose(.workload(command), now: now)
+        guests.told[what] = HostWorkloads.Told(command: command, stamp: stamp, at: now)
     }
 
-    private mutating func forget(_ what: String) { if guests.told.contains(what) { guests.told[what] = nil } }
+    mutating func forget(_ what: String) { if guests.told.contains(what) { guests.told[what] = nil } }
 
     private mutating func tellFacts(_ name: String, now: Instant) {
         guard let facts = guests.facts else { return }

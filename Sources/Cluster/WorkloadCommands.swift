@@ -132,6 +132,9 @@ extension ClusterState {
                 if $0.tried.last != to { Self.append(to, to: &$0.tried) }
             } else {
                 $0.failures = 0
+                // By the word of the one that gave it away; what the other has of it, that one has yet to say.
+                $0.sightings[from] = Sighting(.absent)
+                if $0.sighting(on: to) == .absent { $0.sightings[to] = nil }
             }
         }
         settled(workload, host == to ? present.reason : reason, event, record)

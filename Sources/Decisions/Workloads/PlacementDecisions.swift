@@ -177,13 +177,12 @@ private struct Planning {
             return moveAway(workload, placement, from: host, live: live, "\(host) is drained")
         }
         if placement.failures > UInt64(spec.budget.restarts) {
-            guard placement.tried.count < Int(spec.budget.moves) else {
-                return block(
-                    workload, placement,
-                    "it would not start, and is not tried again before a person says so: \(placement.obstacle)",
-                    keeping: "it would not start")
-            }
-            return moveAway(workload, placement, from: host, live: false, "it would not start on \(host)")
+            let isGivenUp = placement.tried.count >= Int(spec.budget.moves)
+            if !isGivenUp, moves(workload, placement, offFrom: host) { return }
+            return block(
+                workload, placement,
+                "\(givenUp), and is not tried again before a person says so: \(placement.obstacle)",
+                keeping: givenUp)
         }
         if let reason = reasonToLeave(workload, spec, on: host, placement) {
             return moveAway(workload, placement, from: host, live: live, reason)
@@ -252,6 +251,20 @@ private struct Planning {
             return commands.append(.dropWish(workload, reason: objection))
         }
         move(workload, placement, from: host, to: wish, live: live && placement.wishIsLive, "a person wanted it there")
+    }
+
+    private let givenUp = "it would not start"
+
+    /// Tries it on another host, if there is one.
+    private mutating func moves(_ workload: ResourceKey, _ placement: Placement, offFrom host: String) -> Bool {
+        guard specs.workloads[workload].map({ specs.storage(of: $0) != .local }) ?? false else { return false }
+        var others = placer
+        others.withdraw(workload)
+        guard case .host(let target) = others.best(for: workload, excluding: [host] + placement.tried) else {
+            return false
+        }
+        move(workload, placement, from: host, to: target, live: false, "it would not start on \(host)")
+        return true
     }
 
     // MARK: Commands

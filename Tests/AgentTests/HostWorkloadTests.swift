@@ -1,0 +1,141 @@
+// What a host does with the guests that belong to it: started under a lease and never without, stopped when they shall not
+// run, ended when the host comes back from a fence.
+
+import Cluster
+import Consensus
+import Kinds
+import Testing
+
+@testable import Agent
+
+private let vm = ResourceKey(kind: "VirtualMachine", name: "gitlab")
+private let guest = Guest(workload: vm, form: .machine, vmid: 120)
+
+extension AgentBench {
+    /// A founder on a machine that runs guests, with one declared.
+    fileprivate static func host(pool: String = "cephRbd") -> AgentBench {
+        var bench = AgentBench.founder()
+        bench.turn([
+            .guests(
+                .host(
+                    HostFacts(
+                        boot: "b1", memoryBytes: 1 << 34, cores: 8, storageAddress: "10.0.0.1",
+                        watchdogMilliseconds: 10_000)))
+        ])
+        bench.run(for: .milliseconds(200))
+        bench.request(
+            .apply(
+                declarations: [
+                    Declaration(kind: "StoragePool", name: "rbd", spec: ["type": .string(pool)]),
+                    Declaration(
+                        kind: vm.kind, name: vm.name,
+                        spec: [
+                            "proxmox": ["vmid": 120, "memory": "4Gi"], "disks": [["name": "scsi0", "pool": "rbd"]],
+                        ]),
+                ], checkRevision: nil))
+        bench.run(for: .milliseconds(200))
+        return bench
+    }
+
+    fileprivate mutating func observe(_ state: GuestState) {
+        turn([.guests(.observed([GuestObservation(guest, state)]))])
+        run(for: .milliseconds(200))
+    }
+
+    fileprivate var placement: Placement { core.state.placements[vm] ?? Placement() }
+    fileprivate var starts: Int {
+        guestOrders.count { if case .start = $0 { true } else { false } }
+    }
+}
+
+@Suite struct HostWorkloadTests {
+    @Test func aStoppedGuestThatBelongsHereIsStarted() {
+        var bench = AgentBench.host()
+        #expect(bench.guestOrders == [.watch([]), .watch([guest])])
+        bench.observe(.stopped)
+        #expect(bench.placement.phase == .on("pve1"))
+        #expect(
+            bench.guestOrders.last == .start(guest, epoch: bench.placement.epoch, takeFrom: nil, mayLowerVotes: true))
+        bench.run(for: .seconds(30))
+        #expect(bench.starts == 1, "one order at a time")
+        bench.observe(.running)
+        bench.turn([.guests(.done(guest, epoch: bench.placement.epoch, .start))])
+        bench.run(for: .seconds(5))
+        #expect(bench.starts == 1)
+        #expect(bench.placement.sighting(on: "pve1") == .running)
+    }
+
+    @Test func aFailureIsToldAndTheStartTriedAgainWithinTheBudget() {
+        var bench = AgentBench.host()
+        bench.observe(.stopped)
+        for _ in 0..<2 {
+            bench.turn([
+                .guests(.failed(guest, epoch: bench.placement.epoch, .start, GuestFailure("no such image")))
+            ])
+            bench.run(for: .seconds(20))
+        }
+        #expect(bench.starts == 2)
+        #expect(bench.placement.failures == 2)
+        #expect(bench.placement.obstacle.contains("no such image"))
+    }
+
+    @Test func withoutALeaseNothingIsStarted() {
+        var bench = AgentBench.host()
+        bench.observe(.running)
+        #expect(bench.placement.phase == .on("pve1"))
+        bench.core.leaseUntil = .distantPast
+        bench.core.raft.wantsLease = false
+        bench.turn([.guests(.observed([GuestObservation(guest, .stopped)]))])
+        #expect(bench.starts == 0)
+    }
+
+    @Test func afterAFenceEverythingIsEndedBeforeTheHostIsClean() {
+        var bench = AgentBench.host()
+        bench.observe(.running)
+        let word = WorkloadCommand.beginFence(
+            "pve1", epoch: 0, .cephBlocklist, by: AgentBench.peer, reason: "it was away")
+        bench.request(.workload(word))
+        bench.request(.workload(.fenceProven("pve1", epoch: 1, .cephBlocklist, proof: "in OSD map 7")))
+        bench.run(for: .milliseconds(300))
+        #expect(bench.guestOrders.last == .destroy(guest, epoch: 1))
+        #expect(bench.core.state.hosts["pve1"]?.fence == .proven(.cephBlocklist, proof: "in OSD map 7"))
+        bench.observe(.stopped)
+        bench.turn([.guests(.done(guest, epoch: 1, .destroy))])
+        bench.run(for: .milliseconds(300))
+        #expect(bench.core.state.hosts["pve1"]?.fence == .clean(.cephBlocklist))
+        #expect(bench.starts == 0, "nothing is started before the fence is lifted")
+    }
+
+    @Test func aGuestThatNeedsTheWatchdogIsStartedOnlyOnceItIsArmedAndKnownToBe() {
+        var bench = AgentBench.host(pool: "shared")
+        bench.observe(.stopped)
+        bench.run(for: .milliseconds(300))
+        let armed = bench.watchdogOrders.firstIndex { if case .feed = $0 { true } else { false } }
+        #expect(armed != nil)
+        #expect(bench.core.state.hosts["pve1"]?.facts.isGuarded == true)
+        #expect(bench.starts == 1)
+    }
+
+    @Test func whatShallNotRunIsStopped() {
+        var bench = AgentBench.host()
+        bench.observe(.running)
+        bench.request(.workload(.steer(vm, .stop)))
+        bench.run(for: .milliseconds(200))
+        #expect(
+            bench.guestOrders.last == .stop(guest, epoch: bench.placement.epoch, grace: .seconds(60)))
+    }
+
+    @Test func aFenceIsCarriedOutByWhoeverWasChosenAndItsProofTold() {
+        var bench = AgentBench.host()
+        bench.request(
+            .workload(.beginFence("pve1", epoch: 0, .cephBlocklist, by: AgentBench.own, reason: "test")))
+        bench.run(for: .milliseconds(200))
+        #expect(bench.fenceOrders == [.blocklist(host: "pve1", epoch: 1, address: "10.0.0.1")])
+        bench.turn([.fence(.failed(host: "pve1", epoch: 1, reason: "no monitor answers"))])
+        bench.run(for: .seconds(3))
+        #expect(bench.fenceOrders.count == 2, "tried again")
+        bench.turn([.fence(.fenced(host: "pve1", epoch: 1, proof: "in OSD map 7"))])
+        bench.run(for: .milliseconds(200))
+        #expect(bench.core.state.hosts["pve1"]?.fence.isProven == true)
+    }
+}
