@@ -82,7 +82,8 @@ struct API: Sendable {
     }
 
     /// Every route that needs a certificate, but for the stream of events.
-    static let routes: [Route] = reads + changes + clusterChanges + operators + revisions + upgrades + backups
+    static let routes: [Route] =
+        reads + workloads + changes + clusterChanges + operators + revisions + upgrades + backups
 
     /// One route: what it takes, who may use it, what it answers.
     struct Route: Sendable {

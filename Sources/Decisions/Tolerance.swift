@@ -32,7 +32,8 @@ extension Tolerance {
         return domains.map { domain in
             Tolerance(
                 domain: domain, members: members.filter { $0.failureDomain == domain }.map(\.name).sorted(),
-                obstacles: survey.votingObstacles(to: domain) + survey.addressObstacles(to: domain))
+                obstacles: survey.votingObstacles(to: domain) + survey.addressObstacles(to: domain)
+                    + survey.workloadObstacles(to: domain))
         }
     }
 }
@@ -100,6 +101,11 @@ private struct Survey {
             return "nobody would be left to hold \(resource.declaration.name)"
                 + (reasons.isEmpty ? " (it has no candidates)" : " (\(reasons.joined(separator: ", ")))")
         }
+    }
+
+    func workloadObstacles(to domain: String) -> [String] {
+        guard !state.placements.isEmpty else { return [] }
+        return WorkloadTolerance.obstacles(toLosing: domain, state: state, specs: WorkloadSpecs(state)) { answers($0) }
     }
 
     /// Why a member could not hold a role now; nil when it could.

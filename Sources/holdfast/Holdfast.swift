@@ -25,7 +25,8 @@ struct Holdfast: AsyncParsableCommand {
                 name: "Change",
                 subcommands: [
                     PlanCommand.self, DiffCommand.self, ApplyCommand.self, DeleteCommand.self, RollbackCommand.self,
-                    AddressCommand.self, ValueCommand.self, BackupCommand.self,
+                    AddressCommand.self, MachineCommand.self, ContainerCommand.self, HostCommand.self,
+                    FenceCommand.self, ValueCommand.self, BackupCommand.self,
                 ]),
             CommandGroup(
                 name: "Run",

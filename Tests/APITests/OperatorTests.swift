@@ -53,6 +53,10 @@ import Testing
         case "/v1/kv/a": try CanonicalJSON.encode(ValueRequest(value: "1"))
         case "/v1/vip/move": try CanonicalJSON.encode(MoveRequest(name: "kube-api", to: "pve2"))
         case "/v1/vip/release": try CanonicalJSON.encode(ReleaseRequest(name: "kube-api"))
+        case "/v1/workloads/steer":
+            try CanonicalJSON.encode(SteerRequest(kind: "vm", name: "gitlab", action: .stop))
+        case "/v1/hosts/steer": try CanonicalJSON.encode(HostRequest(name: "pve1", action: .drain))
+        case "/v1/disarm": try CanonicalJSON.encode(DisarmRequest(seconds: 60))
         case "/v1/restart": try CanonicalJSON.encode(RestartRequest(member: "pve1"))
         case "/v1/level": try CanonicalJSON.encode(RaiseLevelRequest(without: []))
         case "/v1/tokens":

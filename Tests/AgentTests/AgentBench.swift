@@ -20,6 +20,9 @@ struct AgentBench {
     /// Everything that came out, oldest first.
     private(set) var sent: [PeerFrame] = []
     private(set) var orders: [AddressOrder] = []
+    private(set) var guestOrders: [GuestOrder] = []
+    private(set) var fenceOrders: [FenceOrder] = []
+    private(set) var watchdogOrders: [WatchdogOrder] = []
     /// Snapshots that arrived and are to be made durable.
     private(set) var stored: [Snapshot] = []
     private(set) var responses: SortedMap<RequestID, AgentResponse> = [:]
@@ -86,6 +89,9 @@ struct AgentBench {
                 case .takeSnapshot(let mark, let state):
                     events.append(.snapshotStored(Snapshot(mark: mark, bytes: state.encoded), dropThrough: .zero))
                 case .storeSnapshot(let snapshot): stored.append(snapshot)
+                case .guests(let order): guestOrders.append(order)
+                case .fence(let order): fenceOrders.append(order)
+                case .watchdog(let order): watchdogOrders.append(order)
                 case .healthChecks, .standReady, .peers, .events, .log, .dropLog: break
                 }
             }

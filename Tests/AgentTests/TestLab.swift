@@ -329,6 +329,7 @@ final class TestLab {
             if !why.contains("recovered without this member") { Issue.record("an agent gave up: \(why)") }
         case .peers(let peers): node.peers = Set(peers.map(\.id))
         case .events(let events): node.published += events.map(\.id)
+        case .guests, .fence, .watchdog: break
         case .healthChecks, .standReady, .log: break
         }
     }

@@ -33,11 +33,56 @@ private struct Draws: RandomNumberGenerator {
         ]
     }
 
+    private static func workloadCommand(_ draws: inout Draws) -> WorkloadCommand {
+        let workload = ResourceKey(kind: "VirtualMachine", name: "r\(draws.below(6))")
+        let (host, other) = ("m\(draws.below(3))", "m\(draws.below(3))")
+        let (epoch, fence) = (draws.below(6), draws.below(3))
+        let who = member(draws.below(6)).id
+        switch draws.below(18) {
+        case 0, 1:
+            var facts = HostFacts(
+                boot: "b\(draws.below(2))", memoryBytes: 9, cores: 2, storageAddress: "a", watchdogMilliseconds: 5,
+                isQuorate: draws.below(2) == 0)
+            facts.isGuarded = draws.below(2) == 0
+            return .reportHost(host, facts)
+        case 2: return .hostLeaves(host, draws.below(2) == 0 ? .reboot : nil)
+        case 3: return .drain(host, draws.below(2) == 0)
+        case 4: return .disarm(milliseconds: draws.below(2) == 0 ? 5_000 : nil)
+        case 5, 6: return .place(workload, epoch: epoch, on: host, reason: "why", because: other)
+        case 7: return .move(workload, epoch: epoch, to: other, live: true, reason: "why", because: nil)
+        case 8: return .moveEnded(workload, epoch: epoch, at: other, reason: "no")
+        case 9:
+            return .sight(
+                workload, on: host,
+                Sighting(
+                    GuestState.allCases[Int(draws.below(4))], healthy: draws.below(2) == 0 ? true : nil,
+                    clients: ["c"]))
+        case 10: return .startFailed(workload, epoch: epoch, on: host, reason: "r", isFinal: draws.below(2) == 0)
+        case 11: return .block(workload, epoch: epoch, obstacle: draws.below(2) == 0 ? "" : "o")
+        case 12: return .steer(workload, draws.below(2) == 0 ? .stop : .move(to: host, live: true))
+        case 13: return .beginFence(host, epoch: fence, .cephBlocklist, by: who, reason: "r")
+        case 14: return .fenceProven(host, epoch: fence, .cephBlocklist, proof: "p")
+        case 15: return .hostIsClean(host, epoch: fence)
+        case 16:
+            return draws.below(2) == 0
+                ? .liftFence(host, epoch: fence, by: who) : .fenceFailed(host, epoch: fence, reason: "r")
+        default: return draws.below(2) == 0 ? .fenceLifted(host, epoch: fence) : .fenceByWord(host)
+        }
+    }
+
     private static func command(_ draws: inout Draws) -> Command {
         let name = "r\(draws.below(6))"
         let role = ResourceKey(kind: "VirtualIP", name: name)
         let who = member(draws.below(6)).id
+        if draws.below(3) == 0 { return .workload(workloadCommand(&draws)) }
         switch draws.below(23) {
+        case 21:
+            return .apply(
+                declarations: [
+                    Declaration(
+                        kind: "VirtualMachine", name: name,
+                        spec: ["desired": draws.below(2) == 0 ? "running" : "stopped"])
+                ], checkRevision: nil)
         case 20: return .raiseLevel(to: draws.below(3), without: [])
         case 14:
             var newcomer = OperatorRecord(
@@ -119,6 +164,7 @@ private struct Draws: RandomNumberGenerator {
             "tokens", "values",
             "events", "lastEventID", "operators", "auditLog", "lastAuditID", "declarationChanges",
             "forgottenDeclarations", "trial", "epoch", "leftBehind", "sessions", "level", "rules", "operatorsAreListed",
+            "placements", "hosts", "disarmed",
             // Follows from the values, and is counted anew.
             "valueBytes",
         ]
@@ -134,6 +180,9 @@ private struct Draws: RandomNumberGenerator {
         #expect(states.contains { $0.trial != nil })
         #expect(states.contains { $0.operatorsAreListed && $0.valueBytes > 0 })
         #expect(states.contains { !$0.operatorsAreListed && $0.valueBytes > 0 })
+        #expect(states.contains { $0.disarmed != nil })
+        #expect(states.contains { $0.hosts.values.contains { !$0.fence.isNone } })
+        #expect(states.contains { $0.placements.values.contains { $0.host != nil && !$0.sightings.isEmpty } })
         #expect(states.contains { $0.epoch > 0 && !$0.leftBehind.isEmpty })
     }
 

@@ -26,12 +26,14 @@ func virtualIP(_ field: String, _ value: JSONValue?) -> Declaration {
         (
             declaration("VirtualIp", soundVirtualIP),
             [
-                #"kind: found the text "VirtualIp", expected one of Cluster, Host, Witness, VirtualIP; did you mean VirtualIP?"#
+                #"kind: found the text "VirtualIp", expected one of Cluster, Host, Witness, VirtualIP, VirtualMachine, SystemContainer, StoragePool, PlacementRule, FencePolicy; did you mean VirtualIP?"#
             ]
         ),
         (
             declaration("Pod", ["x": 1]),
-            [#"kind: found the text "Pod", expected one of Cluster, Host, Witness, VirtualIP"#]
+            [
+                #"kind: found the text "Pod", expected one of Cluster, Host, Witness, VirtualIP, VirtualMachine, SystemContainer, StoragePool, PlacementRule, FencePolicy"#
+            ]
         ),
         (
             declaration("Host", "PVE1", ["address": "192.168.1.106"]),

@@ -170,6 +170,20 @@ struct DeclarationDraws {
         if fields["vlan"] == nil { fields["createVLAN"] = nil }
         // The program of a check needs its path.
         if let arguments = fields["exec"]?.array { fields["exec"] = .array(["/usr/bin/true"] + arguments) }
+        // Each disk once.
+        if let disks = fields["disks"]?.array {
+            fields["disks"] = .array(
+                disks.enumerated().map { position, disk in
+                    var named = disk.object ?? [:]
+                    named["name"] = .string("scsi\(position)")
+                    return .object(named)
+                })
+        }
+        // Power is never the only way, and needs its command.
+        if let methods = fields["methods"]?.array {
+            fields["methods"] = .array(methods + ["watchdog"])
+            fields["powerCommand"] = ["/usr/bin/true"]
+        }
         return .object(fields)
     }
 
@@ -184,6 +198,8 @@ struct DeclarationDraws {
         case .ipInterface: "10.\(random.below(256)).\(random.below(256)).\(random.below(254) + 1)/24"
         case .networkInterface: random.pick(["vmbr0", "eno1", "bond0.100", "1", "~", "#x"])
         case .endpoint: "\(random.pick(["127.0.0.1", "db.lan", "1a"])):\(random.below(65_535) + 1)"
+        case .byteSize: "\(random.below(900) + 1)\(random.pick(["Mi", "Gi", "Ti"]))"
+        case .reference: "VirtualIP/r\(random.below(100))"
         case .webAddress: "\(random.pick(["127.0.0.1:80", "a"]))/\(random.pick(["", "x?y=z&w", "*", "'"]))"
         }
     }

@@ -97,6 +97,10 @@ extension ResourceDocument {
 
 extension ResourceDocument.Status {
     init(of key: ResourceKey, _ state: ClusterState) {
+        if let placement = state.placements[key] {
+            self.init(ofWorkload: key, placement, state)
+            return
+        }
         guard let role = state.roles[key] else {
             self.init(sync: .unknown, health: .unknown, conditions: [], placement: nil)
             return

@@ -17,6 +17,9 @@ public struct StatusDocument: Hashable, Sendable, Codable {
     public var quorum: Bool
     public var members: [MemberDocument]
     public var addresses: [AddressDocument]
+    /// Nil from a member of a version that has none.
+    public var workloads: [WorkloadDocument]?
+    public var hosts: [HostDocument]?
     public var tolerance: [ToleranceDocument]
     /// The declarations that are in force on trial, if some are.
     public var trial: Trial?
@@ -115,12 +118,15 @@ extension StatusDocument {
     init(cluster: ClusterID, state: ClusterState, view: AgentView, consistency: ReadConsistency, now: Int64) {
         let members = MemberDocument.all(state, view)
         let addresses = AddressDocument.all(state)
+        let workloads = state.placements.isEmpty ? [] : WorkloadDocument.all(state, WorkloadSpecs(state))
+        let hosts = HostDocument.all(state, workloads, silent: view.silent)
         self.init(
             cluster: state.clusterName, clusterID: cluster.description,
             leader: view.leader.map { state.name(of: $0) }, revision: state.revision, level: state.level,
             quorum: consistency == .linearizable || Self.seesQuorum(view), members: members, addresses: addresses,
-            tolerance: ToleranceDocument.all(state, view), trial: state.trial,
+            workloads: workloads, hosts: hosts, tolerance: ToleranceDocument.all(state, view), trial: state.trial,
             degraded: Self.degraded(members, addresses, level: state.level, now: now)
+                + Self.degradedWorkloads(workloads, hosts, state)
                 + (state.trial.map { [Self.sentence($0)] } ?? []),
             read: ReadAge(consistency, state, view))
     }

@@ -43,7 +43,8 @@ struct Operation: Sendable {
     )
     private static let after = (name: "after", about: "Only what comes after this id.")
 
-    static let all: [Operation] = open + reads + changes + clusterChanges + operators + revisions + upgrades + backups
+    static let all: [Operation] =
+        open + reads + workloads + changes + clusterChanges + operators + revisions + upgrades + backups
 
     private static let open: [Operation] = [
         Operation("GET", "/healthz", "Whether the member answers at all.", isOpen: true, gives: .text),
@@ -92,6 +93,21 @@ struct Operation: Sendable {
                 ("limit", "At most so many, up to 1,000."), consistency,
             ], gives: .json(ValuesDocument.self)),
         Operation("GET", "/v1/kv/:key", "One value.", query: [consistency], gives: .json(ValueDocument.self)),
+    ]
+
+    private static let workloads: [Operation] = [
+        Operation(
+            "GET", "/v1/workloads", "Where each workload runs, and the hosts that run them.", query: [consistency],
+            gives: .json(WorkloadsDocument.self)),
+        Operation(
+            "POST", "/v1/workloads/steer", "Starts, stops or moves a workload.", takes: SteerRequest.self,
+            gives: .json(OutcomeDocument.self)),
+        Operation(
+            "POST", "/v1/hosts/steer", "Drains a host, or fences it by a person's word.", takes: HostRequest.self,
+            gives: .json(OutcomeDocument.self)),
+        Operation(
+            "POST", "/v1/disarm", "For a while fences no host and moves no workload.", takes: DisarmRequest.self,
+            gives: .json(OutcomeDocument.self)),
     ]
 
     private static let changes: [Operation] = [

@@ -73,6 +73,19 @@ extension HoldfastClient {
 
     func backup(within limit: Duration) async throws -> BackupDocument { try await get("/v1/backup", within: limit) }
 
+    func workloads(_ consistency: ReadConsistency, within limit: Duration) async throws -> WorkloadsDocument {
+        try await get("/v1/workloads", consistency: consistency, within: limit)
+    }
+    func steer(_ request: SteerRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/workloads/steer", request, within: limit)
+    }
+    func steerHost(_ request: HostRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/hosts/steer", request, within: limit)
+    }
+    func disarm(_ request: DisarmRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/disarm", request, within: limit)
+    }
+
     // MARK: Values
 
     func value(_ key: String, _ consistency: ReadConsistency, within limit: Duration) async throws -> ValueDocument {

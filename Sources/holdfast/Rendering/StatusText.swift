@@ -13,6 +13,11 @@ enum StatusText {
         if !status.addresses.isEmpty {
             lines += ["", "Addresses"] + addresses(status.addresses, clock, wide: wide).lines(indent: 2)
         }
+        if let workloads = status.workloads, !workloads.isEmpty {
+            lines +=
+                ["", "Workloads"]
+                + WorkloadText.workloads(workloads, status.hosts ?? [], clock, wide: wide).lines(indent: 2)
+        }
         if !status.degraded.isEmpty {
             lines += ["", style.warning("Degraded")] + status.degraded.map { "  \($0)" }
         }
