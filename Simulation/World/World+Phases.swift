@@ -106,7 +106,7 @@ extension World {
             mend(machine)
         }
         healLab()
-        for machine in machines where !machine.isPowered && !isCarried(machine) { powerOn(machine) }
+        for machine in machines where !machine.isPowered { powerOn(machine) }
         advanceUntilWhole(to: began + bound)
         guard truth.violation == nil else { return }
         if let reason = legitimateStall {
@@ -179,6 +179,8 @@ extension World {
             return "\(leader.name) still leads for a host"
         }
         for machine in able where state.members[machine.id] != nil {
+            // Whether the guest it is in should run is another question.
+            if isCarried(machine), !isCarriedNow(machine) { continue }
             guard let process = machine.process, !process.isStopping, !machine.isGoingDown else {
                 return "\(machine.name) does not run"
             }

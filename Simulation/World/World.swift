@@ -198,7 +198,9 @@ public final class World {
         case .usualDisk(let index): machines[index].diskLatency = plan.conditions.diskLatency
         case .usualLatency(let index): machines[index].callLatency = Kernel.usualLatency
         case .checkHealth(let index): checkHealth(machines[index])
-        case .powerOff(let index): if machines[index].isGoingDown { powerOff(machines[index]) }
+        case .powerOff(let index):
+            guard machines[index].isGoingDown else { return }
+            if isCarried(machines[index]) { endCarried(machines[index]) } else { powerOff(machines[index]) }
         case .laterPowerOn(let index): powerOn(machines[index])
         case .plan(let number): perform(plan.timeline[number].action)
         case .client(let index, let serial): clientStep(index, serial: serial)

@@ -67,6 +67,9 @@ extension AgentCore {
 
     /// Whether a task is a new one, to be begun now.
     private mutating func begins(_ name: String, _ host: HostRecord, isLifting: Bool, now: Instant) -> Bool {
+        // A member that has just started reads old fences in its log: one that is lifted long since must not be carried out
+        // again, and still less may an old lifting undo a new fence. A lease that counts says that the state is as new.
+        guard holdsLease(now: now) else { return false }
         let task = Fencing.Task(epoch: host.fenceEpoch, isLifting: isLifting, failures: host.failures)
         if guests.fencing.tasks[name] == task { return false }
         if let retry = guests.fencing.retryAt[name], now < retry { return false }
