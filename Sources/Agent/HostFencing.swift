@@ -52,7 +52,9 @@ extension AgentCore {
             case .wanted(let method, id): carryOut(method, on: name, host, now: now)
             case .lifting(let method, id): lift(method, from: name, host, now: now)
             default:
-                if guests.fencing.tasks.contains(name) {
+                // Also what the driver reported when the fence was none of this member's any more: told again and again,
+                // nobody would ever take note of it.
+                if guests.fencing.tasks.contains(name) || guests.fencing.results.contains(name) {
                     guests.fencing.tasks[name] = nil
                     guests.fencing.results[name] = nil
                     guests.fencing.retryAt[name] = nil
