@@ -36,10 +36,11 @@ enum WorldEvent {
     case arp(address: Int, owner: Int)
     case askArp(address: Int, to: Int)
     case operatorRetry(Int)
-    case guestOrder(machine: Int, life: UInt64, GuestOrder)
+    // Kept beside, because they would make every event as large as they are.
+    indirect case guestOrder(machine: Int, life: UInt64, GuestOrder)
     case guestStep(UInt64)
     case lookAtGuests(machine: Int, life: UInt64, again: Bool)
-    case fenceOrder(machine: Int, life: UInt64, FenceOrder)
+    indirect case fenceOrder(machine: Int, life: UInt64, FenceOrder)
     case fenceStep(UInt64)
     case watchdog(machine: Int)
     case quorumTurns(machine: Int, ticket: UInt64)
