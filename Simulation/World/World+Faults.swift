@@ -10,7 +10,7 @@ extension World {
         tell("— \(happening) —")
         switch happening {
         case .powerOn(let name): with(name) { powerOn($0) }
-        case .powerOff(let name): with(name) { powerOff($0) }
+        case .powerOff(let name): with(name) { isCarried($0) ? endCarried($0) : powerOff($0) }
         case .shutdown(let name): with(name) { shutDown($0, thenBoot: false) }
         case .reboot(let name): with(name) { shutDown($0, thenBoot: true) }
         case .stopAgent(let name): with(name) { stopAgent($0) }
@@ -116,7 +116,7 @@ extension World {
     }
 
     func powerOn(_ machine: Machine) {
-        guard !machine.isPowered, machine.bootTicket == 0 else { return }
+        guard !machine.isPowered, machine.bootTicket == 0, !isCarried(machine) || isCarriedNow(machine) else { return }
         if let host = machine.hostIndex, !machines[host].isPowered { return }
         let after = machine.plan.kind == .guest ? plan.conditions.guestBoot : plan.conditions.hostBoot
         powerChanges += 1

@@ -101,11 +101,12 @@ extension World {
             if machine.isFrozen { resumeGuest(machine) }
             if machine.process?.isPaused == true { resumeProcess(machine, life: machine.life) }
             machine.wantsAgent = true
-            machine.isGoingDown = false
+            // A host with guests that has begun to go down does so, and comes back.
+            if lab == nil || machine.plan.kind != .host { machine.isGoingDown = false }
             mend(machine)
         }
         healLab()
-        for machine in machines where !machine.isPowered && !isCarried(machine) { powerOn(machine) }
+        for machine in machines where !machine.isPowered { powerOn(machine) }
         advanceUntilWhole(to: began + bound)
         guard truth.violation == nil else { return }
         if let reason = legitimateStall {
@@ -178,7 +179,11 @@ extension World {
             return "\(leader.name) still leads for a host"
         }
         for machine in able where state.members[machine.id] != nil {
-            guard let process = machine.process, !process.isStopping else { return "\(machine.name) does not run" }
+            // Whether the guest it is in should run is another question.
+            if isCarried(machine), !isCarriedNow(machine) { continue }
+            guard let process = machine.process, !process.isStopping, !machine.isGoingDown else {
+                return "\(machine.name) does not run"
+            }
             guard process.core.raft.leader == leader.id, process.core.raft.term == head.core.raft.term else {
                 return "\(machine.name) does not follow \(leader.name)"
             }

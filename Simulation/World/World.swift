@@ -36,10 +36,11 @@ enum WorldEvent {
     case arp(address: Int, owner: Int)
     case askArp(address: Int, to: Int)
     case operatorRetry(Int)
-    case guestOrder(machine: Int, life: UInt64, GuestOrder)
+    // Kept beside, because they would make every event as large as they are.
+    indirect case guestOrder(machine: Int, life: UInt64, GuestOrder)
     case guestStep(UInt64)
     case lookAtGuests(machine: Int, life: UInt64, again: Bool)
-    case fenceOrder(machine: Int, life: UInt64, FenceOrder)
+    indirect case fenceOrder(machine: Int, life: UInt64, FenceOrder)
     case fenceStep(UInt64)
     case watchdog(machine: Int)
     case quorumTurns(machine: Int, ticket: UInt64)
@@ -198,7 +199,9 @@ public final class World {
         case .usualDisk(let index): machines[index].diskLatency = plan.conditions.diskLatency
         case .usualLatency(let index): machines[index].callLatency = Kernel.usualLatency
         case .checkHealth(let index): checkHealth(machines[index])
-        case .powerOff(let index): if machines[index].isGoingDown { powerOff(machines[index]) }
+        case .powerOff(let index):
+            guard machines[index].isGoingDown else { return }
+            if isCarried(machines[index]) { endCarried(machines[index]) } else { powerOff(machines[index]) }
         case .laterPowerOn(let index): powerOn(machines[index])
         case .plan(let number): perform(plan.timeline[number].action)
         case .client(let index, let serial): clientStep(index, serial: serial)

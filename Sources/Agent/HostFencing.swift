@@ -53,7 +53,9 @@ extension AgentCore {
             case .wanted(let method, id): carryOut(method, on: name, host, now: now)
             case .lifting(let method, id): lift(method, from: name, host, now: now)
             default:
-                if guests.fencing.tasks.contains(name) {
+                // Also what the driver reported when the fence was none of this member's any more: told again and again,
+                // nobody would ever take note of it.
+                if guests.fencing.tasks.contains(name) || guests.fencing.results.contains(name) {
                     guests.fencing.tasks[name] = nil
                     guests.fencing.results[name] = nil
                     guests.fencing.retryAt[name] = nil
@@ -66,6 +68,9 @@ extension AgentCore {
 
     /// Whether a task is a new one, to be begun now.
     private mutating func begins(_ name: String, _ host: HostRecord, isLifting: Bool, now: Instant) -> Bool {
+        // A member that has just started reads old fences in its log: one that is lifted long since must not be carried out
+        // again, and still less may an old lifting undo a new fence. A lease that counts says that the state is as new.
+        guard holdsLease(now: now) else { return false }
         let task = Fencing.Task(epoch: host.fenceEpoch, isLifting: isLifting, failures: host.failures)
         if guests.fencing.tasks[name] == task { return false }
         // The cluster has taken note of what came of the one before.

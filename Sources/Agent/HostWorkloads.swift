@@ -277,12 +277,31 @@ extension AgentCore {
             placement.failures <= UInt64(spec.budget.restarts), dependenciesAreMet(spec)
         else { return }
         if observation.state == .stuck { return order(.destroy(spec.guest, epoch: placement.epoch)) }
+        if isForbidden(workload, spec) { return }
         // It would lose its only proof against a second writer.
         if needsWatchdog(spec), !isGuarded(host) { return }
         order(
             .start(
                 spec.guest, epoch: placement.epoch, takeFrom: placement.takenFrom.isEmpty ? nil : placement.takenFrom,
                 mayLowerVotes: othersAreThereOrFenced(host)))
+    }
+
+    /// Whether a rule that is never given up forbids that it is started here. It may lie here all the same: found here,
+    /// or here before there was the rule. The leader moves it, or says why it cannot.
+    private func isForbidden(_ workload: ResourceKey, _ spec: WorkloadSpec) -> Bool {
+        func runsHere(_ other: ResourceKey) -> Bool {
+            other != workload
+                && (guests.observed[other]?.state == .running || guests.orders[other]?.step == .start)
+        }
+        if spec.apartFrom.contains(where: runsHere) { return true }
+        return workloadSpecs.rules.contains { rule in
+            guard rule.spec.workloads.contains(workload) else { return false }
+            switch rule.spec.rule {
+            case .hosts(let listed, let strict): return strict && !listed.contains { $0.host == hostName }
+            case .apart: return rule.spec.workloads.contains(where: runsHere)
+            case .together: return false
+            }
+        }
     }
 
     /// Whether every other host is there, or proven to be away.

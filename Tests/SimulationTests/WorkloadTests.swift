@@ -18,7 +18,8 @@ import Testing
 
     @Test(arguments: Family.all.map(\.name)) func aFamilyHolds(name: String) throws {
         let family = try #require(Family.all.first { $0.name == name })
-        for seed in 1...2 as ClosedRange<UInt64> { expectHeld(family.plan(seed: seed)) }
+        // Many seeds of each are run in release, by Simulation/check.sh.
+        expectHeld(family.plan(seed: 1))
     }
 
     @Test func oneSeedGivesOneTrace() throws {
@@ -74,7 +75,8 @@ import Testing
             .handStop("vm:104"), .handStart("vm:101"), .crash("vm:104"), .lock("vm:101"),
             .failAPI("pve2", 5_000_000_000), .expireBlocklist, .transferLeadership("witness"),
         ]
-        for (number, command) in commands.enumerated() {
+        let place = try #require(Self.steps.firstIndex(of: milliseconds))
+        for (number, command) in commands.enumerated() where (place + number) % 2 == 0 {
             var plan = try Self.base(UInt64(number + 1))
             plan.timeline.append(Plan.Moment(at: 10_000_000_000 + milliseconds * 1_000_000, action: command))
             expectHeld(plan, ", \(command) after \(milliseconds) ms")

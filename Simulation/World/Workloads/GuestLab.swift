@@ -189,6 +189,8 @@ final class GuestLab {
     /// People change what is declared, or move guests by hand: what the cluster knew when it decided is then not what is
     /// true when it is carried out, and is not judged by that.
     let isEdited: Bool
+    /// All faults have ended: what goes down by plan comes back by itself.
+    var isHealing = false
     /// Whether the first start of everything is over, and what happens is of the plan.
     var hasBegun = false
 

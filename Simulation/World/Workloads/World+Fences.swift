@@ -212,7 +212,10 @@ extension World {
         switch order {
         case .close:
             lab.hosts[machine.index].watchdog.firesAt = nil
-            lab.hosts[machine.index].watchdog.firesAtTrue = .min
+            // Disarmed because its guests have ended without a lease: whoever waits for its time may still count on it.
+            if machine.process?.core.view(now: machine.reading(at: now)).holdsLease == true {
+                lab.hosts[machine.index].watchdog.firesAtTrue = .min
+            }
         case .feed(let until, let timeout):
             guard until > machine.reading(at: now) else { return }
             lab.hosts[machine.index].watchdog.firesAt = until + timeout

@@ -111,6 +111,20 @@ extension World {
         }
     }
 
+    /// A machine with an agent in it goes off: that is the guest's process that ends.
+    func endCarried(_ machine: Machine) {
+        guard let lab, let guest = lab.index(named: machine.plan.workload) else { return }
+        machine.isGoingDown = false
+        for host in lab.guests[guest].instances.map(\.machine) { endAll(guest, on: host, isLoss: true, lab) }
+        powerOff(machine)
+    }
+
+    /// Whether the guest it is in runs on the machine it is said to be on.
+    func isCarriedNow(_ machine: Machine) -> Bool {
+        guard let lab, let guest = lab.index(named: machine.plan.workload) else { return false }
+        return lab.guests[guest].serving?.machine == machine.hostIndex
+    }
+
     private func dropMember(of guest: Int, on machine: Int, _ lab: GuestLab) {
         guard let inside = member(of: guest, lab), inside.hostIndex == machine else { return }
         powerOff(inside)

@@ -87,7 +87,8 @@ extension World {
         if guest.lock == "backup" { return nil }
         switch wanted {
         case true?:
-            if hasFaults(guest) { return nil }
+            // Given up within its budget, with its reason: it is a person's turn.
+            if hasFaults(guest) || placement.hasGivenUp { return nil }
             guard let instance = guest.serving else {
                 return couldRun(number, lab) ? "\(guest.name) does not run (\(placement.obstacle))" : nil
             }

@@ -239,12 +239,15 @@ extension World {
         for guest in left { endAll(guest, on: machine.index, isLoss: true, lab) }
         endProcess(machine)
         powerOff(machine)
-        if thenBoot { queue.push(.laterPowerOn(machine: machine.index), at: now + 2_000_000_000) }
+        if thenBoot || lab.isHealing {
+            queue.push(.laterPowerOn(machine: machine.index), at: now + 2_000_000_000)
+        }
     }
 
     /// What was done behind the cluster's back is undone.
     func healLab() {
         guard let lab else { return }
+        lab.isHealing = true
         for guest in lab.guests.indices where lab.guests[guest].lock == "backup" { lab.guests[guest].lock = nil }
         for index in lab.hosts.indices {
             lab.hosts[index].silentUntil = .min
