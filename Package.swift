@@ -125,7 +125,14 @@ if !pureOnly {
         .target(
             name: "Drivers",
             dependencies: ["Consensus", "Cluster", "Kinds", "CKernel", logging, httpClient, subprocess] + nio,
-            swiftSettings: settings),
+            exclude: ["Proxmox"], swiftSettings: settings),
+        .target(
+            name: "ProxmoxDriver",
+            dependencies: [
+                "Consensus", "Cluster", "Kinds", "CKernel", "Drivers", logging, subprocess, crypto,
+                .product(name: "NIOTLS", package: "swift-nio"),
+            ] + nio,
+            path: "Sources/Drivers/Proxmox", swiftSettings: settings),
         .target(
             name: "Runtime",
             dependencies: pure + nio + [
@@ -165,6 +172,11 @@ if !pureOnly {
         .testTarget(name: "LabTests", dependencies: ["holdfast-lab"], swiftSettings: settings),
 
         .testTarget(name: "DriversTests", dependencies: ["Drivers"], swiftSettings: settings),
+        .testTarget(
+            name: "ProxmoxDriverTests",
+            dependencies: [
+                "ProxmoxDriver", crypto, x509, .product(name: "NIOHTTP1", package: "swift-nio"),
+            ] + nio, swiftSettings: settings),
         .testTarget(
             name: "RuntimeTests", dependencies: ["Runtime", .product(name: "NIOEmbedded", package: "swift-nio")],
             swiftSettings: settings),

@@ -25,7 +25,14 @@ enum Layout {
     static let withoutSwift = ["Specification"]
 
     static let modules: [Module] =
-        order.map {
+        [
+            // A driver of its own, for it is large; like every driver it performs what was decided elsewhere. It stands
+            // before "Drivers", in whose folder it lies.
+            Module(
+                name: "ProxmoxDriver", folder: "Sources/Drivers/Proxmox", isPure: false,
+                mayImport: ["Consensus", "Cluster", "Kinds", "Drivers", "CKernel"])
+        ]
+        + order.map {
             Module(name: $0, folder: "Sources/\($0)", isPure: pureProduct.contains($0), mayImport: product($0))
         }
         + pureSimulation.map {
@@ -53,7 +60,7 @@ enum Layout {
     private static let simulation = (pureSimulation + worldlySimulation).map { "Simulation\($0)" }
 
     /// Every module of this package; others come from outside and are not ordered here.
-    static let own = order + simulation + ["CKernel", "SimulationRaft"]
+    static let own = order + simulation + ["CKernel", "ProxmoxDriver", "SimulationRaft"]
 
     /// The only files of the pure half that may import something from outside, and what.
     static let foreignImports = ["Sources/Cluster/JSONValue.swift": ["FoundationEssentials"]]
