@@ -9,12 +9,13 @@ extension ScenarioReader {
     /// Promises that every run is held to at every event; `never` may name them, to say what a scenario is about.
     public static let promises = [
         "doubleAddress", "twoLeaders", "logMatching", "leaderCompleteness", "stateMachineSafety", "stateDiverged",
-        "nonLinearizable", "snapshotsDiffer", "logGap",
+        "nonLinearizable", "snapshotsDiffer", "logGap", "doubleRun", "doubleWrite", "startBeforeFence",
+        "startWhileFenced", "strictRule", "overcommitted", "hostReset",
     ]
 
     mutating func readExpectations(_ node: ScenarioNode?) {
         guard let node else { return }
-        let known = ["final", "never", "recoveredWithin", "gaps", "leader", "mostLeaderChanges", "quorum"]
+        let known = ["final", "never", "recoveredWithin", "recoveries", "resets", "gaps", "leader", "mostLeaderChanges", "quorum"]
         let inner = fields(of: node, at: "expect", known: known)
         if let node = inner["final"] { readFinal(node) }
         if let node = inner["never"] { readNever(node) }
@@ -26,6 +27,19 @@ extension ScenarioReader {
                 guard let name = address(field.name, field.line, at: "expect.gaps") else { continue }
                 plan.expect.gaps[name] = length(field.value, at: "expect.gaps.\(name)", in: 0...Self.mostLength)
             }
+        }
+        if let node = inner["recoveries"] {
+            for field in entries(of: node, at: "expect.recoveries") {
+                let place = ScenarioNode.text(field.name, line: field.line)
+                guard let name = name(place, at: "expect.recoveries", among: workloadNames, "a workload") else {
+                    continue
+                }
+                plan.expect.recoveries[name] = length(
+                    field.value, at: "expect.recoveries.\(name)", in: 0...Self.mostLength)
+            }
+        }
+        if let node = inner["resets"] {
+            plan.expect.resets = names(node, at: "expect.resets", among: hostNames, "a host")
         }
         if let node = inner["leader"] {
             plan.expect.leader = names(node, at: "expect.leader", among: machineNames, "a machine")
@@ -47,9 +61,7 @@ extension ScenarioReader {
             let path = "expect.final.\(field.name)"
             let parts = field.name.split(separator: ":", maxSplits: 1).map(String.init)
             if parts.count == 2, parts[0] != "address" {
-                errors.append(
-                    ScenarioError(
-                        file: file, line: field.line, field: "expect.final", field.name, waitsFor: .workloads))
+                readFinalWorkload(field, at: path)
                 continue
             }
             guard let name = address(parts.last ?? "", field.line, at: "expect.final") else { continue }
@@ -64,6 +76,26 @@ extension ScenarioReader {
                 plan.expect.holders[name] = names(holder, at: "\(path).holder", among: machineNames, "a machine")
             }
         }
+    }
+
+    /// What a workload can be at the end. `degraded`: it was given up, and waits for a person.
+    static let finalStates = ["running", "stopped", "stuck", "degraded", "absent"]
+
+    /// `{"vm:101": {state: running, host: [pve1]}}`
+    private mutating func readFinalWorkload(_ field: ScenarioField, at path: String) {
+        let place = ScenarioNode.text(field.name, line: field.line)
+        guard let name = name(place, at: "expect.final", among: workloadNames, "a workload or an address") else {
+            return
+        }
+        let inner = fields(of: field.value, at: path, known: ["state", "host", "reason", "starts"])
+        var final = Plan.Expectation.Final()
+        if let node = inner["state"] {
+            final.states = names(node, at: "\(path).state", among: Self.finalStates, "a state")
+        }
+        if let node = inner["host"] { final.hosts = names(node, at: "\(path).host", among: hostNames, "a host") }
+        if let node = inner["reason"] { final.reason = text(node, at: "\(path).reason") }
+        if let node = inner["starts"] { final.starts = number(node, at: "\(path).starts", in: 0...1_000_000) }
+        plan.expect.workloads[name] = final
     }
 
     private mutating func readNever(_ node: ScenarioNode) {

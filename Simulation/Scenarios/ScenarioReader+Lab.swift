@@ -15,9 +15,14 @@ extension ScenarioReader {
         var waiting: [(member: Plan.Member, node: ScenarioNode, at: String)] = []
         for field in machineEntries(of: hosts, at: "hosts") {
             let path = "hosts.\(field.name)"
-            let known = ["power", "drift", "version", "joins"]
+            let known = ["power", "memory", "cores", "drift", "version", "joins"]
             let inner = fields(of: field.value, at: path, known: known)
-            add(Plan.Member(name: field.name, kind: .host), inner, field, path)
+            var member = Plan.Member(name: field.name, kind: .host)
+            if let node = inner["memory"] { member.memory = bytes(node, at: "\(path).memory") ?? member.memory }
+            if let node = inner["cores"] {
+                member.cores = number(node, at: "\(path).cores", in: 1...4_096) ?? member.cores
+            }
+            add(member, inner, field, path)
         }
         if plan.members.isEmpty { wrong(hosts, "hosts", expected: "at least one host") }
         if plan.members.first?.joinsLater == true {
@@ -26,7 +31,7 @@ extension ScenarioReader {
         for field in members.map({ machineEntries(of: $0, at: "members") }) ?? [] {
             let path = "members.\(field.name)"
             let inner = fields(
-                of: field.value, at: path, known: ["kind", "host", "power", "drift", "version", "joins"])
+                of: field.value, at: path, known: ["kind", "host", "workload", "power", "drift", "version", "joins"])
             let kinds = MemberKind.allCases.map(\.rawValue)
             guard let node = inner["kind"] else {
                 missing("kind", Excerpt.choices(kinds), from: field.value)
@@ -42,6 +47,7 @@ extension ScenarioReader {
                     continue
                 }
                 member.host = text(host, at: "\(path).host") ?? ""
+                if let node = inner["workload"] { member.workload = text(node, at: "\(path).workload") ?? "" }
                 waiting.append((member, host, "\(path).host"))
             } else if kind == .witness, let host = inner["host"] {
                 errors.append(
@@ -115,6 +121,18 @@ extension ScenarioReader {
             return nil
         }
         return rate
+    }
+
+    /// A guest's agent may run in one of the workloads, which is declared further down, and on the host of that.
+    mutating func checkCarried(members: ScenarioNode?) {
+        guard let members else { return }
+        for member in plan.members where !member.workload.isEmpty {
+            let path = "members.\(member.name).workload"
+            let place = ScenarioNode.text(member.workload, line: members.line)
+            guard name(place, at: path, among: plan.workloads.map(\.name), "a workload") != nil else { continue }
+            let workload = plan.workloads.first { $0.name == member.workload }
+            if workload?.host != member.host { wrong(place, path, expected: "one on \(member.host), like its member") }
+        }
     }
 
     var machineNames: [String] { plan.members.map(\.name) }

@@ -38,6 +38,7 @@ extension ScenarioReader {
         guard let text = text(node, at: path) else { return nil }
         let words = text.split(separator: " ").map(String.init)
         guard let first = words.first else { return nil }
+        if first == "add" { return addition(text, node, path) }
         guard let verb = Verb.named(first) else {
             refuse(first, words, node, path)
             return nil
@@ -46,6 +47,10 @@ extension ScenarioReader {
         let least = verb.arguments.count - verb.optional
         guard given.count == verb.arguments.count || given.count == least else {
             wrong(node, path, expected: verb.form)
+            return nil
+        }
+        if first == "load", given.count == 3, given[1].prefix(2) == given[2].prefix(2) {
+            wrong(node, path, expected: "cores and memory once each: \(verb.form)")
             return nil
         }
         let before = errors.count
@@ -59,10 +64,33 @@ extension ScenarioReader {
         return verb.make(Verb.Words(words: read))
     }
 
-    private mutating func refuse(_ verb: String, _ words: [String], _ node: ScenarioNode, _ path: String) {
-        if verb == "move", words.count == 3, plan.addresses.contains(where: { $0.name == words[1] }) {
-            return wrong(node, path, expected: "move-address A M for an address; move is for workloads")
+    /// The names that `add` brings in, so that other verbs and rules know them.
+    mutating func findAdded(_ timeline: ScenarioNode?) {
+        guard case .list(let moments, _)? = timeline else { return }
+        for moment in moments {
+            guard case .map(let fields, _) = moment, let what = fields.first(where: { $0.name == "do" })?.value else {
+                continue
+            }
+            let verbs: [ScenarioNode]
+            if case .list(let nodes, _) = what { verbs = nodes } else { verbs = [what] }
+            for case .text(let text, _) in verbs {
+                let words = text.split(separator: " ")
+                if words.count > 1, words[0] == "add" { addedNames.append(String(words[1])) }
+            }
         }
+    }
+
+    /// `add vm:103 {host: pve1, desired: running}`
+    private mutating func addition(_ text: String, _ node: ScenarioNode, _ path: String) -> Happening? {
+        let words = text.split(separator: " ", maxSplits: 2).map(String.init)
+        guard words.count == 3, let map = FlowText.map(words[2], line: node.line) else {
+            wrong(node, path, expected: "add W {host: H, …}, with the fields of a workload")
+            return nil
+        }
+        return workload(words[1], map, node.line, at: "\(path).\(words[1])").map { .addWorkload($0) }
+    }
+
+    private mutating func refuse(_ verb: String, _ words: [String], _ node: ScenarioNode, _ path: String) {
         if let row = MissingPart.verbs.first(where: { $0.verb == verb }) {
             return errors.append(
                 ScenarioError(file: file, line: node.line, field: path, row.form, waitsFor: row.part))
@@ -81,7 +109,23 @@ extension ScenarioReader {
         let read: Word?
         switch argument {
         case .machine: return machine(place, path, among: plan.members, "a machine")
-        case .guest: return machine(place, path, among: plan.members.filter { $0.kind == .guest }, "a guest")
+        case .guest:
+            let guests = plan.members.filter { $0.kind == .guest }.map(\.name)
+            return name(place, at: path, among: guests + workloadNames, "a guest").map { .text($0) }
+        case .host: return name(place, at: path, among: hostNames, "a host").map { .text($0) }
+        case .workload:
+            if plan.addresses.contains(where: { $0.name == text }) {
+                wrong(place, path, expected: "a workload; for an address there is move-address A M")
+                return nil
+            }
+            return name(place, at: path, among: workloadNames, "a workload").map { .text($0) }
+        case .amount:
+            let parts = text.split(separator: "=", omittingEmptySubsequences: false)
+            let isSound =
+                parts.count == 2
+                && (parts[0] == "cores" && Quantity.digits(parts[1]).map { (1...512).contains($0) } == true
+                    || parts[0] == "memory" && ByteSize.parse(String(parts[1])) != nil)
+            read = isSound ? .text(text) : nil
         case .newcomer:
             return machine(
                 place, path, among: plan.members.filter(\.joinsLater), "a machine declared with `joins: later`")

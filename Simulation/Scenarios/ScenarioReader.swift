@@ -17,6 +17,8 @@ public struct ScenarioReader {
     let file: String
     var errors: [ScenarioError] = []
     var plan: Plan
+    /// Workloads that the timeline adds.
+    var addedNames: [String] = []
 
     /// - Parameters:
     ///   - file: what errors call it.
@@ -43,8 +45,9 @@ public struct ScenarioReader {
 
     private mutating func read(_ document: ScenarioNode) {
         let known = [
-            "name", "about", "seed", "duration", "heal", "hosts", "members", "storage", "addresses", "clients", "wires",
-            "disks", "snapshots", "boot", "probe", "timing", "timeline", "expect",
+            "name", "about", "seed", "duration", "heal", "hosts", "members", "storage", "workloads", "rules", "policy",
+            "proxmox", "ceph", "watchdog", "addresses", "clients", "wires", "disks", "snapshots", "boot", "probe",
+            "timing", "timeline", "expect",
         ]
         let top = fields(of: document, at: "", known: known)
         if let name = text(top["name"], at: "name") { plan.name = name }
@@ -59,6 +62,12 @@ public struct ScenarioReader {
         if let node = top["heal"] { plan.healsWithin = length(node, at: "heal", in: 1...Self.mostLength) }
         readMachines(hosts: top["hosts"], members: top["members"], in: document)
         readStorage(top["storage"])
+        findAdded(top["timeline"])
+        readWorkloads(top["workloads"])
+        checkCarried(members: top["members"])
+        readRules(top["rules"])
+        readPolicy(top["policy"])
+        readHypervisors(proxmox: top["proxmox"], ceph: top["ceph"], watchdog: top["watchdog"])
         readAddresses(top["addresses"])
         readConditions(top)
         readTiming(top["timing"])
@@ -77,11 +86,10 @@ public struct ScenarioReader {
 
     private mutating func readStorage(_ node: ScenarioNode?) {
         guard let name = text(node, at: "storage"), let node else { return }
-        if let row = MissingPart.storages.first(where: { $0.name == name }) {
-            return errors.append(
-                ScenarioError(file: file, line: node.line, field: "storage", name, waitsFor: row.part))
+        guard let storage = Plan.Storage(rawValue: name) else {
+            return wrong(node, "storage", expected: "ceph, shared or local")
         }
-        if name != "local" { wrong(node, "storage", expected: "ceph, shared or local") }
+        plan.storage = storage
     }
 
     // MARK: Reading values

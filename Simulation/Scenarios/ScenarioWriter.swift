@@ -3,6 +3,7 @@
 
 import Cluster
 import Consensus
+import Kinds
 import SimulationWorld
 
 public enum ScenarioWriter {
@@ -15,6 +16,7 @@ public enum ScenarioWriter {
         ]
         if let bound = plan.healsWithin { lines.append("heal: \(TimeText.length(bound))") }
         lines += machines(plan)
+        lines += workloads(plan)
         if !plan.addresses.isEmpty {
             lines.append("addresses:")
             lines += plan.addresses.map { address in
@@ -36,7 +38,7 @@ public enum ScenarioWriter {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    private static func quoted(_ text: String) -> String {
+    static func quoted(_ text: String) -> String {
         var escaped = ""
         for character in text {
             if character == "\"" || character == "\\" { escaped += "\\" }
@@ -57,6 +59,7 @@ public enum ScenarioWriter {
         lines += others.map { member in
             var parts = ["kind: \(member.kind.rawValue)"]
             if member.kind == .guest { parts.append("host: \(quoted(member.host))") }
+            if !member.workload.isEmpty { parts.append("workload: \(quoted(member.workload))") }
             return "  \(quoted(member.name)): {\((parts + quirks(member)).joined(separator: ", "))}"
         }
         return lines
@@ -64,6 +67,9 @@ public enum ScenarioWriter {
 
     private static func quirks(_ member: Plan.Member) -> [String] {
         var parts: [String] = []
+        let usual = Plan.Member(name: member.name, kind: member.kind)
+        if member.memory != usual.memory { parts.append("memory: \(ByteSize.text(member.memory))") }
+        if member.cores != usual.cores { parts.append("cores: \(member.cores)") }
         if member.version != "1.0.0" { parts.append("version: \(member.version)") }
         if member.driftPartsPerMillion != 0 { parts.append("drift: \(member.driftPartsPerMillion)ppm") }
         if member.joinsLater { parts.append("joins: later") }
@@ -124,11 +130,12 @@ public enum ScenarioWriter {
 
     private static func expectations(_ expect: Plan.Expectation) -> [String] {
         var parts: [String] = []
-        if !expect.holders.isEmpty {
-            let final = expect.holders.pairs.map { name, holders in
+        let final =
+            expect.holders.pairs.map { name, holders in
                 let words = holders.isEmpty ? "nobody" : "[\(holders.joined(separator: ", "))]"
                 return "\(quoted("address:\(name)")): {holder: \(words)}"
-            }
+            } + finals(expect)
+        if !final.isEmpty {
             parts.append("final: {\(final.joined(separator: ", "))}")
         }
         if let within = expect.recoveredWithin { parts.append("recoveredWithin: \(TimeText.length(within))") }
@@ -136,6 +143,7 @@ public enum ScenarioWriter {
             let gaps = expect.gaps.pairs.map { "\(quoted($0)): \(TimeText.length($1))" }
             parts.append("gaps: {\(gaps.joined(separator: ", "))}")
         }
+        parts += ofWorkloads(expect)
         if !expect.leader.isEmpty { parts.append("leader: [\(expect.leader.joined(separator: ", "))]") }
         if let most = expect.mostLeaderChanges { parts.append("mostLeaderChanges: \(most)") }
         if let quorum = expect.quorum { parts.append("quorum: \(quorum)") }

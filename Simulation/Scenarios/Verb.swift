@@ -7,6 +7,10 @@ import SimulationWorld
 /// What a verb takes, one word each.
 enum Argument: Hashable, Sendable {
     case machine, guest
+    case host
+    case workload
+    /// `cores=2` or `memory=4Gi`.
+    case amount
     /// A machine that joins when the timeline says so.
     case newcomer
     case address
@@ -25,6 +29,9 @@ enum Argument: Hashable, Sendable {
         switch self {
         case .machine: "M"
         case .guest: "G"
+        case .host: "H"
+        case .workload: "W"
+        case .amount: "cores=2|memory=4Gi"
         case .newcomer: "M"
         case .address: "A"
         case .length: "10s"
@@ -42,6 +49,9 @@ enum Argument: Hashable, Sendable {
         switch self {
         case .machine: "a machine"
         case .guest: "a guest"
+        case .host: "a host"
+        case .workload: "a workload"
+        case .amount: "cores=2 or memory=4Gi"
         case .newcomer: "a machine that is declared with `joins: later`"
         case .address: "an address of `addresses`"
         case .length: "a length of time with its unit, like 500ms, 10s or 2m"
@@ -98,7 +108,7 @@ struct Verb: Sendable {
 
     static func named(_ name: String) -> Verb? { all.first { $0.name == name } }
 
-    static let all: [Verb] = machines + wires + disks + people + onlookers
+    static let all: [Verb] = machines + wires + disks + people + workloads + onlookers
 
     private static let machines: [Verb] = [
         Verb("power-on", [.machine]) { .powerOn($0.text(0)) },
@@ -109,7 +119,10 @@ struct Verb: Sendable {
         Verb("start-agent", [.machine]) { .startAgent($0.text(0)) },
         Verb("kill-agent", [.machine]) { .killAgent($0.text(0)) },
         Verb("pause-agent", [.machine, .length]) { .pauseAgent($0.text(0), $0.number(1)) },
-        Verb("pause-guest", [.guest, .length]) { .pauseGuest($0.text(0), $0.number(1)) },
+        // A machine with an agent in it, or a workload.
+        Verb("pause-guest", [.guest, .length]) {
+            $0.text(0).contains(":") ? .pauseWorkload($0.text(0), $0.number(1)) : .pauseGuest($0.text(0), $0.number(1))
+        },
         Verb("unhealthy", [.machine, .length]) { .unhealthy($0.text(0), $0.number(1)) },
         Verb("starve", [.machine, .length]) { .starve($0.text(0), $0.number(1)) },
         Verb("step-clock", [.machine, .change]) { .stepClock($0.text(0), $0.number(1)) },

@@ -63,7 +63,7 @@ extension World {
     }
 
     /// Any member that could take a request now.
-    private var anyMember: Int {
+    var anyMember: Int {
         machines.first { $0.process != nil && $0.hasJoined && !wires.isCut(from: outside, to: $0.index) }?.index ?? 0
     }
 

@@ -1,6 +1,7 @@
 // What can befall the lab, or be asked of it, at a moment of a plan. Each is one verb of scenario files.
 
 import Consensus
+import Kinds
 
 /// One thing that happens to the world, named by machines and addresses.
 public enum Happening: Hashable, Sendable {
@@ -73,11 +74,46 @@ public enum Happening: Hashable, Sendable {
     /// Declare other timings; milliseconds of the quorum lease.
     case retime(Int64)
 
+    // Workloads: by command.
+    case setWorkload(String, String)
+    /// Live where that is possible, or stopped.
+    case moveWorkload(String, String, live: Bool)
+    case addWorkload(Plan.Workload)
+    case deleteWorkload(String)
+    /// It is declared to need so many processors, and so much memory.
+    case load(String, cores: Int64?, memory: Int64?)
+    case drain(String, Bool)
+    /// For so long; nil: from now on again.
+    case disarm(Int64?)
+    /// A person has seen that a host is off, and says so.
+    case confirmOff(String)
+
+    // Workloads: behind the cluster's back.
+    case handMove(String, String)
+    case handStart(String)
+    case handStop(String)
+    /// Its process ends.
+    case crash(String)
+    case lock(String)
+    case unlock(String)
+    /// It stands still, with its disks open.
+    case pauseWorkload(String, Int64)
+
+    // Hypervisors, Ceph, watchdogs.
+    case failAPI(String, Int64)
+    /// Of the next call nobody hears how it ended.
+    case unknownOutcome(String)
+    case expireBlocklist
+    case lateWatchdog(String, Int64)
+    case fireWatchdog(String)
+
     // Onlookers: nothing happens, but what they expect must be true at this moment.
     /// One of these machines answers for the address; an empty list: nobody does.
     case expectHolder(String, [String])
     /// One of these machines leads, with the newest term; an empty list: nobody does.
     case expectLeader([String])
+    /// It runs on one of these hosts; an empty list: it does not run.
+    case expectGuest(String, [String])
 }
 
 extension Happening: CustomStringConvertible {
@@ -130,6 +166,35 @@ extension Happening: CustomStringConvertible {
         case .retime(let lease): "retime \(lease)ms"
         case .expectHolder(let address, let names): "expect-holder \(address) \(Self.anyOf(names))"
         case .expectLeader(let names): "expect-leader \(Self.anyOf(names))"
+        default: labDescription
+        }
+    }
+
+    private var labDescription: String {
+        switch self {
+        case .setWorkload(let name, let desired): "set \(name) \(desired)"
+        case .moveWorkload(let name, let host, let live): "\(live ? "move" : "relocate") \(name) \(host)"
+        case .addWorkload(let workload): "add \(workload.name) {\(workload.fields.joined(separator: ", "))}"
+        case .deleteWorkload(let name): "delete \(name)"
+        case .load(let name, let cores, let memory):
+            "load \(name)\(cores.map { " cores=\($0)" } ?? "")\(memory.map { " memory=\(ByteSize.text($0))" } ?? "")"
+        case .drain(let host, let isDraining): "\(isDraining ? "drain" : "undrain") \(host)"
+        case .disarm(let time): time.map { "disarm \(TimeText.length($0))" } ?? "arm"
+        case .confirmOff(let host): "confirm-off \(host)"
+        case .handMove(let name, let host): "hand-move \(name) \(host)"
+        case .handStart(let name): "hand-start \(name)"
+        case .handStop(let name): "hand-stop \(name)"
+        case .crash(let name): "crash \(name)"
+        case .lock(let name): "lock \(name)"
+        case .unlock(let name): "unlock \(name)"
+        case .pauseWorkload(let name, let time): "pause-guest \(name) \(TimeText.length(time))"
+        case .failAPI(let host, let time): "fail-api \(host) \(TimeText.length(time))"
+        case .unknownOutcome(let host): "unknown-outcome \(host)"
+        case .expireBlocklist: "blocklist-expire"
+        case .lateWatchdog(let host, let time): "late-watchdog \(host) \(TimeText.length(time))"
+        case .fireWatchdog(let host): "fire-watchdog \(host)"
+        case .expectGuest(let name, let hosts): "expect-guest \(name) \(Self.anyOf(hosts))"
+        default: preconditionFailure("every happening has a verb")
         }
     }
 }

@@ -26,6 +26,8 @@ final class Machine {
         var applied: LogIndex = .zero
         /// It was asked to stop.
         var isStopping = false
+        /// What talks to the hypervisor, on a host.
+        var driver = GuestDriver()
         /// The roles whose health it checks, and what it was told of each last.
         var health: SortedMap<ResourceKey, Health> = [:]
 
@@ -38,8 +40,8 @@ final class Machine {
     let index: Int
     let plan: Plan.Member
     let id: MemberID
-    /// The machine it lives on, for a guest.
-    let hostIndex: Int?
+    /// The machine it lives on now, for a guest.
+    var hostIndex: Int?
 
     var version: String
     /// The feature level that version understands: 1.x the first, 2.x the second.

@@ -24,6 +24,12 @@ public struct Marks: Hashable, Sendable {
         case requestTriedElsewhere, requestUnknown, compareAndSetFailed, leadershipTransferred
         // The lab.
         case noQuorum, allMachinesDown
+        // Workloads.
+        case guestStarted, guestStartFailed, guestMoved, outcomeUnknown, votesLowered
+        case hostFenced, fenceLifted, watchdogFired
+
+        /// Whether it can be reached in a lab with workloads only.
+        public var isOfWorkloads: Bool { rawValue >= Mark.guestStarted.rawValue }
     }
 
     private var bits: UInt64 = 0

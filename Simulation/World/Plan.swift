@@ -17,6 +17,11 @@ public struct Plan: Hashable, Sendable {
         public var driftPartsPerMillion: Int64 = 0
         /// It joins when the timeline says so, not at the start.
         public var joinsLater = false
+        /// For a host: bytes of memory and processors that its guests may use.
+        public var memory: Int64 = 128 << 30
+        public var cores: Int64 = 16
+        /// For a guest: the workload that it runs in; empty: it stays on its host whatever happens.
+        public var workload = ""
 
         public init(name: String, kind: MemberKind, host: String = "") {
             self.name = name
@@ -86,7 +91,7 @@ public struct Plan: Hashable, Sendable {
     public struct Expectation: Hashable, Sendable {
         /// Address → members of which one holds it at the end. An empty list: nobody does.
         public var holders: SortedMap<String, [String]> = [:]
-        /// No address was silent for longer than this, true nanoseconds.
+        /// No address was silent, and no workload down that could run, for longer than this; true nanoseconds.
         public var recoveredWithin: Int64?
         /// Addresses that were never silent for longer than the time given here.
         public var gaps: SortedMap<String, Int64> = [:]
@@ -95,6 +100,22 @@ public struct Plan: Hashable, Sendable {
         public var mostLeaderChanges: Int?
         /// Whether somebody leads at the end; nil: not looked at.
         public var quorum: Bool?
+        /// What is to be true of workloads at the end.
+        public var workloads: SortedMap<String, Final> = [:]
+        /// How long workloads may have been down at most, while a host could have run them.
+        public var recoveries: SortedMap<String, Int64> = [:]
+        /// The hosts that were reset; nil: not looked at.
+        public var resets: [String]?
+
+        /// Nil is not looked at.
+        public struct Final: Hashable, Sendable {
+            public var states: [String]?
+            public var hosts: [String]?
+            /// A part of the reason that the cluster gives.
+            public var reason: String?
+            public var starts: Int64?
+            public init() {}
+        }
         public init() {}
     }
 
@@ -107,6 +128,11 @@ public struct Plan: Hashable, Sendable {
     public var healsWithin: Int64?
     public var members: [Member] = []
     public var addresses: [Address] = []
+    public var storage = Storage.local
+    public var workloads: [Workload] = []
+    public var rules: [Rule] = []
+    public var policy = Policy()
+    public var hypervisors = Hypervisors()
     public var timing = Timing()
     public var conditions = Conditions()
     public var clients = Clients()

@@ -30,8 +30,40 @@ public struct RunResult: Hashable, Sendable {
         public var mostOwners = 0
     }
 
+    /// A workload at the end, on ground truth but for the reason, which is the cluster's.
+    public struct Workload: Hashable, Sendable {
+        /// running, stopped, stuck (a process that can do no work), degraded (it was given up), absent (never made).
+        public var state: String
+        /// Where it runs, or where its configuration lies.
+        public var host: String?
+        /// Since the plan began.
+        public var starts: Int
+        public var moves: Int
+        public var reason: String
+    }
+
+    /// A workload that was lost and runs again. Times are true nanoseconds since the plan began.
+    public struct Recovery: Hashable, Sendable {
+        public var workload: String
+        public var lostAt: Int64
+        public var startedAt: Int64
+        public var from: String?
+        public var to: String
+        /// blocklist, watchdog or power; nil: nothing had to be fenced.
+        public var fence: String?
+    }
+
+    public struct Reset: Hashable, Sendable {
+        public var host: String
+        public var at: Int64
+        public var why: String
+    }
+
     public var name: String
     public var seed: UInt64
+    public var workloads: SortedMap<String, Workload> = [:]
+    public var recoveries: [Recovery] = []
+    public var resets: [Reset] = []
     public var hash: UInt64 = 0
     public var events: UInt64 = 0
     /// True nanoseconds, start-up included.

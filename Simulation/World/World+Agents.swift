@@ -82,6 +82,9 @@ extension World {
         case .log(let words): tell("\(machine.name): \(words)")
         case .stopped: processStopped(machine)
         case .halt(let words), .failed(let words): fail(machine, words)
+        case .guests(let order): give(order, by: machine)
+        case .fence(let order): give(order, by: machine)
+        case .watchdog(let order): take(order, of: machine)
         case .peers, .standReady: break
         }
     }
@@ -260,6 +263,7 @@ extension World {
         machine.process?.applied = core.applied
         tell("\(machine.name): the agent starts")
         if observer != nil { observe(.started, of: machine) }
+        if lab != nil { startDriver(of: machine) }
         turn(machine, .tick)
     }
 
@@ -298,7 +302,15 @@ extension World {
         process.calls = []
         process.heldBack = []
         process.backlog = []
+        let held = process.driver.held
+        process.driver.held = []
         for call in calls { performCall(call, on: machine, life: machine.life) }
+        for order in held {
+            switch order {
+            case .guest(let order): take(order, on: machine, life: machine.life)
+            case .fence(let order): take(order, on: machine, life: machine.life)
+            }
+        }
         for write in writes {
             for envelope in write.thenSend { send(PeerFrame(envelope), from: machine) }
             turn(machine, .persisted(write.sequence))

@@ -80,8 +80,10 @@ extension World {
         case .isolate, .rejoin, .cut, .heal, .healAll, .loss, .copies, .late, .delay: rewire(happening)
         case .join, .remove, .move, .transferLeadership, .redeclare, .delete, .tryOut, .rollBack, .retime:
             ask(happening)
+        case .pauseWorkload: break
         case .expectHolder(let address, let wanted): expectHolder(of: address, wanted)
         case .expectLeader(let wanted): expectLeader(wanted)
+        default: befall(happening)
         }
     }
 
@@ -107,6 +109,10 @@ extension World {
         }
         tell("\(machine.name) loses power")
         watchAll()
+        if lab != nil {
+            guestsLosePower(on: machine)
+            machineIsWired()
+        }
         if machines.allSatisfy({ !$0.isPowered }) { marks.reach(.allMachinesDown) }
     }
 
@@ -133,13 +139,24 @@ extension World {
             origin: origin, partsPerMillion: machine.clock.partsPerMillion, wallOffset: wall - origin, now: now)
         tell("\(machine.name) is up")
         if machine.hasJoined { startProcess(machine) }
-        for guest in machines where guest.hostIndex == machine.index { powerOn(guest) }
+        guestsGetPower(on: machine)
+        for guest in machines where guest.hostIndex == machine.index && !isCarried(guest) { powerOn(guest) }
     }
+
+    /// Whether an agent's machine is one of the workloads, which start and end on their own.
+    func isCarried(_ machine: Machine) -> Bool { lab != nil && !machine.plan.workload.isEmpty }
 
     private func shutDown(_ machine: Machine, thenBoot: Bool) {
         for each in domain(of: machine) {
             each.isGoingDown = true
             askToStop(each)
+        }
+        if lab != nil, machine.plan.kind == .host {
+            powerChanges += 1
+            queue.push(
+                .shutdownStep(machine: machine.index, power: UInt64(machine.life), since: now, thenBoot: thenBoot),
+                at: now + 200_000_000)
+            return
         }
         // An operating system gives its services a bounded time.
         queue.push(.powerOff(machine: machine.index), at: now + 10_000_000_000)
@@ -258,6 +275,7 @@ extension World {
         case .delay(let from, let to, let time): change(from, to) { $0.delay = time...(time + time / 4 + 50_000) }
         default: break
         }
+        if lab != nil { machineIsWired() }
     }
 
     /// The cable of a machine: what runs on it goes on talking to each other.

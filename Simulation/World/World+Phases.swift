@@ -16,7 +16,12 @@ extension World {
         for machine in machines.dropFirst() where !machine.plan.joinsLater {
             guard join(machine) else { return false }
         }
-        let declarations = plan.addresses.map { Self.declaration($0) }
+        if lab != nil {
+            bringGuestsUp()
+            machineIsWired()
+            guard reachesLevel(2) else { return false }
+        }
+        let declarations = plan.addresses.map { Self.declaration($0) } + labDeclarations()
         if !declarations.isEmpty {
             guard carriedOut(send(.apply(declarations: declarations, checkRevision: nil), at: 0)) else { return false }
         }
@@ -26,6 +31,7 @@ extension World {
             return false
         }
         planBegan = now
+        lab?.hasBegun = true
         for machine in machines { machine.diskImage = machine.disk.image }
         truth.forgetLeaderChanges()
         for number in watch.records.indices {
@@ -98,7 +104,8 @@ extension World {
             machine.isGoingDown = false
             mend(machine)
         }
-        for machine in machines where !machine.isPowered { powerOn(machine) }
+        healLab()
+        for machine in machines where !machine.isPowered && !isCarried(machine) { powerOn(machine) }
         advanceUntilWhole(to: began + bound)
         guard truth.violation == nil else { return }
         if let reason = legitimateStall {
@@ -185,7 +192,7 @@ extension World {
         for machine in able where state.members[machine.id] == nil && !isRemoved(machine) {
             return "\(machine.name) is not a member yet"
         }
-        return unfinishedAddress(state, able)
+        return unfinishedAddress(state, able) ?? unfinishedWorkload(state)
     }
 
     private func unfinishedAddress(_ state: ClusterState, _ able: [Machine]) -> String? {
@@ -211,7 +218,7 @@ extension World {
         }
     }
 
-    private func leads(_ machine: Machine) -> Bool {
+    func leads(_ machine: Machine) -> Bool {
         guard let process = machine.process, process.core.raft.isLeader else { return false }
         return process.core.raft.hasCommittedInTerm && process.core.raft.term == truth.newestTerm
     }
@@ -246,6 +253,7 @@ extension World {
                     "\(record.name) was silent for \(TimeText.seconds(longest)) s, allowed \(TimeText.length(most))")
             }
         }
+        checkLabExpectations()
         if !plan.expect.leader.isEmpty { expectLeader(plan.expect.leader) }
         if let most = plan.expect.mostLeaderChanges, truth.leaderChanges > most {
             violate("expectation", "the leader changed \(truth.leaderChanges) times, allowed \(most)")
@@ -294,6 +302,7 @@ extension World {
         if truth.leaderChanges > 0 { marks.reach(.leaderReplaced) }
         if truth.skippedTerm { marks.reach(.termWithoutLeader) }
         result.marks = marks
+        finishLab()
         for record in watch.records {
             let holder = machines.first { speaks($0, record.role) }?.name
             let gaps = (record.gaps + openGap(record)).map {
@@ -302,6 +311,18 @@ extension World {
             result.addresses[record.name] = RunResult.Address(
                 holder: holder, gaps: gaps, silences: record.silences, mostOwners: record.mostOwners)
         }
+    }
+
+    /// Every member understands the newest commands, and all know that of each other.
+    private func reachesLevel(_ level: UInt64) -> Bool {
+        advance(to: now + 20_000_000_000) {
+            machines.contains { $0.process.map { $0.core.raft.isLeader && $0.core.state.level >= level } ?? false }
+        }
+        guard machines.contains(where: { ($0.process?.core.state.level ?? 0) >= level }) else {
+            violate("notFounded", "the feature level \(level) did not come into force")
+            return false
+        }
+        return true
     }
 
     /// The history of all clients, for other checkers.

@@ -36,6 +36,15 @@ enum WorldEvent {
     case arp(address: Int, owner: Int)
     case askArp(address: Int, to: Int)
     case operatorRetry(Int)
+    case guestOrder(machine: Int, life: UInt64, GuestOrder)
+    case guestStep(UInt64)
+    case lookAtGuests(machine: Int, life: UInt64, again: Bool)
+    case fenceOrder(machine: Int, life: UInt64, FenceOrder)
+    case fenceStep(UInt64)
+    case watchdog(machine: Int)
+    case quorumTurns(machine: Int, ticket: UInt64)
+    case shutdownStep(machine: Int, power: UInt64, since: Int64, thenBoot: Bool)
+    case labTick
 }
 
 /// Who waits for the answer of a request.
@@ -69,6 +78,8 @@ public final class World {
     var lastRequest: UInt64 = 0
     var powerChanges: UInt64 = 0
     let commands = CommandMemory()
+    /// Guests and what runs them; nil: the plan has none.
+    let lab: GuestLab?
     var watch: AddressWatch
     var truth = Truth()
     /// States some member had at an index, to compare with those of others.
@@ -94,6 +105,7 @@ public final class World {
         self.tells = tells
         self.listener = listener
         result = RunResult(name: plan.name, seed: plan.seed)
+        lab = plan.runsWorkloads ? GuestLab(plan) : nil
         wakes = Array(repeating: .max, count: plan.members.count)
         wires = Wires(count: plan.members.count + 1)
         wires.usual = Wires.Quality(
@@ -125,6 +137,7 @@ public final class World {
             }
             startClients()
             startProbes()
+            if lab != nil { labTick() }
             advance(to: planBegan + plan.length)
             if let bound = plan.healsWithin { heal(within: bound) }
             checkExpectations()
@@ -195,6 +208,23 @@ public final class World {
         case .arp(let address, let owner): watch.cache(address, owner)
         case .askArp(let address, let to): askedArp(address, machines[to])
         case .operatorRetry(let number): tryErrand(number)
+        default: performOfLab(event)
+        }
+    }
+
+    private func performOfLab(_ event: WorldEvent) {
+        switch event {
+        case .guestOrder(let index, let life, let order): take(order, on: machines[index], life: life)
+        case .guestStep(let number): goOn(number)
+        case .lookAtGuests(let index, let life, let again): lookAtGuests(machine: index, life: life, again: again)
+        case .fenceOrder(let index, let life, let order): take(order, on: machines[index], life: life)
+        case .fenceStep(let number): goOnWithFence(number)
+        case .watchdog(let index): watchdogLooks(machines[index])
+        case .quorumTurns(let index, let ticket): quorumTurns(index, ticket: ticket)
+        case .shutdownStep(let index, let power, let since, let thenBoot):
+            goOnShuttingDown(machines[index], power: power, since: since, thenBoot: thenBoot)
+        case .labTick: labTick()
+        default: preconditionFailure("every event is performed somewhere")
         }
     }
 

@@ -34,8 +34,53 @@ struct RunReport: Encodable {
         }
     }
 
-    /// What no run has yet; the fields are there, so that readers need not be changed when they fill.
-    struct Nothing: Encodable {}
+    struct Workload: Encodable {
+        let state: String
+        let host: String?
+        let starts: Int
+        let moves: Int
+        let reason: String
+
+        enum Key: String, CodingKey { case state, host, starts, moves, reason }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: Key.self)
+            try container.encode(state, forKey: .state)
+            // A null says that it is on no host.
+            try container.encode(host, forKey: .host)
+            try container.encode(starts, forKey: .starts)
+            try container.encode(moves, forKey: .moves)
+            try container.encode(reason, forKey: .reason)
+        }
+    }
+
+    struct Recovery: Encodable {
+        let workload: String
+        let lostAt: Double
+        let startedAt: Double
+        let from: String?
+        let to: String
+        /// blocklist, watchdog or power; null: nothing had to be fenced.
+        let fence: String?
+
+        enum Key: String, CodingKey { case workload, lostAt, startedAt, from, to, fence }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: Key.self)
+            try container.encode(workload, forKey: .workload)
+            try container.encode(lostAt, forKey: .lostAt)
+            try container.encode(startedAt, forKey: .startedAt)
+            try container.encode(from, forKey: .from)
+            try container.encode(to, forKey: .to)
+            try container.encode(fence, forKey: .fence)
+        }
+    }
+
+    struct Reset: Encodable {
+        let host: String
+        let at: Double
+        let why: String
+    }
 
     let name: String
     let seed: UInt64
@@ -44,10 +89,10 @@ struct RunReport: Encodable {
     let simulatedSeconds: Double
     let wallSeconds: Double
     let violations: [Violation]
-    let workloads: [String: Nothing] = [:]
+    let workloads: [String: Workload]
     let addresses: [String: Address]
-    let recoveries: [Nothing] = []
-    let resets: [Nothing] = []
+    let recoveries: [Recovery]
+    let resets: [Reset]
     let leader: String?
     let leaderChanges: Int
     let operations: Int
@@ -71,6 +116,19 @@ struct RunReport: Encodable {
             held[name] = Address(holder: address.holder, gaps: gaps, mostOwners: address.mostOwners)
         }
         addresses = held
+        var running: [String: Workload] = [:]
+        for (name, workload) in result.workloads.pairs {
+            running[name] = Workload(
+                state: workload.state, host: workload.host, starts: workload.starts, moves: workload.moves,
+                reason: workload.reason)
+        }
+        workloads = running
+        recoveries = result.recoveries.map {
+            Recovery(
+                workload: $0.workload, lostAt: Self.seconds($0.lostAt), startedAt: Self.seconds($0.startedAt),
+                from: $0.from, to: $0.to, fence: $0.fence)
+        }
+        resets = result.resets.map { Reset(host: $0.host, at: Self.seconds($0.at), why: $0.why) }
         leader = result.leader
         leaderChanges = result.leaderChanges
         operations = result.operations
@@ -94,7 +152,11 @@ struct RunReport: Encodable {
             let longest = address?.gaps.map { $0.to - $0.from }.max() ?? 0
             return "\(name) on \(address?.holder ?? "nobody"), longest gap \(Int((longest * 1000).rounded())) ms"
         }
-        let state = ["\(leader ?? "nobody") leads, \(leaderChanges) changes"] + holders
+        let guests = workloads.keys.sorted().map { name -> String in
+            let workload = workloads[name]
+            return "\(name) \(workload?.state ?? "absent") on \(workload?.host ?? "no host")"
+        }
+        let state = ["\(leader ?? "nobody") leads, \(leaderChanges) changes"] + holders + guests
         var lines = [
             "\(violations.isEmpty ? "held  " : "FAILED") \(name) (seed \(seed)): \(state.joined(separator: "; "))"
         ]

@@ -6,6 +6,7 @@
 
 import Cluster
 import Consensus
+import Decisions
 import Kinds
 
 /// What a member is when it starts.
@@ -79,6 +80,9 @@ public struct AgentCore: Sendable {
     var local = LocalRoles()
     var fitness = Fitness()
     var conflicts = AddressConflicts()
+    var guests = HostWorkloads()
+    /// The declared workloads and what is declared around them; follows the state like `specs`.
+    var workloadSpecs = WorkloadSpecs()
     var duties = LeaderDuties()
     var trialSeen: TrialSeen?
     var stop = StopProgress()
@@ -172,6 +176,7 @@ public struct AgentCore: Sendable {
         if mayDecide { next = min(next, duties.nextDecision) }
         if let recovery { next = min(next, recovery.decideAt) }
         next = min(next, nextPeerSearch, nextTelling)
+        next = min(next, guests.nextDeadline(now: now))
         return min(next, fitness.nextRetry, conflicts.nextEnd, stop.deadline(now: now))
     }
 
@@ -184,6 +189,9 @@ public struct AgentCore: Sendable {
         case .snapshotFailed(let index, let reason): snapshotFailed(index, reason, now: now, random: &random)
         case .request(let id, let request): accept(request, id, now: now)
         case .report(let report): receive(report, now: now)
+        case .guests(let report): receive(report, now: now)
+        case .fence(let report): receive(report, now: now)
+        case .hostStops(let leaving): hostStops(leaving, now: now)
         case .certificateRenewed(let expires):
             setup.record.certificateExpires = expires
             stop.knownRevision = nil
@@ -283,6 +291,7 @@ public struct AgentCore: Sendable {
         reconcileRoles(now: now)
         reconcileFitness(now: now)
         reconcileConflicts(now: now)
+        reconcileGuests(now: now)
         performLeaderDuties(now: now)
         announceIfNeeded(now: now)
         continueStop(now: now)
@@ -365,6 +374,9 @@ public struct AgentCore: Sendable {
                     .log("\(resource.declaration.key) is not understood here and has no candidates: \(error)"))
             }
         }
+        workloadSpecs = WorkloadSpecs(state) { key, fault in
+            effects.append(.log("\(key) is not understood here and is left alone: \(fault)"))
+        }
         if let declared = state.resources(ofKind: "Cluster").first {
             do {
                 raft.timing = try ClusterSpec(declared.declaration).timing
@@ -404,6 +416,7 @@ public struct AgentCore: Sendable {
         }
         raft.wantsLease =
             specs.values.contains { isCandidate($0) } || state.roles.values.contains { $0.holder == id }
+            || hostName != nil
     }
 
     /// What this member knows now, for `status`.

@@ -17,8 +17,12 @@ public enum AgentEvent: Sendable {
     case snapshotFailed(LogIndex, String)
     case request(RequestID, AgentRequest)
     case report(RoleReport)
+    case guests(GuestReport)
+    case fence(FenceReport)
     /// This member has a new certificate, which ends then: milliseconds since 1970.
     case certificateRenewed(expires: Int64)
+    /// This machine goes down: its guests leave it or end first, then the agent stops.
+    case hostStops(HostRecord.Leaving)
     /// The user or the system asked this agent to stop; it gives its roles and its leadership away first.
     case stop
     /// Time has passed.
@@ -114,6 +118,10 @@ public enum AgentEffect: Sendable {
     case healthChecks(SortedMap<ResourceKey, HealthCheck>)
     /// Watch whether this member could hold exactly these addresses, as far as its interfaces go.
     case standReady(SortedMap<ResourceKey, [VirtualAddress]>)
+    /// For the hypervisor of this host, for the fence driver, for the watchdog.
+    case guests(GuestOrder)
+    case fence(FenceOrder)
+    case watchdog(WatchdogOrder)
     /// Keep connections to exactly these members.
     case peers([MemberRecord])
     /// New events were applied, oldest first.

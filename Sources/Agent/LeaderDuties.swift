@@ -17,6 +17,8 @@ struct LeaderDuties: Sendable {
     var steadySince: SortedMap<MemberID, Instant> = [:]
     /// Since when each member that is away has been, as far as this leader has seen.
     var silentSince: SortedMap<MemberID, Instant> = [:]
+    /// Since when it has been certain that each member that is away acts under no lease. Only of hosts that run guests.
+    var lostSince: SortedMap<MemberID, Instant> = [:]
 
     mutating func reset(now: Instant) {
         self = LeaderDuties()
@@ -99,8 +101,9 @@ extension AgentCore {
     mutating func performLeaderDuties(now: Instant) {
         guard mayDecide, now >= duties.nextDecision || state.revision != duties.decidedRevision else { return }
         foundCluster(now: now)
-        let standings = standings(now: now)
+        var standings = standings(now: now)
         noteSteadiness(standings, now: now)
+        noteLosses(&standings, now: now)
         let isNews = duties.decidedRevision != state.revision
         if isNews {
             raft.membersOfLastResort = state.members.values.filter { $0.kind != .host }.map(\.id)
@@ -132,6 +135,7 @@ extension AgentCore {
     private mutating func decide(_ view: LeaderView, now: Instant) -> Bool {
         var commands = RoleDecisions.decide(state: state, specs: specs, view: view)
         if let raise = LevelDecisions.next(state: state, view: view) { commands.append(raise) }
+        for command in workloadCommands(view) { commands.append(.workload(command)) }
         for command in commands { decree(command, now: now) }
         let change = VoterDecisions.next(state: state, view: view)
         if let change {
@@ -186,6 +190,26 @@ extension AgentCore {
         trialSeen = TrialSeen(
             revision: trial.revision, at: now,
             asItBegan: TrialDecisions.seesBegin(of: trial, isCurrent: isCurrent, wallMilliseconds: wallMilliseconds))
+    }
+
+    private func workloadCommands(_ view: LeaderView) -> [WorkloadCommand] {
+        guard !state.hosts.isEmpty, state.level >= 2 else { return [] }
+        return FenceDecisions.decide(state: state, specs: workloadSpecs, view: view)
+            + PlacementDecisions.decide(state: state, specs: workloadSpecs, view: view)
+    }
+
+    private mutating func noteLosses(_ standings: inout SortedMap<MemberID, LeaderView.Standing>, now: Instant) {
+        guard !state.hosts.isEmpty else { return }
+        for (member, standing) in standings.pairs {
+            if standing.reachable || !standing.leaseIsCertainlyOver {
+                if duties.lostSince.contains(member) { duties.lostSince[member] = nil }
+                continue
+            }
+            let since = duties.lostSince[member] ?? now
+            duties.lostSince[member] = since
+            let tenths = (now - since).milliseconds / 100
+            _ = standings.update(member) { $0.lostFor = min(.milliseconds(tenths * 100), LeaderView.Standing.mostLost) }
+        }
     }
 
     private mutating func noteSteadiness(_ standings: SortedMap<MemberID, LeaderView.Standing>, now: Instant) {

@@ -84,6 +84,7 @@ extension Command {
         case .reportConflict(let role, _, _, _): "report on the addresses of \(role)"
         case .put(let key, _, _): "put \(key)"
         case .remove(let key): "remove \(key)"
+        case .workload(let command): command.words
         }
     }
 

@@ -49,6 +49,7 @@ extension ClusterState {
             case 29: level = try reader.count()
             case 37: rules = try reader.rules()
             case 38: operatorsAreListed = try reader.number() == 1
+            case 44...46: try readWorkloads(field, &reader)
             default: throw reader.unknown(field, of: "the state")
             }
         }

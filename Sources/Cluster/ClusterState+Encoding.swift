@@ -47,6 +47,7 @@ extension ClusterState {
         writer.field(29, level)
         writer.field(37, rules)
         writer.field(38, operatorsAreListed ? 1 : 0)
+        writer.write(self)
         return writer.bytes
     }
 }

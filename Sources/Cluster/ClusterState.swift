@@ -53,6 +53,11 @@ public struct ClusterState: Hashable, Sendable {
     var rules: UInt64 = 0
     /// Whether only names in the table of operators may act; see Operators.swift.
     public internal(set) var operatorsAreListed = false
+    /// By workload; see Placements.swift.
+    public internal(set) var placements: SortedMap<ResourceKey, Placement> = [:]
+    /// By the names of their members; see Hosts.swift.
+    public internal(set) var hosts: SortedMap<String, HostRecord> = [:]
+    public internal(set) var disarmed: Disarmed?
     /// Bytes of all keys and values. Follows from `values`, so a snapshot does not say it.
     public internal(set) var valueBytes = 0
 
@@ -146,6 +151,40 @@ public struct ClusterState: Hashable, Sendable {
             return report(role, epoch: epoch, by: member, conflict: conflict, record)
         case .put(let key, let value, let expected): return put(key, value, expected: expected)
         case .remove(let key): return removeValue(key)
+        case .workload(let command): return carryOut(command, record)
+        }
+    }
+
+    private mutating func carryOut(_ command: WorkloadCommand, _ record: CommandRecord) -> Outcome {
+        switch command {
+        case .reportHost(let host, let facts): return reportHost(host, facts, record)
+        case .hostLeaves(let host, let leaving): return hostLeaves(host, leaving, record)
+        case .drain(let host, let isDraining): return drain(host, isDraining, record)
+        case .disarm(let milliseconds): return disarm(milliseconds, record)
+        case .place(let workload, let epoch, let host, let reason, let because):
+            return place(workload, epoch: epoch, on: host, reason: reason, because: because, record)
+        case .move(let workload, let epoch, let host, let live, let reason, let because):
+            return move(workload, epoch: epoch, to: host, live: live, reason: reason, because: because, record)
+        case .moveEnded(let workload, let epoch, let host, let reason):
+            return moveEnded(workload, epoch: epoch, at: host, reason: reason, record)
+        case .sight(let workload, let host, let sighting): return sight(workload, on: host, sighting, record)
+        case .startFailed(let workload, let epoch, let host, let reason, let isFinal):
+            return startFailed(workload, epoch: epoch, on: host, reason: reason, isFinal: isFinal, record)
+        case .block(let workload, let epoch, let obstacle):
+            return block(workload, epoch: epoch, obstacle: obstacle, record)
+        case .steer(let workload, let steering): return steer(workload, steering, record)
+        case .dropWish(let workload, let reason): return dropWish(workload, reason: reason, record)
+        case .beginFence(let host, let epoch, let method, let member, let reason):
+            return beginFence(host, epoch: epoch, method, by: member, reason: reason, record)
+        case .fenceProven(let host, let epoch, let method, let proof):
+            return fenceProven(host, epoch: epoch, method, proof: proof, record)
+        case .fenceFailed(let host, let epoch, let reason):
+            return fenceFailed(host, epoch: epoch, reason: reason, record)
+        case .fenceByWord(let host): return fenceByWord(host, record)
+        case .cancelFence(let host, let epoch): return cancelFence(host, epoch: epoch, record)
+        case .hostIsClean(let host, let epoch): return hostIsClean(host, epoch: epoch, record)
+        case .liftFence(let host, let epoch, let member): return liftFence(host, epoch: epoch, by: member, record)
+        case .fenceLifted(let host, let epoch): return fenceLifted(host, epoch: epoch, record)
         }
     }
 

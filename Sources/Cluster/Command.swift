@@ -54,6 +54,51 @@ public enum Command: Hashable, Sendable, Codable {
 
     case put(key: String, value: String, expected: ExpectedValue?)
     case remove(key: String)
+
+    /// Workloads and the hosts that run them; kept beside, for they are many.
+    indirect case workload(WorkloadCommand)
+}
+
+/// What can happen to workloads and hosts. All of it needs feature level 2.
+public enum WorkloadCommand: Hashable, Sendable, Codable {
+    /// A host tells what it is.
+    case reportHost(String, HostFacts)
+    /// A host goes down by plan; nil: it does not after all.
+    case hostLeaves(String, HostRecord.Leaving?)
+    /// A person wants a host empty, or filled again.
+    case drain(String, Bool)
+    /// For so many milliseconds nothing is fenced or moved; nil: from now on again.
+    case disarm(milliseconds: Int64?)
+
+    /// Gives a workload that no other host can be running to a host, or to none.
+    case place(ResourceKey, epoch: UInt64, on: String?, reason: String, because: String?)
+    /// Asks the host that has a workload to give it to another.
+    case move(ResourceKey, epoch: UInt64, to: String, live: Bool, reason: String, because: String?)
+    /// The host that was asked has given it away, or has it still.
+    case moveEnded(ResourceKey, epoch: UInt64, at: String, reason: String)
+    /// A host tells what it has of a workload.
+    case sight(ResourceKey, on: String, Sighting)
+    /// `isFinal`: trying again there would be in vain.
+    case startFailed(ResourceKey, epoch: UInt64, on: String, reason: String, isFinal: Bool)
+    /// Why a workload is not what it should be; empty: nothing stands in its way any more.
+    case block(ResourceKey, epoch: UInt64, obstacle: String)
+    /// A person's word about one workload.
+    case steer(ResourceKey, Steering)
+    /// Where a person wanted it, it cannot go.
+    case dropWish(ResourceKey, reason: String)
+
+    /// A host is lost, and this member is to prove that it writes no more.
+    case beginFence(String, epoch: UInt64, FenceMethod, by: MemberID, reason: String)
+    case fenceProven(String, epoch: UInt64, FenceMethod, proof: String)
+    case fenceFailed(String, epoch: UInt64, reason: String)
+    /// A person has verified that a host is off.
+    case fenceByWord(String)
+    case cancelFence(String, epoch: UInt64)
+    /// A fenced host is back, and nothing of its old guests is left on it.
+    case hostIsClean(String, epoch: UInt64)
+    /// This member is to take the fence away.
+    case liftFence(String, epoch: UInt64, by: MemberID)
+    case fenceLifted(String, epoch: UInt64)
 }
 
 /// The condition of a compare-and-set.

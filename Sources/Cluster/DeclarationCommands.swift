@@ -55,6 +55,7 @@ extension ClusterState {
                 _ = roles.update(key) { $0.lastEvent = event }
             }
         }
+        declareWorkload(key, before: before, event: event, record)
         return DeclarationChange.Part(key: key, before: before, isDeclared: true)
     }
 
@@ -75,6 +76,7 @@ extension ClusterState {
         let event = note("Deleted", key.description, "deleted by \(record.actor)", record)
         // A role that somebody holds stays until the holder has let go of it.
         if roles[key]?.holder == nil { retire(key) } else { _ = roles.update(key) { $0.lastEvent = event } }
+        retireWorkload(key)
         return DeclarationChange.Part(key: key, before: present.declaration, isDeclared: false)
     }
 

@@ -8,6 +8,7 @@
 //
 //     level   came with
 //     1       the first version
+//     2       workloads and hosts that are fenced; the rotation of the authority
 //
 // A change of the state or of a command that two versions would apply differently takes a new level: count `newest` up, add
 // a row here, and say in `Command.neededLevel` what needs it.
@@ -16,7 +17,7 @@ import Consensus
 
 public enum FeatureLevel {
     /// What this version understands.
-    public static let newest: UInt64 = 1
+    public static let newest: UInt64 = 2
 }
 
 extension Command {
@@ -24,6 +25,8 @@ extension Command {
     public var neededLevel: UInt64? {
         switch self {
         case .reportConflict: 1
+        case .workload: 2
+        case .apply(let declarations, _, _) where declarations.contains { ClusterState.isWorkload($0.key) }: 2
         // Earlier versions look at a single address when they ask who else holds it.
         case .apply(let declarations, _, _) where declarations.contains { $0.spec["addresses"] != nil }: 1
         // `recover` needs none, although older versions do not know it: whoever begins an epoch has asked everybody who

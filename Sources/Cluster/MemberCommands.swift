@@ -122,7 +122,12 @@ extension ClusterState {
     mutating func remove(member id: MemberID, _ record: CommandRecord) -> Outcome {
         guard let member = members[id] else { return refused(.notFound, "no member \(id)") }
         guard members.count > 1 else { return refused(.unsafe, "\(member.name) is the only member") }
+        if level >= 2, let guest = placements.pairs.first(where: { $0.1.hosts.contains(member.name) }) {
+            return refused(
+                .unsafe, "\(guest.0) belongs on \(member.name); drain it first (holdfast host drain \(member.name))")
+        }
         dropMember(id)
+        if level >= 2 { hosts[member.name] = nil }
         _ = note(
             "MemberRemoved", "member/\(member.name)", "removed by \(record.actor)", cause: member.lastEvent, record)
         return done()

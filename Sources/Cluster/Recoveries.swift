@@ -19,6 +19,8 @@ extension ClusterState {
         for id in dead {
             guard let member = members[id] else { continue }
             dropMember(id)
+            // Whoever declared it dead has verified that the machine is off.
+            if level >= 2, hosts.contains(member.name) { fenceTheDead(member.name, record) }
             if leftBehind.count < Self.mostLeftBehind { leftBehind[id] = member }
             _ = note(
                 "MemberLeftBehind", "member/\(member.name)", "declared dead; it never comes back as it was",

@@ -34,6 +34,15 @@ extension ClusterState {
                 state.roles[key] = vacant
             }
         }
+        // Hosts say anew what they are and what they have.
+        state.hosts = [:]
+        state.disarmed = nil
+        for (key, placement) in state.placements.pairs {
+            var unplaced = Placement()
+            unplaced.epoch = placement.epoch
+            unplaced.reason = "restored from a backup"
+            state.placements[key] = unplaced
+        }
         state.revision += 1
         _ = state.note("Restored", "cluster/\(clusterName)", words, record)
         state.clusterName = ""

@@ -18,9 +18,13 @@ public struct LeaderView: Hashable, Sendable {
         public var lacking: UInt64?
         /// Its disk has lost something it answered for; it neither votes nor counts until it was no voter for a moment.
         public var hasLostMemory: Bool
+        /// For how long it has been certain that it acts under no lease, as far as this leader has seen: in tenths of a
+        /// second, and no more than `mostLost`. Zero for members that run no guests.
+        public var lostFor: Interval = .zero
 
         /// No decision asks for more.
         public static let mostSteady = RoleDecisions.steadyBeforePreempt
+        public static let mostLost = Interval.seconds(7_200)
         public static let mostLacking = VoterDecisions.mostLacking + 1
 
         public init(

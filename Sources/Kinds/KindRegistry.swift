@@ -11,6 +11,11 @@ public enum KindRegistry {
         HostSpec.schema,
         WitnessSpec.schema,
         VirtualIPSpec.schema,
+        WorkloadSpec.machineSchema,
+        WorkloadSpec.containerSchema,
+        StoragePoolSpec.schema,
+        PlacementRuleSpec.schema,
+        FencePolicySpec.schema,
     ]
 
     /// By the name manifests use, to the letter.

@@ -36,6 +36,14 @@ public protocol HealthCheckTaker: Sendable {
     func run(_ checks: SortedMap<ResourceKey, HealthCheck>)
 }
 
+/// What drives this host's hypervisor, fences others and feeds the watchdog. Never blocks; an order for a guest is carried
+/// out after those before it.
+public protocol HypervisorOrderTaker: Sendable {
+    func carryOut(_ order: GuestOrder)
+    func carryOut(_ order: FenceOrder)
+    func carryOut(_ order: WatchdogOrder)
+}
+
 /// What the loop needs from the rest of the member.
 public struct AgentWorld: Sendable {
     public var transport: PeerTransport
@@ -43,18 +51,21 @@ public struct AgentWorld: Sendable {
     /// Nil on a member that can never hold an address (a witness, or tests of the consensus alone).
     public var addresses: (any AddressOrderTaker)?
     public var health: (any HealthCheckTaker)?
+    /// Nil on a member that runs no guests; it is never given an order then.
+    public var hypervisor: (any HypervisorOrderTaker)?
     /// The members to talk to changed; written down so that a restart knows whom to call.
     public var rememberPeers: @Sendable ([MemberRecord]) -> Void
 
     public init(
         transport: PeerTransport, store: LogStore, addresses: (any AddressOrderTaker)?,
-        health: (any HealthCheckTaker)?,
+        health: (any HealthCheckTaker)?, hypervisor: (any HypervisorOrderTaker)? = nil,
         rememberPeers: @escaping @Sendable ([MemberRecord]) -> Void
     ) {
         self.transport = transport
         self.store = store
         self.addresses = addresses
         self.health = health
+        self.hypervisor = hypervisor
         self.rememberPeers = rememberPeers
     }
 }
@@ -273,6 +284,9 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
             requests.removeValue(forKey: request.rawValue)?.resume(returning: response)
         case .address(let order): carryOut(order, world)
         case .healthChecks(let checks): world.health?.run(checks)
+        case .guests(let order): world.hypervisor?.carryOut(order)
+        case .fence(let order): world.hypervisor?.carryOut(order)
+        case .watchdog(let order): world.hypervisor?.carryOut(order)
         case .standReady(let places): world.addresses?.standReady(for: places)
         case .peers(let peers):
             members = Self.keys(of: peers)

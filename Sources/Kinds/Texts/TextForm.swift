@@ -21,6 +21,10 @@ public enum TextForm: Hashable, Sendable {
     case endpoint
     /// `host:port/path`, without a scheme.
     case webAddress
+    /// An amount of memory or disk: `12Gi`.
+    case byteSize
+    /// What a resource is called by others: `VirtualMachine/gitlab`.
+    case reference
 
     /// A noun phrase.
     public var expected: String {
@@ -36,6 +40,8 @@ public enum TextForm: Hashable, Sendable {
         case .networkInterface: "a network interface, such as vmbr0"
         case .endpoint: "host:port, such as 127.0.0.1:6443"
         case .webAddress: "host:port/path without a scheme, such as 127.0.0.1:6443/readyz"
+        case .byteSize: "an amount in Mi, Gi or Ti, such as 512Mi or 12Gi"
+        case .reference: "a kind and a name, such as VirtualMachine/gitlab"
         }
     }
 
@@ -50,6 +56,8 @@ public enum TextForm: Hashable, Sendable {
         case .networkInterface: "network interface"
         case .endpoint: "host:port"
         case .webAddress: "host:port/path"
+        case .byteSize: "amount"
+        case .reference: "kind/name"
         }
     }
 
@@ -65,6 +73,8 @@ public enum TextForm: Hashable, Sendable {
         case .networkInterface: Self.isNetworkInterface(text)
         case .endpoint: Endpoint(text) != nil
         case .webAddress: WebAddress(text) != nil
+        case .byteSize: ByteSize.parse(text) != nil
+        case .reference: Self.reference(text) != nil
         }
     }
 
@@ -90,6 +100,8 @@ public enum TextForm: Hashable, Sendable {
         case .ipv4Address: guesses = [trimmed, Self.withoutPrefixLength(trimmed), Self.withoutLeadingZeros(trimmed)]
         case .ipInterface: guesses = Self.interfaceGuesses(trimmed)
         case .networkInterface: guesses = [trimmed]
+        case .byteSize: guesses = [trimmed, Self.sizeGuess(trimmed)]
+        case .reference: guesses = [trimmed, "VirtualMachine/" + trimmed]
         case .endpoint, .webAddress: guesses = [trimmed, Self.withoutScheme(trimmed), "127.0.0.1:" + trimmed]
         }
         return guesses.first { $0 != text && accepts($0) }
@@ -103,6 +115,15 @@ public enum TextForm: Hashable, Sendable {
         guard (1...63).contains(bytes.count), let first = bytes.first, let last = bytes.last else { return false }
         return CharacterClass.isLowercaseOrDigit(first) && CharacterClass.isLowercaseOrDigit(last)
             && bytes.allSatisfy { CharacterClass.isLowercaseOrDigit($0) || $0 == UInt8(ascii: "-") }
+    }
+
+    /// Kind and name; the kind is not looked up.
+    static func reference(_ text: String) -> (kind: String, name: String)? {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2, (1...63).contains(parts[0].utf8.count),
+            parts[0].utf8.allSatisfy({ CharacterClass.isLetterOrDigit($0) }), isName(parts[1])
+        else { return nil }
+        return (parts[0], parts[1])
     }
 
     static func isLabelName(_ text: String) -> Bool {
@@ -124,6 +145,13 @@ public enum TextForm: Hashable, Sendable {
         let inner = text.drop { $0.isWhitespace }
         guard let last = inner.lastIndex(where: { !$0.isWhitespace }) else { return "" }
         return String(inner[...last])
+    }
+
+    /// `12G`, `12GB` and `12 GiB` are probably 12Gi.
+    private static func sizeGuess(_ text: String) -> String {
+        let digits = text.prefix { ("0"..."9").contains($0) }
+        guard let unit = text.dropFirst(digits.count).first(where: { !$0.isWhitespace }) else { return "" }
+        return "\(digits)\(unit.uppercased())i"
     }
 
     private static func nameGuess(_ text: String) -> String {

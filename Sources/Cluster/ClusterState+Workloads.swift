@@ -1,0 +1,253 @@
+// The part of a snapshot's bytes that concerns workloads and the hosts that run them. Fields 44 to 46 of the state;
+// StateCoding.swift has the form.
+
+import Consensus
+
+extension StateWriter {
+    mutating func write(_ state: ClusterState) {
+        for (key, placement) in state.placements.pairs { record(44) { $0.write(placement, of: key) } }
+        for (name, host) in state.hosts.pairs { record(45) { $0.write(host, named: name) } }
+        if let disarmed = state.disarmed {
+            record(46) {
+                $0.field(1, disarmed.revision)
+                $0.field(2, UInt64(bitPattern: disarmed.milliseconds))
+                $0.field(3, disarmed.actor)
+            }
+        }
+    }
+
+    private mutating func write(_ placement: Placement, of key: ResourceKey) {
+        field(1, key.kind)
+        field(2, key.name)
+        switch placement.phase {
+        case .nowhere: break
+        case .on(let host): present(3, host)
+        case .moving(let from, let to, let live):
+            present(3, from)
+            present(4, to)
+            field(5, live ? 1 : 0)
+        }
+        field(6, placement.epoch)
+        for (host, sighting) in placement.sightings.pairs { record(7) { $0.write(sighting, on: host) } }
+        field(8, placement.failures)
+        for host in placement.tried { present(9, host) }
+        if let wanted = placement.wanted { present(10, wanted ? 1 : 0) }
+        field(11, placement.wish)
+        field(12, placement.wishIsLive ? 1 : 0)
+        field(13, placement.obstacle)
+        field(14, placement.reason)
+        field(15, placement.since)
+        field(16, UInt64(bitPattern: placement.sinceMilliseconds))
+        field(17, placement.takenFrom)
+        field(18, placement.lastEvent)
+    }
+
+    private mutating func write(_ sighting: Sighting, on host: String) {
+        field(1, host)
+        field(2, sighting.state.rawValue)
+        if let healthy = sighting.healthy { present(3, healthy ? 1 : 0) }
+        field(4, sighting.detail)
+        for client in sighting.clients { present(5, client) }
+    }
+
+    private mutating func write(_ host: HostRecord, named name: String) {
+        field(1, name)
+        field(2, host.facts.boot)
+        field(3, UInt64(bitPattern: host.facts.memoryBytes))
+        field(4, UInt64(bitPattern: host.facts.cores))
+        field(5, host.facts.storageAddress)
+        field(6, UInt64(bitPattern: host.facts.watchdogMilliseconds))
+        field(7, host.facts.isQuorate ? 1 : 0)
+        field(8, host.isDraining ? 1 : 0)
+        if let leaving = host.leaving { present(9, leaving.rawValue) }
+        write(host.fence)
+        field(14, host.fenceEpoch)
+        for attempt in host.attempts { present(15, attempt) }
+        field(16, host.failures)
+        field(17, host.lastEvent)
+        field(18, host.facts.isGuarded ? 1 : 0)
+    }
+
+    /// Fields 10 to 13.
+    private mutating func write(_ fence: FencePhase) {
+        switch fence {
+        case .none: break
+        case .wanted(let method, let member):
+            field(10, 1)
+            field(11, method.rawValue)
+            present(12, member.rawValue)
+        case .proven(let method, let proof):
+            field(10, 2)
+            field(11, method.rawValue)
+            field(13, proof)
+        case .clean(let method):
+            field(10, 3)
+            field(11, method.rawValue)
+        case .lifting(let method, let member):
+            field(10, 4)
+            field(11, method.rawValue)
+            present(12, member.rawValue)
+        }
+    }
+}
+
+extension ClusterState {
+    /// Hosts a state may have; a cluster has far fewer.
+    private static let mostHosts = 10_000
+
+    /// Reads one of the fields 44 to 46.
+    mutating func readWorkloads(_ field: UInt8, _ reader: inout StateReader) throws(StateDecodingError) {
+        switch field {
+        case 44:
+            let (key, placement) = try reader.record { (inner) throws(StateDecodingError) in try inner.placement() }
+            try Self.add(key, placement, to: &placements, most: Self.mostResources, reader)
+        case 45:
+            let (name, host) = try reader.record { (inner) throws(StateDecodingError) in try inner.host() }
+            try Self.add(name, host, to: &hosts, most: Self.mostHosts, reader)
+        case 46: disarmed = try reader.record { (inner) throws(StateDecodingError) in try inner.disarmed() }
+        default: throw reader.unknown(field, of: "the state")
+        }
+    }
+}
+
+extension StateReader {
+    fileprivate mutating func disarmed() throws(StateDecodingError) -> Disarmed {
+        var disarmed = Disarmed(revision: 0, milliseconds: 0, actor: "")
+        while let field = try next() {
+            switch field {
+            case 1: disarmed.revision = try count()
+            case 2: disarmed.milliseconds = Int64(bitPattern: try number())
+            case 3: disarmed.actor = try text()
+            default: throw unknown(field, of: "a disarming")
+            }
+        }
+        return disarmed
+    }
+
+    fileprivate mutating func placement() throws(StateDecodingError) -> (ResourceKey, Placement) {
+        var (kind, name) = ("", "")
+        var placement = Placement()
+        var host: String?
+        var to: String?
+        var live = false
+        while let field = try next() {
+            switch field {
+            case 1: kind = try text()
+            case 2: name = try text()
+            case 3: host = try text()
+            case 4: to = try text()
+            case 5: live = try number() == 1
+            case 7:
+                let (host, sighting) = try record { (inner) throws(StateDecodingError) in try inner.sighting() }
+                try ascend(host, after: placement.sightings.keys.last)
+                placement.sightings[host] = sighting
+            case 9:
+                placement.tried.append(try text())
+                guard placement.tried.count <= Placement.mostTried else { throw fault("more hosts than are kept") }
+            default: try read(field, of: &placement)
+            }
+        }
+        guard to == nil || host != nil else { throw fault("a workload that moves from nowhere") }
+        if let host { placement.phase = to.map { .moving(from: host, to: $0, live: live) } ?? .on(host) }
+        return (ResourceKey(kind: kind, name: name), placement)
+    }
+
+    private mutating func read(_ field: UInt8, of placement: inout Placement) throws(StateDecodingError) {
+        switch field {
+        case 6: placement.epoch = try count()
+        case 8: placement.failures = try count()
+        case 10: placement.wanted = try number() == 1
+        case 11: placement.wish = try text()
+        case 12: placement.wishIsLive = try number() == 1
+        case 13: placement.obstacle = try text()
+        case 14: placement.reason = try text()
+        case 15: placement.since = try count()
+        case 16: placement.sinceMilliseconds = Int64(bitPattern: try number())
+        case 17: placement.takenFrom = try text()
+        case 18: placement.lastEvent = try count()
+        default: throw unknown(field, of: "a placement")
+        }
+    }
+
+    private mutating func sighting() throws(StateDecodingError) -> (String, Sighting) {
+        var host = ""
+        var sighting = Sighting(.absent)
+        while let field = try next() {
+            switch field {
+            case 1: host = try text()
+            case 2:
+                let name = try text()
+                guard let state = GuestState(rawValue: name) else { throw .newer(what: "a guest that is \(name)") }
+                sighting.state = state
+            case 3: sighting.healthy = try number() == 1
+            case 4: sighting.detail = try text()
+            case 5:
+                sighting.clients.append(try text())
+                guard sighting.clients.count <= Placement.mostClients else { throw fault("more clients than are kept") }
+            default: throw unknown(field, of: "a sighting")
+            }
+        }
+        return (host, sighting)
+    }
+
+    fileprivate mutating func host() throws(StateDecodingError) -> (String, HostRecord) {
+        var name = ""
+        var host = HostRecord(facts: HostFacts(boot: "", memoryBytes: 0, cores: 0, isQuorate: false))
+        var fence = FenceFields()
+        while let field = try next() {
+            switch field {
+            case 1: name = try text()
+            case 2: host.facts.boot = try text()
+            case 3: host.facts.memoryBytes = Int64(bitPattern: try number())
+            case 4: host.facts.cores = Int64(bitPattern: try number())
+            case 5: host.facts.storageAddress = try text()
+            case 6: host.facts.watchdogMilliseconds = Int64(bitPattern: try number())
+            case 7: host.facts.isQuorate = try number() == 1
+            case 8: host.isDraining = try number() == 1
+            case 9:
+                let word = try text()
+                guard let leaving = HostRecord.Leaving(rawValue: word) else {
+                    throw .newer(what: "a host that leaves for \(word)")
+                }
+                host.leaving = leaving
+            case 10: fence.phase = try number()
+            case 11: fence.method = try text()
+            case 12: fence.member = MemberID(rawValue: try number())
+            case 13: fence.proof = try text()
+            case 14: host.fenceEpoch = try count()
+            case 15:
+                host.attempts.append(try text())
+                guard host.attempts.count <= HostRecord.mostAttempts else {
+                    throw fault("more attempts than are kept")
+                }
+            case 16: host.failures = try count()
+            case 17: host.lastEvent = try count()
+            case 18: host.facts.isGuarded = try number() == 1
+            default: throw unknown(field, of: "a host")
+            }
+        }
+        host.fence = try phase(fence)
+        return (name, host)
+    }
+
+    private struct FenceFields {
+        var phase: UInt64 = 0
+        var method = ""
+        var member = MemberID(rawValue: 0)
+        var proof = ""
+    }
+
+    private func phase(_ fields: FenceFields) throws(StateDecodingError) -> FencePhase {
+        guard fields.phase != 0 else { return .none }
+        guard let method = FenceMethod(rawValue: fields.method) else {
+            throw .newer(what: "the fence method \(fields.method)")
+        }
+        switch fields.phase {
+        case 1: return .wanted(method, by: fields.member)
+        case 2: return .proven(method, proof: fields.proof)
+        case 3: return .clean(method)
+        case 4: return .lifting(method, by: fields.member)
+        default: throw .newer(what: "the fence phase \(fields.phase)")
+        }
+    }
+}

@@ -1,0 +1,301 @@
+// Placing and moving workloads. Every command of the leader names the epoch it was decided at; if the placement has moved
+// on, it does nothing. That the old host can no longer write is checked here once more, whoever proposed it.
+
+import Consensus
+
+/// What is asked of a workload by a person.
+public enum Steering: Hashable, Sendable, Codable {
+    case run, stop
+    /// As declared again.
+    case asDeclared
+    case move(to: String, live: Bool)
+}
+
+extension ClusterState {
+    /// Whether resources of this kind are workloads that a host runs.
+    static func isWorkload(_ key: ResourceKey) -> Bool {
+        key.kind == "VirtualMachine" || key.kind == "SystemContainer"
+    }
+
+    mutating func declareWorkload(_ key: ResourceKey, before: Declaration?, event: UInt64, _ record: CommandRecord) {
+        guard Self.isWorkload(key) else { return }
+        if placements[key] == nil {
+            var placement = Placement()
+            placement.epoch = retiredEpoch
+            placement.reason = "declared; no host has said that it has it"
+            placement.since = revision
+            placement.sinceMilliseconds = record.milliseconds
+            placement.lastEvent = event
+            placements[key] = placement
+            return
+        }
+        let desired = resources[key]?.declaration.spec["desired"]
+        _ = placements.update(key) {
+            $0.lastEvent = event
+            // A new declaration is a new beginning for one that had been given up.
+            $0.failures = 0
+            $0.tried = []
+            $0.obstacle = ""
+            if before?.spec["desired"] != desired { $0.wanted = nil }
+        }
+    }
+
+    /// A workload that is not declared any more is let go: its guest is left as it is.
+    mutating func retireWorkload(_ key: ResourceKey) {
+        guard let placement = placements[key] else { return }
+        retiredEpoch = max(retiredEpoch, placement.epoch)
+        placements[key] = nil
+    }
+
+    mutating func place(
+        _ workload: ResourceKey, epoch: UInt64, on host: String?, reason: String, because: String?,
+        _ record: CommandRecord
+    ) -> Outcome {
+        guard let present = placements[workload] else { return refused(.notFound, "no workload \(workload)") }
+        guard present.epoch == epoch else { return stale(workload, present.epoch, epoch) }
+        if let host, hosts[host] == nil { return refused(.notFound, "no host \(host)") }
+        for owner in present.hosts where owner != host {
+            // Whoever has it now must have let go, or be fenced.
+            if let objection = objection(toTaking: workload, present, from: owner) {
+                return refused(.unsafe, objection)
+            }
+        }
+        if let host, hosts[host]?.fence.isNone != true {
+            return refused(.unsafe, "\(host) is fenced and may start nothing")
+        }
+        let old = present.hosts.first { $0 != host && hosts[$0]?.fence.isProven == true }
+        let event = note(
+            host == nil ? "WorkloadUnplaced" : "WorkloadPlaced", workload.description,
+            host.map { "belongs on \($0): \(reason)" } ?? reason, cause: cause(because, present.lastEvent), record)
+        _ = placements.update(workload) {
+            $0.phase = host.map { .on($0) } ?? .nowhere
+            $0.epoch += 1
+            $0.takenFrom = host == nil ? "" : old ?? ($0.takenFrom == host ? "" : $0.takenFrom)
+            $0.failures = 0
+            $0.obstacle = ""
+            if $0.wish == host { $0.wish = "" }
+        }
+        settled(workload, reason, event, record)
+        return done()
+    }
+
+    /// Why a workload cannot be taken from a host that is not known to have let go; nil: it can.
+    private func objection(toTaking workload: ResourceKey, _ placement: Placement, from host: String) -> String? {
+        if hosts[host]?.fence.isProven == true { return nil }
+        switch placement.sighting(on: host) {
+        case .absent?: return nil
+        case .stopped? where members.values.contains { $0.name == host && $0.reachable }: return nil
+        default: return "\(host) may be running \(workload) and is not fenced"
+        }
+    }
+
+    mutating func move(
+        _ workload: ResourceKey, epoch: UInt64, to host: String, live: Bool, reason: String, because: String?,
+        _ record: CommandRecord
+    ) -> Outcome {
+        guard let present = placements[workload] else { return refused(.notFound, "no workload \(workload)") }
+        guard present.epoch == epoch else { return stale(workload, present.epoch, epoch) }
+        guard case .on(let from) = present.phase else { return refused(.conflict, "\(workload) is on no single host") }
+        guard from != host else { return unchanged("\(workload) is on \(host) already") }
+        guard hosts[host]?.fence.isNone == true else { return refused(.unsafe, "\(host) cannot take it") }
+        let event = note(
+            "WorkloadMoving", workload.description, "from \(from) to \(host)\(live ? ", live" : ""): \(reason)",
+            cause: cause(because, present.lastEvent), record)
+        _ = placements.update(workload) {
+            $0.phase = .moving(from: from, to: host, live: live)
+            $0.epoch += 1
+            $0.obstacle = ""
+            if $0.failures > 0 { Self.append(from, to: &$0.tried) }
+            if $0.wish == host { $0.wish = "" }
+        }
+        settled(workload, reason, event, record)
+        return done()
+    }
+
+    mutating func moveEnded(
+        _ workload: ResourceKey, epoch: UInt64, at host: String, reason: String, _ record: CommandRecord
+    ) -> Outcome {
+        guard let present = placements[workload] else { return refused(.notFound, "no workload \(workload)") }
+        guard present.epoch == epoch else { return stale(workload, present.epoch, epoch) }
+        guard case .moving(let from, let to, _) = present.phase, host == from || host == to else {
+            return refused(.conflict, "\(workload) is not moving there")
+        }
+        let event = note(
+            host == to ? "WorkloadMoved" : "WorkloadStayed", workload.description,
+            host == to ? "is on \(host) now" : "is still on \(host): \(reason)", cause: present.lastEvent, record)
+        _ = placements.update(workload) {
+            $0.phase = .on(host)
+            $0.epoch += 1
+            $0.takenFrom = ""
+            if host == from {
+                $0.obstacle = "it could not be moved to \(to): \(reason)"
+                if $0.tried.last != to { Self.append(to, to: &$0.tried) }
+            } else {
+                $0.failures = 0
+            }
+        }
+        settled(workload, host == to ? present.reason : reason, event, record)
+        return done()
+    }
+
+    mutating func sight(
+        _ workload: ResourceKey, on host: String, _ sighting: Sighting, _ record: CommandRecord
+    ) -> Outcome {
+        guard let present = placements[workload] else { return refused(.notFound, "no workload \(workload)") }
+        guard hosts.contains(host) else { return refused(.notFound, "no host \(host)") }
+        guard sighting.clients.count <= Placement.mostClients else { return refused(.invalid, "too many clients") }
+        guard present.sightings[host] != sighting else { return unchanged() }
+        let before = present.sighting(on: host)
+        var event = present.lastEvent
+        if before != sighting.state, before != nil || sighting.state != .absent {
+            let words = sighting.detail.isEmpty ? "" : ": \(sighting.detail)"
+            event = note(
+                "Guest\(sighting.state.rawValue.prefix(1).uppercased())\(sighting.state.rawValue.dropFirst())",
+                workload.description, "\(sighting.state.rawValue) on \(host)\(words)", cause: event, record)
+        }
+        _ = placements.update(workload) {
+            $0.sightings[host] = sighting
+            $0.lastEvent = event
+            if sighting.state == .running, $0.phase == .on(host) {
+                $0.failures = 0
+                $0.tried = []
+                $0.obstacle = ""
+                $0.takenFrom = ""
+            }
+        }
+        return done()
+    }
+
+    mutating func startFailed(
+        _ workload: ResourceKey, epoch: UInt64, on host: String, reason: String, isFinal: Bool,
+        _ record: CommandRecord
+    ) -> Outcome {
+        guard let present = placements[workload] else { return refused(.notFound, "no workload \(workload)") }
+        guard present.epoch == epoch else { return stale(workload, present.epoch, epoch) }
+        guard present.phase == .on(host) else { return refused(.conflict, "\(workload) is not on \(host)") }
+        let event = note(
+            "WorkloadFailed", workload.description, "on \(host): \(reason)", cause: present.lastEvent, record)
+        _ = placements.update(workload) {
+            // No budget is larger.
+            $0.failures += isFinal ? 100 : 1
+            $0.obstacle = "it could not be started on \(host): \(reason)"
+            $0.lastEvent = event
+        }
+        return done()
+    }
+
+    /// Says why a workload is not what it should be.
+    mutating func block(
+        _ workload: ResourceKey, epoch: UInt64, obstacle: String, _ record: CommandRecord
+    ) -> Outcome {
+        guard let present = placements[workload] else { return refused(.notFound, "no workload \(workload)") }
+        guard present.epoch == epoch else { return stale(workload, present.epoch, epoch) }
+        guard present.obstacle != obstacle else { return unchanged() }
+        let event = note(
+            obstacle.isEmpty ? "WorkloadUnblocked" : "WorkloadBlocked", workload.description,
+            obstacle.isEmpty ? "nothing stands in its way any more" : obstacle, cause: present.lastEvent, record)
+        _ = placements.update(workload) {
+            $0.obstacle = obstacle
+            $0.lastEvent = event
+        }
+        return done()
+    }
+
+    mutating func steer(_ workload: ResourceKey, _ steering: Steering, _ record: CommandRecord) -> Outcome {
+        guard let present = placements[workload] else { return refused(.notFound, "no workload \(workload)") }
+        let words: String
+        var changed = present
+        changed.failures = 0
+        changed.tried = []
+        changed.obstacle = ""
+        switch steering {
+        case .run: (changed.wanted, words) = (true, "is to run")
+        case .stop: (changed.wanted, words) = (false, "is to be stopped")
+        case .asDeclared: (changed.wanted, words) = (nil, "is to be as declared")
+        case .move(let host, let live):
+            guard hosts.contains(host) else { return refused(.notFound, "no host \(host)") }
+            if present.phase == .on(host) { return unchanged("\(workload) is on \(host) already") }
+            (changed.wish, changed.wishIsLive, words) = (host, live, "is to go to \(host)")
+        }
+        guard changed != present else { return unchanged() }
+        changed.lastEvent = note(
+            "WorkloadSteered", workload.description, "\(words), by the word of \(record.actor)",
+            cause: present.lastEvent, record)
+        placements[workload] = changed
+        return done()
+    }
+
+    /// A wish that cannot be fulfilled is dropped, with the reason.
+    mutating func dropWish(_ workload: ResourceKey, reason: String, _ record: CommandRecord) -> Outcome {
+        guard let present = placements[workload], !present.wish.isEmpty else { return unchanged() }
+        let event = note(
+            "WishRefused", workload.description, "does not go to \(present.wish): \(reason)", cause: present.lastEvent,
+            record)
+        _ = placements.update(workload) {
+            $0.wish = ""
+            $0.lastEvent = event
+        }
+        return done()
+    }
+
+    // MARK: Parts
+
+    private mutating func settled(
+        _ workload: ResourceKey, _ reason: String, _ event: UInt64, _ record: CommandRecord
+    ) {
+        let (revision, milliseconds) = (revision, record.milliseconds)
+        _ = placements.update(workload) {
+            $0.reason = reason
+            $0.since = revision
+            $0.sinceMilliseconds = milliseconds
+            $0.lastEvent = event
+        }
+    }
+
+    static func append(_ host: String, to tried: inout [String]) {
+        tried.append(host)
+        if tried.count > Placement.mostTried { tried.removeFirst() }
+    }
+
+    /// The last event about a host, or about its member, whichever is younger.
+    private func cause(_ host: String?, _ otherwise: UInt64) -> UInt64 {
+        guard let host else { return otherwise }
+        return max(hosts[host]?.lastEvent ?? 0, member(named: host)?.lastEvent ?? 0)
+    }
+
+    private func stale(_ workload: ResourceKey, _ present: UInt64, _ epoch: UInt64) -> Outcome {
+        refused(.conflict, "\(workload) is at epoch \(present), not \(epoch)")
+    }
+}
+
+extension WorkloadCommand {
+    /// The command as a person would say it.
+    var words: String {
+        switch self {
+        case .reportHost(let host, _): "report on host \(host)"
+        case .hostLeaves(let host, let leaving): leaving == nil ? "keep \(host) up" : "note that \(host) goes down"
+        case .drain(let host, let isDraining): "\(isDraining ? "drain" : "undrain") \(host)"
+        case .disarm(let milliseconds): milliseconds.map { "disarm for \($0 / 1000) s" } ?? "arm"
+        case .place(let workload, _, let host, _, _): "place \(workload) " + (host.map { "on \($0)" } ?? "nowhere")
+        case .move(let workload, _, let host, _, _, _): "move \(workload) to \(host)"
+        case .moveEnded(let workload, _, let host, _): "note that \(workload) is on \(host)"
+        case .sight(let workload, let host, let sighting):
+            "note that \(workload) is \(sighting.state.rawValue) on \(host)"
+        case .startFailed(let workload, _, let host, _, _): "note that \(workload) did not start on \(host)"
+        case .block(let workload, _, _): "note what stands in the way of \(workload)"
+        case .steer(let workload, .run): "start \(workload)"
+        case .steer(let workload, .stop): "stop \(workload)"
+        case .steer(let workload, .asDeclared): "let \(workload) be as declared"
+        case .steer(let workload, .move(let host, _)): "move \(workload) to \(host)"
+        case .dropWish(let workload, _): "note that \(workload) cannot go where it was wanted"
+        case .beginFence(let host, _, let method, _, _): "fence \(host) by \(method.rawValue)"
+        case .fenceProven(let host, _, _, _): "note that \(host) is fenced"
+        case .fenceFailed(let host, _, _): "note that \(host) could not be fenced"
+        case .fenceByWord(let host): "fence \(host), which is verified to be off"
+        case .cancelFence(let host, _): "take the fence of \(host) back"
+        case .hostIsClean(let host, _): "note that nothing is left on \(host)"
+        case .liftFence(let host, _, _): "lift the fence of \(host)"
+        case .fenceLifted(let host, _): "note that the fence of \(host) is lifted"
+        }
+    }
+}

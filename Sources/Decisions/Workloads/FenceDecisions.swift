@@ -1,0 +1,152 @@
+// When a lost host is fenced, by what, and through whom. Nothing is fenced for its own sake: only when a guest of the host
+// can then be started elsewhere. A host that is cut off while nobody could take over goes on with its guests.
+
+import Cluster
+import Consensus
+import Kinds
+
+public enum FenceDecisions {
+    /// The commands this leader should propose now. Deterministic in its inputs.
+    public static func decide(state: ClusterState, specs: WorkloadSpecs, view: LeaderView) -> [WorkloadCommand] {
+        state.hosts.pairs.compactMap { name, host in
+            guard let member = state.member(named: name), let standing = view.standings[member.id] else { return nil }
+            return HostSituation(
+                name: name, host: host, member: member, standing: standing, state: state, specs: specs, view: view
+            ).decide()
+        }
+    }
+
+    /// Why no fence of this host could let a workload be started elsewhere; nil: one could.
+    static func obstacle(
+        to spec: WorkloadSpec, on host: String, specs: WorkloadSpecs, state: ClusterState
+    ) -> String? {
+        if specs.storage(of: spec) == .local { return "its disks are there" }
+        guard let facts = state.hosts.look(host, { $0.facts }) else { return "nothing is known of that host" }
+        let methods = specs.methods(for: spec)
+        if methods.isEmpty { return "no method of its FencePolicy keeps a lost host from its disks" }
+        if methods.contains(where: { isAtHand($0, facts, specs) }) { return nil }
+        let why = methods.map { method in
+            switch method {
+            case .cephBlocklist: "its address on the storage network is not known"
+            case .watchdog: "it had no watchdog armed"
+            case .power: "no command cuts its power"
+            case .word: "nobody has said that it is off"
+            }
+        }
+        return why.joined(separator: ", ") + "; if it is off, say so: holdfast fence \(host) --i-verified-it-is-off"
+    }
+
+    /// Whether a method can be used on a host at all.
+    static func isAtHand(_ method: FenceMethod, _ facts: HostFacts, _ specs: WorkloadSpecs) -> Bool {
+        switch method {
+        case .cephBlocklist: !facts.storageAddress.isEmpty
+        case .watchdog: facts.isGuarded && facts.watchdogMilliseconds > 0
+        case .power: !specs.policy.powerCommand.isEmpty
+        case .word: false
+        }
+    }
+}
+
+private struct HostSituation {
+    let name: String
+    let host: HostRecord
+    let member: MemberRecord
+    let standing: LeaderView.Standing
+    let state: ClusterState
+    let specs: WorkloadSpecs
+    let view: LeaderView
+
+    func decide() -> WorkloadCommand? {
+        switch host.fence {
+        case .none: begin()
+        case .wanted(let method, let executor): goOn(method, executor)
+        // The host itself says when it is clean.
+        case .proven: nil
+        case .clean: executor.map { .liftFence(name, epoch: host.fenceEpoch, by: $0) }
+        case .lifting(_, let present):
+            view.isReachable(present) ? nil : executor.map { .liftFence(name, epoch: host.fenceEpoch, by: $0) }
+        }
+    }
+
+    private var isThere: Bool { member.reachable && standing.reachable }
+
+    /// Lost, as everybody has been told, and for long enough.
+    private var isLost: Bool {
+        !member.reachable && !standing.reachable && standing.leaseIsCertainlyOver && !member.stopping
+            && standing.lostFor >= specs.policy.after
+    }
+
+    private func begin() -> WorkloadCommand? {
+        guard isLost, state.disarmed == nil, let way = ways.first else { return nil }
+        return .beginFence(
+            name, epoch: host.fenceEpoch, way.method, by: way.executor,
+            reason: "it is lost, and its guests can be started elsewhere")
+    }
+
+    private func goOn(_ method: FenceMethod, _ executor: MemberID) -> WorkloadCommand? {
+        if isThere {
+            let nothingWasDone = method == .watchdog || (method == .power && host.failures > 0)
+            return nothingWasDone ? .cancelFence(name, epoch: host.fenceEpoch) : nil
+        }
+        if method == .watchdog {
+            let needed = Interval.milliseconds(host.facts.watchdogMilliseconds) + specs.policy.watchdogMargin
+            if !member.reachable, standing.leaseIsCertainlyOver, standing.lostFor >= needed {
+                let seconds = needed.milliseconds / 1_000
+                return .fenceProven(
+                    name, epoch: host.fenceEpoch, .watchdog,
+                    proof: "its watchdog has not been fed for \(seconds) s, and resets it within less")
+            }
+        }
+        // After each failure the next way, and again from the first.
+        let ways = ways
+        guard !ways.isEmpty else { return nil }
+        let next = ways[Int(host.failures % UInt64(ways.count))]
+        guard next.method != method || (next.executor != executor && !view.isReachable(executor)) else { return nil }
+        return .beginFence(
+            name, epoch: host.fenceEpoch, next.method, by: next.executor,
+            reason: host.attempts.last ?? "the way before failed")
+    }
+
+    private struct Way {
+        var method: FenceMethod
+        var executor: MemberID
+    }
+
+    /// In the order in which they are tried: methods that suffice for all guests that could be recovered before those that
+    /// suffice for some. Empty: nothing could be gained.
+    private var ways: [Way] {
+        guard let executor else { return [] }
+        let recoverable = recoverable
+        let methods = FenceMethod.allCases.filter { method in
+            FenceDecisions.isAtHand(method, host.facts, specs)
+                && recoverable.contains { specs.methods(for: $0).contains(method) }
+        }
+        let ranked = methods.map { method in
+            (
+                method: method, missed: recoverable.filter { !specs.methods(for: $0).contains(method) }.count,
+                place: recoverable.compactMap { specs.methods(for: $0).firstIndex(of: method) }.min() ?? 0
+            )
+        }
+        return ranked.sorted { ($0.missed, $0.place) < ($1.missed, $1.place) }
+            .map { Way(method: $0.method, executor: executor) }
+    }
+
+    /// Guests of this host that shall run, and that another host could run once this one is fenced.
+    private var recoverable: [WorkloadSpec] {
+        let placer = Placer(state: state, specs: specs) { view.isReachable($0) }
+        return state.placements.pairs.compactMap { workload, placement in
+            guard placement.host == name, specs.shallRun(workload, placement) == true,
+                let spec = specs.workloads[workload], !specs.methods(for: spec).isEmpty,
+                placer.best(for: workload, excluding: [name]).host != nil
+            else { return nil }
+            return spec
+        }
+    }
+
+    /// Who carries a fence out: a host that is there and not fenced itself; the leader if it is one.
+    private var executor: MemberID? {
+        let able = state.hosts.keys.filter { $0 != name && state.hosts.look($0) { $0.fence.isNone } == true }
+            .compactMap { state.member(named: $0) }.filter { view.isReachable($0.id) && !$0.stopping }.map(\.id)
+        return able.contains(view.leader) ? view.leader : able.first
+    }
+}

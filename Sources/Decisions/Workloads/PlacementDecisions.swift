@@ -1,0 +1,309 @@
+// Where each workload should be, decided by the leader: found where it is, recovered from a fenced host, moved off one that
+// is drained or goes down, moved where a person or a rule wants it, tried elsewhere when it will not start.
+//
+// The one rule that must never be bent: a workload is given to another host only when its old one has said that it has
+// nothing of it any more, or is proven to be unable to write.
+
+import Cluster
+import Consensus
+import Kinds
+
+public enum PlacementDecisions {
+    /// How long a host must have been well before a workload goes back to it.
+    public static let steadyBeforeFailback = Interval.seconds(5)
+    /// Moves off one host, or onto one, at the same time: each takes a share of the network.
+    public static let mostMovesOfAHost = 4
+
+    /// The commands this leader should propose now. Deterministic in its inputs.
+    public static func decide(state: ClusterState, specs: WorkloadSpecs, view: LeaderView) -> [WorkloadCommand] {
+        guard !state.placements.isEmpty, !state.hosts.isEmpty else { return [] }
+        var planning = Planning(state: state, specs: specs, view: view)
+        // The most important first, for memory may not suffice for all.
+        let order = specs.workloads.pairs.sorted { ($1.1.priority, $0.0) < ($0.1.priority, $1.0) }
+        for (workload, spec) in order {
+            guard let placement = state.placements[workload] else { continue }
+            planning.decide(workload, spec, placement)
+        }
+        return planning.commands
+    }
+}
+
+private struct Planning {
+    let state: ClusterState
+    let specs: WorkloadSpecs
+    let view: LeaderView
+    var placer: Placer
+    var commands: [WorkloadCommand] = []
+    /// Moves under way, by the host that takes part.
+    var moves: SortedMap<String, Int> = [:]
+
+    init(state: ClusterState, specs: WorkloadSpecs, view: LeaderView) {
+        self.state = state
+        self.specs = specs
+        self.view = view
+        placer = Placer(state: state, specs: specs) { view.isReachable($0) }
+        for placement in state.placements.values {
+            if case .moving(let from, let to, _) = placement.phase { countMove(from, to) }
+        }
+    }
+
+    mutating func countMove(_ from: String, _ to: String) {
+        moves[from] = (moves[from] ?? 0) + 1
+        moves[to] = (moves[to] ?? 0) + 1
+    }
+
+    mutating func decide(_ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement) {
+        guard spec.desired != .ignored else { return }
+        switch placement.phase {
+        case .nowhere: findOrCreate(workload, spec, placement)
+        case .on(let host):
+            if state.hosts[host]?.fence.isProven == true {
+                recover(workload, spec, placement, from: host)
+            } else if isThere(host) {
+                if state.hosts[host]?.fence.isNone == true { keepOrMove(workload, spec, placement, on: host) }
+            } else {
+                tellLoss(workload, spec, placement, of: host)
+            }
+        case .moving(let from, let to, _):
+            guard state.hosts[from]?.fence.isProven == true else { return }
+            if placement.sighting(on: to) == .running, isThere(to), state.hosts[to]?.fence.isNone == true {
+                place(workload, placement, on: to, "it had arrived when \(from) was lost", because: from)
+            } else {
+                recover(workload, spec, placement, from: from)
+            }
+        }
+    }
+
+    /// The leader hears of it, and everybody has been told so.
+    private func isThere(_ host: String) -> Bool {
+        guard let member = state.member(named: host) else { return false }
+        return member.reachable && view.isReachable(member.id)
+    }
+
+    private func shallRun(_ workload: ResourceKey, _ placement: Placement) -> Bool {
+        specs.shallRun(workload, placement) == true
+    }
+
+    // MARK: One that has no place
+
+    /// It is given to whoever has it. Only when every host has said that it has nothing is it a new one.
+    private mutating func findOrCreate(_ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement) {
+        let found = placement.sightings.pairs.filter { $0.1.state != .absent }
+        let first = found.first { $0.1.state == .running } ?? found.first { $0.1.state == .stuck } ?? found.first
+        if let first {
+            guard state.hosts[first.0]?.fence.isNone == true else { return }
+            if found.filter({ $0.1.state == .running }).count > 1 {
+                let names = found.map(\.0).joined(separator: " and ")
+                return block(workload, placement, "\(names) both have it running; stop one of them by hand")
+            }
+            return place(workload, placement, on: first.0, "it was found there", because: nil)
+        }
+        guard shallRun(workload, placement) else { return }
+        if let silent = state.hosts.keys.first(where: { placement.sighting(on: $0) == nil }) {
+            return block(workload, placement, "\(silent) has not said yet whether it has it")
+        }
+        switch placer.best(for: workload, excluding: []) {
+        case .host(let host): place(workload, placement, on: host, "it is new", because: nil)
+        case .none(let why): block(workload, placement, why)
+        }
+    }
+
+    // MARK: One whose host is lost
+
+    private mutating func recover(
+        _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, from host: String
+    ) {
+        guard state.disarmed == nil, shallRun(workload, placement), let method = state.hosts[host]?.fence.method else {
+            return
+        }
+        guard specs.storage(of: spec) != .local else {
+            return block(workload, placement, "\(host) is lost, and its disks are there")
+        }
+        guard specs.suffices(method, for: spec) else {
+            return block(
+                workload, placement,
+                "\(host) is fenced by \(method.rawValue), which does not keep it from disks on shared storage")
+        }
+        switch placer.best(for: workload, excluding: [host] + placement.tried) {
+        case .host(let target): place(workload, placement, on: target, "\(host) was lost", because: host)
+        case .none(let why): block(workload, placement, "\(host) was lost: \(why)")
+        }
+    }
+
+    /// Says why one on a host that is away is not started elsewhere.
+    private mutating func tellLoss(
+        _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, of host: String
+    ) {
+        guard shallRun(workload, placement), let record = state.hosts[host] else { return }
+        let member = state.member(named: host)
+        guard let lostFor = member.flatMap({ view.standings[$0.id]?.lostFor }), lostFor >= specs.policy.after else {
+            return
+        }
+        if member?.stopping == true {
+            return block(workload, placement, "\(host) has stopped by its own word; it is started there again")
+        }
+        let why: String
+        if state.disarmed != nil {
+            why = "the cluster is disarmed"
+        } else if case .wanted = record.fence {
+            // Told while it goes on for long, not at every failover.
+            guard lostFor >= specs.policy.after + .seconds(30) else { return }
+            why = record.attempts.last ?? "it is being fenced"
+        } else {
+            why =
+                FenceDecisions.obstacle(to: spec, on: host, specs: specs, state: state)
+                ?? placer.best(for: workload, excluding: [host]).obstacle ?? "it is about to be fenced"
+        }
+        block(workload, placement, "\(host) does not answer: \(why)")
+    }
+
+    // MARK: One whose host is there
+
+    private mutating func keepOrMove(
+        _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, on host: String
+    ) {
+        guard state.disarmed == nil else { return }
+        if adoptIfMovedByHand(workload, placement, from: host) { return }
+        let isRunning = placement.sighting(on: host) == .running
+        let live = spec.migratesLive && isRunning
+        guard shallRun(workload, placement) || isRunning || !placement.wish.isEmpty else { return }
+        if let leaving = state.hosts[host]?.leaving {
+            guard WorkloadPolicy.leaves(spec, leaving) else { return }
+            let live = live && spec.onHostShutdown == .migrate
+            return moveAway(workload, placement, from: host, live: live, "\(host) goes down")
+        }
+        if !placement.wish.isEmpty { return fulfil(workload, placement, on: host, live: live) }
+        if state.hosts[host]?.isDraining == true {
+            return moveAway(workload, placement, from: host, live: live, "\(host) is drained")
+        }
+        if placement.failures > UInt64(spec.budget.restarts) {
+            guard placement.tried.count < Int(spec.budget.moves) else {
+                return block(
+                    workload, placement,
+                    "it would not start, and is not tried again before a person says so: \(placement.obstacle)",
+                    keeping: "it would not start")
+            }
+            return moveAway(workload, placement, from: host, live: false, "it would not start on \(host)")
+        }
+        if let reason = reasonToLeave(workload, spec, on: host, placement) {
+            return moveAway(workload, placement, from: host, live: live, reason)
+        }
+        if !placement.obstacle.isEmpty, isRunning { block(workload, placement, "") }
+    }
+
+    /// A person moved it behind our back: it is where it is.
+    private mutating func adoptIfMovedByHand(
+        _ workload: ResourceKey, _ placement: Placement, from host: String
+    ) -> Bool {
+        guard placement.sighting(on: host) == .absent else { return false }
+        let elsewhere = placement.sightings.pairs.first { name, sighting in
+            name != host && (sighting.state == .running || sighting.state == .stopped)
+                && state.hosts[name]?.fence.isNone == true && isThere(name)
+        }
+        guard let elsewhere else { return false }
+        place(workload, placement, on: elsewhere.0, "it was found there, and not on \(host)", because: nil)
+        return true
+    }
+
+    private func reasonToLeave(
+        _ workload: ResourceKey, _ spec: WorkloadSpec, on host: String, _ placement: Placement
+    ) -> String? {
+        var others = placer
+        others.withdraw(workload)
+        if let objection = others.breach(of: workload, on: host) { return objection }
+        guard spec.failsBack, case .host(let best) = others.best(for: workload, excluding: placement.tried),
+            best != host, isSteady(best)
+        else { return nil }
+        let (present, wanted) = (others.preference(of: workload, for: host), others.preference(of: workload, for: best))
+        guard (present.rule, present.weight) < (wanted.rule, wanted.weight) else { return nil }
+        return "\(best) is its better host, and is there again"
+    }
+
+    private func isSteady(_ host: String) -> Bool {
+        guard let member = state.member(named: host) else { return false }
+        return (view.standings[member.id]?.steadyFor ?? .zero) >= PlacementDecisions.steadyBeforeFailback
+    }
+
+    private mutating func moveAway(
+        _ workload: ResourceKey, _ placement: Placement, from host: String, live: Bool, _ reason: String
+    ) {
+        if specs.workloads[workload].map({ specs.storage(of: $0) == .local }) ?? true {
+            return block(workload, placement, "\(reason), and its disks are on \(host)")
+        }
+        var others = placer
+        others.withdraw(workload)
+        switch others.best(for: workload, excluding: [host] + placement.tried) {
+        case .host(let target): move(workload, placement, from: host, to: target, live: live, reason)
+        case .none(let why): block(workload, placement, "\(reason): \(why)")
+        }
+    }
+
+    private mutating func fulfil(
+        _ workload: ResourceKey, _ placement: Placement, on host: String, live: Bool
+    ) {
+        let wish = placement.wish
+        if wish == host { return commands.append(.dropWish(workload, reason: "it is there already")) }
+        if specs.workloads[workload].map({ specs.storage(of: $0) == .local }) ?? true {
+            return commands.append(.dropWish(workload, reason: "its disks are on \(host)"))
+        }
+        var others = placer
+        others.withdraw(workload)
+        if let objection = others.objection(to: workload, on: wish) {
+            return commands.append(.dropWish(workload, reason: objection))
+        }
+        move(workload, placement, from: host, to: wish, live: live && placement.wishIsLive, "a person wanted it there")
+    }
+
+    // MARK: Commands
+
+    private mutating func place(
+        _ workload: ResourceKey, _ placement: Placement, on host: String, _ reason: String, because: String?
+    ) {
+        commands.append(.place(workload, epoch: placement.epoch, on: host, reason: reason, because: because))
+        placer.settle(workload, on: host, leaving: true)
+    }
+
+    private mutating func move(
+        _ workload: ResourceKey, _ placement: Placement, from: String, to: String, live: Bool, _ reason: String
+    ) {
+        // The others wait their turn; the next decision comes when one of these has ended.
+        guard (moves[from] ?? 0) < PlacementDecisions.mostMovesOfAHost,
+            (moves[to] ?? 0) < PlacementDecisions.mostMovesOfAHost
+        else { return }
+        countMove(from, to)
+        commands.append(
+            .move(workload, epoch: placement.epoch, to: to, live: live, reason: reason, because: from))
+        placer.settle(workload, on: to, leaving: false)
+    }
+
+    private mutating func block(
+        _ workload: ResourceKey, _ placement: Placement, _ obstacle: String, keeping prefix: String? = nil
+    ) {
+        if let prefix, placement.obstacle.hasPrefix(prefix) { return }
+        guard placement.obstacle != obstacle else { return }
+        commands.append(.block(workload, epoch: placement.epoch, obstacle: obstacle))
+    }
+}
+
+/// Questions about a workload's declaration that its host and the leader must answer alike.
+public enum WorkloadPolicy {
+    /// Whether it is to leave a host that goes down by plan; otherwise it stops there and waits.
+    public static func leaves(_ spec: WorkloadSpec, _ leaving: HostRecord.Leaving) -> Bool {
+        switch spec.onHostShutdown {
+        case .migrate, .restart: true
+        case .freeze: false
+        case .conditional: leaving == .powerOff
+        }
+    }
+}
+
+extension Placer {
+    /// As if the workload were nowhere: where it is must not speak against where it is.
+    mutating func withdraw(_ workload: ResourceKey) { remove(workload) }
+
+    /// Which rule a workload breaks where it is; nil: none.
+    func breach(of workload: ResourceKey, on host: String) -> String? {
+        guard available.contains(host) else { return nil }
+        return objection(to: workload, on: host, countingMemory: false)
+    }
+}

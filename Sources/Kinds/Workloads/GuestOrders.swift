@@ -1,0 +1,116 @@
+// What the deciding half tells a host's hypervisor driver, and what it hears back. The driver holds no policy: it starts
+// nothing by itself, repeats nothing that it was not told to repeat, and says what it saw.
+//
+// Relies on: one driver for each host, which carries out the orders for one guest in the order they come.
+// Does not: know why. An order names the epoch it was given under, and a report names the epoch of its order.
+
+import Cluster
+import Consensus
+
+/// A guest as the hypervisor names it.
+public struct Guest: Hashable, Sendable, Comparable {
+    public enum Form: String, Hashable, Sendable, CaseIterable {
+        /// A virtual machine (QEMU).
+        case machine
+        /// A system container (LXC).
+        case container
+    }
+
+    /// The declared resource: `VirtualMachine/gitlab`.
+    public var workload: ResourceKey
+    public var form: Form
+    /// The number Proxmox knows it by, 100 to 999,999,999.
+    public var vmid: Int64
+
+    public init(workload: ResourceKey, form: Form, vmid: Int64) {
+        self.workload = workload
+        self.form = form
+        self.vmid = vmid
+    }
+
+    public static func < (left: Guest, right: Guest) -> Bool { left.workload < right.workload }
+}
+
+/// An order to the driver of the host this agent runs on.
+public enum GuestOrder: Hashable, Sendable {
+    /// Observe exactly these from now on, and report what changes of them; guests that run here and are none of them are
+    /// of no concern.
+    case watch([Guest])
+    /// Bring the guest up here: take its configuration over from `takeFrom`, when it lies there still, bring it in line
+    /// with what is declared, start it. Does nothing and reports `done` when it runs here already.
+    /// `takeFrom` is a host whose fence is committed; nil: the configuration must lie here, or the guest is new.
+    /// `mayLowerVotes`: every other host of the hypervisor's own cluster that is away is fenced, so this one may go on
+    /// alone when that cluster has lost its quorum.
+    case start(Guest, epoch: UInt64, takeFrom: String?, mayLowerVotes: Bool)
+    /// Let the guest end by itself, and end it when it has not within `grace`.
+    case stop(Guest, epoch: UInt64, grace: Interval)
+    /// Give the guest to another host: `live`, while it runs, else stopped. Afterwards it is there, in the same state, or
+    /// still here, and never lost.
+    case migrate(Guest, epoch: UInt64, to: String, live: Bool)
+    /// End what runs of the guest here, whatever it takes: it was placed elsewhere while this host was away, or must not be
+    /// run under the present fence. Its disks and its configuration are left alone.
+    case destroy(Guest, epoch: UInt64)
+}
+
+/// What a step was, in a report.
+public enum GuestStep: String, Hashable, Sendable, Codable, CaseIterable {
+    case start, stop, migrate, destroy
+}
+
+/// What the driver reports.
+public enum GuestReport: Hashable, Sendable {
+    /// What there is of the watched guests now: all of them, in their order. Told when it changed, and after every step.
+    case observed([GuestObservation])
+    /// The driver could not look: what was asked, what the system said, what to do about it. Nothing is known of any guest.
+    case blind(reason: String)
+    /// The step was carried out, by the hypervisor's own word.
+    case done(Guest, epoch: UInt64, GuestStep)
+    /// The step was not carried out, and is not under way any more.
+    case failed(Guest, epoch: UInt64, GuestStep, GuestFailure)
+    /// What this host is, as its driver found it; told at the start and when it changes.
+    case host(HostFacts)
+}
+
+/// Why a step was not carried out.
+public struct GuestFailure: Hashable, Sendable {
+    /// What was attempted, what the other side said, and what to do about it, on one line.
+    public var reason: String
+    /// The same step will not succeed here before a person or another host has done something: a missing privilege, a
+    /// guest that is not there, a name in use.
+    public var isPermanent: Bool
+
+    public init(_ reason: String, isPermanent: Bool = false) {
+        self.reason = reason
+        self.isPermanent = isPermanent
+    }
+}
+
+/// What a host's hypervisor has of one guest.
+public struct GuestObservation: Hashable, Sendable {
+    public var guest: Guest
+    public var state: GuestState
+    /// Who else works on it: `migrate`, `backup` … Nil: nobody.
+    public var lock: String?
+    /// Why it must be left alone: Proxmox's own HA runs it.
+    public var isManagedElsewhere: Bool
+    /// What its health check says; nil inside `healthy` is unknown or unchecked.
+    public var healthy: Bool?
+    /// The addresses, with nonces, under which its disks are open: `192.168.1.106:0/2816435123`.
+    public var clients: [String]
+    /// A sentence for people; empty when there is nothing to add.
+    public var detail: String
+
+    public init(
+        _ guest: Guest, _ state: GuestState, lock: String? = nil, isManagedElsewhere: Bool = false,
+        healthy: Bool? = nil,
+        clients: [String] = [], detail: String = ""
+    ) {
+        self.guest = guest
+        self.state = state
+        self.lock = lock
+        self.isManagedElsewhere = isManagedElsewhere
+        self.healthy = healthy
+        self.clients = clients
+        self.detail = detail
+    }
+}
