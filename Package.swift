@@ -3,6 +3,8 @@
 //
 // HOLDFAST_PURE=1 leaves out everything that touches the world (sockets, TLS, HTTP), so the deciding half and the
 // simulator build and test in well under a minute: HOLDFAST_PURE=1 swift test --scratch-path .build-pure
+// HOLDFAST_TESTS=A,B leaves out all test targets but those, so that one module and its tests build on their own:
+// HOLDFAST_TESTS=ProxmoxDriverTests swift build --product holdfastPackageTests
 import PackageDescription
 
 let pureOnly = Context.environment["HOLDFAST_PURE"] == "1"
@@ -132,7 +134,7 @@ if !pureOnly {
                 "Consensus", "Cluster", "Kinds", "CKernel", "Drivers", logging, subprocess, crypto,
                 .product(name: "NIOTLS", package: "swift-nio"),
             ] + nio,
-            path: "Sources/Drivers/Proxmox", swiftSettings: settings),
+            path: "Sources/Drivers/Proxmox", exclude: ["DESIGN.md"], swiftSettings: settings),
         .target(
             name: "Runtime",
             dependencies: pure + nio + [
@@ -191,6 +193,10 @@ if !pureOnly {
         .testTarget(
             name: "IntegrationTests", dependencies: [subprocess], path: "Tests/Integration", swiftSettings: settings),
     ]
+}
+
+if let only = Context.environment["HOLDFAST_TESTS"]?.split(separator: ",") {
+    targets.removeAll { $0.type == .test && !only.contains($0.name[...]) }
 }
 
 let package = Package(name: "holdfast", dependencies: dependencies, targets: targets)

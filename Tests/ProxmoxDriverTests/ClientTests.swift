@@ -49,7 +49,7 @@ import Testing
     @Test func aChangeIsNeverSentTwice() async throws {
         let server = try await ScriptedServer { _ in .close }
         let client = try server.client()
-        let error = await failure { () throws(ProxmoxError) in
+        let error = await failure { () async throws(ProxmoxError) in
             try await client.change(.post, "/x", attempted: "start vm 120 on pve1")
         }
         #expect(error?.cause == .unknownOutcome)
@@ -63,10 +63,10 @@ import Testing
             $0.readLimit = .milliseconds(300)
             $0.writeLimit = .milliseconds(300)
         }
-        let question = await failure { () throws(ProxmoxError) in try await ask(client) }
+        let question = await failure { () async throws(ProxmoxError) in try await ask(client) }
         #expect(question?.cause == .timedOut)
         #expect(question?.mayHaveHadEffect == false)
-        let change = await failure { () throws(ProxmoxError) in
+        let change = await failure { () async throws(ProxmoxError) in
             try await client.change(.post, "/x", attempted: "change")
         }
         #expect(change?.cause == .unknownOutcome)
@@ -75,7 +75,7 @@ import Testing
     @Test func aWaitingQuestionEndsWithItsTask() async throws {
         let server = try await ScriptedServer { _ in .silence }
         let client = try server.client { $0.readLimit = .seconds(3_600) }
-        let asking = Task { await failure { () throws(ProxmoxError) in try await ask(client) } }
+        let asking = Task { await failure { () async throws(ProxmoxError) in try await ask(client) } }
         while server.seen.isEmpty { await Task.yield() }
         asking.cancel()
         #expect(await asking.value != nil)
@@ -85,7 +85,7 @@ import Testing
         let server = try await ScriptedServer { _ in .data("1") }
         let other = String(repeating: "AB:", count: 31) + "AB"
         let client = try server.client { $0.trust = .fingerprint(CertificateFingerprint(other)!) }
-        let error = await failure { () throws(ProxmoxError) in try await ask(client) }
+        let error = await failure { () async throws(ProxmoxError) in try await ask(client) }
         #expect(error?.cause == .untrusted)
         #expect(error?.reason.contains(server.fingerprint.description) == true)
         #expect(server.seen.isEmpty)
@@ -98,7 +98,7 @@ import Testing
         let good = try server.client { $0.trust = .authority(path: folder.write("ca.pem", server.certificatePEM)) }
         #expect(try await ask(good) == 1)
         let bad = try server.client { $0.trust = .authority(path: folder.write("other.pem", stranger.certificatePEM)) }
-        let error = await failure { () throws(ProxmoxError) in try await ask(bad) }
+        let error = await failure { () async throws(ProxmoxError) in try await ask(bad) }
         #expect(error?.cause == .untrusted)
         #expect(server.seen.count == 1)
     }
@@ -106,13 +106,14 @@ import Testing
     @Test func whereNobodyListensNothingWasSent() async throws {
         let server = try await ScriptedServer { _ in .data("1") }
         let client = try server.client { $0.port = 1 }
-        let error = await failure { () throws(ProxmoxError) in try await client.change(.post, "/x", attempted: "change")
+        let error = await failure { () async throws(ProxmoxError) in
+            try await client.change(.post, "/x", attempted: "change")
         }
         #expect(error?.cause == .unreachable)
         #expect(error?.mayHaveHadEffect == false)
     }
 
-    @Test(arguments: [
+    private static let sentences: [(Int, String, ProxmoxError.Cause)] = [
         (401, "no such token 'nope' for user 'ops@pve'", ProxmoxError.Cause.unauthorized),
         (401, "Authentication failed!", .unauthorized),
         (
@@ -140,12 +141,15 @@ import Testing
         (501, "Method 'GET /nope' not implemented", .unsupported),
         (595, "Connection refused", .peerUnreachable),
         (596, "Connection timed out", .peerUnreachable),
-    ]) func theReasonPhraseTellsTheCause(status: Int, reason: String, cause: ProxmoxError.Cause) async throws {
+    ]
+
+    @Test(arguments: sentences)
+    func theReasonPhraseTellsTheCause(status: Int, reason: String, cause: ProxmoxError.Cause) async throws {
         // 401 and 595 come with an empty body, the others repeat the phrase.
         let body = status == 401 || status > 590 ? "" : "{\"data\":null,\"message\":\"\(reason)\\n\"}"
         let server = try await ScriptedServer { _ in .answer(status, reason, body) }
         let client = try server.client()
-        let error = await failure { () throws(ProxmoxError) in try await ask(client) }
+        let error = await failure { () async throws(ProxmoxError) in try await ask(client) }
         #expect(error?.cause == cause)
         #expect(error?.status == status)
         #expect(error?.reason == reason)
@@ -155,7 +159,8 @@ import Testing
     @Test func aChangePassedOnToAHostThatHangsHasAnUnknownOutcome() async throws {
         let server = try await ScriptedServer { _ in .answer(596, "Connection timed out", "") }
         let client = try server.client()
-        let error = await failure { () throws(ProxmoxError) in try await client.change(.post, "/x", attempted: "change")
+        let error = await failure { () async throws(ProxmoxError) in
+            try await client.change(.post, "/x", attempted: "change")
         }
         #expect(error?.cause == .unknownOutcome)
     }
@@ -167,7 +172,8 @@ import Testing
                 #"{"errors":{"vmid":"invalid format - value does not look like a valid VM ID\n"},"data":null}"#)
         }
         let client = try server.client()
-        let error = await failure { () throws(ProxmoxError) in try await client.change(.post, "/x", attempted: "create")
+        let error = await failure { () async throws(ProxmoxError) in
+            try await client.change(.post, "/x", attempted: "create")
         }
         #expect(error?.cause == .invalid)
         #expect(error?.parameters["vmid"] == "invalid format - value does not look like a valid VM ID")
@@ -178,7 +184,8 @@ import Testing
     func halfAnAnswerToAChangeIsAnUnknownOutcome(bytes: String) async throws {
         let server = try await ScriptedServer { _ in .bytes(bytes) }
         let client = try server.client()
-        let error = await failure { () throws(ProxmoxError) in try await client.change(.post, "/x", attempted: "change")
+        let error = await failure { () async throws(ProxmoxError) in
+            try await client.change(.post, "/x", attempted: "change")
         }
         #expect(error?.cause == .unknownOutcome)
     }
@@ -186,7 +193,7 @@ import Testing
     @Test func whatIsNoJSONIsSaidSo() async throws {
         let server = try await ScriptedServer { _ in .answer(200, "OK", "<html></html>") }
         let client = try server.client()
-        let error = await failure { () throws(ProxmoxError) in try await ask(client) }
+        let error = await failure { () async throws(ProxmoxError) in try await ask(client) }
         #expect(error?.cause == .unreadable)
     }
 
@@ -194,7 +201,7 @@ import Testing
         let long = String(repeating: "x", count: 10_000)
         let server = try await ScriptedServer { _ in .data("\"\(long)\"") }
         let client = try server.client { $0.mostAnswerBytes = 1_000 }
-        let error = await failure { () throws(ProxmoxError) in try await ask(client) }
+        let error = await failure { () async throws(ProxmoxError) in try await ask(client) }
         #expect(error?.reason.contains("longer than 1000 bytes") == true)
     }
 }

@@ -64,7 +64,7 @@ private struct Fine: Sendable {
     }
 
     private func start(_ fine: Fine) async throws -> (error: ProxmoxError?, changes: [String]) {
-        let result = try await run(fine) { (host) throws(ProxmoxError) in try await host.start(machine) }
+        let result = try await run(fine) { (host) async throws(ProxmoxError) in try await host.start(machine) }
         return (result.error, result.changes)
     }
 
@@ -112,7 +112,7 @@ private struct Fine: Sendable {
         var fine = Fine(isQuorate: false)
         #expect(try await start(fine).error?.cause == .noQuorum)
         #expect(try await start(fine).changes == [])
-        let destroyed = try await run(fine) { (host) throws(ProxmoxError) in
+        let destroyed = try await run(fine) { (host) async throws(ProxmoxError) in
             try await host.destroy(machine, word: "destroy vm 120 and its disks")
         }
         #expect(destroyed.error?.cause == .noQuorum)
@@ -120,14 +120,14 @@ private struct Fine: Sendable {
         fine.guest = #"{"status":"stopped"}"#
         let wanted = WantedGuest(
             guest: machine, name: "web", disks: [WantedDisk(slot: "scsi0", storage: "rbd", bytes: 20 << 30)])
-        let grown = try await run(fine) { (host) throws(ProxmoxError) in _ = try await host.change(wanted) }
+        let grown = try await run(fine) { (host) async throws(ProxmoxError) in _ = try await host.change(wanted) }
         #expect(grown.error?.cause == .noQuorum)
         #expect(grown.changes == [])
     }
 
     @Test func aStopNeedsNoQuorumAndNoLock() async throws {
         let fine = Fine(isQuorate: false, guest: #"{"status":"running","lock":"backup"}"#)
-        let result = try await run(fine) { (host) throws(ProxmoxError) in try await host.stop(machine) }
+        let result = try await run(fine) { (host) async throws(ProxmoxError) in try await host.stop(machine) }
         #expect(result.error == nil)
         #expect(result.seen.last { $0.method == "POST" }?.body == "overrule-shutdown=1")
     }
@@ -137,7 +137,7 @@ private struct Fine: Sendable {
         let result = try await start(fine)
         #expect(result.error?.cause == .managedByProxmox)
         #expect(result.changes == [])
-        let stop = try await run(fine) { (host) throws(ProxmoxError) in try await host.stop(machine) }
+        let stop = try await run(fine) { (host) async throws(ProxmoxError) in try await host.stop(machine) }
         #expect(stop.error?.cause == .managedByProxmox)
     }
 
@@ -157,7 +157,7 @@ private struct Fine: Sendable {
     @Test func whatIsSoAlreadyIsDone() async throws {
         let running = Fine(guest: #"{"status":"running"}"#)
         #expect(try await start(running).changes == [])
-        let stopped = try await run(Fine()) { (host) throws(ProxmoxError) in
+        let stopped = try await run(Fine()) { (host) async throws(ProxmoxError) in
             try await host.stop(container)
             try await host.shutdown(container, patience: .seconds(5), force: true)
         }
@@ -166,7 +166,8 @@ private struct Fine: Sendable {
         // It ran when it was looked at, and had stopped when it was asked to.
         let raced = Fine(
             guest: #"{"status":"running"}"#, changeAnswer: .answer(500, "CT 200 not running", "{\"data\":null}"))
-        #expect(try await run(raced) { (host) throws(ProxmoxError) in try await host.stop(container) }.error == nil)
+        #expect(
+            try await run(raced) { (host) async throws(ProxmoxError) in try await host.stop(container) }.error == nil)
         let late = try await start(Fine(verdict: "VM 120 already running"))
         #expect(late.error == nil)
     }
@@ -180,23 +181,27 @@ private struct Fine: Sendable {
     @Test func disksOfThisHostAreNeverMoved() async throws {
         let target = NodeName("pve2")!
         let local = Fine(config: #"{"digest":"a","scsi0":"rbd:vm-120-disk-0","scsi1":"local:120/vm-120-disk-1.raw"}"#)
-        let result = try await run(local) { (host) throws(ProxmoxError) in try await host.migrate(machine, to: target) }
+        let result = try await run(local) { (host) async throws(ProxmoxError) in
+            try await host.migrate(machine, to: target)
+        }
         #expect(result.error?.cause == .unsafe)
         #expect(result.error?.reason.contains("scsi1 (local:120/vm-120-disk-1.raw)") == true)
         #expect(result.changes == [])
         let fine = Fine(guest: #"{"status":"running"}"#)
-        let moved = try await run(fine) { (host) throws(ProxmoxError) in try await host.migrate(machine, to: target) }
+        let moved = try await run(fine) { (host) async throws(ProxmoxError) in
+            try await host.migrate(machine, to: target)
+        }
         #expect(moved.error == nil)
         #expect(moved.seen.last { $0.method == "POST" }?.body == "target=pve2&online=1")
     }
 
     @Test func noDiskIsDestroyedWithoutTheWord() async throws {
-        let result = try await run(Fine()) { (host) throws(ProxmoxError) in
+        let result = try await run(Fine()) { (host) async throws(ProxmoxError) in
             try await host.destroy(machine, word: "destroy vm 121 and its disks")
         }
         #expect(result.error?.cause == .unsafe)
         #expect(result.seen.isEmpty)
-        let running = try await run(Fine(guest: #"{"status":"running"}"#)) { (host) throws(ProxmoxError) in
+        let running = try await run(Fine(guest: #"{"status":"running"}"#)) { (host) async throws(ProxmoxError) in
             try await host.destroy(machine, word: DestroyWord.text(for: machine))
         }
         #expect(running.error?.cause == .unsafe)
@@ -221,7 +226,9 @@ private struct Fine: Sendable {
             request.path == "/nodes/pve1/lxc" ? .data(#"[{"vmid":"120","name":"other","status":"stopped"}]"#) : nil
         }
         let wanted = WantedGuest(guest: machine, name: "web")
-        let result = try await run(fine) { (host) throws(ProxmoxError) in try await host.create(wanted, from: .disks) }
+        let result = try await run(fine) { (host) async throws(ProxmoxError) in
+            try await host.create(wanted, from: .disks)
+        }
         #expect(result.error?.cause == .taken)
         #expect(result.changes == [])
     }

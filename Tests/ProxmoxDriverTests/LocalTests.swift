@@ -188,7 +188,7 @@ import Testing
         #expect(try files.text(of: machine, on: pve1) == "name: b\n")
         // Repeated, it is done.
         try files.take(machine, from: pve2, to: pve1)
-        let absent = #expect(throws: GuestFileError.self) { [pve1, pve2] in
+        let absent = #expect(throws: GuestFileError.self) {
             try files.take(GuestNumber(.machine, 999)!, from: pve2, to: pve1)
         }
         #expect(absent?.cause == .absent)
@@ -198,7 +198,7 @@ import Testing
         let files = GuestFiles(folder: folder.path)
         _ = folder.write("nodes/pve1/qemu-server/111.conf", "here")
         _ = folder.write("nodes/pve2/qemu-server/111.conf", "there")
-        let error = #expect(throws: GuestFileError.self) { [machine, pve1, pve2] in
+        let error = #expect(throws: GuestFileError.self) {
             try files.take(machine, from: pve2, to: pve1)
         }
         #expect(error?.cause == .taken)
@@ -268,7 +268,7 @@ import Testing
 
     private func received(_ descriptor: Int32, _ count: Int) -> [UInt8] {
         var bytes = [UInt8](repeating: 0xee, count: count)
-        let got = recv(descriptor, &bytes, count, Int32(MSG_WAITALL.rawValue))
+        let got = recv(descriptor, &bytes, count, Int32(MSG_WAITALL))
         return Array(bytes.prefix(max(0, got)))
     }
 

@@ -1,5 +1,6 @@
 // How a declared guest differs from what Proxmox has, and what can be done about it.
 
+import Consensus
 import Cluster
 import Testing
 

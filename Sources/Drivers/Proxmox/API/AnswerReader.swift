@@ -64,6 +64,8 @@ struct AnswerReader {
         hasBegun = true
         waiting.append(contentsOf: bytes)
         while try advance() {}
+        // Nothing may follow: no second request was sent.
+        if isComplete, available > 0 { answer.keepsConnection = false }
         waiting.removeFirst(start)
         start = 0
     }
@@ -111,10 +113,7 @@ struct AnswerReader {
             guard let line = try line() else { return false }
             if line.isEmpty { stage = .complete }
             return !line.isEmpty
-        case .complete:
-            // Nothing may follow: no second request was sent.
-            answer.keepsConnection = answer.keepsConnection && available == 0
-            return false
+        case .complete: return false
         }
     }
 

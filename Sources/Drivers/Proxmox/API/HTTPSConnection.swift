@@ -81,7 +81,10 @@ final class HTTPSConnection: Sendable {
     }
 
     private static func isAboutCertificate(_ text: String) -> Bool {
-        ["CERTIFICATE_VERIFY_FAILED", "unableToValidateCertificate", "noCertificateToValidate"].contains {
+        [
+            "CERTIFICATE_VERIFY_FAILED", "unableToValidateCertificate", "noCertificateToValidate",
+            "failedToValidateHostname",
+        ].contains {
             text.contains($0)
         }
     }
@@ -97,7 +100,7 @@ final class HTTPSConnection: Sendable {
             }
             return try await promise.futureResult.get()
         } onCancel: {
-            channel.eventLoop.execute { exchange.value.giveUp("given up", on: channel) }
+            channel.eventLoop.execute { exchange.value.giveUp(on: channel) }
         }
     }
 
@@ -119,6 +122,8 @@ private final class Exchange: ChannelInboundHandler {
     private var reader = AnswerReader(mostBodyBytes: 0)
     private var alarm: Scheduled<Void>?
     private var requests = 0
+    /// Whoever asked has gone; also when the request had not come here yet.
+    private var isGivenUp = false
 
     init(ready: EventLoopPromise<Void>) { self.ready = ready }
 
@@ -130,6 +135,7 @@ private final class Exchange: ChannelInboundHandler {
         requests += 1
         waiting = promise
         reader = AnswerReader(mostBodyBytes: mostBodyBytes)
+        guard !isGivenUp else { return fail("given up", on: channel) }
         guard channel.isActive else { return fail("the connection was closed before", on: channel) }
         alarm = channel.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) {
             self.fail("no answer in time", isTimeout: true, on: channel)
@@ -137,7 +143,10 @@ private final class Exchange: ChannelInboundHandler {
         channel.writeAndFlush(channel.allocator.buffer(bytes: request), promise: nil)
     }
 
-    func giveUp(_ why: String, on channel: any Channel) { fail(why, on: channel) }
+    func giveUp(on channel: any Channel) {
+        isGivenUp = true
+        fail("given up", on: channel)
+    }
 
     private func fail(_ why: String, isTimeout: Bool = false, on channel: any Channel) {
         guard let promise = waiting else { return }

@@ -2,6 +2,7 @@
 // Written by hand because a list of a hundred guests is read every two seconds, and the general decoder takes ten times
 // as long for it. Text that is not UTF-8 is repaired, as a guest's description may hold anything. Does not write JSON.
 
+import Consensus
 import Cluster
 
 /// Why bytes are no JSON, and where.

@@ -2,6 +2,7 @@
 // anything may have happened. The causes are read out of Proxmox's own words, which are what it has instead of codes:
 // nearly everything is status 500 with a sentence, and what fails later is a sentence at the end of a task.
 
+import Consensus
 import Cluster
 
 /// Why an operation did not succeed.

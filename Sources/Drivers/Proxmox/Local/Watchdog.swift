@@ -36,7 +36,7 @@ public enum WatchdogKind: Hashable, Sendable {
 
 /// An armed watchdog. **From here on this host is reset unless `feed` is called again and again, or `release` once.**
 /// When the process dies, it resets too: nothing is closed by itself. To be used from one thread at a time.
-public struct Watchdog: ~Copyable {
+public struct Watchdog: ~Copyable, Sendable {
     public let kind: WatchdogKind
     private let descriptor: Int32
 
@@ -73,7 +73,7 @@ public struct Watchdog: ~Copyable {
                 switch kind {
                 // No signal when the other side has gone.
                 case .multiplexer:
-                    send(descriptor, &byte, 1, Int32(MSG_NOSIGNAL.rawValue) | Int32(MSG_DONTWAIT.rawValue))
+                    send(descriptor, &byte, 1, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
                 case .device: Glibc.write(descriptor, &byte, 1)
                 }
             if count == 1 { return }

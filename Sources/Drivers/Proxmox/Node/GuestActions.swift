@@ -109,7 +109,7 @@ extension ProxmoxHost {
         let attempted = "shut down \(guest) on \(node)"
         guard try await free(guest, attempted).isRunning else { return .done }
         let seconds = max(1, patience.milliseconds / 1_000)
-        return try await ending(guest) { () throws(ProxmoxError) in
+        return try await ending(guest) { () async throws(ProxmoxError) in
             try await perform(
                 .post, guest.path(on: node) + "/status/shutdown",
                 [("timeout", "\(seconds)"), ("forceStop", force ? "1" : "0")], attempted: attempted,
@@ -128,7 +128,7 @@ extension ProxmoxHost {
                 .managedByProxmox, attempted: attempted, reason: "Proxmox's own high availability manages \(guest)")
         }
         guard state.isRunning else { return .done }
-        return try await ending(guest) { () throws(ProxmoxError) in
+        return try await ending(guest) { () async throws(ProxmoxError) in
             try await perform(
                 .post, guest.path(on: node) + "/status/stop", [("overrule-shutdown", "1")], attempted: attempted,
                 limit: limits.stop)

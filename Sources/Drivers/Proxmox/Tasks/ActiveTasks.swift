@@ -6,15 +6,25 @@ import Consensus
 extension ProxmoxHost {
     /// The tasks about a guest that are running on this node, by anybody.
     func activeTasks(of guest: GuestNumber) async throws(ProxmoxError) -> [TaskIdentifier] {
-        let attempted = "ask what is being done with \(guest) on \(node)"
+        try await activeTasks("ask what is being done with \(guest) on \(node)", [("vmid", "\(guest.number)")])
+            .filter { $0.subject == "\(guest.number)" }
+    }
+
+    /// Whether anything on this node may hold the guest's lock. A backup of many guests does not say which.
+    func isWorkedOn(_ guest: GuestNumber) async throws(ProxmoxError) -> Bool {
+        try await activeTasks("ask who holds the lock of \(guest) on \(node)", [])
+            .contains { $0.subject == "\(guest.number)" || $0.type == "vzdump" }
+    }
+
+    private func activeTasks(
+        _ attempted: String, _ filter: ProxmoxClient.Parameters
+    ) async throws(ProxmoxError) -> [TaskIdentifier] {
         let data = try await client.get(
-            "/nodes/\(node)/tasks", [("source", "active"), ("vmid", "\(guest.number)")], attempted: attempted)
+            "/nodes/\(node)/tasks", filter + [("source", "active"), ("limit", "1000")], attempted: attempted)
         guard let entries = data.lenientList else { throw unreadable(attempted, "a list") }
         return entries.compactMap { entry in
             // Those that have just ended stand in the same list, with how.
-            guard entry["endtime"] == nil, entry["status"]?.lenientText ?? "RUNNING" == "RUNNING",
-                entry["id"]?.lenientText == "\(guest.number)"
-            else { return nil }
+            guard entry["endtime"] == nil, entry["status"]?.lenientText ?? "RUNNING" == "RUNNING" else { return nil }
             return entry["upid"]?.string.flatMap(TaskIdentifier.init)
         }
     }
