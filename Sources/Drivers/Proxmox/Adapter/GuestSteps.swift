@@ -174,41 +174,6 @@ struct GuestSteps: Sendable {
                     grace = spec.shutdownGrace
                 }
                 _ = try await host.shutdown(number, patience: grace, force: true, limits: settings.limits)
-            } catch {
-                guard error.cause != .managedByProxmox, error.cause != .unauthorized, error.status != 403 else {
-                    throw StepFailure(error)
-                }
-                log.notice("\(error); stopping it at once")
-                do throws(ProxmoxError) { _ = try await host.stop(number, limits: settings.limits) } catch {
-                    throw StepFailure(error)
-                }
-            }
-        }
-    }
-
-    // MARK: Moving
-
-    func migrate(_ guest: Guest, to target: String, live: Bool) async throws(StepFailure) {
-        let number = try number(guest)
-        guard let target = NodeName(target) else {
-            throw StepFailure("move \(number): \(target) is no name of a host", isPermanent: true)
-        }
-        switch try await place(of: number) {
-        case .here: break
-        case .there(let node) where node == target: return
-        case .there(let node): throw StepFailure("move \(number) to \(target): it is on \(node)", isPermanent: true)
-        case .nowhere: throw StepFailure("move \(number) to \(target): there is no such guest", isPermanent: true)
-        }
-        do throws(ProxmoxError) {
-            // Before it is stopped for it: what cannot be moved goes on.
-            if let obstacle = try await host.obstacle(to: target, number) {
-                throw ProxmoxError(.unsafe, attempted: "move \(number) to \(target)", reason: obstacle)
-            }
-            if !live, number.kind == .machine {
-                let grace =
-                    try await (try? declared(guest)).flatMap { _ in await declaration(guest.workload) }
-                    .flatMap { try? WorkloadSpec($0).shutdownGrace } ?? .seconds(60)
-                _ = try await host.shutdown(number, patience: grace, force: true, limits: settings.limits)
             }
             _ = try await host.migrate(number, to: target, limits: settings.limits)
         } catch {
