@@ -89,14 +89,13 @@ private struct Fine: Sendable {
     }
 
     @Test func aTaskWithoutAnEndHasAnUnknownOutcome() async throws {
-        var limits = TaskLimits()
-        limits.start = .milliseconds(300)
-        let server = try await ScriptedServer { Fine(verdict: nil)($0) }
-        let host = try server.host()
-        let error = await #expect(throws: ProxmoxError.self) { [limits] in try await host.start(machine, limits: limits)
+        let result = try await run(Fine(verdict: nil)) { (host) async throws(ProxmoxError) in
+            var limits = TaskLimits()
+            limits.start = .milliseconds(300)
+            try await host.start(machine, limits: limits)
         }
-        #expect(error?.cause == .unknownOutcome)
-        #expect(error?.log == [task])
+        #expect(result.error?.cause == .unknownOutcome)
+        #expect(result.error?.log == [task])
     }
 
     @Test func aTaskThatLeftNoWordHasAnUnknownOutcome() async throws {

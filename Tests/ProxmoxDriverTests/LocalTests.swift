@@ -172,7 +172,8 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct GuestFileTests {
     private let folder = TestFolder()
     private let machine = GuestNumber(.machine, 111)!
-    private let (pve1, pve2) = (NodeName("pve1")!, NodeName("pve2")!)
+    private let pve1 = NodeName("pve1")!
+    private let pve2 = NodeName("pve2")!
 
     @Test func theGuestOfADeadHostIsTaken() throws {
         let files = GuestFiles(folder: folder.path)
@@ -223,8 +224,10 @@ import Testing
         _ = folder.write("run/151.pid", "\(getpid())\n")
         _ = folder.write("run/152.pid", "\(process)\n")
         _ = folder.write("run/153.pid", "nonsense")
+        // It exists before it has become the program it was started as.
+        while processes.running().isEmpty { await Task.yield() }
         let found = processes.running()
-        #expect(found.map(\.guest.number) == [150])
+        try #require(found.map(\.guest.number) == [150])
         #expect(processes.runningAnywhere().contains(found[0]))
         #expect(await processes.kill(found[0], limit: .seconds(20)))
         #expect(!processes.isRunning(found[0]))
@@ -293,8 +296,11 @@ import Testing
         let watchdog = try Watchdog(.multiplexer(socket: path))
         close(accept(listener, nil, nil))
         close(listener)
-        #expect(throws: WatchdogError.self) { try watchdog.feed() }
-        #expect(throws: WatchdogError.self) { try watchdog.release() }
+        // A macro's closure would hold on to what cannot be copied.
+        var refusals = 0
+        do throws(WatchdogError) { try watchdog.feed() } catch { refusals += 1 }
+        do throws(WatchdogError) { try watchdog.release() } catch { refusals += 1 }
+        #expect(refusals == 2)
     }
 
     @Test func aFileIsNoWatchdog() {
