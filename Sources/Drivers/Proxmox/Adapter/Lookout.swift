@@ -75,7 +75,7 @@ struct Lookout: Sendable {
     }
 
     private func facts(_ look: HostLook, _ storageAddress: String, _ watchdog: Interval) -> HostFacts {
-        let boot = FileText.read("/proc/sys/kernel/random/boot_id", most: 64) ?? ""
+        let boot = FileText.read(looker.settings.bootFile, most: 64) ?? ""
         return HostFacts(
             boot: String(boot.filter { !$0.isWhitespace }),
             memoryBytes: max(0, (capacity?.memoryBytes ?? 0) - looker.settings.reservedMemoryBytes),

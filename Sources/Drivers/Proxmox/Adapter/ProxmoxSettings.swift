@@ -22,6 +22,8 @@ public struct ProxmoxSettings: Sendable {
     /// The address of this host's clients of Ceph, as Ceph sees it. Without it, it is learned from the images that guests
     /// here have open; until one does, it is unknown.
     public var storageAddress: String?
+    /// Holds another word after every start of the machine.
+    public var bootFile = "/proc/sys/kernel/random/boot_id"
     /// What the host keeps for itself.
     public var reservedMemoryBytes: Int64 = 1 << 30
     public var limits = TaskLimits()
