@@ -11,6 +11,8 @@ struct HostLook: Sendable {
     var machines: [MachineProcess] = []
     var runningContainers: [GuestNumber] = []
     var isQuorate = false
+    /// Whether it was also asked for what is asked seldom.
+    var isThorough = false
     /// QEMU's own words by guest, as last told.
     var standstills: SortedMap<Int, String> = [:]
     /// `vm:120`, ...
@@ -81,6 +83,7 @@ struct HostLooker: Sendable {
         var look = HostLook()
         look.isQuorate = try await host.quorum().isQuorate
         let isThorough = looks % Self.seldom == 0
+        look.isThorough = isThorough
         look.managed = try await isThorough ? host.managedByProxmox() : last.managed
         let (summaries, standstills) = try await host.guests(thoroughly: isThorough)
         look.summaries = summaries

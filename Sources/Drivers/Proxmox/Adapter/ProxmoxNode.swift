@@ -32,6 +32,8 @@ public final class ProxmoxNode: Sendable {
     }
     private let work: AsyncStream<Work>
     private let works: AsyncStream<Work>.Continuation
+    private let machines: AsyncStream<[MachineProcess]>
+    private let seekers: AsyncStream<[MachineProcess]>.Continuation
     private let lookNow: AsyncStream<Void>
     private let lookers: AsyncStream<Void>.Continuation
 
@@ -74,6 +76,7 @@ public final class ProxmoxNode: Sendable {
         self.verdicts = verdicts
         health = HealthCheckRunner(log: log) { judging.yield($0) }
         (work, works) = AsyncStream.makeStream()
+        (machines, seekers) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         (lookNow, lookers) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         state.withLock { $0.storageAddress = settings.storageAddress ?? "" }
     }
@@ -128,6 +131,7 @@ public final class ProxmoxNode: Sendable {
             group.addTask { await self.keepLooking() }
             group.addTask { await self.health.serve() }
             group.addTask { await self.noteHealth() }
+            group.addTask { await self.seekClients() }
             for await item in work {
                 switch item {
                 case .lane(let vmid): group.addTask { await self.runLane(vmid) }
@@ -232,6 +236,21 @@ public final class ProxmoxNode: Sendable {
         if isNew { health.run(checks) }
     }
 
+    private func seekClients() async {
+        guard let ceph = settings.ceph else { return }
+        var seeker = ClientSeeker(host: host, ceph: ceph, log: log)
+        for await running in machines {
+            let known = state.withLock { FoundClients(clients: $0.notes.clients, storageAddress: $0.storageAddress) }
+            let found = await seeker.seek(running, known)
+            if Task.isCancelled { return }
+            let isNew = state.withLock { state in
+                defer { (state.notes.clients, state.storageAddress) = (found.clients, found.storageAddress) }
+                return state.notes.clients != found.clients || state.storageAddress != found.storageAddress
+            }
+            if isNew { lookers.yield() }
+        }
+    }
+
     // MARK: Looking
 
     private func keepLooking() async {
@@ -254,11 +273,8 @@ public final class ProxmoxNode: Sendable {
                 let outcome = await lookout.look(
                     at: watched, notes, isReportDue: isDue, storageAddress: address, watchdog: watchdog.delay)
                 if Task.isCancelled { break }
-                state.withLock { state in
-                    state.notes.words = outcome.notes.words
-                    state.notes.clients = outcome.notes.clients
-                    state.storageAddress = outcome.storageAddress
-                }
+                state.withLock { $0.notes.words = outcome.notes.words }
+                seekers.yield(outcome.machines)
                 if let checks = outcome.checks { check(checks) }
                 for entry in outcome.reports { report(entry) }
             }
