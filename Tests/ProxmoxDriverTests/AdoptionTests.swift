@@ -31,10 +31,13 @@ import Testing
                     "vmid": 120,
                 ],
             ])
-        // Kept as it is shown, it changes nothing about disks, networks and memory.
+        // Kept as it is shown, it changes nothing.
         let declared = try DeclaredGuest(declaration)
-        let drift = declared.wanted(over: configuration).drift(from: configuration)
-        #expect(drift.map(\.setting) == ["cores", "name"])
+        #expect(declared.wanted(over: configuration).drift(from: configuration) == [])
+        var odd = configuration.settings
+        odd["sockets"] = "3"
+        let three = GuestConfiguration(kind: .machine, digest: "d", settings: odd)
+        #expect(declared.wanted(over: three).settings == ["cores": "4", "memory": "2048", "sockets": "1"])
     }
 
     @Test func whatIsDeclaredReachesProxmox() throws {

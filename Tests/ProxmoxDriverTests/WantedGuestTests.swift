@@ -43,13 +43,13 @@ import Testing
             "scsi3": "rbd:vm-120-disk-3,size=2G", "net0": "virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1,tag=3",
         ])
         let drift = wanted.drift(from: found)
-        #expect(drift.map(\.setting) == ["cores", "name", "net0", "scsi0", "scsi1", "scsi2", "scsi3"])
+        #expect(drift.map(\.setting) == ["cores", "net0", "scsi0", "scsi1", "scsi2", "scsi3"])
         #expect(drift[0].remedy == .set("4"))
         // The hardware address and what is not declared stay.
-        #expect(drift[2].remedy == .set("virtio=BC:24:11:00:00:01,bridge=vmbr1,firewall=1,tag=7"))
-        #expect(drift[3].remedy == .grow(bytes: 20 << 30))
-        #expect(drift[4].remedy == .add("rbd:5"))
-        guard case .none(let moved) = drift[5].remedy, case .none(let shrunk) = drift[6].remedy else {
+        #expect(drift[1].remedy == .set("virtio=BC:24:11:00:00:01,bridge=vmbr1,firewall=1,tag=7"))
+        #expect(drift[2].remedy == .grow(bytes: 20 << 30))
+        #expect(drift[3].remedy == .add("rbd:5"))
+        guard case .none(let moved) = drift[4].remedy, case .none(let shrunk) = drift[5].remedy else {
             Issue.record("a disk is neither moved nor made smaller")
             return
         }

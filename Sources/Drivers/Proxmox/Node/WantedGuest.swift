@@ -81,15 +81,10 @@ public struct Drift: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension WantedGuest {
-    /// The declared values of the name, which a container calls by another word.
-    private var nameSetting: String { guest.kind == .machine ? "name" : "hostname" }
-
-    /// Every difference, in a fixed order.
+    /// Every difference, in a fixed order. The name is given once and is the guest's own from then on.
     public func drift(from present: GuestConfiguration) -> [Drift] {
         var found: [Drift] = []
-        var wanted = settings
-        wanted[nameSetting] = name
-        for (setting, value) in wanted.pairs where !Self.isSame(setting, value, present.settings[setting]) {
+        for (setting, value) in settings.pairs where !Self.isSame(setting, value, present.settings[setting]) {
             found.append(
                 Drift(setting: setting, wanted: value, found: present.settings[setting], remedy: .set(value)))
         }
