@@ -64,10 +64,19 @@ struct DeclaredGuest: Hashable, Sendable {
 
     /// What is to be set, given what is there: a guest that was not finished is told everything.
     func wanted(over present: GuestConfiguration?) -> WantedGuest {
-        guard present == nil || present?.settings["description"]?.hasPrefix(Self.unfinished) == true else {
-            return wanted
-        }
         var all = wanted
+        // The declared processors are spread over the sockets the machine has.
+        if let sockets = present?.settings["sockets"].flatMap({ Int64($0) }), sockets > 1,
+            let cores = wanted.settings["cores"].flatMap({ Int64($0) })
+        {
+            if cores % sockets == 0 {
+                all.settings["cores"] = "\(cores / sockets)"
+            } else {
+                all.settings["sockets"] = "1"
+            }
+        }
+        let isNew = present == nil || present?.settings["description"]?.hasPrefix(Self.unfinished) == true
+        guard isNew else { return all }
         for (setting, value) in firstSettings.pairs { all.settings[setting] = value }
         all.settings["description"] = "Made by Holdfast"
         return all
