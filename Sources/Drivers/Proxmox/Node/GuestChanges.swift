@@ -131,6 +131,7 @@ extension ProxmoxHost {
             ("full", full ? "1" : "0"),
         ]
         if full, let storage { parameters.append(("storage", storage)) }
+        if let text = wanted.settings["description"] { parameters.append(("description", text)) }
         return try await perform(
             .post, source.path(on: node) + "/clone", parameters, attempted: attempted, limit: limits.create)
     }
