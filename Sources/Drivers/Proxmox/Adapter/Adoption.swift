@@ -34,7 +34,7 @@ enum GuestAdoption {
         let networks: [JSONValue] = configuration.networks.compactMap { network in
             guard let bridge = network.bridge else { return nil }
             var entry: SortedMap<String, JSONValue> = ["name": .string(network.slot), "bridge": .string(bridge)]
-            entry["tag"] = network.vlan.map { .int($0) }
+            entry["tag"] = network.vlan.map { JSONValue.int($0) }
             return .object(entry)
         }
         let disks: [JSONValue] = configuration.disks.compactMap { disk in
