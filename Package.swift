@@ -171,13 +171,27 @@ if !pureOnly {
         .executableTarget(
             name: "holdfast-lab", dependencies: [argumentParser, "CKernel"], path: "Simulation/holdfast-lab",
             swiftSettings: settings),
+        // Proxmox VE as its clients meet it, one process per host: what the driver is tested against.
+        .target(
+            name: "ProxmoxEmulator",
+            dependencies: nio + [
+                crypto, httpClient, x509,
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+            ],
+            path: "Simulation/Emulators/Proxmox", exclude: ["DESIGN.md"], swiftSettings: settings),
+        .executableTarget(
+            name: "holdfast-proxmox", dependencies: ["ProxmoxEmulator", argumentParser],
+            path: "Simulation/Emulators/holdfast-proxmox", swiftSettings: settings),
+        .testTarget(
+            name: "ProxmoxEmulatorTests", dependencies: ["ProxmoxEmulator", httpClient] + nio, swiftSettings: settings),
         .testTarget(name: "LabTests", dependencies: ["holdfast-lab"], swiftSettings: settings),
 
         .testTarget(name: "DriversTests", dependencies: ["Drivers"], swiftSettings: settings),
         .testTarget(
             name: "ProxmoxDriverTests",
             dependencies: [
-                "ProxmoxDriver", crypto, x509, .product(name: "NIOHTTP1", package: "swift-nio"),
+                "ProxmoxDriver", "ProxmoxEmulator", crypto, x509, .product(name: "NIOHTTP1", package: "swift-nio"),
             ] + nio, swiftSettings: settings),
         .testTarget(
             name: "RuntimeTests", dependencies: ["Runtime", .product(name: "NIOEmbedded", package: "swift-nio")],
