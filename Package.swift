@@ -3,6 +3,8 @@
 //
 // HOLDFAST_PURE=1 leaves out everything that touches the world (sockets, TLS, HTTP), so the deciding half and the
 // simulator build and test in well under a minute: HOLDFAST_PURE=1 swift test --scratch-path .build-pure
+// HOLDFAST_TESTS=A,B leaves out all test targets but those, so that one module and its tests build on their own:
+// HOLDFAST_TESTS=ProxmoxDriverTests swift build --product holdfastPackageTests
 import PackageDescription
 
 let pureOnly = Context.environment["HOLDFAST_PURE"] == "1"
@@ -125,7 +127,14 @@ if !pureOnly {
         .target(
             name: "Drivers",
             dependencies: ["Consensus", "Cluster", "Kinds", "CKernel", logging, httpClient, subprocess] + nio,
-            swiftSettings: settings),
+            exclude: ["Proxmox"], swiftSettings: settings),
+        .target(
+            name: "ProxmoxDriver",
+            dependencies: [
+                "Consensus", "Cluster", "Kinds", "CKernel", "Drivers", logging, subprocess, crypto,
+                .product(name: "NIOTLS", package: "swift-nio"),
+            ] + nio,
+            path: "Sources/Drivers/Proxmox", exclude: ["DESIGN.md"], swiftSettings: settings),
         .target(
             name: "Runtime",
             dependencies: pure + nio + [
@@ -162,9 +171,28 @@ if !pureOnly {
         .executableTarget(
             name: "holdfast-lab", dependencies: [argumentParser, "CKernel"], path: "Simulation/holdfast-lab",
             swiftSettings: settings),
+        // Proxmox VE as its clients meet it, one process per host: what the driver is tested against.
+        .target(
+            name: "ProxmoxEmulator",
+            dependencies: nio + [
+                crypto, httpClient, x509,
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+            ],
+            path: "Simulation/Emulators/Proxmox", exclude: ["DESIGN.md"], swiftSettings: settings),
+        .executableTarget(
+            name: "holdfast-proxmox", dependencies: ["ProxmoxEmulator", argumentParser],
+            path: "Simulation/Emulators/holdfast-proxmox", swiftSettings: settings),
+        .testTarget(
+            name: "ProxmoxEmulatorTests", dependencies: ["ProxmoxEmulator", httpClient] + nio, swiftSettings: settings),
         .testTarget(name: "LabTests", dependencies: ["holdfast-lab"], swiftSettings: settings),
 
         .testTarget(name: "DriversTests", dependencies: ["Drivers"], swiftSettings: settings),
+        .testTarget(
+            name: "ProxmoxDriverTests",
+            dependencies: [
+                "ProxmoxDriver", "ProxmoxEmulator", crypto, x509, .product(name: "NIOHTTP1", package: "swift-nio"),
+            ] + nio, swiftSettings: settings),
         .testTarget(
             name: "RuntimeTests", dependencies: ["Runtime", .product(name: "NIOEmbedded", package: "swift-nio")],
             swiftSettings: settings),
@@ -179,6 +207,10 @@ if !pureOnly {
         .testTarget(
             name: "IntegrationTests", dependencies: [subprocess], path: "Tests/Integration", swiftSettings: settings),
     ]
+}
+
+if let only = Context.environment["HOLDFAST_TESTS"]?.split(separator: ",") {
+    targets.removeAll { $0.type == .test && !only.contains($0.name[...]) }
 }
 
 let package = Package(name: "holdfast", dependencies: dependencies, targets: targets)

@@ -19,24 +19,24 @@ enum Layout {
     static let pureProduct = Array(order.prefix(5))
     /// Folders of Simulation that are pure like the half they test; a folder F is the module "SimulationF".
     static let pureSimulation = ["World", "Faults", "Checks", "Scenarios", "Traces"]
-    /// Folders of Simulation with sockets and files in them.
-    static let worldlySimulation = ["Emulators"]
     /// Folders of Simulation without Swift.
     static let withoutSwift = ["Specification"]
 
     static let modules: [Module] =
-        order.map {
+        [
+            // A driver of its own, for it is large; like every driver it performs what was decided elsewhere. It stands
+            // before "Drivers", in whose folder it lies.
+            Module(
+                name: "ProxmoxDriver", folder: "Sources/Drivers/Proxmox", isPure: false,
+                mayImport: ["Consensus", "Cluster", "Kinds", "Drivers", "CKernel"])
+        ]
+        + order.map {
             Module(name: $0, folder: "Sources/\($0)", isPure: pureProduct.contains($0), mayImport: product($0))
         }
         + pureSimulation.map {
             Module(
                 name: "Simulation\($0)", folder: "Simulation/\($0)", isPure: true,
                 mayImport: pureProduct + pureSimulation.map { "Simulation\($0)" })
-        }
-        + worldlySimulation.map {
-            Module(
-                name: "Simulation\($0)", folder: "Simulation/\($0)", isPure: false,
-                mayImport: order.dropLast() + simulation + ["CKernel"])
         }
         + [
             // The consensus core on its own.
@@ -46,14 +46,20 @@ enum Layout {
             Module(
                 name: "holdfast_sim", folder: "Simulation/holdfast-sim", isPure: false,
                 mayImport: pureProduct + ["Manifests", "SimulationRaft"] + simulation),
+            // Stand-ins for what the drivers talk to. They know nothing of the product: one that shared code with it would
+            // share its mistakes.
+            Module(name: "ProxmoxEmulator", folder: "Simulation/Emulators/Proxmox", isPure: false, mayImport: []),
+            Module(
+                name: "holdfast_proxmox", folder: "Simulation/Emulators/holdfast-proxmox", isPure: false,
+                mayImport: ["ProxmoxEmulator"]),
             // The laboratory talks to `holdfast` as a person does, by its command line.
             Module(name: "holdfast_lab", folder: "Simulation/holdfast-lab", isPure: false, mayImport: ["CKernel"]),
         ]
 
-    private static let simulation = (pureSimulation + worldlySimulation).map { "Simulation\($0)" }
+    private static let simulation = pureSimulation.map { "Simulation\($0)" }
 
     /// Every module of this package; others come from outside and are not ordered here.
-    static let own = order + simulation + ["CKernel", "SimulationRaft"]
+    static let own = order + simulation + ["CKernel", "ProxmoxDriver", "SimulationRaft", "ProxmoxEmulator"]
 
     /// The only files of the pure half that may import something from outside, and what.
     static let foreignImports = ["Sources/Cluster/JSONValue.swift": ["FoundationEssentials"]]

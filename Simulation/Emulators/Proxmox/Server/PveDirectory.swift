@@ -1,0 +1,222 @@
+// A folder that stands for /etc/pve. What is renamed, written or removed in it is taken into the model before the next
+// request is answered; what the model has is shown in it. Without a quorum it cannot be written:
+//
+// - as a mount of its own it is remounted read-only, which holds for root too (`rename` fails with EROFS);
+// - without the right to mount, its folders lose their write permission, which root does not feel. What root does then is
+//   put back, and noted.
+//
+// It sees names, sizes and times of files. An edit that changes neither is not seen.
+
+import Foundation
+import Synchronization
+
+/// A change that somebody made in the folder.
+enum DirectoryChange: CustomStringConvertible {
+    case renamed(String, String)
+    /// nil: removed.
+    case written(String, String?)
+
+    var description: String {
+        switch self {
+        case .renamed(let from, let target): "rename \(from) \(target)"
+        case .written(let path, let content): content == nil ? "remove \(path)" : "write \(path)"
+        }
+    }
+}
+
+/// A folder in place of /etc/pve.
+public final class PveDirectory: Sendable {
+    private struct Seen: Equatable {
+        var content: String
+        var stamp: Stamp
+    }
+
+    private struct Stamp: Equatable {
+        var size: Int64
+        var seconds: Int64
+        var nanoseconds: Int64
+    }
+
+    private struct State {
+        var files: [String: Seen] = [:]
+        var isWritable: Bool?
+        var wasChanged = true
+    }
+
+    /// What clients look at.
+    public let path: String
+    /// Where the emulator writes.
+    private let backing: String
+    private let isMounted: Bool
+    private let state = Mutex(State())
+
+    /// - Parameters:
+    ///   - path: made when it is not there; emptied of an earlier emulator's files.
+    ///   - mounts: whether to make it a mount of its own. Needs the right to mount.
+    /// - Throws: `PveDirectoryError`.
+    public init(path: String, mounts: Bool = false) throws {
+        self.path = path
+        isMounted = mounts
+        backing = mounts ? path + ".backing" : path
+        do {
+            for folder in Set([path, backing]) {
+                try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            }
+            let nodes = backing + "/nodes"
+            if FileManager.default.fileExists(atPath: nodes) {
+                Self.allowWriting(below: nodes)
+                try FileManager.default.removeItem(atPath: nodes)
+            }
+        } catch {
+            throw PveDirectoryError(description: "make \(path): \(error.localizedDescription)")
+        }
+        guard mounts else { return }
+        guard mount(backing, path, nil, UInt(MS_BIND), nil) == 0 else {
+            throw PveDirectoryError(
+                description: "mount \(backing) on \(path): \(String(cString: strerror(errno))); "
+                    + "run it as root in a mount namespace of its own, or without --pve-mount")
+        }
+    }
+
+    /// Somebody changed something, and it has not been shown anew.
+    var wasChanged: Bool { state.withLock { $0.wasChanged } }
+
+    func close() { if isMounted { umount2(path, Int32(MNT_DETACH)) } }
+
+    // MARK: Looking
+
+    /// What was changed since the last look. A change not accepted is undone by `show`.
+    func changes() -> [DirectoryChange] {
+        state.withLock { state in
+            let present = stamps()
+            var gone = state.files.keys.filter { $0.hasPrefix("nodes/") && present[$0] == nil }.sorted()
+            var found: [DirectoryChange] = []
+            for (path, stamp) in present.sorted(by: { $0.key < $1.key }) {
+                guard state.files[path]?.stamp != stamp else { continue }
+                guard let content = read(path) else { continue }
+                if state.files[path] == nil,
+                    let from = gone.firstIndex(where: {
+                        Self.name($0) == Self.name(path) && state.files[$0]?.content == content
+                    })
+                {
+                    found.append(.renamed(gone.remove(at: from), path))
+                } else if state.files[path]?.content != content {
+                    found.append(.written(path, content))
+                } else {
+                    state.files[path]?.stamp = stamp
+                }
+            }
+            found += gone.map { .written($0, nil) }
+            if !found.isEmpty { state.wasChanged = true }
+            return found
+        }
+    }
+
+    /// The model has taken a change; it stays.
+    func accepted(_ change: DirectoryChange) {
+        state.withLock { state in
+            switch change {
+            case .renamed(let from, let target):
+                state.files[target] = state.files.removeValue(forKey: from)
+                if let stamp = stamp(target) { state.files[target]?.stamp = stamp }
+            case .written(let path, let content):
+                state.files[path] = content.flatMap { text in stamp(path).map { Seen(content: text, stamp: $0) } }
+            }
+        }
+    }
+
+    private static func name(_ path: String) -> Substring { path.split(separator: "/").last ?? "" }
+
+    private func read(_ path: String) -> String? {
+        FileManager.default.contents(atPath: "\(backing)/\(path)").map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    private func stamp(_ path: String) -> Stamp? {
+        var status = stat()
+        guard stat("\(backing)/\(path)", &status) == 0 else { return nil }
+        return Stamp(
+            size: Int64(status.st_size), seconds: Int64(status.st_mtim.tv_sec),
+            nanoseconds: Int64(status.st_mtim.tv_nsec))
+    }
+
+    private func stamps() -> [String: Stamp] {
+        var found: [String: Stamp] = [:]
+        let manager = FileManager.default
+        for node in (try? manager.contentsOfDirectory(atPath: "\(backing)/nodes")) ?? [] {
+            for kind in GuestKind.allCases {
+                let folder = "nodes/\(node)/\(kind.folder)"
+                for name in (try? manager.contentsOfDirectory(atPath: "\(backing)/\(folder)")) ?? [] {
+                    guard name.hasSuffix(".conf") else { continue }
+                    found["\(folder)/\(name)"] = stamp("\(folder)/\(name)")
+                }
+            }
+        }
+        return found
+    }
+
+    // MARK: Showing
+
+    /// Makes the folder show these files.
+    func show(_ files: [String: String], isWritable: Bool) {
+        state.withLock { state in
+            if isMounted == false, state.isWritable == false { setWritable(true) }
+            let present = stamps()
+            for path in present.keys where files[path] == nil {
+                unlink("\(backing)/\(path)")
+                state.files[path] = nil
+            }
+            for (path, content) in files
+            where state.files[path]?.content != content || (path.hasPrefix("nodes/") && present[path] == nil) {
+                write(path, content)
+                if let stamp = stamp(path) { state.files[path] = Seen(content: content, stamp: stamp) }
+            }
+            for path in state.files.keys where files[path] == nil { state.files[path] = nil }
+            if state.isWritable != isWritable || !isMounted { setWritable(isWritable) }
+            state.isWritable = isWritable
+            state.wasChanged = false
+        }
+    }
+
+    private func write(_ path: String, _ content: String) {
+        let whole = "\(backing)/\(path)"
+        let folder = URL(fileURLWithPath: whole).deletingLastPathComponent().path
+        for kind in GuestKind.allCases where path.hasPrefix("nodes/") {
+            let node = path.split(separator: "/")[1]
+            try? FileManager.default.createDirectory(
+                atPath: "\(backing)/nodes/\(node)/\(kind.folder)", withIntermediateDirectories: true)
+        }
+        do {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            try Data(content.utf8).write(to: URL(fileURLWithPath: whole), options: .atomic)
+        } catch {
+            FileHandle.standardError.write(Data("\(whole) not written: \(error)\n".utf8))
+        }
+    }
+
+    private func setWritable(_ isWritable: Bool) {
+        if isMounted {
+            let flags = UInt(MS_REMOUNT) | UInt(MS_BIND) | (isWritable ? 0 : UInt(MS_RDONLY))
+            if mount(nil, path, nil, flags, nil) != 0 {
+                FileHandle.standardError.write(Data("\(path) not remounted: errno \(errno)\n".utf8))
+            }
+            return
+        }
+        let manager = FileManager.default
+        for node in (try? manager.contentsOfDirectory(atPath: "\(backing)/nodes")) ?? [] {
+            for kind in GuestKind.allCases {
+                chmod("\(backing)/nodes/\(node)/\(kind.folder)", isWritable ? 0o755 : 0o555)
+            }
+        }
+    }
+
+    private static func allowWriting(below nodes: String) {
+        for node in (try? FileManager.default.contentsOfDirectory(atPath: nodes)) ?? [] {
+            for kind in GuestKind.allCases { chmod("\(nodes)/\(node)/\(kind.folder)", 0o755) }
+        }
+    }
+}
+
+/// Why there is no folder for /etc/pve.
+public struct PveDirectoryError: Error, CustomStringConvertible {
+    public let description: String
+}

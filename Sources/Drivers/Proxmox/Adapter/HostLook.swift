@@ -1,0 +1,125 @@
+// One look at this host: what it has of the watched guests, put together from the API's lists and from the processes that
+// run. Decides nothing; where the two disagree, the more dangerous reading is told.
+
+import Cluster
+import Consensus
+import Kinds
+
+/// What was found.
+struct HostLook: Sendable {
+    var summaries: [GuestSummary] = []
+    var machines: [MachineProcess] = []
+    var runningContainers: [GuestNumber] = []
+    var isQuorate = false
+    /// Whether it was also asked for what is asked seldom.
+    var isThorough = false
+    /// QEMU's own words by guest, as last told.
+    var standstills: SortedMap<Int, String> = [:]
+    /// `vm:120`, ...
+    var managed: [String] = []
+
+    /// What there is of a guest.
+    func observation(of guest: Guest, notes: GuestNotes) -> GuestObservation {
+        guard let number = GuestNumber(guest) else {
+            return GuestObservation(guest, .absent, detail: "\(guest.vmid) is no number of a guest")
+        }
+        let isProcess =
+            machines.contains { $0.guest == number } || runningContainers.contains(number)
+        guard let summary = summaries.first(where: { $0.guest.number == number.number }), summary.guest == number else {
+            var observation = GuestObservation(guest, isProcess ? .stuck : .absent)
+            if isProcess {
+                observation.detail = "it runs here, and its configuration does not lie here"
+            } else if let other = summaries.first(where: { $0.guest.number == number.number }) {
+                observation.detail = "the number is in use by \(other.guest) (\(other.name))"
+            }
+            return observation
+        }
+        var observation = GuestObservation(
+            guest, summary.isRunning || isProcess ? .running : .stopped, lock: summary.lock,
+            isManagedElsewhere: managed.contains(number.serviceName))
+        var details: [String] = []
+        if summary.isTemplate { details.append("it is a template") }
+        if observation.state == .running, let standstill = standstills[number.number] {
+            observation.state = .stuck
+            details.append("it stands still: \(standstill)")
+        }
+        if observation.isManagedElsewhere { details.append("Proxmox's own high availability manages it") }
+        if let note = notes.words[number.number] { details.append(note) }
+        if observation.state == .running {
+            observation.healthy = notes.health[guest.workload]
+            observation.clients = notes.clients[number.number] ?? []
+        }
+        observation.detail = details.joined(separator: "; ")
+        return observation
+    }
+}
+
+/// What is known of guests from other sources than a look.
+struct GuestNotes: Sendable {
+    /// How it differs from its declaration, what waits for a restart.
+    var words: SortedMap<Int, String> = [:]
+    var health: SortedMap<ResourceKey, Bool> = [:]
+    /// The clients under which its disks are open.
+    var clients: SortedMap<Int, [String]> = [:]
+}
+
+/// Looks. Remembers what is asked for less often than the lists.
+struct HostLooker: Sendable {
+    let host: ProxmoxHost
+    let settings: ProxmoxSettings
+    private var looks = 0
+    private var last = HostLook()
+
+    /// Proxmox's HA is asked for at every this many looks, and so is QEMU's own state.
+    static let seldom = 4
+
+    init(host: ProxmoxHost, settings: ProxmoxSettings) {
+        self.host = host
+        self.settings = settings
+    }
+
+    /// - Throws: what could not be asked; then nothing is known of any guest.
+    mutating func look(at watched: [Guest]) async throws(ProxmoxError) -> HostLook {
+        var look = HostLook()
+        look.isQuorate = try await host.quorum().isQuorate
+        let isThorough = looks % Self.seldom == 0
+        look.isThorough = isThorough
+        look.managed = try await isThorough ? host.managedByProxmox() : last.managed
+        let (summaries, standstills) = try await host.guests(thoroughly: isThorough)
+        look.summaries = summaries
+        // What stood still does so until it is seen to do something else, or has been stopped.
+        look.standstills = standstills ?? last.standstills
+        // After the lists: what was started in between is seen by one of both.
+        look.machines = settings.machines.running()
+        look.runningContainers = watched.compactMap(GuestNumber.init).filter(settings.containers.isRunning)
+        looks += 1
+        last = look
+        return look
+    }
+}
+
+extension ProxmoxHost {
+    /// All guests of this node; thoroughly with the states of machines that do no work although they run (which makes
+    /// Proxmox ask each of them).
+    func guests(
+        thoroughly: Bool
+    ) async throws(ProxmoxError) -> (guests: [GuestSummary], standstills: SortedMap<Int, String>?) {
+        var found: [GuestSummary] = []
+        var standstills: SortedMap<Int, String> = [:]
+        for kind in GuestNumber.Kind.allCases {
+            let attempted = "list the guests (\(kind.rawValue)) on \(node)"
+            let isFull = thoroughly && kind == .machine
+            let data = try await client.get(
+                "/nodes/\(node)/\(kind.rawValue)", isFull ? [("full", "1")] : [], attempted: attempted)
+            guard let entries = data.lenientList else { throw unreadable(attempted, "a list") }
+            for entry in entries {
+                guard let summary = GuestSummary(entry, kind) else { throw unreadable(attempted, "a guest") }
+                found.append(summary)
+                if let word = entry["qmpstatus"]?.lenientText, GuestStatus.isStandstill(word) {
+                    standstills[summary.guest.number] = word
+                }
+            }
+        }
+        return (found.sorted { $0.guest < $1.guest }, thoroughly ? standstills : nil)
+    }
+}

@@ -1,0 +1,293 @@
+// The driver of this host's Proxmox: takes the agent's orders, carries them out, looks at the guests, and reports. It
+// holds no policy: it starts nothing that it was not told to start.
+
+import Cluster
+import Consensus
+import Drivers
+import Glibc
+import Kinds
+import Logging
+import Synchronization
+
+/// Drives one Proxmox host. Orders are taken from any thread at any time; work is done while `serve` runs.
+public final class ProxmoxNode: Sendable {
+    /// Steps that are under way in Proxmox at one time. To end a guest is not counted.
+    static let mostSteps = 8
+
+    public let settings: ProxmoxSettings
+    private let log: Logger
+    private let client: ProxmoxClient
+    private let steps: GuestSteps
+    private let fences: FenceSteps
+    private let watchdog: WatchdogKeeper
+    private let report: @Sendable (GuestReport) -> Void
+    private let reportFence: @Sendable (FenceReport) -> Void
+    private let gate = Gate(width: mostSteps)
+    private let health: HealthCheckRunner
+    private let verdicts: AsyncStream<RoleReport>
+
+    private enum Work: Sendable {
+        case lane(Int64)
+        case fence(FenceOrder)
+    }
+    private let work: AsyncStream<Work>
+    private let works: AsyncStream<Work>.Continuation
+    private let machines: AsyncStream<[MachineProcess]>
+    private let seekers: AsyncStream<[MachineProcess]>.Continuation
+    private let lookNow: AsyncStream<Void>
+    private let lookers: AsyncStream<Void>.Continuation
+
+    struct State: Sendable {
+        var watched: [Guest] = []
+        var lanes = GuestLanes()
+        var notes = GuestNotes()
+        /// The health checks that run.
+        var checks: SortedMap<ResourceKey, HealthCheck> = [:]
+        /// Fences that are under way.
+        var fences: [FenceOrder] = []
+        /// A step has ended since the last look: report whether or not anything changed.
+        var isReportDue = true
+        /// The address of this host's clients of Ceph, once known.
+        var storageAddress = ""
+    }
+    let state = Mutex(State())
+
+    /// - Parameters:
+    ///   - declaration: what is declared of a workload now; nil: nothing.
+    ///   - report: called from any thread; must not block.
+    ///   - reportFence: the same.
+    /// - Throws: when the authority's certificates cannot be read.
+    public init(
+        _ settings: ProxmoxSettings, log: Logger,
+        declaration: @escaping @Sendable (ResourceKey) async -> Declaration?,
+        report: @escaping @Sendable (GuestReport) -> Void, reportFence: @escaping @Sendable (FenceReport) -> Void
+    ) throws(ProxmoxError) {
+        self.settings = settings
+        self.log = log
+        client = try ProxmoxClient(settings.access)
+        var host = ProxmoxHost(client: client, node: settings.node)
+        host.lockPatience = settings.lockPatience
+        steps = GuestSteps(host: host, settings: settings, log: log, declaration: declaration)
+        fences = FenceSteps(ceph: settings.ceph, log: log)
+        watchdog = WatchdogKeeper(settings.watchdog, log: log, now: BootTime.now)
+        self.report = report
+        self.reportFence = reportFence
+        let (verdicts, judging) = AsyncStream<RoleReport>.makeStream(bufferingPolicy: .bufferingNewest(1_024))
+        self.verdicts = verdicts
+        health = HealthCheckRunner(log: log) { judging.yield($0) }
+        (work, works) = AsyncStream.makeStream()
+        (machines, seekers) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        (lookNow, lookers) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        state.withLock { $0.storageAddress = settings.storageAddress ?? "" }
+    }
+
+    var host: ProxmoxHost { steps.host }
+
+    // MARK: Orders
+
+    /// Takes an order. Never blocks.
+    public func carryOut(_ order: GuestOrder) {
+        if case .watch(let guests) = order {
+            state.withLock { state in
+                guard state.watched != guests else { return }
+                state.watched = guests
+                state.isReportDue = true
+            }
+            lookers.yield()
+            return
+        }
+        guard let step = OrderedStep(order) else { return }
+        switch state.withLock({ $0.lanes.admit(step) }) {
+        case .run: works.yield(.lane(step.guest.vmid))
+        case .waits, .known: break
+        case .full:
+            let failure = GuestFailure(
+                "\(step.guest.workload): \(GuestLanes.mostSteps) orders for it are waiting already")
+            report(.failed(step.guest, epoch: step.epoch, step.step, failure))
+        }
+    }
+
+    /// Takes an order. Never blocks. One that is under way is not begun a second time.
+    public func carryOut(_ order: FenceOrder) {
+        let isNew = state.withLock { state in
+            guard !state.fences.contains(order) else { return false }
+            state.fences.append(order)
+            return true
+        }
+        if isNew { works.yield(.fence(order)) }
+    }
+
+    /// Takes an order and has carried it out when it returns. Never blocks.
+    public func carryOut(_ order: WatchdogOrder) { watchdog.carryOut(order) }
+
+    /// Whether the watchdog is armed.
+    public var isGuarded: Bool { watchdog.isArmed }
+
+    // MARK: Work
+
+    /// Carries out orders, and looks, until the surrounding task is cancelled. To be called once.
+    public func serve() async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.keepLooking() }
+            group.addTask { await self.health.serve() }
+            group.addTask { await self.noteHealth() }
+            group.addTask { await self.seekClients() }
+            for await item in work {
+                switch item {
+                case .lane(let vmid): group.addTask { await self.runLane(vmid) }
+                case .fence(let order):
+                    group.addTask {
+                        let outcome = await self.fences.carryOut(order)
+                        self.state.withLock { $0.fences.removeAll { $0 == order } }
+                        if !Task.isCancelled { self.reportFence(outcome) }
+                    }
+                }
+            }
+            group.cancelAll()
+        }
+        client.shutDown()
+    }
+
+    private func runLane(_ vmid: Int64) async {
+        while true {
+            let (cut, cutter) = AsyncStream<Never>.makeStream()
+            guard let step = state.withLock({ $0.lanes.next(vmid, cut: cutter) }) else { return }
+            // Whoever is first; a step that was cut off ends soon, and says itself how far it came.
+            let failure = await withTaskGroup(of: StepEnd.self) { group in
+                group.addTask { .ended(await self.run(step)) }
+                group.addTask {
+                    for await _ in cut {}
+                    return .cut
+                }
+                var end: StepFailure?
+                for await first in group {
+                    group.cancelAll()
+                    if case .ended(let failure) = first { end = failure }
+                }
+                return end
+            }
+            state.withLock { state in
+                state.lanes.ended(vmid)
+                state.isReportDue = true
+            }
+            if Task.isCancelled { return }
+            if let failure {
+                log.warning("\(step.guest.workload): \(failure)")
+                report(
+                    .failed(
+                        step.guest, epoch: step.epoch, step.step,
+                        GuestFailure(failure.reason, isPermanent: failure.isPermanent)))
+            } else {
+                report(.done(step.guest, epoch: step.epoch, step.step))
+            }
+            lookers.yield()
+        }
+    }
+
+    private enum StepEnd: Sendable {
+        case ended(StepFailure?)
+        case cut
+    }
+
+    private func run(_ step: OrderedStep) async -> StepFailure? {
+        log.notice("\(step.guest.workload): \(step.work)")
+        if step.work == .destroy { return await perform(step) }
+        do {
+            return try await gate.pass { await self.perform(step) }
+        } catch { return StepFailure("\(step.guest.workload): given up before it was begun") }
+    }
+
+    private func perform(_ step: OrderedStep) async -> StepFailure? {
+        do throws(StepFailure) {
+            switch step.work {
+            case .start(let takeFrom, let mayLowerVotes):
+                let notes = try await steps.start(step.guest, takeFrom: takeFrom, mayLowerVotes: mayLowerVotes)
+                state.withLock { state in
+                    state.notes.words[Int(step.guest.vmid)] = notes.isEmpty ? nil : notes.joined(separator: "; ")
+                }
+            case .stop(let grace): try await steps.stop(step.guest, grace: grace)
+            case .migrate(let target, let live): try await steps.migrate(step.guest, to: target, live: live)
+            case .destroy: try await steps.destroy(step.guest)
+            }
+            return nil
+        } catch { return error }
+    }
+
+    // MARK: Health
+
+    private func noteHealth() async {
+        for await verdict in verdicts {
+            guard case .health(let workload, let isHealthy, _) = verdict else { continue }
+            state.withLock { $0.notes.health[workload] = isHealthy }
+            lookers.yield()
+        }
+    }
+
+    /// Runs the checks of the guests that run; of the others nothing is known any more.
+    private func check(_ checks: SortedMap<ResourceKey, HealthCheck>) {
+        let isNew = state.withLock { state in
+            guard state.checks != checks else { return false }
+            for workload in state.checks.keys where state.checks[workload] != checks[workload] {
+                state.notes.health[workload] = nil
+            }
+            state.checks = checks
+            return true
+        }
+        if isNew { health.run(checks) }
+    }
+
+    private func seekClients() async {
+        guard let ceph = settings.ceph else { return }
+        var seeker = ClientSeeker(host: host, ceph: ceph, log: log)
+        for await running in machines {
+            let known = state.withLock { FoundClients(clients: $0.notes.clients, storageAddress: $0.storageAddress) }
+            let found = await seeker.seek(running, known)
+            if Task.isCancelled { return }
+            let isNew = state.withLock { state in
+                defer { (state.notes.clients, state.storageAddress) = (found.clients, found.storageAddress) }
+                return state.notes.clients != found.clients || state.storageAddress != found.storageAddress
+            }
+            if isNew { lookers.yield() }
+        }
+    }
+
+    // MARK: Looking
+
+    private func keepLooking() async {
+        var lookout = Lookout(looker: HostLooker(host: host, settings: settings), steps: steps, log: log)
+        lookers.yield()
+        await withDiscardingTaskGroup { group in
+            group.addTask {
+                while !Task.isCancelled {
+                    do { try await Task.sleep(for: .nanoseconds(self.settings.lookInterval.nanoseconds)) } catch {
+                        return
+                    }
+                    self.lookers.yield()
+                }
+            }
+            for await _ in lookNow {
+                let (watched, isDue, notes, address) = state.withLock { state in
+                    defer { state.isReportDue = false }
+                    return (state.watched, state.isReportDue, state.notes, state.storageAddress)
+                }
+                let outcome = await lookout.look(
+                    at: watched, notes, isReportDue: isDue, storageAddress: address, watchdog: watchdog.delay)
+                if Task.isCancelled { break }
+                state.withLock { $0.notes.words = outcome.notes.words }
+                seekers.yield(outcome.machines)
+                if let checks = outcome.checks { check(checks) }
+                for entry in outcome.reports { report(entry) }
+            }
+            group.cancelAll()
+        }
+    }
+}
+
+/// CLOCK_BOOTTIME: monotonic, and it goes on while the machine is suspended.
+enum BootTime {
+    @Sendable static func now() -> Instant {
+        var reading = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &reading)
+        return Instant(nanoseconds: Int64(reading.tv_sec) * 1_000_000_000 + Int64(reading.tv_nsec))
+    }
+}

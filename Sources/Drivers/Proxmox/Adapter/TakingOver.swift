@@ -1,0 +1,172 @@
+// Makes a guest of a fenced host this host's: the quorum of the Proxmox cluster where it has to be regained, and the
+// guest's configuration file. That the other host is fenced, and that it is right to go on alone, stands in the order.
+
+import Consensus
+import NIOCore
+import NIOPosix
+
+/// Takes guests over. Every step can be repeated.
+struct TakingOver: Sendable {
+    let host: ProxmoxHost
+    let settings: ProxmoxSettings
+
+    /// How often it is looked whether quorum has come.
+    static let pause = Duration.milliseconds(250)
+
+    /// Waits until the Proxmox cluster has quorum; lowers the votes it expects if it has none and that is allowed.
+    ///
+    /// Proxmox notices the loss of a host after six to eight seconds: until then it says that it has quorum, and changes
+    /// hang. So a change that fails for want of quorum comes back here.
+    func regainQuorum(mayLowerVotes: Bool, until deadline: ContinuousClock.Instant, _ attempted: String)
+        async throws(StepFailure)
+    {
+        while true {
+            let isQuorate: Bool
+            do throws(ProxmoxError) { isQuorate = try await host.quorum().isQuorate } catch { throw StepFailure(error) }
+            if isQuorate { return }
+            guard ContinuousClock.now < deadline else {
+                throw StepFailure(
+                    ProxmoxError(.noQuorum, attempted: attempted, reason: "the Proxmox cluster has no quorum"))
+            }
+            if mayLowerVotes {
+                do throws(LocalProgramError) {
+                    let votes = try await settings.votes.status()
+                    if !votes.isQuorate { try await settings.votes.expect(votes: max(1, votes.totalVotes)) }
+                } catch { throw StepFailure(error) }
+            }
+            try await Self.wait(attempted)
+        }
+    }
+
+    /// Moves the guest's configuration here from a host that is fenced.
+    /// - Throws: a permanent failure when the guest has disks of the dead host; they are not here to be started with.
+    func take(
+        _ guest: GuestNumber, from dead: NodeName, mayLowerVotes: Bool, until deadline: ContinuousClock.Instant
+    ) async throws(StepFailure) {
+        let attempted = "take \(guest) over from \(dead)"
+        try await regainQuorum(mayLowerVotes: mayLowerVotes, until: deadline, attempted)
+        let files = settings.files
+        let text: String? = try await FileThread.run(settings, attempted) { () throws(GuestFileError) in
+            if files.exists(guest, on: settings.node) { return nil }
+            return try files.text(of: guest, on: dead)
+        }
+        if let text {
+            let configuration = GuestConfiguration(file: text, guest.kind)
+            let storages: [StorageState]
+            do throws(ProxmoxError) { storages = try await host.storages() } catch { throw StepFailure(error) }
+            let local = configuration.localDisks(storages)
+            guard local.isEmpty, configuration.hostDevices.isEmpty else {
+                let what = local.map { "\($0.slot) (\($0.volume))" } + configuration.hostDevices
+                throw StepFailure(
+                    "\(attempted): it needs what \(dead) alone has: \(what.joined(separator: ", ")); "
+                        + "it stays with \(dead) until that is back", isPermanent: true)
+            }
+        }
+        while true {
+            do throws(StepFailure) {
+                return try await FileThread.run(settings, attempted) { () throws(GuestFileError) in
+                    try files.take(guest, from: dead, to: settings.node)
+                }
+            } catch {
+                guard error.isWantOfQuorum, ContinuousClock.now < deadline else { throw error }
+            }
+            // Writable again half a second to a second after the votes were lowered.
+            try await Self.wait(attempted)
+            try await regainQuorum(mayLowerVotes: mayLowerVotes, until: deadline, attempted)
+        }
+    }
+
+    /// Removes the lock of what a dead host was doing to a guest that was taken from it, if nothing half done is left by
+    /// it. A lock of something that is being done here is left alone.
+    func removeStaleLock(_ guest: GuestNumber, _ attempted: String) async throws(StepFailure) {
+        let lock: String
+        do throws(ProxmoxError) {
+            guard let found = try await host.state(of: guest).lock else { return }
+            lock = found
+            guard try await !host.isWorkedOn(guest) else { return }
+        } catch { throw StepFailure(error) }
+        guard ["backup", "mounted", "migrate", "snapshot-delete", "suspending"].contains(lock) else {
+            throw StepFailure(
+                "\(attempted): \(guest) is locked (\(lock)), by what its old host had begun and not ended; look at it, and "
+                    + "as root: \(guest.kind == .machine ? "qm" : "pct") unlock \(guest.number)", isPermanent: true)
+        }
+        let tool = guest.kind == .machine ? settings.machineTool : settings.containerTool
+        do throws(LocalProgramError) {
+            _ = try await tool.run(
+                ["unlock", "\(guest.number)"], attempted: "\(attempted): remove the lock (\(lock)) of its old host",
+                advice: "as root: \(guest.kind == .machine ? "qm" : "pct") unlock \(guest.number)")
+        } catch { throw StepFailure(error) }
+    }
+
+    static func wait(_ attempted: String) async throws(StepFailure) {
+        do { try await Task.sleep(for: pause) } catch { throw StepFailure("\(attempted): given up") }
+    }
+}
+
+/// Calls that may hang while the cluster's file system has no quorum: on a thread that can be left behind.
+enum FileThread {
+    static func run<Result: Sendable>(
+        _ settings: ProxmoxSettings, _ attempted: String,
+        _ body: @escaping @Sendable () throws(GuestFileError) -> Result
+    ) async throws(StepFailure) -> Result {
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let promise = loop.makePromise(of: Result.self)
+        let alarm = loop.scheduleTask(in: .nanoseconds(settings.quorumPatience.nanoseconds)) {
+            promise.fail(
+                StepFailure("\(attempted): \(settings.files.folder) does not answer; see systemctl status pve-cluster"))
+        }
+        defer { alarm.cancel() }
+        NIOThreadPool.singleton.submit { state in
+            guard case .active = state else { return promise.fail(CancellationError()) }
+            do throws(GuestFileError) { promise.succeed(try body()) } catch { promise.fail(error) }
+        }
+        do { return try await promise.futureResult.get() } catch {
+            if let error = error as? GuestFileError { throw StepFailure(error) }
+            throw error as? StepFailure ?? StepFailure("\(attempted): \(error)")
+        }
+    }
+}
+
+/// Why a step was not carried out, from whatever part it came.
+struct StepFailure: Error, Hashable, CustomStringConvertible {
+    var reason: String
+    /// Trying the same again here is of no use.
+    var isPermanent = false
+    /// It may have been carried out all the same: look before anything else.
+    var mayHaveHadEffect = false
+    var isWantOfQuorum = false
+    /// A little later it may well succeed.
+    var isPassing = false
+
+    var description: String { reason }
+
+    init(_ reason: String, isPermanent: Bool = false) {
+        self.reason = reason
+        self.isPermanent = isPermanent
+    }
+
+    init(_ error: ProxmoxError) {
+        reason = error.description
+        mayHaveHadEffect = error.mayHaveHadEffect
+        isWantOfQuorum = error.cause == .noQuorum
+        isPassing = error.isPassing
+        switch error.cause {
+        case .missingPrivilege, .forbidden, .unauthorized, .untrusted, .invalid, .absent, .taken, .unsupported,
+            .managedByProxmox, .unsafe:
+            isPermanent = true
+        default: isPermanent = false
+        }
+    }
+
+    init(_ error: LocalProgramError) {
+        reason = error.description
+        isPermanent = error.cause == .notStarted
+    }
+
+    init(_ error: GuestFileError) {
+        reason = error.description
+        isPermanent = error.cause == .absent || error.cause == .taken
+        isWantOfQuorum = error.cause == .notWritable
+        isPassing = error.cause == .notWritable
+    }
+}

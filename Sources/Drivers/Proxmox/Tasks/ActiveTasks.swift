@@ -1,0 +1,54 @@
+// What Proxmox is doing with a guest at this moment, and how to make it stop.
+
+import Cluster
+import Consensus
+
+extension ProxmoxHost {
+    /// The tasks about a guest that are running on this node, by anybody.
+    func activeTasks(of guest: GuestNumber) async throws(ProxmoxError) -> [TaskIdentifier] {
+        try await activeTasks("ask what is being done with \(guest) on \(node)", [("vmid", "\(guest.number)")])
+            .filter { $0.subject == "\(guest.number)" }
+    }
+
+    /// Whether anything on this node may hold the guest's lock. A backup of many guests does not say which.
+    func isWorkedOn(_ guest: GuestNumber) async throws(ProxmoxError) -> Bool {
+        try await activeTasks("ask who holds the lock of \(guest) on \(node)", [])
+            .contains { $0.subject == "\(guest.number)" || $0.type == "vzdump" }
+    }
+
+    private func activeTasks(
+        _ attempted: String, _ filter: ProxmoxClient.Parameters
+    ) async throws(ProxmoxError) -> [TaskIdentifier] {
+        let data = try await client.get(
+            "/nodes/\(node)/tasks", filter + [("source", "active"), ("limit", "1000")], attempted: attempted)
+        guard let entries = data.lenientList else { throw unreadable(attempted, "a list") }
+        return entries.compactMap { entry in
+            // Those that have just ended stand in the same list, with how.
+            guard entry["endtime"] == nil, entry["status"]?.lenientText ?? "RUNNING" == "RUNNING" else { return nil }
+            return entry["upid"]?.string.flatMap(TaskIdentifier.init)
+        }
+    }
+
+    /// Stops what would bring the guest up here, and waits until it has stopped.
+    func cancelTasks(of guest: GuestNumber, limit: Interval = .seconds(20)) async throws(ProxmoxError) {
+        let deadline = ContinuousClock.now + .nanoseconds(limit.nanoseconds)
+        let starting = ["qmstart", "vzstart", "qmigrate", "vzmigrate", "qmreboot", "vzreboot", "qmresume"]
+        var asked: [TaskIdentifier] = []
+        while true {
+            let active = try await activeTasks(of: guest).filter { starting.contains($0.type) }
+            guard !active.isEmpty else { return }
+            let attempted = "stop task \(active[0]) before \(guest) is ended"
+            guard ContinuousClock.now < deadline else {
+                throw ProxmoxError(.timedOut, attempted: attempted, reason: "it has not ended")
+            }
+            for task in active where !asked.contains(task) {
+                _ = try await client.change(
+                    .delete, "/nodes/\(node)/tasks/\(FormText.escaped(task.text))", attempted: attempted)
+                asked.append(task)
+            }
+            do { try await Task.sleep(for: .milliseconds(200)) } catch {
+                throw ProxmoxError(.timedOut, attempted: attempted, reason: "given up")
+            }
+        }
+    }
+}

@@ -1,0 +1,428 @@
+// The driver as the agent sees it: orders in, reports out.
+
+import Cluster
+import Consensus
+import Kinds
+import Logging
+import Synchronization
+import Testing
+
+@testable import ProxmoxDriver
+
+private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web"), form: .machine, vmid: 120)
+
+/// Runs a driver and keeps what it reports.
+private final class Run: Sendable {
+    let proxmox: SmallProxmox
+    private let reports: AsyncStream<GuestReport>
+    private let reporting: AsyncStream<GuestReport>.Continuation
+    private let fences: AsyncStream<FenceReport>
+    private let fencing: AsyncStream<FenceReport>.Continuation
+    let declared = Mutex<Declaration?>(nil)
+
+    init() async throws {
+        proxmox = try await SmallProxmox()
+        (reports, reporting) = AsyncStream.makeStream()
+        (fences, fencing) = AsyncStream.makeStream()
+    }
+
+    func callAsFunction(
+        _ change: (inout ProxmoxSettings) -> Void = { _ in },
+        _ body: (ProxmoxNode, inout AsyncStream<GuestReport>.Iterator) async throws -> Void
+    ) async throws {
+        var settings = try proxmox.settings()
+        change(&settings)
+        let node = try ProxmoxNode(
+            settings, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            declaration: { _ in self.declared.withLock { $0 } },
+            report: { [reporting] in reporting.yield($0) }, reportFence: { [fencing] in fencing.yield($0) })
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await node.serve() }
+            var iterator = reports.makeAsyncIterator()
+            try await body(node, &iterator)
+            group.cancelAll()
+        }
+    }
+
+    func nextFence() async -> FenceReport? {
+        var iterator = fences.makeAsyncIterator()
+        return await iterator.next()
+    }
+}
+
+extension AsyncStream<GuestReport>.Iterator {
+    /// The next end of a step.
+    fileprivate mutating func end() async -> GuestReport? {
+        while let report = await next() {
+            switch report {
+            case .done, .failed: return report
+            default: continue
+            }
+        }
+        return nil
+    }
+
+    /// Waits for an observation of the first guest that is as told.
+    fileprivate mutating func observation(_ isIt: (GuestObservation) -> Bool) async -> GuestObservation? {
+        while let report = await next() {
+            if case .observed(let all) = report, let first = all.first, isIt(first) { return first }
+        }
+        return nil
+    }
+
+    fileprivate mutating func blindness() async -> String? {
+        while let report = await next() {
+            if case .blind(let reason) = report { return reason }
+        }
+        return nil
+    }
+}
+
+@Suite(.timeLimit(.minutes(2))) struct NodeTests {
+    @Test func aGuestIsWatchedStartedAndStopped() async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve1", "name: web\nscsi0: rbd:vm-120-disk-0,size=10G")
+        try await run { node, reports in
+            node.carryOut(.watch([web]))
+            #expect(await reports.observation { _ in true }?.state == .stopped)
+            node.carryOut(.start(web, epoch: 3, takeFrom: nil, mayLowerVotes: false))
+            #expect(await reports.end() == .done(web, epoch: 3, .start))
+            #expect(await reports.observation { _ in true }?.state == .running)
+            // Ordered again, it is done already.
+            node.carryOut(.start(web, epoch: 3, takeFrom: nil, mayLowerVotes: false))
+            #expect(await reports.end() == .done(web, epoch: 3, .start))
+            node.carryOut(.stop(web, epoch: 3, grace: .seconds(5)))
+            #expect(await reports.end() == .done(web, epoch: 3, .stop))
+            #expect(await reports.observation { _ in true }?.state == .stopped)
+        }
+        #expect(run.proxmox.server.changes.filter { $0.hasSuffix("/start") }.count == 1)
+    }
+
+    @Test func whatTheHostIsIsTold() async throws {
+        let run = try await Run()
+        try await run({ $0.reservedMemoryBytes = 1 << 30 }) { _, reports in
+            while let report = await reports.next() {
+                guard case .host(let facts) = report else { continue }
+                #expect(facts.memoryBytes == 7 << 30)
+                #expect(facts.cores == 4)
+                #expect(facts.isQuorate)
+                #expect(!facts.boot.isEmpty)
+                #expect(facts.watchdogMilliseconds == 0)
+                return
+            }
+        }
+    }
+
+    @Test func aGuestOfAFencedHostIsTakenOver() async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve2", "name: web\nscsi0: rbd:vm-120-disk-0,size=10G\n[snap]\nscsi1: local:1")
+        // The host died in the middle of a backup, and Proxmox has lost its quorum.
+        run.proxmox.change { state in
+            state.isQuorate = false
+            state.locks[120] = nil
+        }
+        try await run { node, reports in
+            node.carryOut(.start(web, epoch: 4, takeFrom: "pve2", mayLowerVotes: true))
+            #expect(await reports.end() == .done(web, epoch: 4, .start))
+        }
+        #expect(run.proxmox.votesWereLowered)
+        #expect(run.proxmox.read { $0.running } == [120])
+        #expect(
+            try GuestFiles(folder: "\(run.proxmox.folder.path)/pve").holders(of: GuestNumber(.machine, 120)!).map(
+                \.text) == ["pve1"])
+    }
+
+    @Test func votesAreNotLoweredUnasked() async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve2", "name: web")
+        run.proxmox.change { $0.isQuorate = false }
+        try await run({ $0.quorumPatience = .milliseconds(300) }) { node, reports in
+            node.carryOut(.start(web, epoch: 4, takeFrom: "pve2", mayLowerVotes: false))
+            guard case .failed(_, 4, .start, let failure) = await reports.end() else {
+                Issue.record("it cannot start without quorum")
+                return
+            }
+            #expect(failure.reason.contains("no quorum"))
+            #expect(!failure.isPermanent)
+        }
+        #expect(!run.proxmox.votesWereLowered)
+        #expect(run.proxmox.server.changes == [])
+    }
+
+    @Test func theStaleLockOfADeadHostIsRemovedAndAnotherIsNot() async throws {
+        for (lock, isRemoved) in [("backup", true), ("clone", false)] {
+            let run = try await Run()
+            run.proxmox.put(120, on: "pve2", "name: web")
+            run.proxmox.change { $0.locks[120] = lock }
+            try await run { node, reports in
+                node.carryOut(.start(web, epoch: 4, takeFrom: "pve2", mayLowerVotes: false))
+                _ = await reports.end()
+            }
+            #expect(run.proxmox.wasUnlocked == isRemoved)
+        }
+    }
+
+    @Test(arguments: ["scsi0: local:120/vm-120-disk-0.raw", "hostpci0: 0000:01:00"])
+    func whatOnlyTheDeadHostHasIsNotTakenOver(line: String) async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve2", "name: web\n\(line)")
+        try await run { node, reports in
+            node.carryOut(.start(web, epoch: 4, takeFrom: "pve2", mayLowerVotes: true))
+            guard case .failed(_, _, _, let failure) = await reports.end() else {
+                Issue.record("its disk is not here")
+                return
+            }
+            #expect(failure.isPermanent)
+        }
+        #expect(run.proxmox.read { $0.running } == [])
+        #expect(
+            GuestFiles(folder: "\(run.proxmox.folder.path)/pve").exists(
+                GuestNumber(.machine, 120)!, on: NodeName("pve2")!))
+    }
+
+    @Test func aGuestOfAnotherHostIsNotStartedHere() async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve2", "name: web")
+        try await run { node, reports in
+            for takeFrom in [nil, "pve3"] {
+                node.carryOut(.start(web, epoch: 4, takeFrom: takeFrom, mayLowerVotes: true))
+                guard case .failed(_, _, .start, let failure) = await reports.end() else {
+                    Issue.record("it lies on pve2")
+                    return
+                }
+                #expect(failure.isPermanent)
+                #expect(failure.reason.contains("pve2"))
+            }
+        }
+        #expect(run.proxmox.server.changes == [])
+    }
+
+    @Test func anUnknownOutcomeIsLookedAtBeforeAnythingElse() async throws {
+        // The request was taken, and the answer lost.
+        let happened = try await Run()
+        happened.proxmox.put(120, on: "pve1", "name: web")
+        happened.proxmox.change { $0.faults = [("POST /nodes/pve1/qemu/120/status/start", .close)] }
+        try await happened { node, reports in
+            // It is not running, so it is started after all, and once.
+            node.carryOut(.start(web, epoch: 1, takeFrom: nil, mayLowerVotes: false))
+            #expect(await reports.end() == .done(web, epoch: 1, .start))
+        }
+        let seen = happened.proxmox.server.seen.map(\.line)
+        let starts = seen.indices.filter { seen[$0].hasSuffix("/status/start") }
+        #expect(starts.count == 2)
+        // Between the two it was asked what is under way, and how the guest is.
+        let between = seen[starts[0]...starts[1]]
+        #expect(between.contains("GET /nodes/pve1/tasks"))
+        #expect(between.contains("GET /nodes/pve1/qemu/120/status/current"))
+    }
+
+    @Test func aStartThatFailsIsReportedWithItsReason() async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve1", "name: web")
+        run.proxmox.change { $0.verdicts = ["start failed: QEMU exited with code 1"] }
+        try await run { node, reports in
+            node.carryOut(.start(web, epoch: 1, takeFrom: nil, mayLowerVotes: false))
+            guard case .failed(_, 1, .start, let failure) = await reports.end() else {
+                Issue.record("it did not start")
+                return
+            }
+            #expect(failure.reason.contains("QEMU exited with code 1"))
+            #expect(!failure.isPermanent)
+        }
+        #expect(run.proxmox.server.changes.count == 1)
+    }
+
+    @Test func aLostPrivilegeIsNamed() async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve1", "name: web")
+        run.proxmox.change {
+            $0.faults = [
+                (
+                    "POST /nodes/pve1/qemu/120/status/start",
+                    .answer(403, "Permission check failed (/vms/120, VM.PowerMgmt)", "")
+                )
+            ]
+        }
+        try await run { node, reports in
+            node.carryOut(.start(web, epoch: 1, takeFrom: nil, mayLowerVotes: false))
+            guard case .failed(_, _, _, let failure) = await reports.end() else {
+                Issue.record("it may not be started")
+                return
+            }
+            #expect(failure.isPermanent)
+            #expect(failure.reason.contains("VM.PowerMgmt"))
+        }
+    }
+
+    @Test func toEndAGuestCutsOffItsStart() async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve1", "name: web")
+        run.proxmox.change { $0.hangsAtStart = true }
+        try await run { node, reports in
+            node.carryOut(.start(web, epoch: 1, takeFrom: nil, mayLowerVotes: false))
+            while !run.proxmox.server.changes.contains(where: { $0.hasSuffix("/start") }) { await Task.yield() }
+            node.carryOut(.destroy(web, epoch: 2))
+            guard case .failed(_, 1, .start, _) = await reports.end() else {
+                Issue.record("the start was cut off")
+                return
+            }
+            #expect(await reports.end() == .done(web, epoch: 2, .destroy))
+        }
+        // The task in Proxmox too: it would have brought the guest up afterwards.
+        #expect(run.proxmox.server.changes.contains { $0.hasPrefix("DELETE /nodes/pve1/tasks/") })
+    }
+
+    @Test func whoCannotLookSaysSoAndSeesAgain() async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve1", "name: web")
+        try await run { node, reports in
+            node.carryOut(.watch([web]))
+            _ = await reports.observation { _ in true }
+            run.proxmox.change { $0.isDead = true }
+            #expect(await reports.blindness() != nil)
+            run.proxmox.change { $0.isDead = false }
+            #expect(await reports.observation { _ in true }?.state == .stopped)
+        }
+    }
+
+    @Test func whatDoesNoWorkIsNotTakenForRunning() async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve1", "name: web")
+        run.proxmox.change { state in
+            state.running = [120]
+            state.standstill = [120: "io-error"]
+            state.managed = [120]
+        }
+        try await run { node, reports in
+            node.carryOut(.watch([web]))
+            let seen = await reports.observation { $0.state == .stuck }
+            #expect(seen?.detail.contains("io-error") == true)
+            #expect(seen?.isManagedElsewhere == true)
+        }
+    }
+
+    @Test func aGuestIsMovedAndWhatCannotMoveGoesOn() async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve1", "name: web\nscsi0: rbd:vm-120-disk-0")
+        run.proxmox.put(121, on: "pve1", "name: db\nscsi0: local:121/vm-121-disk-0.raw")
+        run.proxmox.change { $0.running = [120, 121] }
+        let database = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "db"), form: .machine, vmid: 121)
+        try await run { node, reports in
+            node.carryOut(.migrate(web, epoch: 1, to: "pve2", live: true))
+            #expect(await reports.end() == .done(web, epoch: 1, .migrate))
+            node.carryOut(.migrate(web, epoch: 1, to: "pve2", live: true))
+            #expect(await reports.end() == .done(web, epoch: 1, .migrate))
+            node.carryOut(.migrate(database, epoch: 1, to: "pve2", live: false))
+            guard case .failed(_, _, .migrate, let failure) = await reports.end() else {
+                Issue.record("its disk is of this host")
+                return
+            }
+            #expect(failure.isPermanent)
+        }
+        #expect(run.proxmox.read { $0.running.contains(121) })
+    }
+
+    @Test func aGuestIsBroughtInLineBeforeItStarts() async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve1", "name: web\ncores: 1\nmemory: 512")
+        run.declared.withLock { declared in
+            declared = Declaration(
+                kind: "VirtualMachine", name: "web", spec: ["proxmox": ["vmid": 120, "cores": 4, "memory": "2Gi"]])
+        }
+        try await run { node, reports in
+            node.carryOut(.start(web, epoch: 1, takeFrom: nil, mayLowerVotes: false))
+            #expect(await reports.end() == .done(web, epoch: 1, .start))
+        }
+        let changes = run.proxmox.server.seen.filter { $0.method == "POST" }
+        #expect(changes.map(\.path) == ["/nodes/pve1/qemu/120/config", "/nodes/pve1/qemu/120/status/start"])
+        #expect(changes.first?.body == "cores=4&memory=2048&digest=d")
+    }
+
+    @Test func theHealthOfARunningGuestIsWatched() async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve1", "name: web")
+        let flag = "\(run.proxmox.folder.path)/healthy"
+        run.declared.withLock { declared in
+            declared = Declaration(
+                kind: "VirtualMachine", name: "web",
+                spec: [
+                    "proxmox": ["vmid": 120],
+                    "health": ["exec": ["/usr/bin/test", "-e", .string(flag)], "every": "100ms", "failures": 1],
+                ])
+        }
+        try await run { node, reports in
+            node.carryOut(.watch([web]))
+            // What does not run is not checked.
+            #expect(await reports.observation { _ in true }?.healthy == nil)
+            run.proxmox.change { $0.running = [120] }
+            #expect(await reports.observation { $0.healthy == false } != nil)
+            _ = run.proxmox.folder.write("healthy", "")
+            #expect(await reports.observation { $0.healthy == true } != nil)
+            run.proxmox.change { $0.running = [] }
+            #expect(await reports.observation { $0.state == .stopped }?.healthy == nil)
+        }
+    }
+
+    @Test func aFenceThatIsNotProvenIsReportedSo() async throws {
+        let run = try await Run()
+        try await run { node, _ in
+            node.carryOut(.blocklist(host: "pve2", epoch: 7, address: "10.77.0.2"))
+            guard case .failed("pve2", 7, let reason) = await run.nextFence() else {
+                Issue.record("there is no Ceph")
+                return
+            }
+            #expect(reason.contains("Ceph is not configured"))
+            node.carryOut(.powerOff(host: "pve2", epoch: 8, command: ["/bin/sh", "-c", "exit 3"]))
+            guard case .failed("pve2", 8, _) = await run.nextFence() else {
+                Issue.record("the command failed")
+                return
+            }
+            node.carryOut(
+                .powerOff(host: "pve2", epoch: 9, command: ["/bin/sh", "-c", "test \"$0\" = pve2", "{host}"]))
+            guard case .fenced("pve2", 9, _) = await run.nextFence() else {
+                Issue.record("the command succeeded")
+                return
+            }
+        }
+    }
+}
+
+@Suite struct GuestLanesTests {
+    private func start(_ epoch: UInt64) -> OrderedStep {
+        OrderedStep(.start(web, epoch: epoch, takeFrom: nil, mayLowerVotes: false))!
+    }
+
+    @Test func oneStepAtATimeAndNoneTwice() {
+        var lanes = GuestLanes()
+        let (_, cut) = AsyncStream<Never>.makeStream()
+        #expect(lanes.admit(start(1)) == .run)
+        #expect(lanes.admit(start(1)) == .known)
+        #expect(lanes.admit(start(2)) == .waits)
+        #expect(lanes.next(120, cut: cut) == start(1))
+        lanes.ended(120)
+        #expect(lanes.next(120, cut: cut) == start(2))
+        lanes.ended(120)
+        #expect(lanes.next(120, cut: cut) == nil)
+        #expect(!lanes.isBusy(120))
+        #expect(lanes.admit(start(3)) == .run)
+    }
+
+    @Test func theLineIsBounded() {
+        var lanes = GuestLanes()
+        #expect(lanes.admit(start(1)) == .run)
+        for epoch in 2...UInt64(GuestLanes.mostSteps) { #expect(lanes.admit(start(epoch)) == .waits) }
+        #expect(lanes.admit(start(100)) == .full)
+    }
+
+    @Test func toEndAGuestLeavesNothingWaiting() {
+        var lanes = GuestLanes()
+        let (_, cut) = AsyncStream<Never>.makeStream()
+        let end = OrderedStep(.destroy(web, epoch: 9))!
+        #expect(lanes.admit(start(1)) == .run)
+        #expect(lanes.next(120, cut: cut) == start(1))
+        #expect(lanes.admit(start(2)) == .waits)
+        #expect(lanes.admit(end) == .waits)
+        lanes.ended(120)
+        #expect(lanes.next(120, cut: cut) == end)
+    }
+}
