@@ -67,7 +67,7 @@ public struct Raft: Sendable {
     /// Others know of a later start of this member's disk, and since when they say so.
     var overtaken: (known: DiskStart, since: Instant)?
     /// The leader has said that no majority counts this member (Memory.swift).
-    var isReadmitted = false
+    var readmission: Readmission?
 
     public internal(set) var commitIndex: LogIndex = .zero
     public internal(set) var role: Role = .follower
@@ -369,6 +369,8 @@ public struct Raft: Sendable {
         _ sequence: WriteSequence, now: Instant, random: inout some RandomNumberGenerator
     ) {
         durability.complete(sequence)
+        recollect()
+        endBesideCopy()
         countOwnVote(now: now, random: &random)
         if isLeader { advanceCommit(now: now) }
         if isLeader { acknowledgeRounds(now: now) }

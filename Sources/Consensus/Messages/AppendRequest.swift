@@ -58,6 +58,8 @@ extension Raft {
         let matched = request.previousIndex + request.entries.count
         commitIndex = max(commitIndex, min(request.commit, matched))
         comparedThrough = max(comparedThrough, matched)
+        comparedEpoch = epoch
+        learnReadmission(commit: request.commit)
         recollect()
         // "I hold this" is true only on disk.
         sendAfterDurable(.appendReply(.accepted(through: matched)), to: sender)

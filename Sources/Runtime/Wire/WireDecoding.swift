@@ -136,7 +136,8 @@ extension WireConsensus.OneOf_Message {
             return .memoryLost(MemoryLost(start: start))
         case .readmitted(let answer):
             let start = try Check.start(answer.startNumber, answer.startNonce, "readmitted.start_number")
-            return .readmitted(Readmitted(start: start))
+            let committed = try Check.index(answer.committed, "readmitted.committed")
+            return .readmitted(Readmitted(start: start, committed: committed == .zero ? nil : committed))
         case .startIsOver(let notice):
             let known = try Check.start(notice.knownNumber, notice.knownNonce, "start_is_over.known_number")
             return .startIsOver(StartIsOver(known: known, isAlive: notice.isAlive))

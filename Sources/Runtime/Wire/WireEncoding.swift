@@ -120,6 +120,7 @@ extension WireConsensus {
             readmitted = .with {
                 $0.startNumber = answer.start.number
                 $0.startNonce = answer.start.nonce
+                $0.committed = answer.committed?.rawValue ?? 0
             }
         case .startIsOver(let notice):
             startIsOver = .with {

@@ -901,6 +901,9 @@ nonisolated struct WireReadmitted: Sendable {
 
   var startNonce: UInt64 = 0
 
+  /// The leader's commit index; zero, which it never is, from a version that did not say it.
+  var committed: UInt64 = 0
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -2641,7 +2644,7 @@ nonisolated extension WireMemoryLost: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension WireReadmitted: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Readmitted"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}start_number\0\u{3}start_nonce\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}start_number\0\u{3}start_nonce\0\u{1}committed\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2651,6 +2654,7 @@ nonisolated extension WireReadmitted: SwiftProtobuf.Message, SwiftProtobuf._Mess
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.startNumber) }()
       case 2: try { try decoder.decodeSingularFixed64Field(value: &self.startNonce) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.committed) }()
       default: break
       }
     }
@@ -2663,12 +2667,16 @@ nonisolated extension WireReadmitted: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if self.startNonce != 0 {
       try visitor.visitSingularFixed64Field(value: self.startNonce, fieldNumber: 2)
     }
+    if self.committed != 0 {
+      try visitor.visitSingularUInt64Field(value: self.committed, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: WireReadmitted, rhs: WireReadmitted) -> Bool {
     if lhs.startNumber != rhs.startNumber {return false}
     if lhs.startNonce != rhs.startNonce {return false}
+    if lhs.committed != rhs.committed {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -83,7 +83,8 @@ let exampleMessages: [(Term, Message)] = {
         ),
         (term(4), .snapshotReply(SnapshotReply(index: index(9), offset: 40, received: 300))),
         (term(4), .memoryLost(MemoryLost(start: DiskStart(number: 3, nonce: .max)))),
-        (term(4), .readmitted(Readmitted(start: DiskStart(number: 3, nonce: .max)))),
+        (term(4), .readmitted(Readmitted(start: DiskStart(number: 3, nonce: .max), committed: index(7)))),
+        (term(4), .readmitted(Readmitted(start: DiskStart(number: 3, nonce: .max), committed: nil))),
         (term(4), .startIsOver(StartIsOver(known: DiskStart(number: 4, nonce: 1), isAlive: true))),
         (term(4), .startIsOver(StartIsOver(known: DiskStart(number: 4, nonce: 0), isAlive: false))),
     ]
