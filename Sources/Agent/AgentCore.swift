@@ -68,6 +68,7 @@ public struct AgentCore: Sendable {
     var knownPeers: [MemberRecord]?
     /// The members these came from. Until one of them changes it is the state's own storage, which compares at once.
     var followedMembers: [MemberRecord]?
+    var followedLeftBehind: [MemberRecord] = []
     /// Whether the state has once been as new as the cluster's since this process started.
     var isCurrent = false
     /// What membership was followed to; nil before the first time.
@@ -194,6 +195,7 @@ public struct AgentCore: Sendable {
 
     private mutating func receive(_ frame: PeerFrame, now: Instant, random: inout some RandomNumberGenerator) {
         guard frame.cluster == setup.cluster, frame.to == id, frame.from != id else { return }
+        if isLeftBehind(frame.from) { return receiveFromLeftBehind(frame, now: now, random: &random) }
         switch frame.body {
         case .recoveryProbe(let probe): return answerProbe(probe, from: frame.from, now: now)
         case .recoveryStatus(let probe, let standing): return probeAnswered(probe, standing, by: frame.from)
@@ -393,8 +395,9 @@ public struct AgentCore: Sendable {
         // Depends on nothing else, so once for each revision is enough.
         if let followed, followed == (state.revision, isCurrent) { return }
         followed = (state.revision, isCurrent)
-        if isCurrent && state.members.values != followedMembers {
+        if isCurrent, state.members.values != followedMembers || state.leftBehind.values != followedLeftBehind {
             followedMembers = state.members.values
+            followedLeftBehind = state.leftBehind.values
             // Those that were left behind are to be told so when they are heard of.
             let peers = state.members.values.filter { $0.id != id } + state.leftBehind.values
             if peers != knownPeers {

@@ -8,6 +8,7 @@
 //
 //     level   came with
 //     1       the first version
+//     2       who was left behind is removed like a member; the first word of a member is no renewal
 //
 // A change of the state or of a command that two versions would apply differently takes a new level: count `newest` up, add
 // a row here, and say in `Command.neededLevel` what needs it.
@@ -16,7 +17,7 @@ import Consensus
 
 public enum FeatureLevel {
     /// What this version understands.
-    public static let newest: UInt64 = 1
+    public static let newest: UInt64 = 2
 }
 
 extension Command {

@@ -120,12 +120,22 @@ extension ClusterState {
     }
 
     mutating func remove(member id: MemberID, _ record: CommandRecord) -> Outcome {
-        guard let member = members[id] else { return refused(.notFound, "no member \(id)") }
+        guard let member = members[id] else { return forget(id, record) ?? refused(.notFound, "no member \(id)") }
         guard members.count > 1 else { return refused(.unsafe, "\(member.name) is the only member") }
         dropMember(id)
         _ = note(
             "MemberRemoved", "member/\(member.name)", "removed by \(record.actor)", cause: member.lastEvent, record)
         return done()
+    }
+
+    /// Ends that a member is waited for which a recovery went on without: from then on it is a stranger, whom nobody lets in
+    /// to be told. Nil when it is not that, or a version that takes part would not do so.
+    private mutating func forget(_ id: MemberID, _ record: CommandRecord) -> Outcome? {
+        guard level >= 2, let member = leftBehind[id] else { return nil }
+        leftBehind[id] = nil
+        _ = note(
+            "MemberRemoved", "member/\(member.name)", "left behind before; removed by \(record.actor)", record)
+        return done("\(member.name), which was left behind, is not waited for any more")
     }
 
     /// Takes a member out, and what candidates' reports say of it.
