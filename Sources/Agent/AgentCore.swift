@@ -265,6 +265,7 @@ public struct AgentCore: Sendable {
                         + "\(start.number)). Stop one of the two: both have the same identity. If this is the copy, "
                         + "empty its data directory and let it join with a token of its own (holdfast cluster token "
                         + "create)")
+            case .epochContradicts: endContradicted()
             case .memoryIsWhole:
                 effects.append(.log("what this disk had lost is made good: no majority rests on it any more"))
             case .leaderChanged(let leader):

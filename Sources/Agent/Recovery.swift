@@ -18,6 +18,8 @@ struct RecoveryAttempt: Sendable {
     let dead: [MemberID]
     let actor: String
     let origin: CommandOrigin?
+    /// In which the others were asked.
+    let epoch: Epoch
     let decideAt: Instant
     var answers: SortedMap<MemberID, RecoveryStanding> = [:]
 }
@@ -40,7 +42,7 @@ extension AgentCore {
         }
         let attempt = RecoveryAttempt(
             id: UInt64(bitPattern: now.nanoseconds), request: request, dead: dead, actor: actor, origin: origin,
-            decideAt: now + RecoveryAttempt.patience)
+            epoch: raft.epoch, decideAt: now + RecoveryAttempt.patience)
         recovery = attempt
         var asked = SortedMap(state.members.keys.map { ($0, true) })
         for member in raft.configuration.members + dead { asked[member] = true }
@@ -61,6 +63,13 @@ extension AgentCore {
     mutating func continueRecovery(now: Instant, random: inout some RandomNumberGenerator) {
         guard let attempt = recovery, now >= attempt.decideAt else { return }
         recovery = nil
+        guard attempt.epoch == raft.epoch else {
+            return refuseRecovery(
+                attempt.request,
+                [
+                    "another recovery has begun epoch \(raft.epoch) meanwhile, and this member belongs to it; see what it does"
+                ])
+        }
         // Somebody may have been elected meanwhile; then this member knows.
         let decision = RecoveryDecision.decide(
             survivor: id, own: standing(now: now), configuration: raft.configuration, dead: attempt.dead,
@@ -140,6 +149,7 @@ extension AgentCore {
         case .asks: if frame.epoch < raft.epoch { answerOtherEpoch(frame) }
         case .yours:
             guard frame.epoch > raft.epoch else { return }
+            guard !raft.contradicts(frame.epoch) else { return endContradicted(by: frame.epoch) }
             raft.adopt(frame.epoch, now: now, random: &random)
             effects.append(
                 .log("\(state.name(of: frame.from)) says that epoch \(frame.epoch) has begun; taking it over"))

@@ -64,6 +64,8 @@ public struct Raft: Sendable {
     /// Through where the log certainly is as some leader has it, as this process saw. What a disk holds may be a tail that
     /// was replaced in the part it has lost since; the leader may still believe in what the disk acknowledged before.
     var comparedThrough: LogIndex
+    /// The epoch in which it was compared last.
+    var comparedEpoch: Epoch?
     /// Others know of a later start of this member's disk, and since when they say so.
     var overtaken: (known: DiskStart, since: Instant)?
     /// The leader has said that no majority counts this member (Memory.swift).

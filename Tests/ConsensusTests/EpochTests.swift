@@ -79,7 +79,7 @@ import Testing
         bench.begin(second, voters: [1], after: 9)
         #expect(bench.writes.count == 1)
         #expect(bench.writes.first?.hardState?.epoch == second)
-        #expect(bench.writes.first?.hardState?.term == Term(rawValue: 10))
+        #expect(bench.writes.first?.hardState?.term == Term(rawValue: 1 << 32 | 5))
         #expect(bench.writes.first?.entries.map(\.index.rawValue) == [3, 4])
         #expect(bench.sent.isEmpty)
         bench.persist()
