@@ -11,9 +11,6 @@
 // set back as well. Nor that one was set back together with the memory of its process, until the leader misses something.
 
 extension Raft {
-    /// Starts that are kept at most.
-    private static let mostKnownStarts = Configuration.mostVoters
-
     /// Whether a message comes from the newest start of its sender's disk. A newer one than was known is remembered; an
     /// earlier one is told so.
     mutating func comesFromNewestStart(_ envelope: Envelope, now: Instant) -> Bool {
@@ -44,9 +41,9 @@ extension Raft {
         for known in hardState.knownStarts.keys where !configuration.contains(known) {
             hardState.knownStarts[known] = nil
         }
-        if hardState.knownStarts.count == Self.mostKnownStarts, !hardState.knownStarts.contains(member),
-            let learner = hardState.knownStarts.keys.first(where: { !configuration.isVoter($0) })
-        {
+        if !hardState.knownStarts.contains(member), hardState.knownStarts.count >= HardState.mostKnownStarts {
+            // There are never more voters than that, so somebody who has ceased to be one is among them.
+            guard let learner = hardState.knownStarts.keys.first(where: { !configuration.isVoter($0) }) else { return }
             hardState.knownStarts[learner] = nil
         }
         hardState.knownStarts[member] = start

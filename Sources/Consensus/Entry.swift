@@ -49,6 +49,23 @@ public struct HardState: Hashable, Sendable {
     /// The epoch this member is in.
     public var epoch: Epoch
 
+    /// Earlier starts of the own disk that are kept at most. So many in a row may pass that nobody hears of, and a disk that
+    /// was set back is still noticed.
+    public static let mostEarlierStarts = 8
+
+    /// The disk is started anew. A disk that has forgotten everything it answered for adds nothing to what it comes from:
+    /// it might have been set back, or be a copy, and would leave that behind by starts alone.
+    /// - Parameter isLossNew: this start was the first to find that something is lost.
+    public mutating func begin(_ newest: DiskStart, isLossNew: Bool = false) {
+        if start != .none, memory != .lost || isLossNew {
+            earlierStarts = Array(([start] + earlierStarts).prefix(Self.mostEarlierStarts))
+        }
+        start = newest
+    }
+
+    /// Members whose starts are kept at most: as many as vote in a joint configuration. The disk refuses to read more.
+    public static let mostKnownStarts = 2 * Configuration.mostVoters
+
     public init(
         term: Term = .zero, vote: MemberID? = nil, longestPromise: Interval = .zero, memory: Memory = .whole,
         start: DiskStart = .none, epoch: Epoch = .first

@@ -64,6 +64,40 @@ import Testing
         #expect(bench.raft.hardState.knownStarts.isEmpty)
     }
 
+    /// In a joint configuration twice as many vote, and the disk has room for no more than that.
+    @Test func whatIsKnownOfStartsIsBoundedInAJointConfiguration() {
+        let old = (UInt64(1)...7).map(MemberID.init)
+        let new = (UInt64(8)...14).map(MemberID.init)
+        var bench = Bench(voters: Array(1...7))
+        for voter in UInt64(2)...7 {
+            bench.receive(.preVoteReply(PreVoteReply(granted: false)), from: voter, term: 1, start: second)
+        }
+        let joint = Entry(
+            index: index(1), term: Term(rawValue: 1),
+            payload: .configuration(Configuration(voters: new, outgoingVoters: old)))
+        bench.receive(Bench.append(after: 0, term: 0, [joint]), from: 2, term: 1, start: second)
+        for voter in UInt64(8)...14 {
+            bench.receive(.preVoteReply(PreVoteReply(granted: false)), from: voter, term: 1, start: second)
+        }
+        bench.persist()
+        #expect(bench.raft.hardState.knownStarts.count == 13)
+        #expect(bench.raft.hardState.knownStarts.count <= HardState.mostKnownStarts)
+        // The next exchange, before anything of the last one is forgotten.
+        let next = (UInt64(15)...21).map(MemberID.init)
+        let later = Entry(
+            index: index(2), term: Term(rawValue: 1),
+            payload: .configuration(Configuration(voters: next, outgoingVoters: new, learnersNext: [], epoch: .first)))
+        let demoted = Entry(
+            index: index(3), term: Term(rawValue: 1),
+            payload: .configuration(Configuration(voters: next, learners: old, outgoingVoters: new)))
+        bench.receive(Bench.append(after: 1, term: 1, [later, demoted]), from: 2, term: 1, start: second)
+        for voter in UInt64(8)...21 {
+            bench.receive(.preVoteReply(PreVoteReply(granted: false)), from: voter, term: 1, start: second)
+        }
+        #expect(bench.raft.hardState.knownStarts.count <= HardState.mostKnownStarts)
+        for voter in next { #expect(bench.raft.hardState.knownStarts[voter] == second) }
+    }
+
     /// The disk was set back to a moment within its last start, so it shows a new one. It refuses what it acknowledged.
     @Test("27 a disk set back within one start is noticed by what it forgot")
     func aDiskThatForgotWhatItAcknowledgedIsNoticed() {
