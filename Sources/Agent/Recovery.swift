@@ -83,7 +83,11 @@ extension AgentCore {
     private mutating func begin(
         _ attempt: RecoveryAttempt, _ plan: RecoveryPlan, now: Instant, random: inout some RandomNumberGenerator
     ) {
-        let epoch = raft.epoch.next(drawn: UInt32(truncatingIfNeeded: random.next()))
+        // What the whole log comes to, because all of it goes on in the new epoch. A state that was restored from a cluster
+        // with recoveries of its own may count further than the consensus.
+        var future = stateBehindLog()
+        let epoch = Epoch(rawValue: max(raft.epoch.rawValue, future.epoch))
+            .next(drawn: UInt32(truncatingIfNeeded: random.next()))
         let stamp = proposals.stamp(session: setup.session)
         // Whoever is left out of the configuration without having been named (a guest that did not answer) is left behind
         // too: its epoch is over.
@@ -96,6 +100,9 @@ extension AgentCore {
         guard let bytes = setup.writeCommand(record) else {
             preconditionFailure("a recovery is made of names and numbers, which are always JSON")
         }
+        // An epoch whose record is refused would leave the dead among the members, and be called a failure.
+        let outcome = future.apply(record)
+        guard outcome.succeeded else { return refuseRecovery(attempt.request, [outcome.message]) }
         let begun = raft.begin(
             epoch, voters: plan.voters, learners: plan.learners, after: plan.term, record: bytes, now: now,
             random: &random)
@@ -108,6 +115,16 @@ extension AgentCore {
                     + dead.keys.map { state.name(of: $0) }.joined(separator: ", ")))
         proposals.add(
             stamp, record: bytes, request: attempt.request, deadline: now + Proposals.ownLifetime, now: now)
+    }
+
+    /// The state with everything applied that is in this member's log, committed or not.
+    private func stateBehindLog() -> ClusterState {
+        var future = state
+        for entry in raft.log.slice(applied.next, through: raft.log.lastIndex) {
+            guard case .command(let bytes) = entry.payload, let record = setup.readCommand(bytes) else { continue }
+            _ = future.apply(record)
+        }
+        return future
     }
 
     // MARK: Frames that concern epochs
