@@ -197,8 +197,8 @@ public struct AgentCore: Sendable {
         guard frame.cluster == setup.cluster, frame.to == id, frame.from != id else { return }
         if isLeftBehind(frame.from) { return receiveFromLeftBehind(frame, now: now, random: &random) }
         switch frame.body {
-        case .recoveryProbe(let probe): return answerProbe(probe, from: frame.from, now: now)
-        case .recoveryStatus(let probe, let standing): return probeAnswered(probe, standing, by: frame.from)
+        case .recoveryProbe(let probe): return answerProbe(probe, frame, now: now)
+        case .recoveryStatus(let probe, let standing): return probeAnswered(probe, standing, frame)
         case .epoch(let word): return receive(word, in: frame, now: now, random: &random)
         case .consensus, .proposal, .proposalRefused, .readIndex, .readIndexAnswer, .membersAsked, .members,
             .handOver:
@@ -213,7 +213,7 @@ public struct AgentCore: Sendable {
         case .consensus(let term, let message):
             let envelope = Envelope(
                 cluster: frame.cluster, from: frame.from, to: frame.to, term: term, message: message,
-                start: frame.start, epoch: frame.epoch)
+                start: frame.start, earlierStarts: frame.earlierStarts, epoch: frame.epoch)
             raft.handle(.received(envelope), now: now, random: &random)
             if frame.from == raft.leader { leaderHeard = now }
         case .proposal(let proposal, let record): proposeForPeer(record, proposal, from: frame.from, now: now)

@@ -44,6 +44,8 @@ public struct HardState: Hashable, Sendable {
     public var memory: Memory
     /// The newest start of this member's disk.
     public var start: DiskStart
+    /// The starts before it, newest first: by them others see that it is the same disk, gone on.
+    public var earlierStarts: [DiskStart] = []
     /// The newest start of each other member's disk that this member has heard of.
     public var knownStarts: SortedMap<MemberID, DiskStart> = [:]
     /// The epoch this member is in.
@@ -107,8 +109,13 @@ public struct DiskStart: Hashable, Sendable {
     public static let greatestNumber: UInt64 = 1 << 62
 
     /// Whether a disk that shows this start cannot be the one that showed `known`.
-    public func isOver(since known: DiskStart) -> Bool {
-        known.number > number || (known.number == number && known.nonce != nonce)
+    /// - Parameter earlier: what the disk says it was started before, newest first; empty in a version that does not say.
+    public func isOver(since known: DiskStart, after earlier: [DiskStart] = []) -> Bool {
+        if known.number > number || (known.number == number && known.nonce != nonce) { return true }
+        guard known != self else { return false }
+        // It has been started more often, and was another disk when the known one was started: set back, and then started
+        // again and again where nobody heard of it. One whose starts do not reach back so far is believed.
+        return !earlier.contains(known) && earlier.contains { $0.number <= known.number }
     }
 }
 

@@ -53,6 +53,9 @@ extension Raft {
     ) {
         if role != .follower { becomeFollower(in: term, now: now, random: &random) }
         hardState.memory = .lost
+        // It goes on from what is known of it, and holds nothing against that.
+        hardState.earlierStarts = Array(
+            ([known, hardState.start] + hardState.earlierStarts).prefix(HardState.mostEarlierStarts))
         hardState.start = DiskStart(number: max(known.number, hardState.start.number) + 1, nonce: random.next())
         hardStateDirty = true
         overtaken = nil

@@ -68,6 +68,8 @@ public struct Raft: Sendable {
     var comparedEpoch: Epoch?
     /// Others know of a later start of this member's disk, and since when they say so.
     var overtaken: (known: DiskStart, since: Instant)?
+    /// The newest start of a copy of this disk that is alive: this process ends when it is durable that it is not whole.
+    var copy: DiskStart?
     /// The leader has said that no majority counts this member (Memory.swift).
     var readmission: Readmission?
 
@@ -310,7 +312,7 @@ public struct Raft: Sendable {
         outbox.append(
             Envelope(
                 cluster: cluster, from: id, to: member, term: term ?? hardState.term, message: message,
-                start: hardState.start, epoch: epoch))
+                start: hardState.start, earlierStarts: hardState.earlierStarts, epoch: epoch))
     }
 
     /// Queues a message that may leave only when everything this member knows now is durable.
@@ -318,7 +320,7 @@ public struct Raft: Sendable {
         afterDurable.append(
             Envelope(
                 cluster: cluster, from: id, to: member, term: hardState.term, message: message,
-                start: hardState.start, epoch: epoch))
+                start: hardState.start, earlierStarts: hardState.earlierStarts, epoch: epoch))
     }
 
     /// Whether term, vote and longest promise are on disk, so that answers resting on them may leave without waiting.

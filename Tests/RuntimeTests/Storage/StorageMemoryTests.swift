@@ -46,6 +46,8 @@ struct StorageMemoryTests {
         var expected = voted
         expected.memory = memory
         expected.start = found.start
+        // What it goes on from, so that others see that it is the same disk.
+        expected.earlierStarts = [voted.start]
         #expect(found == expected)
         #expect(found.start.number == voted.start.number + 1)
         #expect(found.start.nonce != voted.start.nonce)
