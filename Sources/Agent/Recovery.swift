@@ -9,8 +9,9 @@ import Decisions
 struct RecoveryAttempt: Sendable {
     /// How long the others have to answer.
     static let patience = Interval.seconds(2)
-    /// Nobody may have led for this long, as far as this member knows. Whatever leases the lost ones gave are over then,
-    /// and whatever an agent left in a kernel.
+    /// Nobody may have led for this long, as far as this member knows, and for as long as a lease may live. Whatever leases
+    /// the lost ones gave here are over then, and whatever an agent left in a kernel. (Others may have heard of a leader
+    /// later: the first one of the epoch waits once more before it gives a role away.)
     static let silence = Interval.seconds(10)
 
     let id: UInt64
@@ -32,11 +33,12 @@ extension AgentCore {
         guard recovery == nil else {
             return refuseRecovery(request, ["a recovery was asked for already and waits for answers"])
         }
-        if raft.isLeader || now - leaderHeard < RecoveryAttempt.silence {
+        let silence = Interval.max(RecoveryAttempt.silence, raft.longestLease)
+        if raft.isLeader || now - leaderHeard < silence {
             return refuseRecovery(
                 request,
                 [
-                    "a leader was known here within the last \(RecoveryAttempt.silence.milliseconds / 1_000) s; wait, and "
+                    "a leader was known here within the last \(silence.milliseconds / 1_000) s; wait, and "
                         + "see whether the cluster comes back by itself"
                 ])
         }

@@ -47,6 +47,10 @@ extension Raft {
     /// elected by the dead.
     public var knowsItsEpoch: Bool { configuration.epoch == epoch }
 
+    /// How long a lease may live, in true time, that a leader of before gave to whomever: no longer than its quorum lease, and
+    /// that no longer than the promises it rests on, the longest of which this member has answered for.
+    public var longestLease: Interval { timing.stretched(.max(hardState.longestPromise, timing.quorumLease)) }
+
     /// Begins an epoch in which these voters and learners are the members. This member must be one of the voters, and
     /// campaigns as soon as its own promise allows.
     /// - Parameters:
