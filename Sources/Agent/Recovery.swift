@@ -145,7 +145,23 @@ extension AgentCore {
         if frame.epoch > raft.epoch { return sendToPeer(.epoch(.asks), frame.from) }
         // One that was told of an epoch and not yet of its members could call the dead back.
         guard raft.knowsItsEpoch else { return }
-        sendToPeer(.epoch(raft.configuration.contains(frame.from) ? .yours : .over), frame.from)
+        sendToPeer(.epoch(belongsToEpoch(frame.from) ? .yours : .over), frame.from)
+    }
+
+    /// A newcomer is a member before the configuration follows. Before the record of the recovery is applied the state still
+    /// names the dead.
+    private func belongsToEpoch(_ member: MemberID) -> Bool {
+        raft.configuration.contains(member)
+            || state.epoch == raft.epoch.rawValue && state.members.contains(member)
+    }
+
+    /// Two recoveries knew nothing of each other until both had committed something: one of the two ends.
+    mutating func endContradicted(by newer: Epoch? = nil) {
+        end(
+            "epoch \(newer ?? raft.epoch) began apart from what this member has committed in epoch "
+                + "\(raft.configuration.epoch), and the cluster goes on in the former: two recoveries knew nothing of each "
+                + "other. This member cannot follow as it is: keep its data directory until nothing in it is missed, then "
+                + "empty it and join anew with: holdfast cluster join --token TOKEN")
     }
 
     /// A leader tells those left behind, again and again, that their epoch is over: two sides that lead each by themselves
