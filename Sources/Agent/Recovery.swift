@@ -131,13 +131,36 @@ extension AgentCore {
 
     // MARK: Frames that concern epochs
 
-    mutating func answerProbe(_ probe: UInt64, from peer: MemberID, now: Instant) {
-        sendToPeer(.recoveryStatus(id: probe, standing(now: now)), peer)
+    /// Whoever asks from a disk that was set back is told so, and then begins nothing.
+    mutating func answerProbe(_ probe: UInt64, _ frame: PeerFrame, now: Instant) {
+        _ = raft.tellIfOver(frame.start, after: frame.earlierStarts, of: frame.from)
+        sendToPeer(.recoveryStatus(id: probe, standing(now: now)), frame.from)
     }
 
-    mutating func probeAnswered(_ probe: UInt64, _ standing: RecoveryStanding, by peer: MemberID) {
+    /// A disk that was set back has forgotten something, whether it knows that or not: it may have been started a moment ago,
+    /// or have been a learner when its image was made, to whom nobody speaks without a leader.
+    mutating func probeAnswered(_ probe: UInt64, _ standing: RecoveryStanding, _ frame: PeerFrame) {
         guard recovery?.id == probe else { return }
-        recovery?.answers[peer] = standing
+        let isOver = raft.tellIfOver(frame.start, after: frame.earlierStarts, of: frame.from)
+        recovery?.answers[frame.from] = RecoveryStanding(
+            epoch: standing.epoch, term: standing.term, last: standing.last, leader: standing.leader,
+            isWhole: standing.isWhole && !isOver)
+    }
+
+    /// Whether a recovery went on without this member. It is let in at the door all the same, to be told so.
+    func isLeftBehind(_ member: MemberID) -> Bool {
+        // Asked at every frame, and nearly always answered by the first.
+        !state.leftBehind.isEmpty && state.leftBehind.contains(member) && !state.members.contains(member)
+    }
+
+    /// What a member may still say that was left behind: that it does not know, and that another recovery, apart from this
+    /// one, has begun a later epoch without this member. Nothing else counts, whatever epoch it writes on it: its disk may be
+    /// in anybody's hands, its certificate is still good, and it has been told the epoch.
+    mutating func receiveFromLeftBehind(
+        _ frame: PeerFrame, now: Instant, random: inout some RandomNumberGenerator
+    ) {
+        if frame.body == .epoch(.over) { return receive(.over, in: frame, now: now, random: &random) }
+        if frame.epoch < raft.epoch { answerOtherEpoch(frame) }
     }
 
     /// A message of another epoch changes nothing here. Its sender is told where it stands, if this member knows.
