@@ -108,9 +108,11 @@ extension ClusterState {
         let isTheSame = changed == present
         changed.certificateExpires = member.certificateExpires ?? present.certificateExpires
         guard changed != present else { return unchanged() }
+        // What nobody knew before was not renewed: it is the first word of a member that has just joined.
+        let isRenewal = isTheSame && (level < 2 || present.certificateExpires != nil)
         present = changed
         present.lastEvent =
-            isTheSame
+            isRenewal
             ? note("CertificateRenewed", "member/\(present.name)", "by itself", cause: present.lastEvent, record)
             : note(
                 "MemberStarted", "member/\(present.name)", "version \(present.version) at \(present.peerEndpoint)",
