@@ -188,7 +188,7 @@ struct LoneMember: Sendable {
         case .storeSnapshot(let snapshot): keep(snapshot)
         case .restored: if let snapshot { restore(snapshot) }
         case .readRefused, .leaseRenewed, .leaderChanged, .snapshotDamaged, .memoryIsWhole, .memoryIsLost,
-            .diskIsInUse:
+            .diskIsInUse, .epochContradicts:
             break
         }
     }

@@ -140,7 +140,7 @@ struct LogDiskModel: Sendable {
 
     /// A start of the disk is durable before the member's first word.
     mutating func begin(nonce: UInt64) {
-        hardState.start = DiskStart(number: hardState.start.number + 1, nonce: nonce)
+        hardState.begin(DiskStart(number: hardState.start.number + 1, nonce: nonce))
     }
 
     /// What an image of the disk holds: writes that are not durable are not in it.

@@ -69,6 +69,7 @@ public struct AgentCore: Sendable {
     var knownPeers: [MemberRecord]?
     /// The members these came from. Until one of them changes it is the state's own storage, which compares at once.
     var followedMembers: [MemberRecord]?
+    var followedLeftBehind: [MemberRecord] = []
     /// Whether the state has once been as new as the cluster's since this process started.
     var isCurrent = false
     /// What membership was followed to; nil before the first time.
@@ -202,9 +203,10 @@ public struct AgentCore: Sendable {
 
     private mutating func receive(_ frame: PeerFrame, now: Instant, random: inout some RandomNumberGenerator) {
         guard frame.cluster == setup.cluster, frame.to == id, frame.from != id else { return }
+        if isLeftBehind(frame.from) { return receiveFromLeftBehind(frame, now: now, random: &random) }
         switch frame.body {
-        case .recoveryProbe(let probe): return answerProbe(probe, from: frame.from, now: now)
-        case .recoveryStatus(let probe, let standing): return probeAnswered(probe, standing, by: frame.from)
+        case .recoveryProbe(let probe): return answerProbe(probe, frame, now: now)
+        case .recoveryStatus(let probe, let standing): return probeAnswered(probe, standing, frame)
         case .epoch(let word): return receive(word, in: frame, now: now, random: &random)
         case .consensus, .proposal, .proposalRefused, .readIndex, .readIndexAnswer, .membersAsked, .members,
             .handOver:
@@ -219,7 +221,7 @@ public struct AgentCore: Sendable {
         case .consensus(let term, let message):
             let envelope = Envelope(
                 cluster: frame.cluster, from: frame.from, to: frame.to, term: term, message: message,
-                start: frame.start, epoch: frame.epoch)
+                start: frame.start, earlierStarts: frame.earlierStarts, epoch: frame.epoch)
             raft.handle(.received(envelope), now: now, random: &random)
             if frame.from == raft.leader { leaderHeard = now }
         case .proposal(let proposal, let record): proposeForPeer(record, proposal, from: frame.from, now: now)
@@ -271,6 +273,7 @@ public struct AgentCore: Sendable {
                         + "\(start.number)). Stop one of the two: both have the same identity. If this is the copy, "
                         + "empty its data directory and let it join with a token of its own (holdfast cluster token "
                         + "create)")
+            case .epochContradicts: endContradicted()
             case .memoryIsWhole:
                 effects.append(.log("what this disk had lost is made good: no majority rests on it any more"))
             case .leaderChanged(let leader):
@@ -405,8 +408,9 @@ public struct AgentCore: Sendable {
         // Depends on nothing else, so once for each revision is enough.
         if let followed, followed == (state.revision, isCurrent) { return }
         followed = (state.revision, isCurrent)
-        if isCurrent && state.members.values != followedMembers {
+        if isCurrent, state.members.values != followedMembers || state.leftBehind.values != followedLeftBehind {
             followedMembers = state.members.values
+            followedLeftBehind = state.leftBehind.values
             // Those that were left behind are to be told so when they are heard of.
             let peers = state.members.values.filter { $0.id != id } + state.leftBehind.values
             if peers != knownPeers {

@@ -11,13 +11,17 @@ public struct PeerFrame: Hashable, Sendable {
     /// The sender's epoch when it sent this.
     public let epoch: Epoch
     public let body: Body
-    /// The newest start of the sender's disk, with a consensus message.
+    /// The newest start of the sender's disk, with a consensus message, and before a recovery; else `.none`.
     public let start: DiskStart
+    /// The starts before it, newest first.
+    public let earlierStarts: [DiskStart]
 
     public init(
-        cluster: ClusterID, from: MemberID, to: MemberID, epoch: Epoch = .first, body: Body, start: DiskStart = .none
+        cluster: ClusterID, from: MemberID, to: MemberID, epoch: Epoch = .first, body: Body, start: DiskStart = .none,
+        earlierStarts: [DiskStart] = []
     ) {
         self.start = start
+        self.earlierStarts = earlierStarts
         self.epoch = epoch
         self.cluster = cluster
         self.from = from
@@ -63,6 +67,7 @@ extension PeerFrame {
     public init(_ envelope: Envelope) {
         self.init(
             cluster: envelope.cluster, from: envelope.from, to: envelope.to, epoch: envelope.epoch,
-            body: .consensus(envelope.term, envelope.message), start: envelope.start)
+            body: .consensus(envelope.term, envelope.message), start: envelope.start,
+            earlierStarts: envelope.earlierStarts)
     }
 }

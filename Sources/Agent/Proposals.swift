@@ -189,7 +189,16 @@ extension AgentCore {
     }
 
     mutating func sendToPeer(_ body: PeerFrame.Body, _ peer: MemberID) {
-        effects.append(.send(PeerFrame(cluster: setup.cluster, from: id, to: peer, epoch: raft.epoch, body: body)))
+        var (start, earlier) = (DiskStart.none, [DiskStart]())
+        switch body {
+        case .recoveryProbe, .recoveryStatus: (start, earlier) = (raft.hardState.start, raft.hardState.earlierStarts)
+        default: break
+        }
+        effects.append(
+            .send(
+                PeerFrame(
+                    cluster: setup.cluster, from: id, to: peer, epoch: raft.epoch, body: body, start: start,
+                    earlierStarts: earlier)))
     }
 
     /// Why nothing was committed in time, as far as this member can tell.

@@ -108,9 +108,11 @@ extension ClusterState {
         let isTheSame = changed == present
         changed.certificateExpires = member.certificateExpires ?? present.certificateExpires
         guard changed != present else { return unchanged() }
+        // What nobody knew before was not renewed: it is the first word of a member that has just joined.
+        let isRenewal = isTheSame && (level < 2 || present.certificateExpires != nil)
         present = changed
         present.lastEvent =
-            isTheSame
+            isRenewal
             ? note("CertificateRenewed", "member/\(present.name)", "by itself", cause: present.lastEvent, record)
             : note(
                 "MemberStarted", "member/\(present.name)", "version \(present.version) at \(present.peerEndpoint)",
@@ -120,7 +122,7 @@ extension ClusterState {
     }
 
     mutating func remove(member id: MemberID, _ record: CommandRecord) -> Outcome {
-        guard let member = members[id] else { return refused(.notFound, "no member \(id)") }
+        guard let member = members[id] else { return forget(id, record) ?? refused(.notFound, "no member \(id)") }
         guard members.count > 1 else { return refused(.unsafe, "\(member.name) is the only member") }
         if level >= 2, let guest = placements.pairs.first(where: { $0.1.hosts.contains(member.name) }) {
             return refused(
@@ -131,6 +133,16 @@ extension ClusterState {
         _ = note(
             "MemberRemoved", "member/\(member.name)", "removed by \(record.actor)", cause: member.lastEvent, record)
         return done()
+    }
+
+    /// Ends that a member is waited for which a recovery went on without: from then on it is a stranger, whom nobody lets in
+    /// to be told. Nil when it is not that, or a version that takes part would not do so.
+    private mutating func forget(_ id: MemberID, _ record: CommandRecord) -> Outcome? {
+        guard level >= 2, let member = leftBehind[id] else { return nil }
+        leftBehind[id] = nil
+        _ = note(
+            "MemberRemoved", "member/\(member.name)", "left behind before; removed by \(record.actor)", record)
+        return done("\(member.name), which was left behind, is not waited for any more")
     }
 
     /// Takes a member out, and what candidates' reports say of it.

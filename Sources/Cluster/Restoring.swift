@@ -22,6 +22,10 @@ extension ClusterState {
         state.operatorsAreListed = false
         state.members = [:]
         state.level = 0
+        // Its consensus begins anew, in the first epoch. Recoveries of the old cluster, and whom they left behind, are no
+        // matter of the new one.
+        state.epoch = 0
+        state.leftBehind = [:]
         for (key, role) in state.roles.pairs {
             // Epochs only grow, also across clusters: a guard that saw the old ones takes no lower one.
             var vacant = RoleRecord()

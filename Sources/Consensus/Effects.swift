@@ -29,6 +29,8 @@ public enum Effect: Hashable, Sendable {
     case diskIsInUse(DiskStart)
     /// What this member's disk had lost binds it no longer: it is a member like any other.
     case memoryIsWhole
+    /// The epoch that this member took over does not hold what it has committed: it can never follow there.
+    case epochContradicts
     /// This member became leader, ceased to be it, or learned of another one.
     case leaderChanged(MemberID?)
 }

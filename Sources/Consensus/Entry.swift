@@ -44,10 +44,29 @@ public struct HardState: Hashable, Sendable {
     public var memory: Memory
     /// The newest start of this member's disk.
     public var start: DiskStart
+    /// The starts before it, newest first: by them others see that it is the same disk, gone on.
+    public var earlierStarts: [DiskStart] = []
     /// The newest start of each other member's disk that this member has heard of.
     public var knownStarts: SortedMap<MemberID, DiskStart> = [:]
     /// The epoch this member is in.
     public var epoch: Epoch
+
+    /// Earlier starts of the own disk that are kept at most. So many in a row may pass that nobody hears of, and a disk that
+    /// was set back is still noticed.
+    public static let mostEarlierStarts = 8
+
+    /// The disk is started anew. A disk that has forgotten everything it answered for adds nothing to what it comes from:
+    /// it might have been set back, or be a copy, and would leave that behind by starts alone.
+    /// - Parameter isLossNew: this start was the first to find that something is lost.
+    public mutating func begin(_ newest: DiskStart, isLossNew: Bool = false) {
+        if start != .none, memory != .lost || isLossNew {
+            earlierStarts = Array(([start] + earlierStarts).prefix(Self.mostEarlierStarts))
+        }
+        start = newest
+    }
+
+    /// Members whose starts are kept at most: as many as vote in a joint configuration. The disk refuses to read more.
+    public static let mostKnownStarts = 2 * Configuration.mostVoters
 
     public init(
         term: Term = .zero, vote: MemberID? = nil, longestPromise: Interval = .zero, memory: Memory = .whole,
@@ -90,8 +109,13 @@ public struct DiskStart: Hashable, Sendable {
     public static let greatestNumber: UInt64 = 1 << 62
 
     /// Whether a disk that shows this start cannot be the one that showed `known`.
-    public func isOver(since known: DiskStart) -> Bool {
-        known.number > number || (known.number == number && known.nonce != nonce)
+    /// - Parameter earlier: what the disk says it was started before, newest first; empty in a version that does not say.
+    public func isOver(since known: DiskStart, after earlier: [DiskStart] = []) -> Bool {
+        if known.number > number || (known.number == number && known.nonce != nonce) { return true }
+        guard known != self else { return false }
+        // It has been started more often, and was another disk when the known one was started: set back, and then started
+        // again and again where nobody heard of it. One whose starts do not reach back so far is believed.
+        return !earlier.contains(known) && earlier.contains { $0.number <= known.number }
     }
 }
 

@@ -44,6 +44,15 @@ public struct Epoch: RawRepresentable, Hashable, Comparable, Sendable, Codable, 
     public var number: UInt64 { rawValue >> 32 }
     public func next(drawn: UInt32) -> Epoch { Epoch(rawValue: (number + 1) << 32 | UInt64(drawn)) }
 
+    /// The term of the entries that this epoch begins with, which nobody is elected in. Two logs that hold an entry of one
+    /// index and term must be equal up to it, so it is one that no election has reached, nor will in the epoch before (each
+    /// adds one, and here 32 bits are passed over), and that no other recovery of the same cluster draws. Of two, the
+    /// higher epoch has the later term: who takes it over has the older log.
+    /// - Parameter known: the latest term any survivor knows.
+    func beginning(after known: Term) -> Term {
+        Term(rawValue: (known.rawValue >> 32 + 1) << 32 | rawValue & 0xFFFF_FFFF)
+    }
+
     /// `2 (9f03aa51)`; the first has nothing drawn.
     public var description: String {
         number == 0 ? "0" : "\(number) (\(hexadecimal(rawValue & 0xFFFF_FFFF).suffix(8)))"

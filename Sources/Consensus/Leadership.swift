@@ -55,10 +55,14 @@ extension Raft {
         role = .leader
         leader = id
         let others = configuration.members.filter { $0 != id }
-        let inherited = timing.stretched(inheritedGrant)
+        // Whoever begins an epoch was elected without a majority of those before, so its election is no proof that their
+        // promises ended, nor the leases that rest on them.
+        let beginsEpoch = epoch > .first && lastConfiguration(through: commitIndex).found.epoch != epoch
+        let leases = beginsEpoch ? longestLease : .zero
+        let inherited = Interval.max(leases, campaignsByTransfer ? timing.stretched(inheritedGrant) : .zero)
         leadership = Leadership(
             others: others, next: log.lastIndex.next, firstIndex: log.lastIndex.next,
-            reassignNotBefore: campaignsByTransfer ? now + inherited : .distantPast, now: now)
+            reassignNotBefore: inherited > .zero ? now + inherited : .distantPast, now: now)
         ballots = [:]
         campaignsByTransfer = false
         inheritedGrant = .zero

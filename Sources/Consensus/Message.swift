@@ -12,14 +12,17 @@ public struct Envelope: Hashable, Sendable {
     public let message: Message
     /// The newest start of the sender's disk; `.none` from a version that does not count them.
     public let start: DiskStart
+    /// The starts before it, newest first; empty from a version that does not say.
+    public let earlierStarts: [DiskStart]
     /// The sender's epoch when it sent this.
     public let epoch: Epoch
 
     public init(
         cluster: ClusterID, from: MemberID, to: MemberID, term: Term, message: Message, start: DiskStart = .none,
-        epoch: Epoch = .first
+        earlierStarts: [DiskStart] = [], epoch: Epoch = .first
     ) {
         self.start = start
+        self.earlierStarts = earlierStarts
         self.epoch = epoch
         self.cluster = cluster
         self.from = from

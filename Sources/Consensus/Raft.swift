@@ -64,10 +64,14 @@ public struct Raft: Sendable {
     /// Through where the log certainly is as some leader has it, as this process saw. What a disk holds may be a tail that
     /// was replaced in the part it has lost since; the leader may still believe in what the disk acknowledged before.
     var comparedThrough: LogIndex
+    /// The epoch in which it was compared last.
+    var comparedEpoch: Epoch?
     /// Others know of a later start of this member's disk, and since when they say so.
     var overtaken: (known: DiskStart, since: Instant)?
+    /// The newest start of a copy of this disk that is alive: this process ends when it is durable that it is not whole.
+    var copy: DiskStart?
     /// The leader has said that no majority counts this member (Memory.swift).
-    var isReadmitted = false
+    var readmission: Readmission?
 
     public internal(set) var commitIndex: LogIndex = .zero
     public internal(set) var role: Role = .follower
@@ -308,7 +312,7 @@ public struct Raft: Sendable {
         outbox.append(
             Envelope(
                 cluster: cluster, from: id, to: member, term: term ?? hardState.term, message: message,
-                start: hardState.start, epoch: epoch))
+                start: hardState.start, earlierStarts: hardState.earlierStarts, epoch: epoch))
     }
 
     /// Queues a message that may leave only when everything this member knows now is durable.
@@ -316,7 +320,7 @@ public struct Raft: Sendable {
         afterDurable.append(
             Envelope(
                 cluster: cluster, from: id, to: member, term: hardState.term, message: message,
-                start: hardState.start, epoch: epoch))
+                start: hardState.start, earlierStarts: hardState.earlierStarts, epoch: epoch))
     }
 
     /// Whether term, vote and longest promise are on disk, so that answers resting on them may leave without waiting.
@@ -369,6 +373,8 @@ public struct Raft: Sendable {
         _ sequence: WriteSequence, now: Instant, random: inout some RandomNumberGenerator
     ) {
         durability.complete(sequence)
+        recollect()
+        endBesideCopy()
         countOwnVote(now: now, random: &random)
         if isLeader { advanceCommit(now: now) }
         if isLeader { acknowledgeRounds(now: now) }

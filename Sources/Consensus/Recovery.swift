@@ -8,6 +8,10 @@
 //     survivor   … 7 8 9(not committed) │ 10: configuration of epoch 1 │ 11: what was done, for the record
 //                                       └ one write with epoch and term, before anything of it leaves
 //
+// Two survivors may do this at the same moment. The terms of what they write differ (`Epoch.beginning`), and the higher epoch
+// has the later one: so it replaces what the other has written, as any leader replaces what was not committed. Should the
+// other have committed it, one log contradicts the other for good, which is said in words.
+//
 // Relies on: the survivor with the most of the log doing it, of those whose disks have forgotten nothing. Then its log holds whatever any other survivor knows to be
 // committed (Ongaro 3.6.3), and Raft makes the others' logs equal to it as after any election.
 
@@ -43,6 +47,10 @@ extension Raft {
     /// elected by the dead.
     public var knowsItsEpoch: Bool { configuration.epoch == epoch }
 
+    /// How long a lease may live, in true time, that a leader of before gave to whomever: no longer than its quorum lease, and
+    /// that no longer than the promises it rests on, the longest of which this member has answered for.
+    public var longestLease: Interval { timing.stretched(.max(hardState.longestPromise, timing.quorumLease)) }
+
     /// Begins an epoch in which these voters and learners are the members. This member must be one of the voters, and
     /// campaigns as soon as its own promise allows.
     /// - Parameters:
@@ -57,7 +65,7 @@ extension Raft {
         precondition(mayVote, "an epoch is begun by one who has forgotten nothing")
         if case .storing? = incoming?.phase { return false }
         incoming = nil
-        enter(newEpoch, term: max(term, hardState.term).next, now: now, random: &random)
+        enter(newEpoch, term: newEpoch.beginning(after: max(term, hardState.term)), now: now, random: &random)
         let members = Configuration(voters: voters, learners: learners, epoch: newEpoch)
         for payload in [Entry.Payload.configuration(members), .command(record)] {
             appendToLog(Entry(index: log.lastIndex.next, term: hardState.term, payload: payload))
@@ -71,6 +79,17 @@ extension Raft {
         guard newEpoch > epoch, newEpoch <= .greatest else { return }
         enter(newEpoch, term: hardState.term, now: now, random: &random)
     }
+
+    /// Whether this member has committed something in another recovery of what this epoch began from as well. (Whoever
+    /// begins an epoch after the other one has a higher number.)
+    public func contradicts(_ newer: Epoch) -> Bool {
+        let own = lastConfiguration(through: commitIndex).found.epoch
+        return own != .first && own.number == newer.number && own != newer
+    }
+
+    /// Whether what is committed here is certainly in the log of a leader of this epoch: it has been compared, or the
+    /// configuration that the epoch began with is here.
+    var isOfItsEpoch: Bool { knowsItsEpoch || comparedEpoch == epoch }
 
     private mutating func enter(
         _ newEpoch: Epoch, term: Term, now: Instant, random: inout some RandomNumberGenerator

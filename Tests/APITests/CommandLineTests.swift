@@ -301,6 +301,11 @@ import Testing
             #expect(done.output.contains("epoch 1 has begun without pve2, witness"))
             #expect(lab.agent.state.leftBehind.values.map(\.name).sorted() == ["pve2", "witness"])
             #expect(lab.agent.state.auditLog.last?.reason == "fire")
+            // One of them will not come back.
+            lab.agent.set(.serving)
+            #expect(await person.run("cluster", "remove", "witness", "--yes").status == 0)
+            #expect(lab.agent.state.leftBehind.values.map(\.name) == ["pve2"])
+            #expect(await person.run("cluster", "remove", "witness", "--yes").status == 3)
         }
         try await serving(lab, as: .operator) { person, _ in
             #expect(await person.run("cluster", "recover", "--i-verified-dead", "pve2", "--yes").status == 6)

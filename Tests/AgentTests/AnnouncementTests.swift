@@ -7,6 +7,10 @@ import Testing
 
 @Test func aMemberTellsWhenItsNewCertificateEnds() {
     var bench = AgentBench.founder()
+    // Its first word of it is no renewal.
+    bench.turn([.certificateRenewed(expires: 8_000)])
+    bench.run(for: .seconds(1))
+    #expect(!bench.core.state.events.contains { $0.type == "CertificateRenewed" })
     bench.turn([.certificateRenewed(expires: 9_000)])
     bench.run(for: .seconds(1))
     #expect(bench.core.state.members[AgentBench.own]?.certificateExpires == 9_000)

@@ -109,6 +109,84 @@ func aRecoveredClusterGoesOnAndTheOldSideStops() {
     lab.must(.put(key: "a", value: "1", expected: nil))
 }
 
+/// Somebody runs the command on all survivors at once. Nobody lies dead who lives, and still there are two epochs.
+@Test(arguments: UInt64(1)...6) func twoSurvivorsThatRecoverAtTheSameMomentComeTogether(seed: UInt64) {
+    let lab = TestLab.five(seed: seed)
+    _ = lab.join("pve3", .host)
+    _ = lab.join("pve4", .host)
+    lab.run(for: .seconds(5))
+    #expect(lab.core("pve1").raft.configuration.voters.count == 5)
+    _ = lab.killed("pve2", "witness", "pve4")
+    lab.run(for: .seconds(15))
+    let (one, other) = (lab.index(of: "pve1"), lab.index(of: "pve3"))
+    #expect(lab.core("pve1").raft.log.lastIndex == lab.core("pve3").raft.log.lastIndex)
+    let dead = ["pve2", "witness", "pve4"].map { lab.id(lab.index(of: $0)) }
+    let requests = [one, other].map { index in
+        lab.lastRequest += 1
+        let request = RequestID(rawValue: lab.lastRequest)
+        lab.turn(index, [.request(request, .recover(without: dead, actor: "ada", origin: nil))])
+        return request
+    }
+    lab.run(for: .seconds(10))
+    let answers = [lab.nodes[one].responses[requests[0]], lab.nodes[other].responses[requests[1]]]
+    #expect(answers.contains { words($0) == "done" })
+    #expect(lab.leader() != nil)
+    #expect(lab.core("pve1").raft.epoch == lab.core("pve3").raft.epoch)
+    #expect(lab.core("pve1").raft.knowsItsEpoch && lab.core("pve3").raft.knowsItsEpoch)
+    #expect(lab.core("pve1").state == lab.core("pve3").state)
+    #expect(lab.core("pve1").state.epoch == lab.core("pve1").raft.epoch.rawValue)
+    lab.must(.put(key: "a", value: "1", expected: nil))
+}
+
+/// Asked for while the first one waited for its answers: what it was told was said in another epoch.
+@Test func theSecondOfTwoRecoveriesIsRefused() {
+    let lab = TestLab.five()
+    _ = lab.join("pve3", .host)
+    _ = lab.join("pve4", .host)
+    lab.run(for: .seconds(5))
+    _ = lab.killed("pve2", "witness", "pve4")
+    lab.run(for: .seconds(15))
+    let dead = ["pve2", "witness", "pve4"].map { lab.id(lab.index(of: $0)) }
+    let other = lab.index(of: "pve3")
+    let (first, second) = (RequestID(rawValue: 901), RequestID(rawValue: 902))
+    lab.turn(0, [.request(first, .recover(without: dead, actor: "ada", origin: nil))])
+    lab.run(for: .milliseconds(1_500))
+    lab.turn(other, [.request(second, .recover(without: dead, actor: "eve", origin: nil))])
+    lab.run(for: .seconds(8))
+    #expect(words(lab.nodes[0].responses[first]) == "done")
+    #expect(words(lab.nodes[other].responses[second]).contains("another recovery has begun epoch 1"))
+    #expect(lab.core("pve1").raft.epoch == lab.core("pve3").raft.epoch)
+}
+
+/// A cluster founded from the backup of one that had been recovered: the state counts further than the consensus.
+@Test func aClusterThatWasRestoredIsRecoveredAsAnyOther() {
+    let lab = TestLab.five()
+    lab.must(.recover(epoch: 2 << 32 | 9, dead: []))
+    _ = lab.killed("pve2", "witness", "cp2")
+    lab.run(for: .seconds(15))
+    #expect(words(recover(lab, without: ["pve2", "witness", "cp2"], at: 0)) == "done")
+    lab.run(for: .seconds(2))
+    #expect(lab.core("pve1").raft.epoch.number == 3)
+    #expect(lab.core("pve1").state.epoch == lab.core("pve1").raft.epoch.rawValue)
+    #expect(lab.core("pve1").state.members.values.map(\.name) == ["pve1", "cp1"])
+}
+
+/// The entry that revokes the admin is in the survivor's log, not committed: the record of the recovery would be refused
+/// when both are applied, with the epoch begun and the dead still members.
+@Test func aRecoveryThatWouldBeRefusedBeginsNothing() {
+    let lab = TestLab.five()
+    _ = lab.transferLeadership(to: 0)
+    lab.run(for: .seconds(1))
+    #expect(lab.leader() == 0)
+    _ = lab.killed("pve2", "witness")
+    _ = lab.request(.revokeOperator(name: "ada"), at: 0)
+    lab.run(for: .seconds(15))
+    #expect(lab.core("pve1").state.operators["ada"] == nil)
+    #expect(words(recover(lab, without: ["pve2", "witness"], at: 0)).contains("was revoked"))
+    #expect(lab.core("pve1").raft.epoch == .first)
+    #expect(lab.core("pve1").state.members.count == 5)
+}
+
 /// The witness answers and has forgotten what it voted for: with it there is no majority, and without it there is a way on.
 @Test(arguments: [Memory.incomplete, .lost]) func aVoterThatForgotSomethingIsTakenBackInTheNewEpoch(memory: Memory) {
     let lab = TestLab.five()
@@ -174,4 +252,49 @@ func aRecoveredClusterGoesOnAndTheOldSideStops() {
     #expect(lab.nodes[loser].failure?.contains("recovered without this member") == true)
     #expect(lab.nodes[winner].failure == nil)
     #expect(lab.leader() == winner)
+}
+
+/// Leases may be declared longer than the ten seconds that are waited at least.
+@Test func aRecoveryWaitsForTheLongestLease() {
+    let lab = TestLab.five()
+    lab.declare([
+        Declaration(
+            kind: "Cluster", name: "home",
+            spec: [
+                "heartbeat": "1s", "quorumLease": "20s", "promise": "25s", "memberLease": "20s",
+                "electionTimeout": ["least": "26s", "most": "30s"],
+            ])
+    ])
+    lab.run(for: .seconds(2))
+    _ = lab.killed("pve2", "witness", "cp2")
+    lab.run(for: .seconds(22))
+    #expect(words(recover(lab, without: ["pve2", "witness", "cp2"], at: 0)).contains("within the last 25 s"))
+    lab.run(for: .seconds(40))
+    #expect(words(recover(lab, without: ["pve2", "witness", "cp2"], at: 0)) == "done")
+}
+
+/// The witness runs from an image, and was started a moment ago: nobody has told it yet, and it takes itself for whole.
+@Test func aVoterWhoseDiskWasSetBackDoesNotCount() {
+    let lab = TestLab.five()
+    let witness = lab.index(of: "witness")
+    lab.kill(witness)
+    lab.nodes[witness].hardState.begin(DiskStart(number: 4, nonce: 1))
+    let image = lab.nodes[witness].hardState
+    lab.nodes[witness].hardState.begin(DiskStart(number: 5, nonce: 2))
+    lab.restart(witness)
+    lab.run(for: .seconds(2))
+    #expect(lab.core("pve1").raft.hardState.knownStarts[lab.id(witness)]?.number == 5)
+    _ = lab.killed("pve2", "witness")
+    lab.run(for: .seconds(15))
+    // As many starts as the one that is known, and one more.
+    lab.nodes[witness].hardState = image
+    lab.nodes[witness].hardState.begin(DiskStart(number: 5, nonce: 3))
+    lab.nodes[witness].hardState.begin(DiskStart(number: 6, nonce: 4))
+    lab.restart(witness)
+    #expect(words(recover(lab, without: ["pve2"], at: 0)) == "done")
+    #expect(lab.core("pve1").raft.configuration.voters == [lab.id(0)])
+    lab.run(for: .seconds(10))
+    #expect(lab.leader() == 0)
+    #expect(lab.core("witness").raft.hardState.memory == .whole)
+    #expect(lab.core("witness").state == lab.core("pve1").state)
 }

@@ -46,6 +46,40 @@ import Testing
         #expect(bench.state.members.count == 1)
     }
 
+    /// Its record says nothing of its certificate when it is admitted; what it then announces is that it has started.
+    @Test(arguments: [(1, "CertificateRenewed"), (2, "MemberStarted")] as [(UInt64, String)])
+    func theFirstWordOfAMemberIsNoRenewal(level: UInt64, event: String) {
+        var founder = ClusterBench.record(ClusterBench.pve1, "pve1", .host)
+        founder.level = level
+        var bench = ClusterBench()
+        bench.apply(.bootstrap(clusterName: "home", member: founder))
+        bench.apply(.createToken(ClusterBench.token("t", kind: .guest)))
+        var member = guest
+        member.certificateExpires = nil
+        #expect(join(&bench, "t", member) == .done)
+        #expect(bench.state.level == level)
+        member.certificateExpires = 5_000
+        #expect(bench.apply(.announce(member: member)).code == .done)
+        #expect(bench.state.events.last?.type == event)
+        member.certificateExpires = 9_000
+        #expect(bench.apply(.announce(member: member)).code == .done)
+        #expect(bench.state.events.last?.type == "CertificateRenewed")
+    }
+
+    /// A member of an earlier version answers that there is no such member.
+    @Test(arguments: [(1, .notFound), (2, .done)] as [(UInt64, Outcome.Code)])
+    func whoWasLeftBehindIsRemovedFromLevelTwoOn(level: UInt64, code: Outcome.Code) {
+        var founder = ClusterBench.record(ClusterBench.pve1, "pve1", .host)
+        founder.level = level
+        var bench = ClusterBench()
+        bench.apply(.bootstrap(clusterName: "home", member: founder))
+        bench.admit(ClusterBench.record(ClusterBench.pve2, "pve2", .host))
+        bench.apply(.recover(epoch: 1 << 32, dead: [ClusterBench.pve2]))
+        #expect(bench.state.leftBehind.keys == [ClusterBench.pve2])
+        #expect(bench.apply(.removeMember(ClusterBench.pve2)).code == code)
+        #expect(bench.state.leftBehind.isEmpty == (code == .done))
+    }
+
     @Test func aCompareAndSetCompares() {
         var bench = ClusterBench.founded()
         #expect(bench.apply(.put(key: "k", value: "1", expected: .absent)).code == .done)
@@ -91,6 +125,8 @@ import Testing
     @Test func aRenewedCertificateIsAnEventOfItsOwn() {
         var bench = ClusterBench.founded()
         var record = ClusterBench.record(ClusterBench.pve2, "pve2", .host)
+        record.certificateExpires = 4_000
+        #expect(bench.apply(.announce(member: record)).code == .done)
         record.certificateExpires = 5_000
         #expect(bench.apply(.announce(member: record)).code == .done)
         #expect(bench.state.members[ClusterBench.pve2]?.certificateExpires == 5_000)

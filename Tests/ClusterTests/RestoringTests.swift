@@ -66,3 +66,16 @@ private func old(trial: Bool = false) -> ClusterState {
     #expect(state.trial == nil)
     #expect(state.resources[dns]?.declaration.spec["address"] == "192.168.1.2/24")
 }
+
+/// The new cluster's consensus counts its recoveries from the beginning, and would refuse each that the state has counted.
+@Test func recoveriesOfTheOldClusterAreForgotten() {
+    var before = old()
+    let outcome = before.apply(
+        CommandRecord(
+            stamp: RequestStamp(session: 2, request: 1, settled: 0), milliseconds: 15, actor: "ada",
+            command: .recover(epoch: 1 << 32 | 77, dead: [MemberID(rawValue: 7)])))
+    #expect(outcome.succeeded && !before.leftBehind.isEmpty)
+    let state = before.forNewCluster("w", milliseconds: 20)
+    #expect(state.epoch == 0)
+    #expect(state.leftBehind.isEmpty)
+}

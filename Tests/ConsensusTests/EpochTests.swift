@@ -79,7 +79,7 @@ import Testing
         bench.begin(second, voters: [1], after: 9)
         #expect(bench.writes.count == 1)
         #expect(bench.writes.first?.hardState?.epoch == second)
-        #expect(bench.writes.first?.hardState?.term == Term(rawValue: 10))
+        #expect(bench.writes.first?.hardState?.term == Term(rawValue: 1 << 32 | 5))
         #expect(bench.writes.first?.entries.map(\.index.rawValue) == [3, 4])
         #expect(bench.sent.isEmpty)
         bench.persist()
@@ -93,5 +93,127 @@ import Testing
         #expect(bench.trial(.addLearner(member(4))) == .success(LogIndex(rawValue: 6)))
         _ = bench.propose(.addLearner(member(4)))
         #expect(bench.raft.configuration.epoch == second)
+    }
+
+    /// Two survivors that know nothing of each other begin at the same index. Were their entries of one term, each would take
+    /// the other's for its own.
+    @Test(arguments: [(3, 9), (9, 3), (4, 4)] as [(UInt64, UInt64)])
+    func theHigherOfTwoEpochsHasTheLaterTerm(terms: (UInt64, UInt64)) {
+        let (lower, higher) = (Epoch.first.next(drawn: 5), Epoch.first.next(drawn: 6))
+        var (one, other) = (Bench(1), Bench(1))
+        one.begin(lower, voters: [1, 2], after: terms.0)
+        other.begin(higher, voters: [1, 2], after: terms.1)
+        #expect(one.raft.log.lastTerm < other.raft.log.lastTerm)
+        // Nobody is elected that far by trying.
+        #expect(one.raft.term.rawValue > 9 + UInt64(UInt32.max) / 2)
+        // A further recovery is later than either, whatever it draws.
+        var next = Bench(1)
+        next.begin(lower.next(drawn: 0), voters: [1], after: other.raft.term.rawValue + 7)
+        #expect(next.raft.term > other.raft.term)
+    }
+
+    /// A member that began, or followed, the lower of two epochs and takes over the higher one.
+    private func follower(committed: Bool) -> Bench {
+        var bench = Bench(1, voters: [1, 2, 3], hardState: HardState(term: Term(rawValue: 4)), terms: [3, 4])
+        bench.begin(second, voters: committed ? [1] : [1, 2], after: 4)
+        bench.persist()
+        if committed {
+            bench.pass(.seconds(1))
+            bench.tick()
+            bench.persist()
+            #expect(bench.raft.commitIndex == LogIndex(rawValue: 5))
+        }
+        return bench
+    }
+
+    private func beginning(of epoch: Epoch) -> (term: UInt64, entries: [Entry]) {
+        var other = Bench(2, voters: [1, 2, 3], hardState: HardState(term: Term(rawValue: 4)), terms: [3, 4])
+        other.begin(epoch, voters: [1, 2], after: 4)
+        return (
+            other.raft.term.rawValue, Array(other.raft.log.slice(LogIndex(rawValue: 3), through: LogIndex(rawValue: 4)))
+        )
+    }
+
+    @Test func whatOneOfTwoRecoveriesWroteIsReplacedByTheOther() {
+        var bench = follower(committed: false)
+        let third = Epoch.first.next(drawn: 6)
+        let (term, entries) = beginning(of: third)
+        #expect(!bench.raft.contradicts(third))
+        bench.adopt(third)
+        bench.forget()
+        // Its own entries stand at the same place, and are not taken for the leader's.
+        let probe = Bench.append(after: 4, term: term)
+        bench.handle(envelope(probe, from: 2, term: term + 1, epoch: third))
+        bench.persist()
+        guard case .refused(_, let hint, _)? = bench.messages(to: 2).appendReplies.first else {
+            Issue.record("an append behind another epoch's entries was taken")
+            return
+        }
+        #expect(hint.rawValue == 4)
+        bench.handle(envelope(Bench.append(after: 2, term: 4, entries), from: 2, term: term + 1, epoch: third))
+        bench.persist()
+        #expect(bench.raft.log.slice(LogIndex(rawValue: 3), through: LogIndex(rawValue: 4)).elementsEqual(entries))
+        #expect(bench.raft.knowsItsEpoch)
+        #expect(!bench.notices.contains(.epochContradicts))
+    }
+
+    /// What was committed stays. So the two can never be one again, which a person has to know.
+    @Test func whatOneOfTwoRecoveriesCommittedEndsInWords() {
+        var bench = follower(committed: true)
+        let third = Epoch.first.next(drawn: 6)
+        let (term, entries) = beginning(of: third)
+        #expect(bench.raft.contradicts(third))
+        #expect(!bench.raft.contradicts(second) && !bench.raft.contradicts(second.next(drawn: 0)))
+        bench.adopt(third)
+        bench.handle(envelope(Bench.append(after: 2, term: 4, entries), from: 2, term: term + 1, epoch: third))
+        bench.persist()
+        #expect(bench.notices.contains(.epochContradicts))
+        #expect(bench.raft.log.lastIndex == LogIndex(rawValue: 5))
+        #expect(bench.messages(to: 2).appendReplies.isEmpty)
+    }
+
+    /// Leases of the leader before may live where this one has not heard of it for long. Its election proves nothing about
+    /// them: no majority of before had a part in it.
+    @Test func theFirstLeaderOfAnEpochWaitsForTheLeasesOfTheOneBefore() {
+        let hardState = HardState(term: Term(rawValue: 4), longestPromise: .seconds(21))
+        var bench = Bench(1, voters: [1, 2, 3], hardState: hardState, terms: [3, 4])
+        bench.pass(.seconds(60))
+        bench.begin(second, voters: [1], after: 4)
+        bench.persist()
+        bench.tick()
+        bench.persist()
+        let elected = bench.now
+        while bench.now - elected < .seconds(22) {
+            #expect(bench.raft.isLeader)
+            let isOver = bench.raft.leaseIsCertainlyOver(member(2), now: bench.now)
+            #expect(isOver == (bench.now - elected > .seconds(21)))
+            bench.pass(.milliseconds(50))
+            bench.tick()
+            bench.persist()
+        }
+        #expect(bench.raft.leaseIsCertainlyOver(member(2), now: bench.now))
+    }
+
+    /// The next one was elected by a majority of its members, as ever.
+    @Test func aLaterLeaderOfAnEpochDoesNotWait() {
+        let members = Configuration(voters: [member(1), member(2)], epoch: second)
+        var bench = Bench(1, hardState: HardState(term: Term(rawValue: 4), longestPromise: .seconds(21), epoch: second))
+        bench.handle(
+            envelope(
+                Bench.append(
+                    after: 0, term: 0,
+                    [Entry(index: LogIndex(rawValue: 1), term: Term(rawValue: 4), payload: .configuration(members))],
+                    commit: 1), from: 2, term: 4, epoch: second))
+        bench.persist()
+        bench.pass(.seconds(60))
+        bench.tick()
+        for message in [
+            Message.preVoteReply(PreVoteReply(granted: true)), .voteReply(VoteReply(granted: true)),
+        ] {
+            bench.handle(envelope(message, from: 2, term: 5, epoch: second))
+            bench.persist()
+        }
+        #expect(bench.raft.isLeader)
+        #expect(bench.raft.leaseIsCertainlyOver(member(2), now: bench.now))
     }
 }

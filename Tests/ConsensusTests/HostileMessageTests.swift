@@ -33,7 +33,8 @@ import Testing
             all.append(.commitNotice(CommitNotice(commit: index)))
             let start = DiskStart(number: number, nonce: number)
             all.append(.memoryLost(MemoryLost(start: start)))
-            all.append(.readmitted(Readmitted(start: start)))
+            all.append(.readmitted(Readmitted(start: start, committed: index)))
+            all.append(.readmitted(Readmitted(start: start, committed: nil)))
             all.append(.startIsOver(StartIsOver(known: start, isAlive: number % 2 == 0)))
             for span in spans.map(Interval.init) {
                 all.append(.heartbeat(Heartbeat(round: number, promise: span, commit: index)))

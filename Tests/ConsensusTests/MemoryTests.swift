@@ -82,7 +82,7 @@ import Testing
     @Test func aMemberThatIsTakenBackVotesAgain() {
         var bench = forgetful(.incomplete)
         bench.receive(heartbeat(), from: 2, term: 3)
-        bench.receive(.readmitted(Readmitted(start: start)), from: 2, term: 3)
+        bench.receive(.readmitted(Readmitted(start: start, committed: index(2))), from: 2, term: 3)
         #expect(bench.raft.hardState.memory == .incomplete)
         bench.receive(Bench.append(after: 2, term: 2, [Bench.entry(3, term: 3)]), from: 2, term: 3)
         #expect(bench.raft.hardState.memory == .whole)
@@ -97,12 +97,70 @@ import Testing
     @Test func anAnswerToAnEarlierLossTakesNobodyBack() {
         var bench = forgetful(.lost, terms: [])
         bench.receive(heartbeat(), from: 2, term: 3)
-        bench.receive(.readmitted(Readmitted(start: DiskStart(number: 3, nonce: 8))), from: 2, term: 3)
+        let earlier = DiskStart(number: 3, nonce: 8)
+        bench.receive(.readmitted(Readmitted(start: earlier, committed: index(1))), from: 2, term: 3)
         #expect(bench.raft.hardState.memory == .lost)
-        bench.receive(.readmitted(Readmitted(start: start)), from: 3, term: 3)
+        bench.receive(.readmitted(Readmitted(start: start, committed: index(1))), from: 3, term: 3)
         #expect(bench.raft.hardState.memory == .lost)
-        bench.receive(.readmitted(Readmitted(start: start)), from: 2, term: 3)
+        bench.receive(.readmitted(Readmitted(start: start, committed: index(1))), from: 2, term: 3)
+        #expect(bench.raft.hardState.memory == .incomplete)
+    }
+
+    private func votes(_ bench: inout Bench) -> [Bool] {
+        var copy = bench
+        copy.persist()
+        copy.forget()
+        copy.pass(.seconds(2))
+        let request = VoteRequest(lastIndex: index(9), lastTerm: term(9), byTransfer: false)
+        copy.receive(.voteRequest(request), from: 3, term: 9)
+        copy.persist()
+        return copy.messages(to: 3).votes
+    }
+
+    /// Everything that was committed when the leader answered must be on its disk again, not only on its way.
+    @Test func aMemberVotesAgainWhenItHasWhatWasCommitted() {
+        var bench = forgetful(.lost, terms: [])
+        bench.receive(heartbeat(), from: 2, term: 3)
+        bench.receive(.readmitted(Readmitted(start: start, committed: index(3))), from: 2, term: 3)
+        bench.persist()
+        #expect(votes(&bench) == [false])
+        bench.receive(
+            Bench.append(after: 0, term: 0, [Bench.entry(1, term: 1), Bench.entry(2, term: 3)]), from: 2, term: 3)
+        bench.persist()
+        #expect(bench.raft.hardState.memory == .incomplete)
+        #expect(votes(&bench) == [false])
+        bench.receive(
+            Bench.append(after: 2, term: 3, [Bench.entry(3, term: 3), Bench.entry(4, term: 3)]), from: 2, term: 3)
+        #expect(bench.raft.hardState.memory == .incomplete)
+        bench.persist(1)
         #expect(bench.raft.hardState.memory == .whole)
+        #expect(bench.writes.last?.entries.isEmpty == true)
+        #expect(votes(&bench) == [true])
+    }
+
+    /// An older leader does not say how much is committed; its next append does.
+    @Test func anOlderLeadersAnswerNeedsAnAppendThatReachesItsCommit() {
+        var bench = forgetful(.lost, terms: [])
+        bench.receive(heartbeat(), from: 2, term: 3)
+        bench.receive(.readmitted(Readmitted(start: start, committed: nil)), from: 2, term: 3)
+        #expect(bench.raft.hardState.memory == .incomplete)
+        bench.receive(Bench.append(after: 0, term: 0, [Bench.entry(1, term: 3)], commit: 2), from: 2, term: 3)
+        bench.persist()
+        #expect(bench.raft.hardState.memory == .incomplete)
+        bench.receive(Bench.append(after: 1, term: 3, [Bench.entry(2, term: 3)], commit: 2), from: 2, term: 3)
+        bench.persist()
+        #expect(bench.raft.hardState.memory == .whole)
+        // The next leader may know less of what is committed; it is asked anew.
+        var later = forgetful(.lost, terms: [])
+        later.receive(heartbeat(), from: 2, term: 3)
+        later.receive(.readmitted(Readmitted(start: start, committed: nil)), from: 2, term: 3)
+        later.receive(Bench.append(after: 0, term: 0, [Bench.entry(1, term: 3)]), from: 3, term: 4)
+        later.persist()
+        #expect(later.raft.hardState.memory == .incomplete)
+        later.forget()
+        later.receive(heartbeat(2), from: 3, term: 4)
+        later.persist()
+        #expect(later.messages(to: 3).losses == [MemoryLost(start: start)])
     }
 
     private func leader() -> Bench {
@@ -131,7 +189,7 @@ import Testing
         #expect(bench.messages(to: 3).readmissions.isEmpty)
         bench.accept(through: 2, from: 2)
         confess(&bench)
-        #expect(bench.messages(to: 3).readmissions == [Readmitted(start: start)])
+        #expect(bench.messages(to: 3).readmissions == [Readmitted(start: start, committed: index(2))])
         #expect(!bench.raft.hasLostMemory(lost))
     }
 
@@ -163,7 +221,7 @@ import Testing
         #expect(bench.messages(to: 3).readmissions.isEmpty)
         nextRound(&bench)
         confess(&bench)
-        #expect(bench.messages(to: 3).readmissions == [Readmitted(start: start)])
+        #expect(bench.messages(to: 3).readmissions == [Readmitted(start: start, committed: index(1))])
     }
 
     @Test func aMemberThatLostItsMemoryIsNotCounted() {
@@ -224,5 +282,54 @@ import Testing
             #expect(isThere)
             #expect(cluster.checks.violation == nil)
         }
+    }
+
+    /// 3 was cut off two configurations ago: {1, 2, 3}, then {1, 2, 3, 4, 5}, then without 2. So a majority of what it counts
+    /// need not meet a majority of what is in force, and a vote from 2 with an empty log would make it lead.
+    @Test(
+        "28 what is taken back with an empty log elects nobody from two configurations ago", arguments: UInt64(1)...20)
+    func aMemberThatIsTakenBackEmptyElectsNobody(seed: UInt64) {
+        var cluster = TestCluster(voters: 3, spares: 2, seed: seed)
+        cluster.readmits = true
+        cluster.establish(leader: 1)
+        for other in [1, 4, 5] { cluster.network.cut(between: 3, and: other) }
+        let members = (UInt64(1)...5).map(MemberID.init)
+        for newcomer in members[3...] {
+            _ = cluster.change(.addLearner(newcomer), at: 1)
+            cluster.run(for: .milliseconds(500))
+        }
+        _ = cluster.change(.exchangeVoters(for: members, removing: []), at: 1)
+        let isLeft = cluster.run(within: .seconds(5)) { cluster in
+            let head = cluster.raft(1)
+            return head.configuration.voters.count == 5 && !head.configuration.isJoint
+                && head.configurationIndex <= head.commitIndex
+        }
+        #expect(isLeft)
+        cluster.crash(2)
+        cluster.lose(.lost, at: 2)
+        cluster.members[1].disk.preset(HardState(memory: .lost), [])
+        // Whatever would feed it is still on its way.
+        cluster.network.fate = { envelope in
+            switch envelope.message {
+            case .appendRequest, .snapshotChunk: envelope.to.rawValue == 2 ? .drop : .deliver
+            default: .deliver
+            }
+        }
+        cluster.restart(2)
+        let isTakenBack = cluster.run(within: .seconds(5)) { $0.raft(2).hardState.memory != .lost }
+        #expect(isTakenBack)
+        for other in [1, 4, 5] { cluster.network.cut(between: 2, and: other) }
+        cluster.run(for: .seconds(5))
+        #expect(cluster.checks.violation == nil)
+        #expect(!cluster.raft(3).isLeader)
+        #expect(cluster.raft(1).isLeader)
+        cluster.network.fate = nil
+        cluster.network.heal()
+        let isBack = cluster.run(within: .seconds(10)) { cluster in
+            guard cluster.hasConverged, let leader = cluster.settledLeader else { return false }
+            return cluster.raft(leader).configuration.voters.count == 5
+                && cluster.members.allSatisfy { $0.raft?.hardState.memory == .whole }
+        }
+        #expect(isBack && cluster.checks.violation == nil)
     }
 }

@@ -47,6 +47,10 @@ extension API {
     private func removeMember(_ call: Call) async throws -> OutcomeDocument {
         let request = try call.decode(RemoveMemberRequest.self)
         let (state, view) = try await freshState(for: call)
+        if let gone = Self.leftBehind(request.member, in: state) {
+            if let objection = state.objection(toLevel: 2) { throw APIFailure(.unsafe, objection) }
+            return try await propose(.removeMember(gone.id), for: call)
+        }
         let member = try Self.member(request.member, in: state)
         if view.configuration.isVoter(member.id) {
             let remaining = view.configuration.voters.filter { $0 != member.id }
@@ -69,6 +73,13 @@ extension API {
             try refuseToSpendTolerance(on: member, state, view, force: request.force ?? false)
         }
         return try await propose(.removeMember(member.id), for: call)
+    }
+
+    /// Who has this name or id among those that recoveries went on without, when no member has.
+    private static func leftBehind(_ name: String, in state: ClusterState) -> MemberRecord? {
+        let isMeant = { (record: MemberRecord) in record.name == name || record.id.description == name }
+        guard !state.members.values.contains(where: isMeant) else { return nil }
+        return state.leftBehind.values.first(where: isMeant)
     }
 
     /// What can be lost must not become less by a command that does not say so.

@@ -38,6 +38,10 @@ extension Raft {
             follow(sender, now: now, random: &random), mayAnswer
         else { return }
         guard request.previousIndex >= log.base else {
+            // Two recoveries of one cluster may have committed different things, and the search for what both logs hold has
+            // come to what is not kept here any more.
+            let atBase = request.entries.first { $0.index == log.base }
+            guard isOfItsEpoch || atBase?.term == log.baseTerm else { return notices.append(.epochContradicts) }
             // Everything before the base is committed, so it is the leader's too. It goes on behind what is known to be.
             return sendAfterDurable(.appendReply(.accepted(through: commitIndex)), to: sender)
         }
@@ -50,14 +54,20 @@ extension Raft {
         // (the entries after it may be acknowledged, and counted for a commit).
         let news = request.entries.drop { log.term(at: $0.index) == $0.term }
         if let conflict = news.first?.index, conflict <= log.lastIndex {
-            // Contradicting what is committed: one of the two members is broken, and neither may be helped along.
-            guard conflict > commitIndex else { return }
+            // Contradicting what is committed: one of the two members is broken, and neither may be helped along. Or it
+            // was committed in another recovery.
+            guard conflict > commitIndex else {
+                if !knowsItsEpoch { notices.append(.epochContradicts) }
+                return
+            }
             truncateLog(from: conflict)
         }
         for entry in news { appendToLog(entry) }
         let matched = request.previousIndex + request.entries.count
         commitIndex = max(commitIndex, min(request.commit, matched))
         comparedThrough = max(comparedThrough, matched)
+        comparedEpoch = epoch
+        learnReadmission(commit: request.commit)
         recollect()
         // "I hold this" is true only on disk.
         sendAfterDurable(.appendReply(.accepted(through: matched)), to: sender)

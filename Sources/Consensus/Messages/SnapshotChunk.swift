@@ -52,6 +52,9 @@ extension Raft {
         guard chunk.isWellFormed(limits), chunk.mark.term <= term, follow(sender, now: now, random: &random), mayAnswer
         else { return }
         let mark = chunk.mark
+        guard isOfItsEpoch || !contradicts(mark.configuration.epoch),
+            isOfItsEpoch || mark.index > commitIndex || log.term(at: mark.index) == mark.term
+        else { return notices.append(.epochContradicts) }
         if mark.index > commitIndex, log.term(at: mark.index) == mark.term {
             // A snapshot covers only what is committed, and here it all is.
             commitIndex = mark.index

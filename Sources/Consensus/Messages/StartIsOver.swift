@@ -19,9 +19,9 @@ extension Raft {
     mutating func receive(
         _ notice: StartIsOver, in envelope: Envelope, now: Instant, random: inout some RandomNumberGenerator
     ) {
-        guard hardState.start.isOver(since: notice.known), notice.known.number < DiskStart.greatestNumber else {
-            return
-        }
+        guard hardState.start.isOver(since: notice.known, after: hardState.earlierStarts),
+            notice.known.number < DiskStart.greatestNumber
+        else { return }
         if role != .follower { becomeFollower(in: term, now: now, random: &random) }
         if (overtaken?.known.number ?? 0) <= notice.known.number {
             overtaken = (notice.known, overtaken?.since ?? now)
@@ -29,7 +29,14 @@ extension Raft {
         // Only the leader knows whether the other one is there, and takes a member back.
         guard envelope.from == leader, envelope.term == term else { return }
         if notice.isAlive {
-            notices.append(.diskIsInUse(notice.known))
+            // Durable before it ends: whoever starts it again, and however often, must not make it whole.
+            if hardState.memory != .lost {
+                hardState.memory = .lost
+                readmission = nil
+                hardStateDirty = true
+            }
+            copy = notice.known
+            endBesideCopy()
         } else {
             loseMemory(since: notice.known, now: now, random: &random)
         }

@@ -98,6 +98,20 @@ public final class PeerTransport: @unchecked Sendable {
         }
     }
 
+    /// Whether this address can be listened at: it is, for a moment. Asked before the log is opened, because each opening is a
+    /// start of the disk that others should hear of, and an address that comes up late would cost one every few seconds.
+    /// - Throws: `PeerTransportError`.
+    public static func tryListening(host: String, port: Int, on loop: any EventLoop) async throws {
+        do {
+            let channel = try await ServerBootstrap(group: loop)
+                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .bind(host: host, port: port).get()
+            try await channel.close().get()
+        } catch {
+            throw PeerTransportError(host: host, port: port, error: error)
+        }
+    }
+
     /// Closes everything; frames that were not sent are lost. Returns within about a second.
     public func shutDown() async {
         let closing = loop.flatSubmit { [self] () -> EventLoopFuture<Void> in

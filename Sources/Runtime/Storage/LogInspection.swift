@@ -260,8 +260,12 @@ extension LogRecord {
 extension HardState {
     /// As a record holds it, of whatever format.
     static func stored(in payload: UnsafeRawBufferPointer) -> HardState? {
-        var reader = ByteReader(payload)
-        return reader.hardState(format: payload.count == 32 ? 2 : 3)
+        // Each says how much follows, so no record of one format ends where one of another would.
+        for format: UInt32 in payload.count == 32 ? [2] : [4, 3] {
+            var reader = ByteReader(payload)
+            if let state = reader.hardState(format: format), reader.isAtEnd { return state }
+        }
+        return nil
     }
 
     /// "term 4, vote 00…07, memory whole, start 3".

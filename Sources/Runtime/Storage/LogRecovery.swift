@@ -211,9 +211,7 @@ struct LogRecovery {
         let payload = bytes.part(record.payload)
         switch LogRecord.Kind(rawValue: record.kind) {
         case .hardState:
-            guard let hardState = HardState.stored(in: payload),
-                payload.count == 32 || payload.count == hardState.storedBytes
-            else {
+            guard let hardState = HardState.stored(in: payload) else {
                 throw damaged(name, "record \(record.sequence) is whole, but holds no hard state")
             }
             log.hardState = hardState

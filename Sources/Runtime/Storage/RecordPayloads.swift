@@ -4,7 +4,7 @@ import Consensus
 
 extension [UInt8] {
     /// Term, flags (bit 0: there is a vote, since every number may be a member; bits 1 and 2: the memory), vote, longest
-    /// promise, epoch, the disk's start, and the starts of others.
+    /// promise, epoch, the disk's start, the starts of others, and the disk's earlier starts.
     mutating func append(hardState: HardState) {
         append(number: hardState.term.rawValue)
         append(number: UInt64(hardState.vote == nil ? 0 : 1) | UInt64(hardState.memory.rawValue) << 1)
@@ -17,6 +17,8 @@ extension [UInt8] {
             append(number: member.rawValue)
             append(start: start)
         }
+        append(number: UInt64(hardState.earlierStarts.count))
+        for earlier in hardState.earlierStarts { append(start: earlier) }
     }
 
     private mutating func append(start: DiskStart) {
@@ -105,17 +107,15 @@ enum StoredEntries {
 }
 
 extension HardState {
-    /// Members whose starts are kept; there are never more voters.
-    static let mostKnownStarts = Configuration.mostVoters
-    /// Before the starts of others.
-    private static let fixedBytes = 64
-    static let mostStoredBytes = fixedBytes + 24 * mostKnownStarts
+    /// Without the starts of others and the earlier ones.
+    private static let fixedBytes = 72
+    static let mostStoredBytes = fixedBytes + 24 * mostKnownStarts + 16 * mostEarlierStarts
     /// What it costs within a record.
-    var storedBytes: Int { Self.fixedBytes + 24 * knownStarts.count }
+    var storedBytes: Int { Self.fixedBytes + 24 * knownStarts.count + 16 * earlierStarts.count }
 }
 
 extension ByteReader {
-    /// - Parameter format: of the segment; before 3 there were four numbers and nothing else.
+    /// - Parameter format: of the segment; before 3 there were four numbers and nothing else, before 4 no earlier starts.
     mutating func hardState(format: UInt32) -> HardState? {
         guard let term = number(UInt64.self), let flags = number(UInt64.self), let vote = number(UInt64.self),
             let promise = number(Int64.self), flags <= (format < 3 ? 1 : 7), promise >= 0,
@@ -133,6 +133,12 @@ extension ByteReader {
         for _ in 0..<count {
             guard let member = number(UInt64.self), let known = start() else { return nil }
             state.knownStarts[MemberID(rawValue: member)] = known
+        }
+        guard format >= 4 else { return state }
+        guard let earlier = number(UInt64.self), earlier <= UInt64(HardState.mostEarlierStarts) else { return nil }
+        for _ in 0..<earlier {
+            guard let start = start() else { return nil }
+            state.earlierStarts.append(start)
         }
         return state
     }

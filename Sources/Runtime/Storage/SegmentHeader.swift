@@ -10,7 +10,7 @@ struct SegmentHeader: Hashable {
     static let bytes = 4_096
     static let magic: UInt64 = 0x474F_4C54_5346_4448  // "HDFSTLOG" as the file shows it
     /// The format this version writes, and the newest it reads.
-    static let version: UInt32 = 3
+    static let version: UInt32 = 4
 
     var cluster: ClusterID
     var member: MemberID

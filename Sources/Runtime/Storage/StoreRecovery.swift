@@ -24,7 +24,8 @@ extension LogStore {
         let restart = recovery.connect()
         var log = recovery.log
         var (hardState, losses) = remembered(found, recovery, hasLivedBefore: hasLivedBefore)
-        hardState.start = DiskStart(number: hardState.start.number + 1, nonce: .random(in: 1 ... .max))
+        hardState.begin(
+            DiskStart(number: hardState.start.number + 1, nonce: .random(in: 1 ... .max)), isLossNew: !losses.isEmpty)
         let reserve = SpaceReserve(disk: disk, bytes: segmentBytes)
         snapshots.reserve = reserve
         var votes = try VoteFile(disk: disk, cluster: cluster, member: member, found: found)

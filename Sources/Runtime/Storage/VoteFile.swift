@@ -21,7 +21,7 @@ struct VoteFile {
     static let temporaryName = "vote-new"
     static let slotBytes = 4_096
     static let magic: UInt64 = 0x544F_5654_5346_4448  // "HDFSTVOT" as the file shows it
-    static let version: UInt32 = 1
+    static let version: UInt32 = 2
     private static let frameBytes = 56
 
     /// What a start found.
@@ -155,7 +155,7 @@ struct VoteFile {
         let length = slot.number(at: 48, as: UInt64.self)
         guard length <= UInt64(HardState.mostStoredBytes) else { return nil }
         var reader = ByteReader(slot.part(frameBytes..<frameBytes + Int(length)))
-        guard let hardState = reader.hardState(format: 3), reader.isAtEnd else { return nil }
+        guard let hardState = reader.hardState(format: found < 2 ? 3 : 4), reader.isAtEnd else { return nil }
         return VoteSlot(
             counter: slot.number(at: 32, as: UInt64.self), logSequence: slot.number(at: 40, as: UInt64.self),
             hardState: hardState)

@@ -17,12 +17,26 @@ extension WirePeerFrame {
         guard sender != recipient else { throw .invalid(field: "to", reason: "is the sender itself") }
         return PeerFrame(
             cluster: ClusterID(rawValue: cluster), from: sender, to: recipient,
-            epoch: try Check.epoch(epoch, "epoch"), body: try checkedBody(), start: try checkedStart())
+            epoch: try Check.epoch(epoch, "epoch"), body: try checkedBody(), start: try checkedStart(),
+            earlierStarts: try checkedEarlierStarts())
     }
 
     private func checkedStart() throws(WireError) -> DiskStart {
-        guard case .consensus(let message) = body else { return .none }
+        guard case .consensus(let message) = body else {
+            return try Check.start(startNumber, startNonce, "start_number")
+        }
         return try Check.start(message.startNumber, message.startNonce, "consensus.start_number")
+    }
+
+    private func checkedEarlierStarts() throws(WireError) -> [DiskStart] {
+        guard earlierStarts.count % 2 == 0, earlierStarts.count <= 2 * HardState.mostEarlierStarts else {
+            throw .invalid(field: "earlier_starts", reason: "has \(earlierStarts.count) numbers")
+        }
+        var starts: [DiskStart] = []
+        for place in stride(from: 0, to: earlierStarts.count, by: 2) {
+            starts.append(try Check.start(earlierStarts[place], earlierStarts[place + 1], "earlier_starts"))
+        }
+        return starts
     }
 
     private func checkedBody() throws(WireError) -> PeerFrame.Body {
@@ -136,7 +150,8 @@ extension WireConsensus.OneOf_Message {
             return .memoryLost(MemoryLost(start: start))
         case .readmitted(let answer):
             let start = try Check.start(answer.startNumber, answer.startNonce, "readmitted.start_number")
-            return .readmitted(Readmitted(start: start))
+            let committed = try Check.index(answer.committed, "readmitted.committed")
+            return .readmitted(Readmitted(start: start, committed: committed == .zero ? nil : committed))
         case .startIsOver(let notice):
             let known = try Check.start(notice.knownNumber, notice.knownNonce, "start_is_over.known_number")
             return .startIsOver(StartIsOver(known: known, isAlive: notice.isAlive))

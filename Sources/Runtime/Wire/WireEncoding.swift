@@ -11,6 +11,7 @@ extension WirePeerFrame {
         epoch = frame.epoch.rawValue
         from = frame.from.rawValue
         to = frame.to.rawValue
+        earlierStarts = frame.earlierStarts.flatMap { [$0.number, $0.nonce] }
         switch frame.body {
         case .consensus(let term, let message):
             consensus = try WireConsensus(term: term, message)
@@ -33,8 +34,14 @@ extension WirePeerFrame {
                 $0.id = id
                 if let index { $0.index = index.rawValue }
             }
-        case .recoveryProbe(let id): recoveryProbe = .with { $0.id = id }
-        case .recoveryStatus(let id, let standing): recoveryStatus = WireRecoveryStatus(id, standing)
+        case .recoveryProbe(let id):
+            recoveryProbe = .with { $0.id = id }
+            startNumber = frame.start.number
+            startNonce = frame.start.nonce
+        case .recoveryStatus(let id, let standing):
+            recoveryStatus = WireRecoveryStatus(id, standing)
+            startNumber = frame.start.number
+            startNonce = frame.start.nonce
         case .epoch(let word):
             epochWord = .with {
                 switch word {
@@ -120,6 +127,7 @@ extension WireConsensus {
             readmitted = .with {
                 $0.startNumber = answer.start.number
                 $0.startNonce = answer.start.nonce
+                $0.committed = answer.committed?.rawValue ?? 0
             }
         case .startIsOver(let notice):
             startIsOver = .with {

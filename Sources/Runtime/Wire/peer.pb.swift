@@ -149,6 +149,16 @@ nonisolated struct WirePeerFrame: Sendable {
   /// every frame for one of its own epoch: a recovery asks every survivor first, and such a one cannot answer.
   var epoch: UInt64 = 0
 
+  /// The start of the sender's disk, with a recovery_probe and a recovery_status; elsewhere it is in `consensus`. Both zero
+  /// from a version that does not say it.
+  var startNumber: UInt64 = 0
+
+  var startNonce: UInt64 = 0
+
+  /// The starts before that one, newest first: number and nonce of each. Wherever a start is said; none from a version that
+  /// does not say them, which is believed.
+  var earlierStarts: [UInt64] = []
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -901,6 +911,9 @@ nonisolated struct WireReadmitted: Sendable {
 
   var startNonce: UInt64 = 0
 
+  /// The leader's commit index; zero, which it never is, from a version that did not say it.
+  var committed: UInt64 = 0
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -928,7 +941,7 @@ fileprivate nonisolated let _protobuf_package = "holdfast.peer.v1"
 
 nonisolated extension WirePeerFrame: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".PeerFrame"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{1}from\0\u{1}to\0\u{1}consensus\0\u{1}proposal\0\u{3}proposal_refused\0\u{3}read_index\0\u{3}read_index_answer\0\u{4}*recovery_probe\0\u{3}recovery_status\0\u{3}epoch_word\0\u{1}epoch\0\u{3}members_asked\0\u{1}members\0\u{3}hand_over\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{1}from\0\u{1}to\0\u{1}consensus\0\u{1}proposal\0\u{3}proposal_refused\0\u{3}read_index\0\u{3}read_index_answer\0\u{4}*recovery_probe\0\u{3}recovery_status\0\u{3}epoch_word\0\u{1}epoch\0\u{3}members_asked\0\u{1}members\0\u{3}hand_over\0\u{3}start_number\0\u{3}start_nonce\0\u{3}earlier_starts\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1083,6 +1096,9 @@ nonisolated extension WirePeerFrame: SwiftProtobuf.Message, SwiftProtobuf._Messa
           self.body = .handOver(v)
         }
       }()
+      case 57: try { try decoder.decodeSingularUInt64Field(value: &self.startNumber) }()
+      case 58: try { try decoder.decodeSingularFixed64Field(value: &self.startNonce) }()
+      case 59: try { try decoder.decodeRepeatedFixed64Field(value: &self.earlierStarts) }()
       default: break
       }
     }
@@ -1155,6 +1171,15 @@ nonisolated extension WirePeerFrame: SwiftProtobuf.Message, SwiftProtobuf._Messa
     }()
     default: break
     }
+    if self.startNumber != 0 {
+      try visitor.visitSingularUInt64Field(value: self.startNumber, fieldNumber: 57)
+    }
+    if self.startNonce != 0 {
+      try visitor.visitSingularFixed64Field(value: self.startNonce, fieldNumber: 58)
+    }
+    if !self.earlierStarts.isEmpty {
+      try visitor.visitPackedFixed64Field(value: self.earlierStarts, fieldNumber: 59)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1164,6 +1189,9 @@ nonisolated extension WirePeerFrame: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if lhs.to != rhs.to {return false}
     if lhs.body != rhs.body {return false}
     if lhs.epoch != rhs.epoch {return false}
+    if lhs.startNumber != rhs.startNumber {return false}
+    if lhs.startNonce != rhs.startNonce {return false}
+    if lhs.earlierStarts != rhs.earlierStarts {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2641,7 +2669,7 @@ nonisolated extension WireMemoryLost: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension WireReadmitted: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Readmitted"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}start_number\0\u{3}start_nonce\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}start_number\0\u{3}start_nonce\0\u{1}committed\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2651,6 +2679,7 @@ nonisolated extension WireReadmitted: SwiftProtobuf.Message, SwiftProtobuf._Mess
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.startNumber) }()
       case 2: try { try decoder.decodeSingularFixed64Field(value: &self.startNonce) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.committed) }()
       default: break
       }
     }
@@ -2663,12 +2692,16 @@ nonisolated extension WireReadmitted: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if self.startNonce != 0 {
       try visitor.visitSingularFixed64Field(value: self.startNonce, fieldNumber: 2)
     }
+    if self.committed != 0 {
+      try visitor.visitSingularUInt64Field(value: self.committed, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: WireReadmitted, rhs: WireReadmitted) -> Bool {
     if lhs.startNumber != rhs.startNumber {return false}
     if lhs.startNonce != rhs.startNonce {return false}
+    if lhs.committed != rhs.committed {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -47,6 +47,21 @@ struct RunningMember {
     }
 
     func run() async throws {
+        // A loop of its own: nothing else may stand in the way of a heartbeat.
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let end: Result<AgentEnd, any Error>
+        do { end = try await run(on: group.next()) } catch { end = .failure(error) }
+        try await group.shutdownGracefully()
+        switch end {
+        case .success(.stopped): log.notice("stopped")
+        case .success(.failed(let why)): throw CommandFailure(ExitStatus.error, "the agent ended: \(why)")
+        case .failure(let error): throw error
+        }
+    }
+
+    private func run(on eventLoop: any EventLoop) async throws -> Result<AgentEnd, any Error> {
+        try await PeerTransport.tryListening(
+            host: identity.settings.address, port: identity.settings.peerPort, on: eventLoop)
         let (store, recovered) = try LogStore.open(
             directory: dataDirectory + "/log", cluster: identity.cluster, member: identity.member,
             hasLivedBefore: peersFile.exists)
@@ -68,17 +83,10 @@ struct RunningMember {
             throw error
         }
 
-        // A loop of its own: nothing else may stand in the way of a heartbeat.
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let end = await live(on: group.next(), store, core(recovered, restored, founder: founder))
+        let end = await live(on: eventLoop, store, core(recovered, restored, founder: founder))
         // Before the loop, which hears of every write.
         store.close()
-        try await group.shutdownGracefully()
-        switch end {
-        case .success(.stopped): log.notice("stopped")
-        case .success(.failed(let why)): throw CommandFailure(ExitStatus.error, "the agent ended: \(why)")
-        case .failure(let error): throw error
-        }
+        return end
     }
 
     private static func read(_ snapshot: Snapshot, in dataDirectory: String) throws -> RestoredState {

@@ -73,12 +73,14 @@ struct Bench {
 
     mutating func tick() { handle(.tick) }
 
-    mutating func receive(_ message: Message, from: UInt64, term: UInt64, start: DiskStart = .none) {
+    mutating func receive(
+        _ message: Message, from: UInt64, term: UInt64, start: DiskStart = .none, after earlier: [DiskStart] = []
+    ) {
         handle(
             .received(
                 Envelope(
                     cluster: TestCluster.identity, from: MemberID(rawValue: from), to: raft.id,
-                    term: Term(rawValue: term), message: message, start: start)))
+                    term: Term(rawValue: term), message: message, start: start, earlierStarts: earlier)))
     }
 
     mutating func handle(_ input: Input) {
@@ -169,6 +171,12 @@ struct Bench {
             record: TestCommand.value(1).bytes, now: now, random: &random)
         precondition(begun, "no snapshot is being installed on a bench")
         flush()
+    }
+
+    mutating func tell(_ start: DiskStart, after earlier: [DiskStart] = [], of member: UInt64) -> Bool {
+        let isOver = raft.tellIfOver(start, after: earlier, of: MemberID(rawValue: member))
+        flush()
+        return isOver
     }
 
     mutating func read(_ number: UInt64, mayUseLease: Bool) {

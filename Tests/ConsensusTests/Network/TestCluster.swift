@@ -212,6 +212,7 @@ struct TestCluster {
         case .readRefused: break
         case .leaseRenewed(let until, let floor): members[number - 1].lease = (until, floor)
         case .leaderChanged, .memoryIsWhole, .memoryIsLost, .diskIsInUse: break
+        case .epochContradicts: checks.fail("\(number) met an epoch, and there is only one here")
         }
     }
 

@@ -94,7 +94,7 @@ struct TestDisk {
 
     /// Every start of a disk is made durable before the member speaks.
     mutating func begin(nonce: UInt64) {
-        hardState.start = DiskStart(number: hardState.start.number + 1, nonce: nonce)
+        hardState.begin(DiskStart(number: hardState.start.number + 1, nonce: nonce))
     }
 
     /// Part of what was durable is gone, and the next start notices: entries from some place on, or everything.

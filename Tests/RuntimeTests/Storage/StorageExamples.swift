@@ -57,6 +57,7 @@ extension RecoveredLog {
     var state: LogState {
         var hardState = hardState
         hardState.start = .none
+        hardState.earlierStarts = []
         return LogState(hardState: hardState, entries: entries)
     }
 }

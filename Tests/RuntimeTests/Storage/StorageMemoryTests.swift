@@ -46,9 +46,55 @@ struct StorageMemoryTests {
         var expected = voted
         expected.memory = memory
         expected.start = found.start
+        // What it goes on from, so that others see that it is the same disk.
+        expected.earlierStarts = [voted.start]
         #expect(found == expected)
         #expect(found.start.number == voted.start.number + 1)
         #expect(found.start.nonce != voted.start.nonce)
+    }
+
+    /// Two sevens vote in a joint configuration. What a disk took it reads again, from the log and from the copy.
+    @Test func asManyStartsAsThereCanBeVotersAreReadAgain() throws {
+        let (disk, voted, writer) = try disk()
+        var (full, last) = (voted, writer)
+        for other in 1...UInt64(HardState.mostKnownStarts) {
+            full.knownStarts[MemberID(rawValue: 100 + other)] = DiskStart(number: other, nonce: .max)
+        }
+        #expect(full.knownStarts.count == 2 * Configuration.mostVoters)
+        try last.write([write(15, hardState: full), write(16, hardState: full)])
+        let (_, log) = try open(disk)
+        expectVote(log.hardState, full, .whole)
+        let (_, again) = try open(disk)
+        #expect(again.hardState.knownStarts == full.knownStarts)
+        #expect(again.hardState.memory == .whole)
+    }
+
+    @Test func aDiskRemembersTheStartsBefore() throws {
+        let (disk, _, _) = try disk()
+        var seen: [DiskStart] = []
+        for _ in 0..<12 {
+            let (_, log) = try open(disk)
+            #expect(log.hardState.earlierStarts.prefix(seen.count) == seen.prefix(HardState.mostEarlierStarts))
+            #expect(log.hardState.earlierStarts.count <= HardState.mostEarlierStarts)
+            seen.insert(log.hardState.start, at: 0)
+        }
+    }
+
+    /// The formats before the earlier starts ended where those begin.
+    @Test func aHardStateWithoutEarlierStartsIsRead() {
+        var state = hard(DiskStart(number: 3, nonce: 4), term: 9, vote: 7)
+        state.knownStarts[MemberID(rawValue: 8)] = DiskStart(number: 1, nonce: 2)
+        var bytes: [UInt8] = []
+        bytes.append(hardState: state)
+        bytes.withUnsafeBytes { raw in
+            #expect(HardState.stored(in: raw) == state)
+            #expect(HardState.stored(in: UnsafeRawBufferPointer(rebasing: raw[..<(raw.count - 8)])) == state)
+            #expect(HardState.stored(in: UnsafeRawBufferPointer(rebasing: raw[..<(raw.count - 4)])) == nil)
+        }
+        state.earlierStarts = [DiskStart(number: 2, nonce: 1)]
+        bytes = []
+        bytes.append(hardState: state)
+        bytes.withUnsafeBytes { #expect(HardState.stored(in: $0) == state) }
     }
 
     @Test("24 damage in the middle is set aside, and the member knows its vote and what it lacks")

@@ -83,7 +83,8 @@ let exampleMessages: [(Term, Message)] = {
         ),
         (term(4), .snapshotReply(SnapshotReply(index: index(9), offset: 40, received: 300))),
         (term(4), .memoryLost(MemoryLost(start: DiskStart(number: 3, nonce: .max)))),
-        (term(4), .readmitted(Readmitted(start: DiskStart(number: 3, nonce: .max)))),
+        (term(4), .readmitted(Readmitted(start: DiskStart(number: 3, nonce: .max), committed: index(7)))),
+        (term(4), .readmitted(Readmitted(start: DiskStart(number: 3, nonce: .max), committed: nil))),
         (term(4), .startIsOver(StartIsOver(known: DiskStart(number: 4, nonce: 1), isAlive: true))),
         (term(4), .startIsOver(StartIsOver(known: DiskStart(number: 4, nonce: 0), isAlive: false))),
     ]
@@ -107,6 +108,18 @@ let exampleFrames: [PeerFrame] =
             cluster: ClusterID(rawValue: 0xC1), from: MemberID(rawValue: 2), to: MemberID(rawValue: 1),
             body: .consensus(Term(rawValue: 5), .voteReply(VoteReply(granted: true))),
             start: DiskStart(number: 12, nonce: .max)),
+        PeerFrame(
+            cluster: ClusterID(rawValue: 0xC1), from: MemberID(rawValue: 2), to: MemberID(rawValue: 1),
+            body: .consensus(Term(rawValue: 5), .voteReply(VoteReply(granted: true))),
+            start: DiskStart(number: 12, nonce: .max),
+            earlierStarts: (1...8).map { DiskStart(number: 12 - $0, nonce: $0) }),
+        PeerFrame(
+            cluster: ClusterID(rawValue: 0xC1), from: MemberID(rawValue: 2), to: MemberID(rawValue: 1),
+            body: .recoveryProbe(id: 3), start: DiskStart(number: 2, nonce: 5)),
+        PeerFrame(
+            cluster: ClusterID(rawValue: 0xC1), from: MemberID(rawValue: 2), to: MemberID(rawValue: 1),
+            body: .recoveryStatus(id: 3, standing(leader: nil)), start: DiskStart(number: 2, nonce: 5),
+            earlierStarts: [DiskStart(number: 1, nonce: 7)]),
         frame(.proposal(id: .max, record: Array("{}".utf8))),
         frame(.proposal(id: 0, record: [])),
         frame(.proposalRefused(id: 7, leader: nil)),
