@@ -82,7 +82,8 @@ extension World {
         case .log(let words): tell("\(machine.name): \(words)")
         case .stopped: processStopped(machine)
         case .halt(let words), .failed(let words): fail(machine, words)
-        case .peers, .standReady: break
+        // Machines here have no certificates.
+        case .peers, .standReady, .authorities: break
         }
     }
 

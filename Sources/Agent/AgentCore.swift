@@ -73,6 +73,8 @@ public struct AgentCore: Sendable {
     /// What membership was followed to; nil before the first time.
     var followed: (revision: UInt64, isCurrent: Bool)?
     var publishedEvent: UInt64 = 0
+    /// What the member was last told to do about authorities.
+    var followedAuthorities: AuthorityBook?
 
     var proposals = Proposals()
     var reads: ReadRequests
@@ -184,9 +186,7 @@ public struct AgentCore: Sendable {
         case .snapshotFailed(let index, let reason): snapshotFailed(index, reason, now: now, random: &random)
         case .request(let id, let request): accept(request, id, now: now)
         case .report(let report): receive(report, now: now)
-        case .certificateRenewed(let expires):
-            setup.record.certificateExpires = expires
-            stop.knownRevision = nil
+        case .identityChanged(let news): receive(news)
         case .stop: beginStop(now: now)
         case .tick: break
         }
@@ -402,6 +402,7 @@ public struct AgentCore: Sendable {
                 effects.append(.peers(peers))
             }
         }
+        followAuthorities()
         raft.wantsLease =
             specs.values.contains { isCandidate($0) } || state.roles.values.contains { $0.holder == id }
     }

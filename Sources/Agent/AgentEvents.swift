@@ -17,8 +17,8 @@ public enum AgentEvent: Sendable {
     case snapshotFailed(LogIndex, String)
     case request(RequestID, AgentRequest)
     case report(RoleReport)
-    /// This member has a new certificate, which ends then: milliseconds since 1970.
-    case certificateRenewed(expires: Int64)
+    /// This member has a new certificate, or trusts another authority.
+    case identityChanged(IdentityNews)
     /// The user or the system asked this agent to stop; it gives its roles and its leadership away first.
     case stop
     /// Time has passed.
@@ -116,6 +116,8 @@ public enum AgentEffect: Sendable {
     case standReady(SortedMap<ResourceKey, [VirtualAddress]>)
     /// Keep connections to exactly these members.
     case peers([MemberRecord])
+    /// Trust exactly these authorities, have a certificate of the first one, and say so with `identityChanged`.
+    case authorities(AuthorityBook)
     /// New events were applied, oldest first.
     case events([ClusterEvent])
     /// The agent can never go on with this disk: why, and what to do about it. What it holds was dropped before.

@@ -50,6 +50,8 @@ extension AgentCore {
             || known.apiEndpoint != own.apiEndpoint || known.version != own.version
             || known.level != own.level
             || (own.certificateExpires != nil && known.certificateExpires != own.certificateExpires)
+            || (state.level >= 2 && own.signedBy != nil && known.signedBy != own.signedBy)
+            || (state.level >= 2 && own.preparedFor != nil && known.preparedFor != own.preparedFor)
         guard differs else {
             stop.knownRevision = state.revision
             return

@@ -82,6 +82,9 @@ extension Command {
         case .reportFitness(let role, let member, _): "report on \(member) for \(role)"
         case .raiseLevel(let level, _): "raise the feature level to \(level)"
         case .reportConflict(let role, _, _, _): "report on the addresses of \(role)"
+        case .rotateAuthority(let plan): "rotate the authority to \(plan.new.shortName)"
+        case .advanceRotation(let pin, let step): "\(step.words) \(pin.prefix(16))"
+        case .cancelRotation(let pin): "cancel the rotation to authority \(pin.prefix(16))"
         case .put(let key, _, _): "put \(key)"
         case .remove(let key): "remove \(key)"
         }

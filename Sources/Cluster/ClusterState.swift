@@ -45,6 +45,9 @@ public struct ClusterState: Hashable, Sendable {
     public internal(set) var epoch: UInt64 = 0
     /// Members that recoveries went on without, as they were.
     public internal(set) var leftBehind: SortedMap<MemberID, MemberRecord> = [:]
+    /// The authority that signs when no rotation is under way; nil before the first rotation began. See Authorities.swift.
+    public internal(set) var authority: AuthorityRecord?
+    public internal(set) var rotation: AuthorityRotation?
     var sessions = Sessions()
     /// The feature level in force; see FeatureLevel.swift. Zero before the first that was agreed on.
     public internal(set) var level: UInt64 = 0
@@ -144,6 +147,9 @@ public struct ClusterState: Hashable, Sendable {
         case .raiseLevel(let level, let without): return raiseLevel(to: level, without: without, record)
         case .reportConflict(let role, let epoch, let member, let conflict):
             return report(role, epoch: epoch, by: member, conflict: conflict, record)
+        case .rotateAuthority(let plan): return rotateAuthority(plan, record)
+        case .advanceRotation(let pin, let step): return advanceRotation(pin, to: step, record)
+        case .cancelRotation(let pin): return cancelRotation(pin, record)
         case .put(let key, let value, let expected): return put(key, value, expected: expected)
         case .remove(let key): return removeValue(key)
         }

@@ -52,6 +52,13 @@ public enum Command: Hashable, Sendable, Codable {
     /// Every member that counts understands a higher feature level; see FeatureLevel.swift.
     case raiseLevel(to: UInt64, without: [MemberID])
 
+    /// A new authority is to take the old one's place: every member is to trust both from here on.
+    case rotateAuthority(AuthorityRotation.Plan)
+    /// The leader takes the rotation one step on; `pin` names the new authority.
+    case advanceRotation(pin: String, to: AuthorityRotation.Step)
+    /// Ends a rotation whose new authority has not signed yet.
+    case cancelRotation(pin: String)
+
     case put(key: String, value: String, expected: ExpectedValue?)
     case remove(key: String)
 }

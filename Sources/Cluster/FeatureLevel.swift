@@ -8,6 +8,7 @@
 //
 //     level   came with
 //     1       the first version
+//     2       authority rotation and workloads
 //
 // A change of the state or of a command that two versions would apply differently takes a new level: count `newest` up, add
 // a row here, and say in `Command.neededLevel` what needs it.
@@ -16,7 +17,7 @@ import Consensus
 
 public enum FeatureLevel {
     /// What this version understands.
-    public static let newest: UInt64 = 1
+    public static let newest: UInt64 = 2
 }
 
 extension Command {
@@ -26,6 +27,7 @@ extension Command {
         case .reportConflict: 1
         // Earlier versions look at a single address when they ask who else holds it.
         case .apply(let declarations, _, _) where declarations.contains { $0.spec["addresses"] != nil }: 1
+        case .rotateAuthority, .advanceRotation, .cancelRotation: 2
         // `recover` needs none, although older versions do not know it: whoever begins an epoch has asked everybody who
         // belongs to it first, in words that those do not know either, and without a majority no level can be raised.
         default: nil

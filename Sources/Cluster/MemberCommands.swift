@@ -27,6 +27,8 @@ extension ClusterState {
         var admitted = member
         admitted.joined = revision
         if !guardsAreInForce { admitted.key = nil }
+        // It says so itself, when it has a certificate.
+        (admitted.signedBy, admitted.preparedFor) = (nil, nil)
         admitted.reachable = reachable
         admitted.stopping = false
         admitted.lastEvent = note(
@@ -105,16 +107,13 @@ extension ClusterState {
         changed.level = member.level
         if guardsAreInForce, present.key == nil { changed.key = member.key }
         changed.stopping = false
-        let isTheSame = changed == present
+        let isWhereItWas = changed == present
         changed.certificateExpires = member.certificateExpires ?? present.certificateExpires
+        takeAuthorities(of: member, into: &changed)
         guard changed != present else { return unchanged() }
+        let (type, words) = isWhereItWas ? Self.renewal(from: present, to: changed) : Self.start(changed)
         present = changed
-        present.lastEvent =
-            isTheSame
-            ? note("CertificateRenewed", "member/\(present.name)", "by itself", cause: present.lastEvent, record)
-            : note(
-                "MemberStarted", "member/\(present.name)", "version \(present.version) at \(present.peerEndpoint)",
-                cause: present.lastEvent, record)
+        present.lastEvent = note(type, "member/\(present.name)", words, cause: present.lastEvent, record)
         members[member.id] = present
         return done()
     }

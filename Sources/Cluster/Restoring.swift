@@ -22,6 +22,8 @@ extension ClusterState {
         state.operatorsAreListed = false
         state.members = [:]
         state.level = 0
+        state.authority = nil
+        state.rotation = nil
         for (key, role) in state.roles.pairs {
             // Epochs only grow, also across clusters: a guard that saw the old ones takes no lower one.
             var vacant = RoleRecord()

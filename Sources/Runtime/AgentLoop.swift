@@ -45,17 +45,21 @@ public struct AgentWorld: Sendable {
     public var health: (any HealthCheckTaker)?
     /// The members to talk to changed; written down so that a restart knows whom to call.
     public var rememberPeers: @Sendable ([MemberRecord]) -> Void
+    /// The cluster has other authorities than before. Returns at once.
+    public var followAuthorities: @Sendable (AuthorityBook) -> Void
 
     public init(
         transport: PeerTransport, store: LogStore, addresses: (any AddressOrderTaker)?,
         health: (any HealthCheckTaker)?,
-        rememberPeers: @escaping @Sendable ([MemberRecord]) -> Void
+        rememberPeers: @escaping @Sendable ([MemberRecord]) -> Void,
+        followAuthorities: @escaping @Sendable (AuthorityBook) -> Void = { _ in }
     ) {
         self.transport = transport
         self.store = store
         self.addresses = addresses
         self.health = health
         self.rememberPeers = rememberPeers
+        self.followAuthorities = followAuthorities
     }
 }
 
@@ -132,9 +136,9 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
         scheduleTurn()
     }
 
-    /// Tells the cluster when this member's new certificate ends, in milliseconds since 1970.
-    public func certificateRenewed(expires: Int64) {
-        eventLoop.execute { self.enqueue(.certificateRenewed(expires: expires)) }
+    /// Tells the cluster of this member's new certificate, or of what it trusts.
+    public func identityChanged(_ news: IdentityNews) {
+        eventLoop.execute { self.enqueue(.identityChanged(news)) }
     }
 
     public func report(_ report: RoleReport) { eventLoop.execute { self.enqueue(.report(report)) } }
@@ -273,6 +277,7 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
             requests.removeValue(forKey: request.rawValue)?.resume(returning: response)
         case .address(let order): carryOut(order, world)
         case .healthChecks(let checks): world.health?.run(checks)
+        case .authorities(let book): world.followAuthorities(book)
         case .standReady(let places): world.addresses?.standReady(for: places)
         case .peers(let peers):
             members = Self.keys(of: peers)

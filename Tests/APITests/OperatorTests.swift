@@ -54,6 +54,7 @@ import Testing
         case "/v1/vip/move": try CanonicalJSON.encode(MoveRequest(name: "kube-api", to: "pve2"))
         case "/v1/vip/release": try CanonicalJSON.encode(ReleaseRequest(name: "kube-api"))
         case "/v1/restart": try CanonicalJSON.encode(RestartRequest(member: "pve1"))
+        case "/v1/authority/rotate": try CanonicalJSON.encode(RotateRequest(operatorsWithinSeconds: 60))
         case "/v1/level": try CanonicalJSON.encode(RaiseLevelRequest(without: []))
         case "/v1/tokens":
             try CanonicalJSON.encode(

@@ -23,6 +23,7 @@ struct AgentBench {
     /// Snapshots that arrived and are to be made durable.
     private(set) var stored: [Snapshot] = []
     private(set) var responses: SortedMap<RequestID, AgentResponse> = [:]
+    private(set) var books: [AuthorityBook] = []
     private(set) var stopped = false
 
     init(kind: MemberKind = .host, founds: String?, hardState: HardState = HardState()) {
@@ -86,6 +87,7 @@ struct AgentBench {
                 case .takeSnapshot(let mark, let state):
                     events.append(.snapshotStored(Snapshot(mark: mark, bytes: state.encoded), dropThrough: .zero))
                 case .storeSnapshot(let snapshot): stored.append(snapshot)
+                case .authorities(let book): books.append(book)
                 case .healthChecks, .standReady, .peers, .events, .log, .dropLog: break
                 }
             }

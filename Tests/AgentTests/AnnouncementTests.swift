@@ -7,7 +7,7 @@ import Testing
 
 @Test func aMemberTellsWhenItsNewCertificateEnds() {
     var bench = AgentBench.founder()
-    bench.turn([.certificateRenewed(expires: 9_000)])
+    bench.turn([.identityChanged(IdentityNews(expires: 9_000))])
     bench.run(for: .seconds(1))
     #expect(bench.core.state.members[AgentBench.own]?.certificateExpires == 9_000)
     let told = bench.core.state.events.count { $0.type == "CertificateRenewed" }

@@ -17,6 +17,10 @@ extension TestLab {
     fileprivate func level(_ index: Int) -> UInt64 { nodes[index].core.state.level }
 }
 
+/// What this version understands, and what a later one will.
+private let now = FeatureLevel.newest
+private let next = FeatureLevel.newest + 1
+
 /// A command of a later version in a cluster that has not agreed on it: as bytes, since this version has none.
 private func laterCommand(level: UInt64, request: UInt64) -> [UInt8] {
     Array(
@@ -28,13 +32,13 @@ private func laterCommand(level: UInt64, request: UInt64) -> [UInt8] {
 
 @Test func theLevelIsRaisedWhenTheLastMemberUnderstandsIt() {
     let lab = TestLab.five()
-    #expect(lab.nodes.indices.allSatisfy { lab.level($0) == 1 })
+    #expect(lab.nodes.indices.allSatisfy { lab.level($0) == now })
     for index in lab.nodes.indices {
-        #expect(lab.level(lab.leader()!) == 1)
-        lab.install(level: 2, on: index)
+        #expect(lab.level(lab.leader()!) == now)
+        lab.install(level: next, on: index)
         lab.run(for: .seconds(3))
     }
-    #expect(lab.nodes.indices.allSatisfy { lab.level($0) == 2 })
+    #expect(lab.nodes.indices.allSatisfy { lab.level($0) == next })
     #expect(lab.nodes.allSatisfy { $0.halted == nil })
 }
 
@@ -43,17 +47,17 @@ private func laterCommand(level: UInt64, request: UInt64) -> [UInt8] {
     let away = lab.index(of: "cp2")
     lab.kill(away)
     for index in lab.nodes.indices where index != away {
-        lab.install(level: 2, on: index)
+        lab.install(level: next, on: index)
         lab.run(for: .seconds(2))
     }
-    #expect(lab.level(lab.leader()!) == 1)
+    #expect(lab.level(lab.leader()!) == now)
     // It comes back as it was and takes part.
     lab.restart(away)
     lab.run(for: .seconds(2))
     #expect(lab.nodes[away].halted == nil)
-    lab.install(level: 2, on: away)
+    lab.install(level: next, on: away)
     lab.run(for: .seconds(3))
-    #expect(lab.level(away) == 2)
+    #expect(lab.level(away) == next)
 }
 
 @Test func aMemberThatWasLeftBehindStopsWithWordsAndGoesOnWhenUpgraded() {
@@ -61,21 +65,21 @@ private func laterCommand(level: UInt64, request: UInt64) -> [UInt8] {
     let away = lab.index(of: "pve2")
     lab.kill(away)
     for index in lab.nodes.indices where index != away {
-        lab.install(level: 2, on: index)
+        lab.install(level: next, on: index)
         lab.run(for: .seconds(2))
     }
     // What the leader does by itself after an hour, an admin may do now.
-    lab.must(.raiseLevel(to: 2, without: [lab.id(away)]))
+    lab.must(.raiseLevel(to: next, without: [lab.id(away)]))
     let before = lab.nodes[away].core.state
     lab.restart(away)
     lab.run(for: .seconds(3))
     let words = lab.nodes[away].halted ?? ""
-    #expect(words.contains("feature level 2 is in force") && words.contains("install here"), "\(words)")
+    #expect(words.contains("feature level \(next) is in force") && words.contains("install here"), "\(words)")
     // It has stopped at the entry that raised the level: nothing beyond was applied.
     #expect(lab.nodes[away].core.state.revision >= before.revision)
     lab.must(.put(key: "later", value: "v", expected: nil))
     lab.nodes[away].halted = nil
-    lab.install(level: 2, on: away)
+    lab.install(level: next, on: away)
     lab.run(for: .seconds(3))
     #expect(lab.nodes[away].halted == nil)
     #expect(lab.nodes[away].core.state.values["later"]?.value == "v")

@@ -33,11 +33,30 @@ private struct Draws: RandomNumberGenerator {
         ]
     }
 
+    private static func plan(from old: String) -> AuthorityRotation.Plan {
+        func authority(_ letter: String) -> AuthorityRecord {
+            AuthorityRecord(pin: String(repeating: letter, count: 64), certificate: "pem of \(letter)")
+        }
+        return AuthorityRotation.Plan(
+            old: authority(old), new: authority(old == "a" ? "b" : "a"), link: "link", graceMilliseconds: 60_000)
+    }
+
     private static func command(_ draws: inout Draws) -> Command {
         let name = "r\(draws.below(6))"
         let role = ResourceKey(kind: "VirtualIP", name: name)
         let who = member(draws.below(6)).id
-        switch draws.below(23) {
+        switch draws.below(28) {
+        case 23:
+            var member = member(draws.below(6))
+            member.signedBy = String(repeating: "b", count: 64)
+            member.preparedFor = draws.below(2) == 0 ? member.signedBy : nil
+            return .announce(member: member)
+        case 24, 25: return .rotateAuthority(plan(from: draws.below(2) == 0 ? "a" : "b"))
+        case 26:
+            return .advanceRotation(
+                pin: String(repeating: draws.below(2) == 0 ? "a" : "b", count: 64),
+                to: draws.below(2) == 0 ? .replace : .finish)
+        case 27: return .cancelRotation(pin: String(repeating: "b", count: 64))
         case 20: return .raiseLevel(to: draws.below(3), without: [])
         case 14:
             var newcomer = OperatorRecord(
@@ -118,7 +137,8 @@ private struct Draws: RandomNumberGenerator {
             "revision", "declarationsRevision", "clusterName", "resources", "members", "roles", "retiredEpoch",
             "tokens", "values",
             "events", "lastEventID", "operators", "auditLog", "lastAuditID", "declarationChanges",
-            "forgottenDeclarations", "trial", "epoch", "leftBehind", "sessions", "level", "rules", "operatorsAreListed",
+            "forgottenDeclarations", "trial", "epoch", "leftBehind", "authority", "rotation", "sessions", "level",
+            "rules", "operatorsAreListed",
             // Follows from the values, and is counted anew.
             "valueBytes",
         ]
@@ -134,6 +154,11 @@ private struct Draws: RandomNumberGenerator {
         #expect(states.contains { $0.trial != nil })
         #expect(states.contains { $0.operatorsAreListed && $0.valueBytes > 0 })
         #expect(states.contains { !$0.operatorsAreListed && $0.valueBytes > 0 })
+        #expect(
+            states.contains { $0.rotation?.phase == .spreading } && states.contains { $0.rotation?.phase == .replacing }
+        )
+        #expect(states.contains { $0.authority != nil && $0.rotation == nil })
+        #expect(states.contains { $0.members.values.contains { $0.signedBy != nil && $0.preparedFor != nil } })
         #expect(states.contains { $0.epoch > 0 && !$0.leftBehind.isEmpty })
     }
 

@@ -33,9 +33,9 @@ import X509
             identity: identity,
             surroundings: .init(
                 members: { [host, identity.settings.record(version: "1")] },
-                ask: { csr, hosts in
+                ask: { request, _, hosts in
                     asked.add(hosts)
-                    return try ask(csr)
+                    return RenewResponse(certificate: try ask(request.csr))
                 },
                 use: {
                     try await use($0)

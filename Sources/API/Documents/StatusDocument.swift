@@ -20,6 +20,8 @@ public struct StatusDocument: Hashable, Sendable, Codable {
     public var tolerance: [ToleranceDocument]
     /// The declarations that are in force on trial, if some are.
     public var trial: Trial?
+    /// The rotation of the authority that is under way, if one is.
+    public var rotation: RotationDocument?
     /// What is not as it should be, each in a sentence.
     public var degraded: [String]
     public var read: ReadAge
@@ -120,6 +122,7 @@ extension StatusDocument {
             leader: view.leader.map { state.name(of: $0) }, revision: state.revision, level: state.level,
             quorum: consistency == .linearizable || Self.seesQuorum(view), members: members, addresses: addresses,
             tolerance: ToleranceDocument.all(state, view), trial: state.trial,
+            rotation: RotationDocument(state, silent: view.silent, now: now),
             degraded: Self.degraded(members, addresses, level: state.level, now: now)
                 + (state.trial.map { [Self.sentence($0)] } ?? []),
             read: ReadAge(consistency, state, view))

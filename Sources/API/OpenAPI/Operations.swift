@@ -43,7 +43,9 @@ struct Operation: Sendable {
     )
     private static let after = (name: "after", about: "Only what comes after this id.")
 
-    static let all: [Operation] = open + reads + changes + clusterChanges + operators + revisions + upgrades + backups
+    static let all: [Operation] =
+        open + reads + changes + clusterChanges + operators + authorities + revisions
+        + upgrades + backups
 
     private static let open: [Operation] = [
         Operation("GET", "/healthz", "Whether the member answers at all.", isOpen: true, gives: .text),
@@ -146,6 +148,18 @@ struct Operation: Sendable {
             gives: .json(OperatorCertificate.self)),
         Operation(
             "POST", "/v1/operators/revoke", "Takes a person's rights away.", takes: RevokeRequest.self,
+            gives: .json(OutcomeDocument.self)),
+    ]
+
+    private static let authorities: [Operation] = [
+        Operation(
+            "GET", "/v1/authority", "The authorities that are trusted, and the rotation that is under way.",
+            query: [consistency], gives: .json(AuthorityDocument.self)),
+        Operation(
+            "POST", "/v1/authority/rotate", "Begins to put another authority in the place of the present one.",
+            takes: RotateRequest.self, gives: .json(OutcomeDocument.self)),
+        Operation(
+            "POST", "/v1/authority/cancel", "Ends a rotation whose new authority has not signed yet.",
             gives: .json(OutcomeDocument.self)),
     ]
 

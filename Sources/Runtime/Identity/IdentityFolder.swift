@@ -5,6 +5,7 @@ import Cluster
 import Consensus
 import Crypto
 import FoundationEssentials
+import Glibc
 import SwiftASN1
 import X509
 
@@ -55,10 +56,9 @@ public struct IdentityFolder: Sendable {
         try requireAbsent()
         try PrivateFile.createFolder(path)
         try write(identity.key.pemRepresentation, to: "key.pem", mode: 0o600)
-        try write(pem(identity.trust.certificate, "authority.pem"), to: "authority.pem", mode: 0o644)
-        if let authority = identity.authority {
-            try write(authority.key.pemRepresentation, to: "authority-key.pem", mode: 0o600)
-        }
+        try write(identity.trust.authorities)
+        try write(links: identity.trust.links)
+        try write(keysOf: identity.authorities)
         if let secrets = identity.secrets {
             try write(base64URL(secrets.raw), to: "secrets-key", mode: 0o600)
         }
@@ -74,6 +74,65 @@ public struct IdentityFolder: Sendable {
     /// Writes a renewed certificate; the key stays.
     public func replaceCertificate(of identity: MemberIdentity) throws(IdentityError) {
         try write(pem(identity.certificate, "certificate.pem"), to: "certificate.pem", mode: 0o644)
+    }
+
+    /// Writes what another trust, or another certificate under it, makes of an identity. After a crash at any point the
+    /// folder holds the old identity, the new one, or the old one that trusts what both do.
+    public func replaceTrust(of identity: MemberIdentity) throws(IdentityError) {
+        let present = try load()
+        let gone = present.trust.authorities.filter { !identity.trust.authorities.contains($0) }
+        let keysGone = present.authorities.filter { old in !identity.trust.pins.contains(old.trust.pin) }
+        // More is trusted before anything rests on it, and less only when nothing does any more.
+        try write(keysOf: identity.authorities + keysGone)
+        try write(identity.trust.authorities + gone)
+        try write(links: identity.trust.links)
+        try replaceCertificate(of: identity)
+        try forgetNext(identity)
+        guard !gone.isEmpty || !keysGone.isEmpty else { return }
+        try write(identity.trust.authorities)
+        try write(keysOf: identity.authorities)
+    }
+
+    /// Keeps the key of an authority that is to be one, beside others of which that is not decided yet. Not to be called
+    /// twice at one time.
+    public func keepNext(_ authority: ClusterAuthority) throws(IdentityError) {
+        let keys = try nextKeys().suffix(Self.mostNextKeys - 1) + [authority.key]
+        try write(keys.map(\.pemRepresentation).joined(separator: "\n"), to: "authority-next-key.pem", mode: 0o600)
+    }
+
+    /// Rotations that one host was asked for and that did not come to be.
+    static let mostNextKeys = 8
+
+    /// The keys kept by `keepNext`.
+    public func nextKeys() throws(IdentityError) -> [P256.Signing.PrivateKey] {
+        PrivateFile.exists(file("authority-next-key.pem")) ? try readKeys("authority-next-key.pem") : []
+    }
+
+    /// What was kept for later is an authority of this identity now.
+    private func forgetNext(_ identity: MemberIdentity) throws(IdentityError) {
+        let pins = try nextKeys().map { ClusterTrust.pin(of: $0.publicKey) }
+        guard pins.contains(where: { pin in identity.authorities.contains { $0.trust.pin == pin } }) else { return }
+        unlink(file("authority-next-key.pem"))
+    }
+
+    private func write(_ authorities: [TrustedAuthority]) throws(IdentityError) {
+        var texts: [String] = []
+        for authority in authorities { texts.append(try pem(authority.certificate, "authority.pem")) }
+        try write(texts.joined(separator: "\n"), to: "authority.pem", mode: 0o644)
+    }
+
+    /// Those of an earlier rotation may stay: they say nothing without the authority that signed them.
+    private func write(links: [Certificate]) throws(IdentityError) {
+        guard !links.isEmpty else { return }
+        var texts: [String] = []
+        for link in links { texts.append(try pem(link, "authority-link.pem")) }
+        try write(texts.joined(separator: "\n"), to: "authority-link.pem", mode: 0o644)
+    }
+
+    private func write(keysOf authorities: [ClusterAuthority]) throws(IdentityError) {
+        guard !authorities.isEmpty else { return }
+        let texts = authorities.map(\.key.pemRepresentation)
+        try write(texts.joined(separator: "\n"), to: "authority-key.pem", mode: 0o600)
     }
 
     private func write(_ text: String, to name: String, mode: UInt32) throws(IdentityError) {
@@ -98,23 +157,56 @@ public struct IdentityFolder: Sendable {
         let settings = try readSettings()
         let key = try readKey("key.pem")
         let certificate = try readCertificate("certificate.pem")
-        let root = try readCertificate("authority.pem")
-        let trust = try belongs("authority.pem") { () throws(CertificateRefusal) in
-            try ClusterTrust(cluster: settings.cluster, certificate: root)
-        }
-        var authority: ClusterAuthority?
-        if PrivateFile.exists(file("authority-key.pem")) {
-            let authorityKey = try readKey("authority-key.pem")
-            authority = try belongs("authority-key.pem") { () throws(CertificateRefusal) in
-                try ClusterAuthority(trust: trust, key: authorityKey)
-            }
-        }
+        let trust = try readTrust(of: settings.cluster)
+        let authorities = try readAuthorities(trust)
         let secrets = try readSecretsKey()
         return try belongs("certificate.pem") { () throws(CertificateRefusal) in
             try MemberIdentity(
-                settings: settings, key: key, certificate: certificate, trust: trust, authority: authority,
+                settings: settings, key: key, certificate: certificate, trust: trust, authorities: authorities,
                 secrets: secrets)
         }
+    }
+
+    private func readTrust(of cluster: ClusterID) throws(IdentityError) -> ClusterTrust {
+        let bytes = try PrivateFile.read(file("authority.pem"), secret: false, remedy: Self.joinAgain)
+        do {
+            let authorities = try TrustedAuthority.all(pem: String(decoding: bytes, as: UTF8.self))
+            guard !authorities.isEmpty else { throw CertificateRefusal.missing }
+            let links = try readLinks().filter { link in authorities.contains { $0.hasSigned(link) } }
+            return ClusterTrust(cluster: cluster, authorities: authorities, links: links)
+        } catch let error as IdentityError {
+            throw error
+        } catch {
+            throw IdentityError(
+                file("authority.pem"), "is not an authority's certificate in PEM (\(error))", remedy: Self.joinAgain)
+        }
+    }
+
+    private func readLinks() throws(IdentityError) -> [Certificate] {
+        guard PrivateFile.exists(file("authority-link.pem")) else { return [] }
+        let bytes = try PrivateFile.read(file("authority-link.pem"), secret: false, remedy: Self.joinAgain)
+        do {
+            return try PEMDocument.parseMultiple(pemString: String(decoding: bytes, as: UTF8.self))
+                .map { try Certificate(pemDocument: $0) }
+        } catch {
+            throw IdentityError(
+                file("authority-link.pem"), "is not a certificate in PEM (\(error))", remedy: Self.joinAgain)
+        }
+    }
+
+    /// A key whose authority is not trusted was written just before a crash, or waits to be dropped; one at least belongs.
+    private func readAuthorities(_ trust: ClusterTrust) throws(IdentityError) -> [ClusterAuthority] {
+        guard PrivateFile.exists(file("authority-key.pem")) else { return [] }
+        var held: [ClusterAuthority] = []
+        for key in try readKeys("authority-key.pem") {
+            if let authority = ClusterAuthority(key: key, in: trust) { held.append(authority) }
+        }
+        guard !held.isEmpty else {
+            throw IdentityError(
+                file("authority-key.pem"), "the authority's key does not belong to the authority's certificate",
+                remedy: Self.joinAgain)
+        }
+        return held
     }
 
     private func readSecretsKey() throws(IdentityError) -> SecretsKey? {
@@ -149,6 +241,19 @@ public struct IdentityFolder: Sendable {
             throw IdentityError(file(name), "is not a P-256 private key in PEM", remedy: Self.joinAgain)
         }
         return key
+    }
+
+    /// One key or more.
+    private func readKeys(_ name: String) throws(IdentityError) -> [P256.Signing.PrivateKey] {
+        let bytes = try PrivateFile.read(file(name), secret: true, remedy: Self.joinAgain)
+        let documents = try? PEMDocument.parseMultiple(pemString: String(decoding: bytes, as: UTF8.self))
+        let keys = (documents ?? []).map { try? P256.Signing.PrivateKey(pemRepresentation: $0.pemString) }
+        let sound = keys.compactMap { $0 }
+        // The parser's own words are left out: they might quote the key.
+        guard !sound.isEmpty, sound.count == keys.count else {
+            throw IdentityError(file(name), "is not a P-256 private key in PEM", remedy: Self.joinAgain)
+        }
+        return sound
     }
 
     private func readCertificate(_ name: String) throws(IdentityError) -> Certificate {

@@ -19,6 +19,9 @@ struct RunningMember {
     private let peersFile: KnownPeersFile
     private let snapshots: SnapshotPolicy
     private let isSupervised: Bool
+    /// As it is now; `identity` is as it was when this run began.
+    private let current: CurrentIdentity
+    private let authorities = AuthorityFollower()
     private let program = InstalledProgram.ofThisProcess()
     /// Names this run of the agent: its session in the log.
     private let session: UInt64
@@ -35,6 +38,7 @@ struct RunningMember {
         var random = SystemRandomNumberGenerator()
         session = random.next()
         self.identity = identity
+        current = CurrentIdentity(identity)
         self.dataDirectory = dataDirectory
         self.log = log
         var settings = identity.settings
@@ -42,6 +46,7 @@ struct RunningMember {
         var record = settings.record(version: Version.current)
         record.certificateExpires = identity.expiresMilliseconds
         record.key = ClusterTrust.pin(of: identity.key.publicKey)
+        record.signedBy = identity.signedBy
         self.record = record
         peersFile = KnownPeersFile(dataDirectory: dataDirectory)
     }
@@ -114,7 +119,7 @@ struct RunningMember {
         loop.start(
             AgentWorld(
                 transport: transport, store: store, addresses: drivers.addresses, health: drivers.health,
-                rememberPeers: rememberPeers()),
+                rememberPeers: rememberPeers(), followAuthorities: { [authorities] in authorities.take($0) }),
             initialPeers: peers)
         log.notice("\(identity) listens for peers at \(identity.settings.peerEndpoint)")
         // From the loop that heartbeats depend on. Its addresses have fallen silent when the manager ends it.
@@ -138,8 +143,8 @@ struct RunningMember {
         do {
             let credentials = try APICredentialStore(APICredentials(identity), cluster: identity.cluster)
             let certificates = CertificateService(
-                identity: identity, folder: IdentityFolder(dataDirectory: dataDirectory), loop: loop,
-                transport: transport, credentials: credentials, known: knownPeers(), log: log)
+                current: current, folder: IdentityFolder(dataDirectory: dataDirectory), loop: loop,
+                transport: transport, credentials: credentials, known: knownPeers(), authorities: authorities, log: log)
             // An agent that nobody can reach gives everything away as at a signal, and then says why.
             var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
                 .init(
@@ -171,11 +176,15 @@ struct RunningMember {
         _ loop: AgentLoop, _ credentials: APICredentialStore, _ measurements: MemberMeasurements
     ) -> APIServer {
         let settings = identity.settings
-        let desk = EnrollmentDesk(identity: identity, access: loop, known: knownPeers(), log: log)
+        let desk = EnrollmentDesk(
+            current: current, folder: IdentityFolder(dataDirectory: dataDirectory), access: loop, known: knownPeers(),
+            log: log)
         return APIServer(
             access: loop,
             settings: APIServer.Settings(host: settings.address, port: settings.apiPort),
-            credentials: credentials, desk: .init(join: desk.join, renew: desk.renew, signOperator: desk.signOperator),
+            credentials: credentials,
+            desk: .init(
+                join: desk.join, renew: desk.renew, signOperator: desk.signOperator, newAuthority: desk.newAuthority),
             memberFigures: measurements.families,
             selfMeasurement: measurements.readings,
             upkeep: .of(

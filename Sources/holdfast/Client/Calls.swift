@@ -65,6 +65,10 @@ extension HoldfastClient {
     /// What the first endpoint that answers measures of itself.
     func selfReadings(within limit: Duration) async throws -> SelfReadings { try await get("/v1/self", within: limit) }
 
+    func authority(_ consistency: ReadConsistency, within limit: Duration) async throws -> AuthorityDocument {
+        try await get("/v1/authority", consistency: consistency, within: limit)
+    }
+
     func upgrade(within limit: Duration) async throws -> UpgradeDocument { try await get("/v1/upgrade", within: limit) }
     /// What the first endpoint that answers would run after a restart.
     func installed(within limit: Duration) async throws -> InstalledDocument {
@@ -132,6 +136,12 @@ extension HoldfastClient {
     }
     func revoke(_ request: RevokeRequest, within limit: Duration) async throws -> OutcomeDocument {
         try await change(.POST, "/v1/operators/revoke", request, within: limit)
+    }
+    func rotate(_ request: RotateRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/authority/rotate", request, within: limit)
+    }
+    func cancelRotation(within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/authority/cancel", within: limit)
     }
     func createToken(_ request: TokenRequest, within limit: Duration) async throws -> OutcomeDocument {
         try await change(.POST, "/v1/tokens", request, within: limit)

@@ -13,6 +13,9 @@ enum StatusText {
         if !status.addresses.isEmpty {
             lines += ["", "Addresses"] + addresses(status.addresses, clock, wide: wide).lines(indent: 2)
         }
+        if let rotation = status.rotation {
+            lines += ["", "Authority"] + rotation.sentences.map { "  \($0)" }
+        }
         if !status.degraded.isEmpty {
             lines += ["", style.warning("Degraded")] + status.degraded.map { "  \($0)" }
         }
