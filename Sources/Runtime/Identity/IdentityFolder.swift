@@ -79,18 +79,34 @@ public struct IdentityFolder: Sendable {
     /// Writes what another trust, or another certificate under it, makes of an identity. After a crash at any point the
     /// folder holds the old identity, the new one, or the old one that trusts what both do.
     public func replaceTrust(of identity: MemberIdentity) throws(IdentityError) {
+        for step in try stepsReplacingTrust(of: identity) { try step.take(self) }
+    }
+
+    /// One file of an identity, written whole or not at all.
+    struct WritingStep: Sendable {
+        let take: @Sendable (IdentityFolder) throws(IdentityError) -> Void
+    }
+
+    /// More is trusted before anything rests on it, and less only when nothing does any more.
+    func stepsReplacingTrust(of identity: MemberIdentity) throws(IdentityError) -> [WritingStep] {
         let present = try load()
-        let gone = present.trust.authorities.filter { !identity.trust.authorities.contains($0) }
-        let keysGone = present.authorities.filter { old in !identity.trust.pins.contains(old.trust.pin) }
-        // More is trusted before anything rests on it, and less only when nothing does any more.
-        try write(keysOf: identity.authorities + keysGone)
-        try write(identity.trust.authorities + gone)
-        try write(links: identity.trust.links)
-        try replaceCertificate(of: identity)
-        try forgetNext(identity)
-        guard !gone.isEmpty || !keysGone.isEmpty else { return }
-        try write(identity.trust.authorities)
-        try write(keysOf: identity.authorities)
+        let pins = identity.trust.pins
+        let gone = present.trust.authorities.filter { !pins.contains($0.pin) }
+        let keysGone = present.authorities.filter { !pins.contains($0.trust.pin) }
+        var steps = [
+            WritingStep { (folder) throws(IdentityError) in try folder.write(keysOf: identity.authorities + keysGone) },
+            WritingStep { (folder) throws(IdentityError) in try folder.write(identity.trust.authorities + gone) },
+            WritingStep { (folder) throws(IdentityError) in try folder.write(links: identity.trust.links) },
+            WritingStep { (folder) throws(IdentityError) in try folder.replaceCertificate(of: identity) },
+            WritingStep { (folder) throws(IdentityError) in try folder.forgetNext(identity) },
+        ]
+        if !gone.isEmpty || !keysGone.isEmpty {
+            steps.append(
+                WritingStep { (folder) throws(IdentityError) in try folder.write(identity.trust.authorities) })
+            steps.append(
+                WritingStep { (folder) throws(IdentityError) in try folder.write(keysOf: identity.authorities) })
+        }
+        return steps
     }
 
     /// Keeps the key of an authority that is to be one, beside others of which that is not decided yet. Not to be called
