@@ -83,7 +83,7 @@ extension World {
         case .stopped: processStopped(machine)
         case .halt(let words), .failed(let words): fail(machine, words)
         // Machines here have no certificates.
-        case .peers, .standReady, .authorities: break
+        case .peers, .standReady, .authorities, .named: break
         }
     }
 

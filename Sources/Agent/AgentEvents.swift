@@ -116,6 +116,8 @@ public enum AgentEffect: Sendable {
     case standReady(SortedMap<ResourceKey, [VirtualAddress]>)
     /// Keep connections to exactly these members.
     case peers([MemberRecord])
+    /// This member is called so from now on.
+    case named(String)
     /// Trust exactly these authorities, have a certificate of the first one, and say so with `identityChanged`.
     case authorities(AuthorityBook)
     /// New events were applied, oldest first.

@@ -26,6 +26,14 @@ extension AgentCore {
         stop.knownRevision = nil
     }
 
+    /// What a member is called is the state's to say: its own files may have an earlier name.
+    mutating func followName() {
+        guard let known = state.members.look(id, { $0.name }), known != setup.record.name else { return }
+        setup.record.name = known
+        // Whether it is a candidate does not hang on it; what it was told to check does not either.
+        effects.append(.log("this member is called \(known)"))
+    }
+
     /// An old state may trust what nobody does any more, so it is not followed while it is being caught up with.
     mutating func followAuthorities() {
         guard isCurrent, let book = state.authorityBook, book != followedAuthorities else { return }

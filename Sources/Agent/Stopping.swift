@@ -46,7 +46,7 @@ extension AgentCore {
         }
         let own = setup.record
         let differs =
-            known.stopping || known.host != own.host || known.peerEndpoint != own.peerEndpoint
+            known.stopping || known.host != state.presentName(own.host) || known.peerEndpoint != own.peerEndpoint
             || known.apiEndpoint != own.apiEndpoint || known.version != own.version
             || known.level != own.level
             || (own.certificateExpires != nil && known.certificateExpires != own.certificateExpires)

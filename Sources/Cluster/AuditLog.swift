@@ -66,6 +66,7 @@ extension Command {
         case .join(_, _, let member): "join \(member.name)"
         case .announce(let member): "announce \(member.name)"
         case .removeMember(let id): "remove member \(id)"
+        case .renameMember(let id, let name): "rename member \(id) to \(name)"
         case .recover(let epoch, let dead):
             "recover as epoch \(Epoch(rawValue: epoch).number) without "
                 + dead.map(\.description).joined(separator: ", ")

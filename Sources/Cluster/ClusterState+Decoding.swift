@@ -50,6 +50,9 @@ extension ClusterState {
             case 37: rules = try reader.rules()
             case 38: operatorsAreListed = try reader.number() == 1
             case 41, 42: try readAuthorities(field, &reader)
+            case 43:
+                let (name, former) = try reader.record { (inner) throws(StateDecodingError) in try inner.formerName() }
+                try Self.add(name, former, to: &formerNames, most: Self.mostFormerNames, reader)
             default: throw reader.unknown(field, of: "the state")
             }
         }

@@ -49,6 +49,7 @@ extension ClusterState {
         writer.field(38, operatorsAreListed ? 1 : 0)
         if let authority { writer.record(41) { $0.write(authority) } }
         if let rotation { writer.record(42) { $0.write(rotation) } }
+        for (name, former) in formerNames.pairs { writer.record(43) { $0.write(former, name: name) } }
         return writer.bytes
     }
 }

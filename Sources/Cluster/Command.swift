@@ -29,6 +29,7 @@ public enum Command: Hashable, Sendable, Codable {
     /// a new certificate.
     case announce(member: MemberRecord)
     case removeMember(MemberID)
+    case renameMember(MemberID, to: String)
     /// A new epoch has begun without these (Recoveries.swift). Stands in the log behind the configuration of that epoch.
     case recover(epoch: UInt64, dead: [MemberID])
     /// The leader hears, or no longer hears, of a member.

@@ -26,6 +26,7 @@ extension ClusterState {
     ) {
         var admitted = member
         admitted.joined = revision
+        admitted.host = presentName(member.host)
         if !guardsAreInForce { admitted.key = nil }
         // It says so itself, when it has a certificate.
         (admitted.signedBy, admitted.preparedFor) = (nil, nil)
@@ -75,9 +76,8 @@ extension ClusterState {
         guard members[member.id].map({ $0.isOf(member.key) }) ?? true else {
             return refused(.forbidden, "member \(member.id) has another key; make a new one for \(member.name)")
         }
-        guard self.member(named: member.name) == nil else {
-            return refused(.conflict, "a member named \(member.name) exists; remove it first or choose another name")
-        }
+        if let objection = objection(toName: member.name) { return objection }
+        formerNames[member.name] = nil
         tokens[tokenID] = nil
         // It counts as there once the leader has heard of it.
         admit(member, reachable: false, cause: 0, record)
@@ -100,7 +100,7 @@ extension ClusterState {
             return refused(.notFound, "member \(member.id) was removed from the cluster")
         }
         var changed = present
-        changed.host = member.host
+        changed.host = presentName(member.host)
         changed.peerEndpoint = member.peerEndpoint
         changed.apiEndpoint = member.apiEndpoint
         changed.version = member.version
@@ -130,6 +130,7 @@ extension ClusterState {
     /// Takes a member out, and what candidates' reports say of it.
     mutating func dropMember(_ id: MemberID) {
         members[id] = nil
+        forgetFormerNames(of: id)
         for key in roles.keys {
             _ = roles.update(key) {
                 $0.unfit[id.description] = nil

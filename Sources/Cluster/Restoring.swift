@@ -24,6 +24,7 @@ extension ClusterState {
         state.level = 0
         state.authority = nil
         state.rotation = nil
+        state.formerNames = [:]
         for (key, role) in state.roles.pairs {
             // Epochs only grow, also across clusters: a guard that saw the old ones takes no lower one.
             var vacant = RoleRecord()

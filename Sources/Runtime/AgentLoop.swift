@@ -47,12 +47,15 @@ public struct AgentWorld: Sendable {
     public var rememberPeers: @Sendable ([MemberRecord]) -> Void
     /// The cluster has other authorities than before. Returns at once.
     public var followAuthorities: @Sendable (AuthorityBook) -> Void
+    /// This member has another name than it was started with, or than before. Returns at once.
+    public var followName: @Sendable (String) -> Void
 
     public init(
         transport: PeerTransport, store: LogStore, addresses: (any AddressOrderTaker)?,
         health: (any HealthCheckTaker)?,
         rememberPeers: @escaping @Sendable ([MemberRecord]) -> Void,
-        followAuthorities: @escaping @Sendable (AuthorityBook) -> Void = { _ in }
+        followAuthorities: @escaping @Sendable (AuthorityBook) -> Void = { _ in },
+        followName: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.transport = transport
         self.store = store
@@ -60,6 +63,7 @@ public struct AgentWorld: Sendable {
         self.health = health
         self.rememberPeers = rememberPeers
         self.followAuthorities = followAuthorities
+        self.followName = followName
     }
 }
 
@@ -278,6 +282,7 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
         case .address(let order): carryOut(order, world)
         case .healthChecks(let checks): world.health?.run(checks)
         case .authorities(let book): world.followAuthorities(book)
+        case .named(let name): world.followName(name)
         case .standReady(let places): world.addresses?.standReady(for: places)
         case .peers(let peers):
             members = Self.keys(of: peers)

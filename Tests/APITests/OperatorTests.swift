@@ -61,6 +61,7 @@ import Testing
                 TokenRequest(
                     id: "0123456789", secretHash: String(repeating: "a", count: 64), kind: "host", ttlSeconds: 60))
         case "/v1/members/remove": try CanonicalJSON.encode(RemoveMemberRequest(member: "k8s-cp1"))
+        case "/v1/members/rename": try CanonicalJSON.encode(RenameMemberRequest(member: "pve2", name: "pve9"))
         case "/v1/recover": try CanonicalJSON.encode(RecoverRequest(verifiedDead: ["pve2"]))
         case "/v1/transfer-leader": try CanonicalJSON.encode(TransferRequest())
         case "/v1/operators":

@@ -24,6 +24,7 @@ struct AgentBench {
     private(set) var stored: [Snapshot] = []
     private(set) var responses: SortedMap<RequestID, AgentResponse> = [:]
     private(set) var books: [AuthorityBook] = []
+    private(set) var names: [String] = []
     private(set) var stopped = false
 
     init(kind: MemberKind = .host, founds: String?, hardState: HardState = HardState()) {
@@ -88,6 +89,7 @@ struct AgentBench {
                     events.append(.snapshotStored(Snapshot(mark: mark, bytes: state.encoded), dropThrough: .zero))
                 case .storeSnapshot(let snapshot): stored.append(snapshot)
                 case .authorities(let book): books.append(book)
+                case .named(let name): names.append(name)
                 case .healthChecks, .standReady, .peers, .events, .log, .dropLog: break
                 }
             }

@@ -335,7 +335,7 @@ final class TestLab {
         case .peers(let peers): node.peers = Set(peers.map(\.id))
         case .events(let events): node.published += events.map(\.id)
         case .authorities(let book): schedule(.followed(node: index, book, life: node.life), after: diskDelay * 5)
-        case .healthChecks, .standReady, .log: break
+        case .healthChecks, .standReady, .log, .named: break
         }
     }
 

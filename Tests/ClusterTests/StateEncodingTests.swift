@@ -45,7 +45,7 @@ private struct Draws: RandomNumberGenerator {
         let name = "r\(draws.below(6))"
         let role = ResourceKey(kind: "VirtualIP", name: name)
         let who = member(draws.below(6)).id
-        switch draws.below(28) {
+        switch draws.below(29) {
         case 23:
             var member = member(draws.below(6))
             member.signedBy = String(repeating: "b", count: 64)
@@ -56,6 +56,7 @@ private struct Draws: RandomNumberGenerator {
             return .advanceRotation(
                 pin: String(repeating: draws.below(2) == 0 ? "a" : "b", count: 64),
                 to: draws.below(2) == 0 ? .replace : .finish)
+        case 28: return .renameMember(who, to: "m\(draws.below(9))")
         case 27: return .cancelRotation(pin: String(repeating: "b", count: 64))
         case 20: return .raiseLevel(to: draws.below(3), without: [])
         case 14:
@@ -137,7 +138,8 @@ private struct Draws: RandomNumberGenerator {
             "revision", "declarationsRevision", "clusterName", "resources", "members", "roles", "retiredEpoch",
             "tokens", "values",
             "events", "lastEventID", "operators", "auditLog", "lastAuditID", "declarationChanges",
-            "forgottenDeclarations", "trial", "epoch", "leftBehind", "authority", "rotation", "sessions", "level",
+            "forgottenDeclarations", "trial", "epoch", "leftBehind", "authority", "rotation", "formerNames", "sessions",
+            "level",
             "rules", "operatorsAreListed",
             // Follows from the values, and is counted anew.
             "valueBytes",
@@ -157,6 +159,7 @@ private struct Draws: RandomNumberGenerator {
         #expect(
             states.contains { $0.rotation?.phase == .spreading } && states.contains { $0.rotation?.phase == .replacing }
         )
+        #expect(states.contains { $0.formerNames.count > 1 })
         #expect(states.contains { $0.authority != nil && $0.rotation == nil })
         #expect(states.contains { $0.members.values.contains { $0.signedBy != nil && $0.preparedFor != nil } })
         #expect(states.contains { $0.epoch > 0 && !$0.leftBehind.isEmpty })

@@ -126,6 +126,9 @@ struct Operation: Sendable {
             "POST", "/v1/members/remove", "Removes a member for good.", takes: RemoveMemberRequest.self,
             gives: .json(OutcomeDocument.self)),
         Operation(
+            "POST", "/v1/members/rename", "Gives a member another name.", takes: RenameMemberRequest.self,
+            gives: .json(OutcomeDocument.self)),
+        Operation(
             "POST", "/v1/recover", "Goes on without a majority that is gone for good.", takes: RecoverRequest.self,
             gives: .json(OutcomeDocument.self)),
         Operation(

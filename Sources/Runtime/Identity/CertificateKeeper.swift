@@ -57,6 +57,8 @@ public actor CertificateKeeper {
         public var use: @Sendable (MemberIdentity) async throws -> Void
         /// Makes it survive a restart.
         public var write: @Sendable (MemberIdentity) async throws -> Void
+        /// The same for another name.
+        public var writeName: @Sendable (MemberIdentity) async throws -> Void
         /// The keys of authorities that were made here, of which one is to be the cluster's.
         public var nextKeys: @Sendable () async throws -> [P256.Signing.PrivateKey]
         /// Tells the cluster; `preparedFor` as in `MemberRecord`.
@@ -67,6 +69,7 @@ public actor CertificateKeeper {
             ask: @escaping Ask,
             use: @escaping @Sendable (MemberIdentity) async throws -> Void,
             write: @escaping @Sendable (MemberIdentity) async throws -> Void,
+            writeName: @escaping @Sendable (MemberIdentity) async throws -> Void = { _ in },
             nextKeys: @escaping @Sendable () async throws -> [P256.Signing.PrivateKey] = { [] },
             tell: @escaping @Sendable (MemberIdentity, String?) async -> Void = { _, _ in }
         ) {
@@ -74,6 +77,7 @@ public actor CertificateKeeper {
             self.ask = ask
             self.use = use
             self.write = write
+            self.writeName = writeName
             self.nextKeys = nextKeys
             self.tell = tell
         }
@@ -141,10 +145,34 @@ public actor CertificateKeeper {
         }
     }
 
-    private func newCertificate(now: Date) async throws -> Certificate {
+    /// Takes another name, with a certificate that has it.
+    /// - Returns: whether it has it; otherwise to be called again after a pause.
+    public func rename(to name: String, now: Date = Date()) async -> Bool {
+        guard name != identity.settings.name else { return true }
+        do {
+            let certificate = try await newCertificate(named: name, now: now)
+            _ = try identity.trust.authenticate(certificate, as: .client, now: now)
+            let renamed = try identity.named(name, certificate: certificate)
+            try await surroundings.use(renamed)
+            identity = renamed
+            renewal = renamed.renewal(jitterPermille: jitter())
+            try await surroundings.writeName(renamed)
+            await surroundings.tell(renamed, nil)
+            log.notice("this member has another name", metadata: ["name": "\(name)"])
+            return true
+        } catch {
+            log.warning(
+                "this member's files could not take its new name yet",
+                metadata: ["name": "\(name)", "reason": "\(error)"])
+            return false
+        }
+    }
+
+    private func newCertificate(named name: String? = nil, now: Date) async throws -> Certificate {
         // Whether this host still belongs to the cluster is not its own to say: the others ask that at every handshake.
         if let authority = identity.authority {
-            return try authority.issue(member: identity.settings.name, key: identity.key.publicKey, now: now)
+            return try authority.issue(
+                member: name ?? identity.settings.name, key: identity.key.publicKey, now: now)
         }
         return try Certificate(pemEncoded: try await askHosts(trust: identity.trust).certificate)
     }

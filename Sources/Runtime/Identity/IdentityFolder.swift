@@ -63,12 +63,23 @@ public struct IdentityFolder: Sendable {
             try write(base64URL(secrets.raw), to: "secrets-key", mode: 0o600)
         }
         try replaceCertificate(of: identity)
+        try writeSettings(of: identity)
+    }
+
+    private func writeSettings(of identity: MemberIdentity) throws(IdentityError) {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
         guard let settings = try? encoder.encode(identity.settings) else {
             throw IdentityError(file("member.json"), "cannot be encoded", remedy: Self.joinAgain)
         }
         try write(String(decoding: settings, as: UTF8.self), to: "member.json", mode: 0o644)
+    }
+
+    /// Writes the certificate and the settings of a member that is called otherwise. What a name says is for people, so a
+    /// crash between the two leaves an identity that is as good.
+    public func replaceName(of identity: MemberIdentity) throws(IdentityError) {
+        try replaceCertificate(of: identity)
+        try writeSettings(of: identity)
     }
 
     /// Writes a renewed certificate; the key stays.

@@ -124,6 +124,15 @@ public struct MemberIdentity: Sendable, CustomStringConvertible, CustomReflectab
             authorities: authorities, secrets: secrets)
     }
 
+    /// The same member under another name, which its certificate has too.
+    public func named(_ name: String, certificate: Certificate) throws(CertificateRefusal) -> MemberIdentity {
+        var settings = settings
+        settings.name = name
+        return try MemberIdentity(
+            settings: settings, key: key, certificate: certificate, trust: trust, authorities: authorities,
+            secrets: secrets)
+    }
+
     public var description: String { "member \(settings.member) (\(settings.name)) of cluster \(settings.cluster)" }
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }

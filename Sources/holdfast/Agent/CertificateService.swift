@@ -12,9 +12,10 @@ import Runtime
 import ServiceLifecycle
 import Synchronization
 
-/// What the state says last of authorities, until the keeper has done it.
-final class AuthorityFollower: Sendable {
+/// What the state says last of authorities and of this member's name, until the keeper has done it.
+final class IdentityFollower: Sendable {
     private let latest = Mutex<AuthorityBook?>(nil)
+    private let latestName = Mutex<String?>(nil)
     fileprivate let wakes: AsyncStream<Void>
     private let feed: AsyncStream<Void>.Continuation
 
@@ -25,6 +26,12 @@ final class AuthorityFollower: Sendable {
         wake()
     }
 
+    func take(name: String) {
+        latestName.withLock { $0 = name }
+        wake()
+    }
+
+    fileprivate var name: String? { latestName.withLock { $0 } }
     fileprivate var book: AuthorityBook? { latest.withLock { $0 } }
     fileprivate func wake() { feed.yield() }
 }
@@ -34,14 +41,14 @@ struct CertificateService: Service {
     private static let pause: Duration = .seconds(1)
 
     private let keeper: CertificateKeeper
-    private let authorities: AuthorityFollower
+    private let follower: IdentityFollower
 
     init(
         current: CurrentIdentity, folder: IdentityFolder, loop: AgentLoop, transport: PeerTransport,
-        credentials: APICredentialStore, known: [MemberRecord], authorities: AuthorityFollower, log: Logger
+        credentials: APICredentialStore, known: [MemberRecord], follower: IdentityFollower, log: Logger
     ) {
         let members = MembersAtLeast(access: loop, known: known)
-        self.authorities = authorities
+        self.follower = follower
         keeper = CertificateKeeper(
             identity: current.value,
             surroundings: .init(
@@ -58,6 +65,9 @@ struct CertificateService: Service {
                 write: { renewed in
                     try await NIOThreadPool.singleton.runIfActive { try folder.replaceTrust(of: renewed) }
                 },
+                writeName: { renamed in
+                    try await NIOThreadPool.singleton.runIfActive { try folder.replaceName(of: renamed) }
+                },
                 nextKeys: { try await NIOThreadPool.singleton.runIfActive { try folder.nextKeys() } },
                 tell: { identity, preparedFor in
                     loop.identityChanged(
@@ -71,18 +81,19 @@ struct CertificateService: Service {
     func run() async throws {
         await cancelWhenGracefulShutdown {
             var followed: AuthorityBook?
-            var wakes = authorities.wakes.makeAsyncIterator()
+            var wakes = follower.wakes.makeAsyncIterator()
             while !Task.isCancelled {
                 var pause = await keeper.look()
-                if let book = authorities.book, book != followed {
+                if let book = follower.book, book != followed {
                     if await keeper.follow(book) { followed = book } else { pause = min(pause, Self.pause) }
                 }
-                let (wait, authorities) = (pause, authorities)
+                if let name = follower.name, await !keeper.rename(to: name) { pause = min(pause, Self.pause) }
+                let (wait, follower) = (pause, follower)
                 await withTaskGroup(of: Void.self) { group in
                     group.addTask {
                         // Cut short by news, or by the end of the member.
                         do { try await Task.sleep(for: wait) } catch { return }
-                        authorities.wake()
+                        follower.wake()
                     }
                     _ = await wakes.next()
                     group.cancelAll()

@@ -21,7 +21,7 @@ struct RunningMember {
     private let isSupervised: Bool
     /// As it is now; `identity` is as it was when this run began.
     private let current: CurrentIdentity
-    private let authorities = AuthorityFollower()
+    private let follower = IdentityFollower()
     private let program = InstalledProgram.ofThisProcess()
     /// Names this run of the agent: its session in the log.
     private let session: UInt64
@@ -119,14 +119,15 @@ struct RunningMember {
         loop.start(
             AgentWorld(
                 transport: transport, store: store, addresses: drivers.addresses, health: drivers.health,
-                rememberPeers: rememberPeers(), followAuthorities: { [authorities] in authorities.take($0) }),
+                rememberPeers: rememberPeers(), followAuthorities: { [follower] in follower.take($0) },
+                followName: { [follower] in follower.take(name: $0) }),
             initialPeers: peers)
         log.notice("\(identity) listens for peers at \(identity.settings.peerEndpoint)")
         // From the loop that heartbeats depend on. Its addresses have fallen silent when the manager ends it.
         let alive = ServiceManager.current?.proveLife(on: eventLoop, log: log)
 
         let measurements = MemberMeasurements(
-            record: record, dataDirectory: dataDirectory, guardProblem: drivers.guardProblem,
+            record: record, current: current, dataDirectory: dataDirectory, guardProblem: drivers.guardProblem,
             network: drivers.network, loop: loop, store: store, transport: transport)
         let end = await serve(loop, drivers, transport, measurements)
         alive?.cancel()
@@ -144,7 +145,7 @@ struct RunningMember {
             let credentials = try APICredentialStore(APICredentials(identity), cluster: identity.cluster)
             let certificates = CertificateService(
                 current: current, folder: IdentityFolder(dataDirectory: dataDirectory), loop: loop,
-                transport: transport, credentials: credentials, known: knownPeers(), authorities: authorities, log: log)
+                transport: transport, credentials: credentials, known: knownPeers(), follower: follower, log: log)
             // An agent that nobody can reach gives everything away as at a signal, and then says why.
             var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
                 .init(
@@ -188,7 +189,8 @@ struct RunningMember {
             memberFigures: measurements.families,
             selfMeasurement: measurements.readings,
             upkeep: .of(
-                member: record.name, run: session, program: program, isSupervised: isSupervised, loop: loop),
+                member: { [current] in current.value.settings.name }, run: session, program: program,
+                isSupervised: isSupervised, loop: loop),
             secrets: identity.secrets, logger: log,
             onListening: { [log, identity] port in
                 log.notice("the API listens at \(settings.address):\(port)")

@@ -149,6 +149,9 @@ extension HoldfastClient {
     func removeMember(_ request: RemoveMemberRequest, within limit: Duration) async throws -> OutcomeDocument {
         try await change(.POST, "/v1/members/remove", request, within: limit)
     }
+    func renameMember(_ request: RenameMemberRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/members/rename", request, within: limit)
+    }
     /// Not repeated: the member may be on its way out.
     func restart(_ request: RestartRequest, within limit: Duration) async throws -> OutcomeDocument {
         try await change(.POST, "/v1/restart", request, stamped: false, within: limit)
