@@ -317,7 +317,7 @@ import X509
         #expect(joined.trust.pins == identity.trust.pins)
         #expect(joined.authorities.count == 2 && joined.authority != nil)
         #expect(joined.signedBy == identity.trust.pin)
-        #expect(joined.trust.links == (try links))
+        #expect(try joined.trust.links == links)
         await server.stop()
     }
 

@@ -44,9 +44,8 @@ struct RotateAuthority: AsyncParsableCommand {
         let deadline =
             ContinuousClock.now + (try connection.timeout?.duration ?? ConnectionOptions.limit(usually: .seconds(60)))
         let outcome = try await connection.withClient(dryRun: rehearsal.dryRun) { client, limit in
-            cancel
-                ? try await client.cancelRotation(within: limit)
-                : try await client.rotate(RotateRequest(operatorsWithinSeconds: seconds), within: limit)
+            guard !cancel else { return try await client.cancelRotation(within: limit) }
+            return try await client.rotate(RotateRequest(operatorsWithinSeconds: seconds), within: limit)
         }
         if wait, !rehearsal.dryRun {
             try await Waiting.until(deadline, "the old authority is not trusted any more") { _ in
