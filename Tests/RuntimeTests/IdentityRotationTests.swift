@@ -1,6 +1,6 @@
 // One authority takes another one's place: who is believed meanwhile, what stands on the disk, and who gets the key.
 
-import Cluster
+@testable import Cluster
 import Consensus
 import Crypto
 import FoundationEssentials
