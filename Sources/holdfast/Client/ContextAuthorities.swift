@@ -85,6 +85,8 @@ enum ContextAuthorities {
             file.contexts[place].authority = new.authority
             file.contexts[place].certificate = new.certificate
             try file.save(path: path)
+            terminal.note(
+                "holdfast: context \(context.name) follows the cluster's authority, which is being rotated or was")
             return new
         } catch {
             let words = (error as? CommandFailure)?.message ?? "\(error)"
