@@ -45,7 +45,8 @@ import X509
     }
 
     @Test func anotherClustersIsNeverBelieved() throws {
-        let believed = BelievedCertificates { [trust = try Lab.make().authority.trust] in trust }
+        let trust = try Lab.make().authority.trust
+        let believed = BelievedCertificates { trust }
         for _ in 0..<2 {
             #expect(throws: CertificateRefusal.self) { try believed.principal(showing: certificate) }
         }
