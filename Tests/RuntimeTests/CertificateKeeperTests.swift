@@ -60,6 +60,30 @@ import X509
         #expect(wait == .seconds(600), "the clock is looked at every ten minutes")
     }
 
+    @Test func aMemberTakesAnotherNameWithACertificateThatHasIt() async throws {
+        let host = try cluster.member("pve2", withAuthority: true)
+        let keeper = keeper(host)
+        #expect(await keeper.rename(to: "pve9"))
+        let renamed = try #require(used.items.first)
+        #expect(renamed.settings.name == "pve9" && renamed.member == host.member)
+        #expect(renamed.certificate.subject.description.contains("pve9"))
+        #expect(await keeper.rename(to: "pve9"))
+        #expect(used.items.count == 1)
+        let data = TemporaryFolder()
+        let folder = IdentityFolder(dataDirectory: data.path)
+        try folder.create(host)
+        try folder.replaceName(of: renamed)
+        #expect(try folder.load().settings.name == "pve9")
+        #expect(try folder.load().certificate == renamed.certificate)
+    }
+
+    @Test func aNameIsTakenLaterWhenNobodySignsForIt() async throws {
+        let guest = try cluster.member("cp1", kind: .guest)
+        #expect(await keeper(guest).rename(to: "cp9") == false)
+        #expect(used.items.isEmpty)
+        _ = try await log.line("could not take its new name", "cp9")
+    }
+
     @Test func aGuestAsksAHost() async throws {
         let guest = try cluster.member("cp1", kind: .guest, issued: Date() - 70 * day)
         _ = await keeper(guest, ask: sign(guest)).look()
