@@ -85,7 +85,8 @@ extension World {
         case .guests(let order): give(order, by: machine)
         case .fence(let order): give(order, by: machine)
         case .watchdog(let order): take(order, of: machine)
-        case .peers, .standReady: break
+        // Machines here have no certificates.
+        case .peers, .standReady, .authorities, .named: break
         }
     }
 

@@ -15,7 +15,8 @@ struct API: Sendable {
     typealias Answer = @Sendable (API, Call) async throws -> any Encodable & Sendable
 
     let access: any AgentAccess
-    let trust: ClusterTrust
+    let credentials: APICredentialStore
+    var trust: ClusterTrust { credentials.trust }
     private let believed: BelievedCertificates
     let bounds: APIServer.Bounds
     let desk: APIServer.EnrollmentDesk
@@ -40,7 +41,7 @@ struct API: Sendable {
     let wallClock: @Sendable () -> Int64
 
     init(
-        access: any AgentAccess, trust: ClusterTrust, bounds: APIServer.Bounds,
+        access: any AgentAccess, credentials: APICredentialStore, bounds: APIServer.Bounds,
         desk: APIServer.EnrollmentDesk,
         memberFigures: @escaping APIServer.MemberFigures = { [] },
         selfMeasurement: @escaping APIServer.SelfMeasurement = { nil },
@@ -48,8 +49,8 @@ struct API: Sendable {
         wallClock: @escaping @Sendable () -> Int64 = API.systemWallClock
     ) {
         self.access = access
-        self.trust = trust
-        believed = BelievedCertificates(trust)
+        self.credentials = credentials
+        believed = BelievedCertificates { credentials.trust }
         self.bounds = bounds
         self.desk = desk
         self.memberFigures = memberFigures
@@ -71,6 +72,7 @@ struct API: Sendable {
     func router() -> Router<APIContext> {
         let router = Router(context: APIContext.self)
         router.add(middleware: CountRequests(figures: figures))
+        router.add(middleware: TellAuthorities(credentials: credentials))
         router.add(middleware: FailuresAsJSON(figures: figures))
         addProbes(to: router)
         addMetrics(to: router)
@@ -83,7 +85,7 @@ struct API: Sendable {
 
     /// Every route that needs a certificate, but for the stream of events.
     static let routes: [Route] =
-        reads + workloads + changes + clusterChanges + operators + revisions + upgrades + backups
+        reads + workloads + changes + clusterChanges + operators + authorities + revisions + upgrades + backups
 
     /// One route: what it takes, who may use it, what it answers.
     struct Route: Sendable {

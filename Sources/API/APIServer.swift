@@ -29,14 +29,19 @@ public struct APIServer: Service {
         public var signOperator:
             @Sendable (_ name: String, _ role: OperatorRole, _ csr: String) async throws
                 -> SignedOperator?
+        /// Makes a new authority whose key this member keeps; nil when it does not hold the present one.
+        public var newAuthority:
+            @Sendable (_ graceMilliseconds: Int64, _ isRehearsal: Bool) async throws -> AuthorityRotation.Plan?
 
         public init(
             join: @escaping Responder, renew: @escaping Responder,
-            signOperator: @escaping @Sendable (String, OperatorRole, String) async throws -> SignedOperator?
+            signOperator: @escaping @Sendable (String, OperatorRole, String) async throws -> SignedOperator?,
+            newAuthority: @escaping @Sendable (Int64, Bool) async throws -> AuthorityRotation.Plan? = { _, _ in nil }
         ) {
             self.join = join
             self.renew = renew
             self.signOperator = signOperator
+            self.newAuthority = newAuthority
         }
     }
 
@@ -147,7 +152,7 @@ public struct APIServer: Service {
         self.settings = settings
         self.credentials = credentials
         self.api = API(
-            access: access, trust: credentials.trust, bounds: settings.bounds, desk: desk,
+            access: access, credentials: credentials, bounds: settings.bounds, desk: desk,
             memberFigures: memberFigures, selfMeasurement: selfMeasurement, upkeep: upkeep, secrets: secrets)
         self.logger = logger
         self.onListening = onListening
@@ -165,7 +170,13 @@ public struct APIServer: Service {
                 maxHeaderFieldSize: 16 * 1024, maxHeaderListSize: 32 * 1024, maxHeaderFieldCount: 64))
         let application = Application(
             responder: api.router().buildResponder(),
-            server: try .tls(.http1(configuration: http), tlsConfiguration: credentials.serverConfiguration()),
+            server: try .tls(
+                .http1(configuration: http),
+                configuration: TLSChannelConfiguration(
+                    tlsConfiguration: credentials.serverConfiguration(),
+                    customVerificationCallback: { [credentials] shown, verdict in
+                        verdict.succeed(credentials.verify(shown))
+                    })),
             configuration: .init(
                 address: .hostname(settings.host, port: settings.port), serverName: "holdfast",
                 availableConnectionsDelegate: .maximum(settings.bounds.connections, logger: logger)),

@@ -6,7 +6,6 @@ import FoundationEssentials
 import NIOSSL
 import Runtime
 import Synchronization
-import X509
 
 final class BelievedCertificates: Sendable {
     /// More are not remembered: the oldest ones are not told apart, so all are forgotten and checked once again.
@@ -17,23 +16,33 @@ final class BelievedCertificates: Sendable {
         let valid: ClosedRange<Date>
     }
 
-    private let trust: ClusterTrust
-    private let believed = Mutex<[[UInt8]: Believed]>([:])
+    private struct Memory {
+        var believed: [[UInt8]: Believed] = [:]
+        /// Names of the authorities by which they were believed.
+        var pins: [String] = []
+    }
 
-    init(_ trust: ClusterTrust) { self.trust = trust }
+    private let trust: @Sendable () -> ClusterTrust
+    private let memory = Mutex(Memory())
+
+    /// - Parameter trust: asked every time; what other authorities made believable is forgotten.
+    init(_ trust: @escaping @Sendable () -> ClusterTrust) { self.trust = trust }
 
     /// - Throws: `CertificateRefusal`, as for a certificate that was never seen.
     func principal(showing certificate: NIOSSLCertificate, now: Date = Date()) throws -> Principal {
+        let trust = trust()
         let bytes = try certificate.toDERBytes()
-        if let known = believed.withLock({ $0[bytes] }), known.valid.contains(now) { return known.principal }
-        let principal = try Principal(certificate: certificate, trust: trust, now: now)
-        let leaf = try Certificate(derEncoded: bytes)
-        let from = max(leaf.notValidBefore, trust.certificate.notValidBefore)
-        let end = min(leaf.notValidAfter, trust.certificate.notValidAfter)
-        guard from <= end else { return principal }
-        believed.withLock {
-            if $0.count >= Self.most { $0 = [:] }
-            $0[bytes] = Believed(principal: principal, valid: from...end)
+        let known = memory.withLock { memory in
+            if memory.pins != trust.pins { memory = Memory(pins: trust.pins) }
+            return memory.believed[bytes]
+        }
+        if let known, known.valid.contains(now) { return known.principal }
+        let shown = try trust.identify(chain: [bytes], as: .client, now: now)
+        let principal = Principal(subject: shown.subject, key: shown.key)
+        memory.withLock { memory in
+            guard memory.pins == trust.pins else { return }
+            if memory.believed.count >= Self.most { memory.believed = [:] }
+            memory.believed[bytes] = Believed(principal: principal, valid: shown.valid)
         }
         return principal
     }

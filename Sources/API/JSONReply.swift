@@ -33,6 +33,21 @@ enum JSONReply {
     }
 }
 
+/// Says with every answer which authorities are trusted, so that a client with others learns of them.
+struct TellAuthorities: RouterMiddleware {
+    static let name = HTTPField.Name(AuthorityNames.header)
+
+    let credentials: APICredentialStore
+
+    func handle(
+        _ request: Request, context: APIContext, next: (Request, APIContext) async throws -> Response
+    ) async throws -> Response {
+        var response = try await next(request, context)
+        if let name = Self.name { response.headers[name] = credentials.toldAuthorities }
+        return response
+    }
+}
+
 /// Turns everything a route throws into a JSON error.
 struct FailuresAsJSON: RouterMiddleware {
     let figures: APIFigures

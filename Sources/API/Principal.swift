@@ -2,8 +2,6 @@
 
 import Cluster
 import Consensus
-import FoundationEssentials
-import NIOSSL
 import Runtime
 
 /// The owner of a client certificate.
@@ -26,12 +24,6 @@ struct Principal: Hashable, Sendable {
         case .member(let id): "member/\(id)"
         case .operatorAccount(let name, _): name
         }
-    }
-
-    /// - Throws: `CertificateRefusal` when the certificate is not one of this cluster, or no longer valid: a connection
-    ///   may be older than that.
-    init(certificate: NIOSSLCertificate, trust: ClusterTrust, now: Date = Date()) throws {
-        (subject, key) = try trust.identify(chain: [try certificate.toDERBytes()], as: .client, now: now)
     }
 
     /// The person behind a command; nil for a member.

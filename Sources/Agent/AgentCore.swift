@@ -75,6 +75,10 @@ public struct AgentCore: Sendable {
     /// What membership was followed to; nil before the first time.
     var followed: (revision: UInt64, isCurrent: Bool)?
     var publishedEvent: UInt64 = 0
+    /// What the member was last told to do about authorities.
+    var followedAuthorities: AuthorityBook?
+    /// The name the member was last told that it has.
+    var toldName: String
 
     var proposals = Proposals()
     var reads: ReadRequests
@@ -113,6 +117,7 @@ public struct AgentCore: Sendable {
     ) {
         self.setup = setup
         leaderHeard = now
+        toldName = setup.record.name
         // A founder that lost its log must not found the cluster a second time.
         let founders = setup.founds == nil || hardState.memory != .whole ? [] : [setup.record.id]
         reads = ReadRequests(session: setup.session)
@@ -193,9 +198,7 @@ public struct AgentCore: Sendable {
         case .guests(let report): receive(report, now: now)
         case .fence(let report): receive(report, now: now)
         case .hostStops(let leaving): hostStops(leaving, now: now)
-        case .certificateRenewed(let expires):
-            setup.record.certificateExpires = expires
-            stop.knownRevision = nil
+        case .identityChanged(let news): receive(news)
         case .stop: beginStop(now: now)
         case .tick: break
         }
@@ -354,6 +357,7 @@ public struct AgentCore: Sendable {
     /// What follows from a new state at once.
     mutating func followState(now: Instant) {
         watchTrial(now: now)
+        followName()
         publishEvents()
         if state.declarationsRevision != specsRevision { readDeclarations() }
         answerReads(now: now)
@@ -399,7 +403,9 @@ public struct AgentCore: Sendable {
         effects.append(.standReady(places))
     }
 
-    func isCandidate(_ spec: VirtualIPSpec) -> Bool { spec.candidates.contains { $0.member == setup.record.name } }
+    func isCandidate(_ spec: VirtualIPSpec) -> Bool {
+        spec.candidates.contains { $0.member == setup.record.name || state.isName($0.member, of: id) }
+    }
 
     /// The peers follow the applied state, but not while it is being caught up with: an old state does not know members
     /// that came later, and the leader may be one of them. Turned away, it could never send the rest. Until then this
@@ -417,6 +423,11 @@ public struct AgentCore: Sendable {
                 knownPeers = peers
                 effects.append(.peers(peers))
             }
+        }
+        followAuthorities()
+        if isCurrent, state.members.contains(id), setup.record.name != toldName {
+            toldName = setup.record.name
+            effects.append(.named(setup.record.name))
         }
         raft.wantsLease =
             specs.values.contains { isCandidate($0) } || state.roles.values.contains { $0.holder == id }

@@ -19,10 +19,10 @@ public enum AgentEvent: Sendable {
     case report(RoleReport)
     case guests(GuestReport)
     case fence(FenceReport)
-    /// This member has a new certificate, which ends then: milliseconds since 1970.
-    case certificateRenewed(expires: Int64)
     /// This machine goes down: its guests leave it or end first, then the agent stops.
     case hostStops(HostRecord.Leaving)
+    /// This member has a new certificate, or trusts another authority.
+    case identityChanged(IdentityNews)
     /// The user or the system asked this agent to stop; it gives its roles and its leadership away first.
     case stop
     /// Time has passed.
@@ -124,6 +124,10 @@ public enum AgentEffect: Sendable {
     case watchdog(WatchdogOrder)
     /// Keep connections to exactly these members.
     case peers([MemberRecord])
+    /// This member is called so from now on.
+    case named(String)
+    /// Trust exactly these authorities, have a certificate of the first one, and say so with `identityChanged`.
+    case authorities(AuthorityBook)
     /// New events were applied, oldest first.
     case events([ClusterEvent])
     /// The agent can never go on with this disk: why, and what to do about it. What it holds was dropped before.

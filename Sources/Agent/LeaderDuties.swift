@@ -116,8 +116,11 @@ extension AgentCore {
             longGone: duties.silentSince.isEmpty
                 ? [] : duties.silentSince.pairs.filter { now - $0.1 >= LevelDecisions.patience }.map { $0.0 },
             mayExchangeVoters: knowsWhoReadsJointConfigurations(now: now))
-        // Time alone ends a trial.
+        // Time alone ends a trial, and the patience with operators who have not renewed.
         if let command = endOfTrial(now: now) { decree(command, now: now) }
+        if let command = RotationDecisions.next(state: state, view: view, wallMilliseconds: wallMilliseconds) {
+            decree(command, now: now)
+        }
         if isNews || duties.settledView != view {
             duties.settledView = decide(view, now: now) ? nil : view
         }

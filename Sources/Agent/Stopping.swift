@@ -46,10 +46,12 @@ extension AgentCore {
         }
         let own = setup.record
         let differs =
-            known.stopping || known.host != own.host || known.peerEndpoint != own.peerEndpoint
+            known.stopping || known.host != state.presentName(own.host) || known.peerEndpoint != own.peerEndpoint
             || known.apiEndpoint != own.apiEndpoint || known.version != own.version
             || known.level != own.level
             || (own.certificateExpires != nil && known.certificateExpires != own.certificateExpires)
+            || (state.level >= 2 && own.signedBy != nil && known.signedBy != own.signedBy)
+            || (state.level >= 2 && own.preparedFor != nil && known.preparedFor != own.preparedFor)
         guard differs else {
             stop.knownRevision = state.revision
             return

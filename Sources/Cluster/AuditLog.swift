@@ -66,6 +66,7 @@ extension Command {
         case .join(_, _, let member): "join \(member.name)"
         case .announce(let member): "announce \(member.name)"
         case .removeMember(let id): "remove member \(id)"
+        case .renameMember(let id, let name): "rename member \(id) to \(name)"
         case .recover(let epoch, let dead):
             "recover as epoch \(Epoch(rawValue: epoch).number) without "
                 + dead.map(\.description).joined(separator: ", ")
@@ -82,6 +83,9 @@ extension Command {
         case .reportFitness(let role, let member, _): "report on \(member) for \(role)"
         case .raiseLevel(let level, _): "raise the feature level to \(level)"
         case .reportConflict(let role, _, _, _): "report on the addresses of \(role)"
+        case .rotateAuthority(let plan): "rotate the authority to \(plan.new.shortName)"
+        case .advanceRotation(let pin, let step): "\(step.words) \(pin.prefix(16))"
+        case .cancelRotation(let pin): "cancel the rotation to authority \(pin.prefix(16))"
         case .put(let key, _, _): "put \(key)"
         case .remove(let key): "remove \(key)"
         case .workload(let command): command.words

@@ -49,6 +49,10 @@ extension ClusterState {
             case 29: level = try reader.count()
             case 37: rules = try reader.rules()
             case 38: operatorsAreListed = try reader.number() == 1
+            case 41, 42: try readAuthorities(field, &reader)
+            case 43:
+                let (name, former) = try reader.record { (inner) throws(StateDecodingError) in try inner.formerName() }
+                try Self.add(name, former, to: &formerNames, most: Self.mostFormerNames, reader)
             case 44...46: try readWorkloads(field, &reader)
             default: throw reader.unknown(field, of: "the state")
             }
@@ -169,6 +173,8 @@ extension StateReader {
             case 12: member.certificateExpires = Int64(bitPattern: try number())
             case 13: member.level = try count()
             case 37: member.key = try text()
+            case 38: member.signedBy = try text()
+            case 39: member.preparedFor = try text()
             default: throw unknown(field, of: "a member")
             }
         }

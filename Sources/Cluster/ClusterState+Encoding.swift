@@ -47,6 +47,9 @@ extension ClusterState {
         writer.field(29, level)
         writer.field(37, rules)
         writer.field(38, operatorsAreListed ? 1 : 0)
+        if let authority { writer.record(41) { $0.write(authority) } }
+        if let rotation { writer.record(42) { $0.write(rotation) } }
+        for (name, former) in formerNames.pairs { writer.record(43) { $0.write(former, name: name) } }
         writer.write(self)
         return writer.bytes
     }
@@ -91,6 +94,8 @@ extension StateWriter {
         if let expires = member.certificateExpires { present(12, UInt64(bitPattern: expires)) }
         if let level = member.level { present(13, level) }
         if let key = member.key { present(37, key) }
+        if let authority = member.signedBy { present(38, authority) }
+        if let authority = member.preparedFor { present(39, authority) }
     }
 
     fileprivate mutating func write(_ role: RoleRecord) {

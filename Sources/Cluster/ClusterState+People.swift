@@ -12,6 +12,7 @@ extension StateWriter {
         field(5, known.isRevoked ? 1 : 0)
         field(6, known.changed)
         field(7, UInt64(bitPattern: known.changedMilliseconds))
+        if let authority = known.signedBy { present(38, authority) }
     }
 
     mutating func write(_ entry: AuditEntry) {
@@ -117,6 +118,7 @@ extension StateReader {
             case 5: known.isRevoked = try number() == 1
             case 6: known.changed = try count()
             case 7: known.changedMilliseconds = Int64(bitPattern: try number())
+            case 38: known.signedBy = try text()
             default: throw unknown(field, of: "an operator")
             }
         }

@@ -45,6 +45,11 @@ public struct ClusterState: Hashable, Sendable {
     public internal(set) var epoch: UInt64 = 0
     /// Members that recoveries went on without, as they were.
     public internal(set) var leftBehind: SortedMap<MemberID, MemberRecord> = [:]
+    /// The authority that signs when no rotation is under way; nil before the first rotation began. See Authorities.swift.
+    public internal(set) var authority: AuthorityRecord?
+    public internal(set) var rotation: AuthorityRotation?
+    /// Names that members had; see MemberNames.swift.
+    var formerNames: SortedMap<String, FormerName> = [:]
     var sessions = Sessions()
     /// The feature level in force; see FeatureLevel.swift. Zero before the first that was agreed on.
     public internal(set) var level: UInt64 = 0
@@ -69,11 +74,6 @@ public struct ClusterState: Hashable, Sendable {
         roles[role] = nil
     }
 
-    public func member(named name: String) -> MemberRecord? {
-        let records = members.values
-        // Looked at in place: a record is a handful of strings, and a copy of each would be made and thrown away.
-        return records.indices.first { records[$0].name == name }.map { records[$0] }
-    }
     public func resources(ofKind kind: String) -> [Resource] {
         resources.values.filter { $0.declaration.kind == kind }
     }
@@ -133,6 +133,7 @@ public struct ClusterState: Hashable, Sendable {
         case .join(let id, let hash, let member): return join(tokenID: id, secretHash: hash, member, record)
         case .announce(let member): return announce(member, record)
         case .removeMember(let id): return remove(member: id, record)
+        case .renameMember(let id, let name): return renameMember(id, to: name, record)
         case .recover(let epoch, let dead): return recover(epoch, dead: dead, record)
         case .observeMember(let id, let reachable, let reason):
             return observe(id, reachable: reachable, reason: reason, record)
@@ -149,6 +150,9 @@ public struct ClusterState: Hashable, Sendable {
         case .raiseLevel(let level, let without): return raiseLevel(to: level, without: without, record)
         case .reportConflict(let role, let epoch, let member, let conflict):
             return report(role, epoch: epoch, by: member, conflict: conflict, record)
+        case .rotateAuthority(let plan): return rotateAuthority(plan, record)
+        case .advanceRotation(let pin, let step): return advanceRotation(pin, to: step, record)
+        case .cancelRotation(let pin): return cancelRotation(pin, record)
         case .put(let key, let value, let expected): return put(key, value, expected: expected)
         case .remove(let key): return removeValue(key)
         case .workload(let command): return carryOut(command, record)

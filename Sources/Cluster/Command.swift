@@ -29,6 +29,7 @@ public enum Command: Hashable, Sendable, Codable {
     /// a new certificate.
     case announce(member: MemberRecord)
     case removeMember(MemberID)
+    case renameMember(MemberID, to: String)
     /// A new epoch has begun without these (Recoveries.swift). Stands in the log behind the configuration of that epoch.
     case recover(epoch: UInt64, dead: [MemberID])
     /// The leader hears, or no longer hears, of a member.
@@ -51,6 +52,13 @@ public enum Command: Hashable, Sendable, Codable {
 
     /// Every member that counts understands a higher feature level; see FeatureLevel.swift.
     case raiseLevel(to: UInt64, without: [MemberID])
+
+    /// A new authority is to take the old one's place: every member is to trust both from here on.
+    case rotateAuthority(AuthorityRotation.Plan)
+    /// The leader takes the rotation one step on; `pin` names the new authority.
+    case advanceRotation(pin: String, to: AuthorityRotation.Step)
+    /// Ends a rotation whose new authority has not signed yet.
+    case cancelRotation(pin: String)
 
     case put(key: String, value: String, expected: ExpectedValue?)
     case remove(key: String)

@@ -30,6 +30,7 @@ extension Command {
         case .apply(let declarations, _, _) where declarations.contains { ClusterState.isWorkload($0.key) }: 2
         // Earlier versions look at a single address when they ask who else holds it.
         case .apply(let declarations, _, _) where declarations.contains { $0.spec["addresses"] != nil }: 1
+        case .rotateAuthority, .advanceRotation, .cancelRotation, .renameMember: 2
         // `recover` needs none, although older versions do not know it: whoever begins an epoch has asked everybody who
         // belongs to it first, in words that those do not know either, and without a majority no level can be raised.
         default: nil

@@ -26,7 +26,10 @@ extension ClusterState {
     ) {
         var admitted = member
         admitted.joined = revision
+        admitted.host = presentName(member.host)
         if !guardsAreInForce { admitted.key = nil }
+        // It says so itself, when it has a certificate.
+        (admitted.signedBy, admitted.preparedFor) = (nil, nil)
         admitted.reachable = reachable
         admitted.stopping = false
         admitted.lastEvent = note(
@@ -73,9 +76,8 @@ extension ClusterState {
         guard members[member.id].map({ $0.isOf(member.key) }) ?? true else {
             return refused(.forbidden, "member \(member.id) has another key; make a new one for \(member.name)")
         }
-        guard self.member(named: member.name) == nil else {
-            return refused(.conflict, "a member named \(member.name) exists; remove it first or choose another name")
-        }
+        if let objection = objection(toName: member.name) { return objection }
+        formerNames[member.name] = nil
         tokens[tokenID] = nil
         // It counts as there once the leader has heard of it.
         admit(member, reachable: false, cause: 0, record)
@@ -98,25 +100,22 @@ extension ClusterState {
             return refused(.notFound, "member \(member.id) was removed from the cluster")
         }
         var changed = present
-        changed.host = member.host
+        changed.host = presentName(member.host)
         changed.peerEndpoint = member.peerEndpoint
         changed.apiEndpoint = member.apiEndpoint
         changed.version = member.version
         changed.level = member.level
         if guardsAreInForce, present.key == nil { changed.key = member.key }
         changed.stopping = false
-        let isTheSame = changed == present
+        let isWhereItWas = changed == present
         changed.certificateExpires = member.certificateExpires ?? present.certificateExpires
+        takeAuthorities(of: member, into: &changed)
         guard changed != present else { return unchanged() }
         // What nobody knew before was not renewed: it is the first word of a member that has just joined.
-        let isRenewal = isTheSame && (level < 2 || present.certificateExpires != nil)
+        let isRenewal = isWhereItWas && (level < 2 || present.certificateExpires != nil)
+        let (type, words) = isRenewal ? Self.renewal(from: present, to: changed) : Self.start(changed)
         present = changed
-        present.lastEvent =
-            isRenewal
-            ? note("CertificateRenewed", "member/\(present.name)", "by itself", cause: present.lastEvent, record)
-            : note(
-                "MemberStarted", "member/\(present.name)", "version \(present.version) at \(present.peerEndpoint)",
-                cause: present.lastEvent, record)
+        present.lastEvent = note(type, "member/\(present.name)", words, cause: present.lastEvent, record)
         members[member.id] = present
         return done()
     }
@@ -148,6 +147,7 @@ extension ClusterState {
     /// Takes a member out, and what candidates' reports say of it.
     mutating func dropMember(_ id: MemberID) {
         members[id] = nil
+        forgetFormerNames(of: id)
         for key in roles.keys {
             _ = roles.update(key) {
                 $0.unfit[id.description] = nil

@@ -46,6 +46,8 @@ public struct OperatorRecord: Hashable, Sendable, Codable {
     /// The revision and the wall clock of the last change.
     public var changed: UInt64 = 0
     public var changedMilliseconds: Int64 = 0
+    /// Names the authority that signed the newest certificate, as `MemberRecord.signedBy` does.
+    public var signedBy: String?
 
     public init(name: String, role: OperatorRole, key: String, certificateExpires: Int64) {
         self.name = name
@@ -114,6 +116,8 @@ extension ClusterState {
             admitted.certificateExpires = max(newcomer.certificateExpires, present.certificateExpires)
         }
         admitted.isRevoked = false
+        // Versions of level 1 do not keep it.
+        if level < 2 { admitted.signedBy = nil }
         admitted.changed = revision
         admitted.changedMilliseconds = record.milliseconds
         operators[newcomer.name] = admitted

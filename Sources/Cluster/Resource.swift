@@ -95,6 +95,11 @@ public struct MemberRecord: Hashable, Sendable, Codable {
     /// Names its whole key: SHA-256 of the SubjectPublicKeyInfo in hexadecimal, of which the id is the beginning. Nil for
     /// a member that was admitted by an older version and has announced nothing since.
     public var key: String?
+    /// Names the authority that signed its present certificate: the SHA-256 of that authority's key, in hexadecimal. Nil
+    /// until it has said so at level 2.
+    public var signedBy: String?
+    /// The newest authority that it trusts durably and, being a host, can sign with. Nil before its first rotation.
+    public var preparedFor: String?
 
     public init(
         id: MemberID, name: String, kind: MemberKind, host: String = "", peerEndpoint: String, apiEndpoint: String,

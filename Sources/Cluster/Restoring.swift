@@ -26,6 +26,9 @@ extension ClusterState {
         // matter of the new one.
         state.epoch = 0
         state.leftBehind = [:]
+        state.authority = nil
+        state.rotation = nil
+        state.formerNames = [:]
         for (key, role) in state.roles.pairs {
             // Epochs only grow, also across clusters: a guard that saw the old ones takes no lower one.
             var vacant = RoleRecord()

@@ -130,7 +130,9 @@ struct Situation {
     private func reasonToMove(_ holder: MemberID) -> String? {
         let name = state.name(of: holder)
         guard let spec else { return "\(role) is no longer declared" }
-        guard spec.candidates.contains(where: { $0.member == name }) else { return "\(name) is no longer a candidate" }
+        guard spec.candidates.contains(where: { state.isName($0.member, of: holder) }) else {
+            return "\(name) is no longer a candidate"
+        }
         if hasAnotherAddress {
             return spec.addresses.count == 1
                 ? "its address is now \(spec.addressText)" : "its addresses are now \(spec.addressText)"

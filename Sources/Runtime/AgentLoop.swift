@@ -55,11 +55,17 @@ public struct AgentWorld: Sendable {
     public var hypervisor: (any HypervisorOrderTaker)?
     /// The members to talk to changed; written down so that a restart knows whom to call.
     public var rememberPeers: @Sendable ([MemberRecord]) -> Void
+    /// The cluster has other authorities than before. Returns at once.
+    public var followAuthorities: @Sendable (AuthorityBook) -> Void
+    /// This member has another name than it was started with, or than before. Returns at once.
+    public var followName: @Sendable (String) -> Void
 
     public init(
         transport: PeerTransport, store: LogStore, addresses: (any AddressOrderTaker)?,
         health: (any HealthCheckTaker)?, hypervisor: (any HypervisorOrderTaker)? = nil,
-        rememberPeers: @escaping @Sendable ([MemberRecord]) -> Void
+        rememberPeers: @escaping @Sendable ([MemberRecord]) -> Void,
+        followAuthorities: @escaping @Sendable (AuthorityBook) -> Void = { _ in },
+        followName: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.transport = transport
         self.store = store
@@ -67,6 +73,8 @@ public struct AgentWorld: Sendable {
         self.health = health
         self.hypervisor = hypervisor
         self.rememberPeers = rememberPeers
+        self.followAuthorities = followAuthorities
+        self.followName = followName
     }
 }
 
@@ -143,9 +151,9 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
         scheduleTurn()
     }
 
-    /// Tells the cluster when this member's new certificate ends, in milliseconds since 1970.
-    public func certificateRenewed(expires: Int64) {
-        eventLoop.execute { self.enqueue(.certificateRenewed(expires: expires)) }
+    /// Tells the cluster of this member's new certificate, or of what it trusts.
+    public func identityChanged(_ news: IdentityNews) {
+        eventLoop.execute { self.enqueue(.identityChanged(news)) }
     }
 
     public func report(_ report: RoleReport) { eventLoop.execute { self.enqueue(.report(report)) } }
@@ -287,6 +295,8 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
         case .guests(let order): world.hypervisor?.carryOut(order)
         case .fence(let order): world.hypervisor?.carryOut(order)
         case .watchdog(let order): world.hypervisor?.carryOut(order)
+        case .authorities(let book): world.followAuthorities(book)
+        case .named(let name): world.followName(name)
         case .standReady(let places): world.addresses?.standReady(for: places)
         case .peers(let peers):
             members = Self.keys(of: peers)

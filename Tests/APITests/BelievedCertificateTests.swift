@@ -22,14 +22,14 @@ import X509
     }
 
     @Test func itsOwnerIsTheSameEachTime() throws {
-        let believed = BelievedCertificates(lab.authority.trust)
+        let believed = BelievedCertificates { [trust = lab.authority.trust] in trust }
         let first = try believed.principal(showing: certificate)
         #expect(first.name == "alice" && first.role == .operator)
         #expect(try believed.principal(showing: certificate) == first)
     }
 
     @Test func itIsRefusedWhenItHasEndedMeanwhile() throws {
-        let believed = BelievedCertificates(lab.authority.trust)
+        let believed = BelievedCertificates { [trust = lab.authority.trust] in trust }
         _ = try believed.principal(showing: certificate, now: leaf.notValidAfter)
         #expect(throws: CertificateRefusal.self) {
             try believed.principal(showing: certificate, now: leaf.notValidAfter + 1)
@@ -37,7 +37,7 @@ import X509
     }
 
     @Test func itIsRefusedByAClockThatWasSetBack() throws {
-        let believed = BelievedCertificates(lab.authority.trust)
+        let believed = BelievedCertificates { [trust = lab.authority.trust] in trust }
         _ = try believed.principal(showing: certificate)
         #expect(throws: CertificateRefusal.self) {
             try believed.principal(showing: certificate, now: leaf.notValidBefore - 1)
@@ -45,7 +45,8 @@ import X509
     }
 
     @Test func anotherClustersIsNeverBelieved() throws {
-        let believed = BelievedCertificates(try Lab.make().authority.trust)
+        let trust = try Lab.make().authority.trust
+        let believed = BelievedCertificates { trust }
         for _ in 0..<2 {
             #expect(throws: CertificateRefusal.self) { try believed.principal(showing: certificate) }
         }

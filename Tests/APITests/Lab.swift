@@ -109,6 +109,8 @@ struct Lab: Sendable {
         bounds: APIServer.Bounds = .init(),
         join: @escaping APIServer.Responder = { _ in (503, Array("{}".utf8)) },
         renew: @escaping APIServer.Responder = { _ in (503, Array("{}".utf8)) },
+        sign: (@Sendable (String, OperatorRole, String) throws -> SignedOperator)? = nil,
+        newAuthority: @escaping @Sendable (Int64, Bool) async throws -> AuthorityRotation.Plan? = { _, _ in nil },
         _ body: @Sendable (TestServer) async throws -> Result
     ) async throws -> Result {
         let own = try credential(member: 0)
@@ -124,8 +126,8 @@ struct Lab: Sendable {
             desk: .init(
                 join: join, renew: renew,
                 signOperator: { [authority] name, role, csr in
-                    try Self.sign(authority, name, role, csr)
-                }), selfMeasurement: { SelfReadings.example },
+                    try sign?(name, role, csr) ?? Self.sign(authority, name, role, csr)
+                }, newAuthority: newAuthority), selfMeasurement: { SelfReadings.example },
             logger: logger, onListening: { feed.yield($0) })
         let group = ServiceGroup(configuration: .init(services: [server], logger: logger))
         return try await withThrowingTaskGroup(of: Void.self) { tasks in

@@ -58,12 +58,14 @@ import Testing
         case "/v1/hosts/steer": try CanonicalJSON.encode(HostRequest(name: "pve1", action: .drain))
         case "/v1/disarm": try CanonicalJSON.encode(DisarmRequest(seconds: 60))
         case "/v1/restart": try CanonicalJSON.encode(RestartRequest(member: "pve1"))
+        case "/v1/authority/rotate": try CanonicalJSON.encode(RotateRequest(operatorsWithinSeconds: 60))
         case "/v1/level": try CanonicalJSON.encode(RaiseLevelRequest(without: []))
         case "/v1/tokens":
             try CanonicalJSON.encode(
                 TokenRequest(
                     id: "0123456789", secretHash: String(repeating: "a", count: 64), kind: "host", ttlSeconds: 60))
         case "/v1/members/remove": try CanonicalJSON.encode(RemoveMemberRequest(member: "k8s-cp1"))
+        case "/v1/members/rename": try CanonicalJSON.encode(RenameMemberRequest(member: "pve2", name: "pve9"))
         case "/v1/recover": try CanonicalJSON.encode(RecoverRequest(verifiedDead: ["pve2"]))
         case "/v1/transfer-leader": try CanonicalJSON.encode(TransferRequest())
         case "/v1/operators":

@@ -22,14 +22,15 @@ import X509
                 peerPort: 1, apiPort: 2),
             key: key, certificate: lab.authority.issue(member: "pve1", key: key.publicKey), trust: lab.authority.trust,
             authority: lab.authority)
-        return EnrollmentDesk(identity: identity, access: lab.agent, known: [], log: Logger(label: "test"))
+        return EnrollmentDesk(
+            current: CurrentIdentity(identity), access: lab.agent, known: [], log: Logger(label: "test"))
     }
 
     private func renew(_ key: P256.Signing.PrivateKey, _ lab: Lab, at server: TestServer) async throws -> Certificate {
-        let pem = try await RenewClient.renew(
-            csr: SigningRequest.make(name: "any", key: key), trust: lab.authority.trust,
+        let answer = try await RenewClient.renew(
+            RenewRequest(csr: SigningRequest.make(name: "any", key: key)), trust: lab.authority.trust,
             hosts: [Endpoint(host: "127.0.0.1", port: server.port)], group: MultiThreadedEventLoopGroup.singleton)
-        return try Certificate(pemEncoded: pem)
+        return try Certificate(pemEncoded: answer.certificate)
     }
 
     @Test func aMemberIsSignedForAnewWithoutShowingACertificate() async throws {

@@ -23,7 +23,8 @@ import Testing
                 peerPort: 1, apiPort: 2),
             key: key, certificate: lab.authority.issue(member: "pve1", key: key.publicKey), trust: lab.authority.trust,
             authority: lab.authority)
-        return EnrollmentDesk(identity: identity, access: lab.agent, known: [], log: Logger(label: "test"))
+        return EnrollmentDesk(
+            current: CurrentIdentity(identity), access: lab.agent, known: [], log: Logger(label: "test"))
     }
 
     private func token(_ lab: Lab) -> JoinTokenText {

@@ -26,6 +26,8 @@ struct AgentBench {
     /// Snapshots that arrived and are to be made durable.
     private(set) var stored: [Snapshot] = []
     private(set) var responses: SortedMap<RequestID, AgentResponse> = [:]
+    private(set) var books: [AuthorityBook] = []
+    private(set) var names: [String] = []
     private(set) var stopped = false
 
     init(kind: MemberKind = .host, founds: String?, hardState: HardState = HardState()) {
@@ -92,6 +94,8 @@ struct AgentBench {
                 case .guests(let order): guestOrders.append(order)
                 case .fence(let order): fenceOrders.append(order)
                 case .watchdog(let order): watchdogOrders.append(order)
+                case .authorities(let book): books.append(book)
+                case .named(let name): names.append(name)
                 case .healthChecks, .standReady, .peers, .events, .log, .dropLog: break
                 }
             }

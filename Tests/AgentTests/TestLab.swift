@@ -60,6 +60,7 @@ final class TestLab {
         case written(node: Int, LogWrite, life: UInt64)
         case saved(node: Int, Snapshot, copies: Int, life: UInt64)
         case report(node: Int, RoleReport, life: UInt64)
+        case followed(node: Int, AuthorityBook, life: UInt64)
         case order(node: Int, AddressOrder, life: UInt64)
         case wake(node: Int, life: UInt64)
     }
@@ -266,6 +267,10 @@ final class TestLab {
             nodes[index].snapshots = nodes[index].snapshots.suffix(2)
             let older = nodes[index].snapshots.count == 2 ? nodes[index].snapshots[0].mark.index : .zero
             turn(index, [.snapshotStored(snapshot, dropThrough: older)])
+        case .followed(let index, let book, let life):
+            guard nodes[index].life == life else { return }
+            let news = IdentityNews(expires: 1, signedBy: book.trusted[0].pin, preparedFor: book.newest)
+            turn(index, [.identityChanged(news)])
         case .report(let index, let report, let life):
             guard nodes[index].life == life else { return }
             turn(index, [.report(report)])
@@ -330,7 +335,8 @@ final class TestLab {
         case .peers(let peers): node.peers = Set(peers.map(\.id))
         case .events(let events): node.published += events.map(\.id)
         case .guests, .fence, .watchdog: break
-        case .healthChecks, .standReady, .log: break
+        case .authorities(let book): schedule(.followed(node: index, book, life: node.life), after: diskDelay * 5)
+        case .healthChecks, .standReady, .log, .named: break
         }
     }
 

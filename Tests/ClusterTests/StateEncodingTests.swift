@@ -70,19 +70,39 @@ private struct Draws: RandomNumberGenerator {
         }
     }
 
+    private static func plan(from old: String) -> AuthorityRotation.Plan {
+        func authority(_ letter: String) -> AuthorityRecord {
+            AuthorityRecord(pin: String(repeating: letter, count: 64), certificate: "pem of \(letter)")
+        }
+        return AuthorityRotation.Plan(
+            old: authority(old), new: authority(old == "a" ? "b" : "a"), link: "link", graceMilliseconds: 60_000)
+    }
+
     private static func command(_ draws: inout Draws) -> Command {
         let name = "r\(draws.below(6))"
         let role = ResourceKey(kind: "VirtualIP", name: name)
         let who = member(draws.below(6)).id
         if draws.below(3) == 0 { return .workload(workloadCommand(&draws)) }
-        switch draws.below(23) {
-        case 21:
+        switch draws.below(29) {
+        case 21, 22:
             return .apply(
                 declarations: [
                     Declaration(
                         kind: "VirtualMachine", name: name,
                         spec: ["desired": draws.below(2) == 0 ? "running" : "stopped"])
                 ], checkRevision: nil)
+        case 23:
+            var member = member(draws.below(6))
+            member.signedBy = String(repeating: "b", count: 64)
+            member.preparedFor = draws.below(2) == 0 ? member.signedBy : nil
+            return .announce(member: member)
+        case 24, 25: return .rotateAuthority(plan(from: draws.below(2) == 0 ? "a" : "b"))
+        case 26:
+            return .advanceRotation(
+                pin: String(repeating: draws.below(2) == 0 ? "a" : "b", count: 64),
+                to: draws.below(2) == 0 ? .replace : .finish)
+        case 28: return .renameMember(who, to: "m\(draws.below(9))")
+        case 27: return .cancelRotation(pin: String(repeating: "b", count: 64))
         case 20: return .raiseLevel(to: draws.below(3), without: [])
         case 14:
             var newcomer = OperatorRecord(
@@ -163,8 +183,9 @@ private struct Draws: RandomNumberGenerator {
             "revision", "declarationsRevision", "clusterName", "resources", "members", "roles", "retiredEpoch",
             "tokens", "values",
             "events", "lastEventID", "operators", "auditLog", "lastAuditID", "declarationChanges",
-            "forgottenDeclarations", "trial", "epoch", "leftBehind", "sessions", "level", "rules", "operatorsAreListed",
-            "placements", "hosts", "disarmed",
+            "forgottenDeclarations", "trial", "epoch", "leftBehind", "authority", "rotation", "formerNames", "sessions",
+            "level",
+            "rules", "operatorsAreListed", "placements", "hosts", "disarmed",
             // Follows from the values, and is counted anew.
             "valueBytes",
         ]
@@ -183,6 +204,12 @@ private struct Draws: RandomNumberGenerator {
         #expect(states.contains { $0.disarmed != nil })
         #expect(states.contains { $0.hosts.values.contains { !$0.fence.isNone } })
         #expect(states.contains { $0.placements.values.contains { $0.host != nil && !$0.sightings.isEmpty } })
+        #expect(
+            states.contains { $0.rotation?.phase == .spreading } && states.contains { $0.rotation?.phase == .replacing }
+        )
+        #expect(states.contains { $0.formerNames.count > 1 })
+        #expect(states.contains { $0.authority != nil && $0.rotation == nil })
+        #expect(states.contains { $0.members.values.contains { $0.signedBy != nil && $0.preparedFor != nil } })
         #expect(states.contains { $0.epoch > 0 && !$0.leftBehind.isEmpty })
     }
 

@@ -28,7 +28,7 @@ import Testing
             .map { $0.prefix { $0 != ":" } }
         #expect(restarts == ["witness", "pve2", "pve1"], "\(output)")
         #expect(output.contains("pve1: hands leadership over"), "\(output)")
-        #expect(output.contains("feature level 1 is in force"), "\(output)")
+        #expect(output.contains("feature level 2 is in force"), "\(output)")
         #expect(output.contains("before"), "\(output)")
         #expect(output.contains("restart the agent of pve2") && output.contains("new kernel"), "\(output)")
     }

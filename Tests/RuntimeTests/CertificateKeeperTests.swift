@@ -33,9 +33,9 @@ import X509
             identity: identity,
             surroundings: .init(
                 members: { [host, identity.settings.record(version: "1")] },
-                ask: { csr, hosts in
+                ask: { request, _, hosts in
                     asked.add(hosts)
-                    return try ask(csr)
+                    return RenewResponse(certificate: try ask(request.csr))
                 },
                 use: {
                     try await use($0)
@@ -58,6 +58,30 @@ import X509
         #expect(used.items.first.map { $0.expires > host.expires + 60 * day } == true)
         #expect(asked.items.isEmpty)
         #expect(wait == .seconds(600), "the clock is looked at every ten minutes")
+    }
+
+    @Test func aMemberTakesAnotherNameWithACertificateThatHasIt() async throws {
+        let host = try cluster.member("pve2", withAuthority: true)
+        let keeper = keeper(host)
+        #expect(await keeper.rename(to: "pve9"))
+        let renamed = try #require(used.items.first)
+        #expect(renamed.settings.name == "pve9" && renamed.member == host.member)
+        #expect(renamed.certificate.subject.description.contains("pve9"))
+        #expect(await keeper.rename(to: "pve9"))
+        #expect(used.items.count == 1)
+        let data = TemporaryFolder()
+        let folder = IdentityFolder(dataDirectory: data.path)
+        try folder.create(host)
+        try folder.replaceName(of: renamed)
+        #expect(try folder.load().settings.name == "pve9")
+        #expect(try folder.load().certificate == renamed.certificate)
+    }
+
+    @Test func aNameIsTakenLaterWhenNobodySignsForIt() async throws {
+        let guest = try cluster.member("cp1", kind: .guest)
+        #expect(await keeper(guest).rename(to: "cp9") == false)
+        #expect(used.items.isEmpty)
+        _ = try await log.line("could not take its new name", "cp9")
     }
 
     @Test func aGuestAsksAHost() async throws {

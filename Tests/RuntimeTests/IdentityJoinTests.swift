@@ -13,7 +13,7 @@ import Testing
 @testable import Runtime
 
 /// A member's API as far as joining needs it.
-private final class JoinServer: Sendable {
+final class JoinServer: Sendable {
     typealias Answer = @Sendable (JoinRequest) throws -> (status: Int, body: [UInt8])
     let channel: any Channel
     let asked = Ledger<JoinRequest>()

@@ -60,6 +60,19 @@ public struct TokenRequest: Sendable, Codable {
     }
 }
 
+/// `POST /v1/members/rename`
+public struct RenameMemberRequest: Sendable, Codable {
+    /// Name or id.
+    public var member: String
+    /// What it is to be called.
+    public var name: String
+
+    public init(member: String, name: String) {
+        self.member = member
+        self.name = name
+    }
+}
+
 /// `POST /v1/members/remove`
 public struct RemoveMemberRequest: Sendable, Codable {
     /// Name or id.

@@ -23,6 +23,8 @@ public struct StatusDocument: Hashable, Sendable, Codable {
     public var tolerance: [ToleranceDocument]
     /// The declarations that are in force on trial, if some are.
     public var trial: Trial?
+    /// The rotation of the authority that is under way, if one is.
+    public var rotation: RotationDocument?
     /// What is not as it should be, each in a sentence.
     public var degraded: [String]
     public var read: ReadAge
@@ -125,6 +127,7 @@ extension StatusDocument {
             leader: view.leader.map { state.name(of: $0) }, revision: state.revision, level: state.level,
             quorum: consistency == .linearizable || Self.seesQuorum(view), members: members, addresses: addresses,
             workloads: workloads, hosts: hosts, tolerance: ToleranceDocument.all(state, view), trial: state.trial,
+            rotation: RotationDocument(state, silent: view.silent, now: now),
             degraded: Self.degraded(members, addresses, level: state.level, now: now)
                 + Self.degradedWorkloads(workloads, hosts, state)
                 + (state.trial.map { [Self.sentence($0)] } ?? []),

@@ -44,7 +44,7 @@ struct Operation: Sendable {
     private static let after = (name: "after", about: "Only what comes after this id.")
 
     static let all: [Operation] =
-        open + reads + workloads + changes + clusterChanges + operators + revisions + upgrades + backups
+        open + reads + workloads + changes + clusterChanges + operators + authorities + revisions + upgrades + backups
 
     private static let open: [Operation] = [
         Operation("GET", "/healthz", "Whether the member answers at all.", isOpen: true, gives: .text),
@@ -140,6 +140,9 @@ struct Operation: Sendable {
             "POST", "/v1/members/remove", "Removes a member for good.", takes: RemoveMemberRequest.self,
             gives: .json(OutcomeDocument.self)),
         Operation(
+            "POST", "/v1/members/rename", "Gives a member another name.", takes: RenameMemberRequest.self,
+            gives: .json(OutcomeDocument.self)),
+        Operation(
             "POST", "/v1/recover", "Goes on without a majority that is gone for good.", takes: RecoverRequest.self,
             gives: .json(OutcomeDocument.self)),
         Operation(
@@ -162,6 +165,18 @@ struct Operation: Sendable {
             gives: .json(OperatorCertificate.self)),
         Operation(
             "POST", "/v1/operators/revoke", "Takes a person's rights away.", takes: RevokeRequest.self,
+            gives: .json(OutcomeDocument.self)),
+    ]
+
+    private static let authorities: [Operation] = [
+        Operation(
+            "GET", "/v1/authority", "The authorities that are trusted, and the rotation that is under way.",
+            query: [consistency], gives: .json(AuthorityDocument.self)),
+        Operation(
+            "POST", "/v1/authority/rotate", "Begins to put another authority in the place of the present one.",
+            takes: RotateRequest.self, gives: .json(OutcomeDocument.self)),
+        Operation(
+            "POST", "/v1/authority/cancel", "Ends a rotation whose new authority has not signed yet.",
             gives: .json(OutcomeDocument.self)),
     ]
 

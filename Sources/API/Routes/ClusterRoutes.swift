@@ -12,6 +12,12 @@ extension API {
         Route(method: .post, path: "/v1/members/remove", needs: .admin) { api, call in
             try await api.removeMember(call)
         },
+        Route(method: .post, path: "/v1/members/rename", needs: .admin) { api, call in
+            let request = try call.decode(RenameMemberRequest.self)
+            let (state, _) = try await api.freshState(for: call)
+            let member = try Self.member(request.member, in: state)
+            return try await api.propose(.renameMember(member.id, to: request.name), for: call)
+        },
         Route(method: .post, path: "/v1/recover", needs: .admin) { api, call in try await api.recover(call) },
         Route(method: .post, path: "/v1/transfer-leader", needs: .admin) { api, call in
             try await api.transferLeader(call)

@@ -111,7 +111,7 @@ extension API {
                 .unsafe, "\(target.name) cannot hold \(key.name): \(why)",
                 next: "see the candidates: holdfast describe virtualip/\(key.name)")
         }
-        guard candidates.contains(target.name) else {
+        guard candidates.contains(where: { state.isName($0, of: target.id) }) else {
             throw refused("it is no candidate (\(candidates.joined(separator: ", ")))")
         }
         guard target.reachable, !view.silent.contains(target.id) else { throw refused("it is unreachable") }

@@ -35,15 +35,10 @@ extension API {
     private func admit(
         _ name: String, _ role: OperatorRole, csr: String, for call: Call
     ) async throws -> OperatorCertificate {
-        guard let signed = try await signed(name, role, csr) else {
-            let (state, _, _) = try await state(for: call)
-            let hosts = state.members.values.filter { $0.kind == .host }.map(\.apiEndpoint)
-            throw APIFailure(
-                .elsewhere, "this member does not hold the authority's key and cannot sign",
-                next: "ask a host: --endpoints \(hosts.joined(separator: ","))")
-        }
-        let admitted = OperatorRecord(
+        guard let signed = try await signed(name, role, csr) else { throw try await cannotSign(call) }
+        var admitted = OperatorRecord(
             name: name, role: role, key: signed.key, certificateExpires: signed.expiresMilliseconds)
+        admitted.signedBy = signed.signedBy
         guard !call.isDryRun else {
             throw APIFailure(.badRequest, "a certificate cannot be made on trial", next: "leave the dry run away")
         }
@@ -51,6 +46,15 @@ extension API {
         return OperatorCertificate(
             name: name, role: role, certificate: signed.certificate, expires: signed.expiresMilliseconds,
             revision: outcome.revision)
+    }
+
+    /// Why a member that is no host does not do what it is asked for.
+    func cannotSign(_ call: Call) async throws -> APIFailure {
+        let (state, _, _) = try await state(for: call)
+        let hosts = state.members.values.filter { $0.kind == .host }.map(\.apiEndpoint)
+        return APIFailure(
+            .elsewhere, "this member does not hold the authority's key and cannot sign",
+            next: "ask a host: --endpoints \(hosts.joined(separator: ","))")
     }
 
     private func signed(_ name: String, _ role: OperatorRole, _ csr: String) async throws -> SignedOperator? {

@@ -75,7 +75,7 @@ extension API {
         if !state.resources.contains(key), let member = state.member(named: key.name),
             member.kind.rawValue == key.kind.lowercased()
         {
-            key = ResourceKey(kind: KindName.member, name: key.name)
+            key = ResourceKey(kind: KindName.member, name: member.name)
         }
         guard let document = WhyDocument(key, state: state, read: ReadAge(consistency, state, view)) else {
             throw APIFailure(

@@ -50,15 +50,8 @@ public enum CertificateSubject: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// Names of members and operators: 1 to 63 of a–z, 0–9 and the hyphen, so that every name is also a DNS label.
-public func isValidName(_ name: String) -> Bool {
-    (1...63).contains(name.utf8.count)
-        && name.utf8.allSatisfy { byte in
-            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
-                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-                || byte == UInt8(ascii: "-")
-        }
-}
+/// Names of members and operators, as the state has them.
+public func isValidName(_ name: String) -> Bool { ClusterState.isName(name) }
 
 extension MemberID {
     /// The identity that belongs to a key: the first eight bytes, big-endian, of the SHA-256 of its

@@ -13,7 +13,7 @@ public struct ClusterAuthority: Sendable, CustomStringConvertible, CustomReflect
     public let trust: ClusterTrust
     let key: P256.Signing.PrivateKey
 
-    /// Ten years: longer than the machines, and replacing an authority means re-admitting every member.
+    /// Ten years: longer than the machines. `holdfast cluster rotate-authority` makes another one earlier.
     static let authorityLifetime: TimeInterval = 3653 * day
     /// Short, because a lost key of a removed member is good for nothing but this long. Renewed by itself at two thirds.
     static let memberLifetime: TimeInterval = 90 * day
@@ -22,24 +22,46 @@ public struct ClusterAuthority: Sendable, CustomStringConvertible, CustomReflect
     static let backdating: TimeInterval = 5 * 60
     private static let day: TimeInterval = 86_400
 
-    /// Makes the authority of a new cluster.
+    /// Makes the authority of a new cluster, or one that is to take another's place.
     public static func create(cluster: ClusterID, now: Date = Date()) throws -> ClusterAuthority {
         let key = P256.Signing.PrivateKey()
+        let certificate = try certificate(
+            for: key.publicKey, of: cluster, signedBy: key, from: now - backdating, until: now + authorityLifetime)
+        return try ClusterAuthority(trust: ClusterTrust(cluster: cluster, certificate: certificate), key: key)
+    }
+
+    /// All authorities of a cluster have one name, and are told apart by their keys. So a link is issued to its own name,
+    /// and does not count against the path length of the authority that signed it (RFC 5280 section 4.2.1.9).
+    private static func certificate(
+        for key: P256.Signing.PublicKey, of cluster: ClusterID, signedBy signer: P256.Signing.PrivateKey, from: Date,
+        until: Date
+    ) throws -> Certificate {
         let name = try DistinguishedName {
             OrganizationName("Holdfast")
             CommonName("cluster \(cluster)")
         }
-        let certificate = try Certificate(
-            version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: .init(key.publicKey),
-            notValidBefore: now - backdating, notValidAfter: now + authorityLifetime, issuer: name, subject: name,
-            signatureAlgorithm: .ecdsaWithSHA256,
+        let signers = SubjectKeyIdentifier(hash: .init(signer.publicKey))
+        return try Certificate(
+            version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: .init(key), notValidBefore: from,
+            notValidAfter: until, issuer: name, subject: name, signatureAlgorithm: .ecdsaWithSHA256,
             extensions: try Certificate.Extensions {
                 Critical(BasicConstraints.isCertificateAuthority(maxPathLength: 0))
                 Critical(KeyUsage(keyCertSign: true, cRLSign: true))
-                SubjectKeyIdentifier(hash: .init(key.publicKey))
+                SubjectKeyIdentifier(hash: .init(key))
+                AuthorityKeyIdentifier(keyIdentifier: signers.keyIdentifier)
             },
-            issuerPrivateKey: .init(key))
-        return try ClusterAuthority(trust: ClusterTrust(cluster: cluster, certificate: certificate), key: key)
+            issuerPrivateKey: .init(signer))
+    }
+
+    /// The certificate of `newer` signed with this authority's key: whoever trusts this one believes that one by it.
+    func link(to newer: ClusterAuthority) throws -> Certificate {
+        guard let key = P256.Signing.PublicKey(newer.trust.certificate.publicKey) else {
+            throw CertificateRefusal.unusable("its key is not P-256")
+        }
+        let (own, other) = (trust.certificate, newer.trust.certificate)
+        return try Self.certificate(
+            for: key, of: trust.cluster, signedBy: self.key, from: max(own.notValidBefore, other.notValidBefore),
+            until: min(own.notValidAfter, other.notValidAfter))
     }
 
     /// - Throws: `CertificateRefusal` when the key is not the one the certificate is for.
@@ -48,6 +70,14 @@ public struct ClusterAuthority: Sendable, CustomStringConvertible, CustomReflect
             throw .unusable("the authority's key does not belong to the authority's certificate")
         }
         self.trust = trust
+        self.key = key
+    }
+
+    /// The authority in `trust` that this is the key of; nil when there is none.
+    init?(key: P256.Signing.PrivateKey, in trust: ClusterTrust) {
+        let pin = ClusterTrust.pin(of: key.publicKey)
+        guard let authority = trust.authorities.first(where: { $0.pin == pin }) else { return nil }
+        self.trust = ClusterTrust(cluster: trust.cluster, authorities: [authority])
         self.key = key
     }
 

@@ -1,7 +1,12 @@
-// What a member believes of others: the one authority of its cluster, and the check of a certificate against it.
-// The chain is always authority and leaf, so the whole of path validation (RFC 5280 section 6) is the list of checks in
-// `authenticate`. It is spelled out here instead of left to the TLS library because the library says only "verify
-// failed", and a person at three in the morning needs to know that it is the clock.
+// What a member believes of others: the authorities of its cluster, and the check of a certificate against them.
+// There is one authority, and two while one takes the other's place (Cluster/Authorities.swift). The chain is authority and
+// leaf, so the whole of path validation (RFC 5280 section 6) is the list of checks in `authenticate`. It is spelled out here
+// instead of left to the TLS library because the library says only "verify failed", and a person at three in the morning
+// needs to know that it is the clock.
+//
+// Between the two there may be one link: the newer authority's certificate, signed with the older one's key (RFC 4210
+// section 4.4). Whoever knows only the older one believes by it what the newer one has signed.
+//
 // Whether a member still belongs to the cluster is not said by its certificate; callers ask the replicated state.
 
 import Cluster
@@ -11,25 +16,70 @@ import FoundationEssentials
 import SwiftASN1
 import X509
 
-/// The public half of a cluster's authority.
-public struct ClusterTrust: Sendable {
-    public let cluster: ClusterID
+/// The public half of an authority.
+public struct TrustedAuthority: Sendable, Hashable {
     public let certificate: Certificate
-    /// SHA-256 of the authority's SubjectPublicKeyInfo in hexadecimal: what a join token pins.
+    /// SHA-256 of its SubjectPublicKeyInfo in hexadecimal: what a join token pins.
     public let pin: String
 
-    /// - Throws: `CertificateRefusal` when `certificate` is not a certificate authority with a P-256 key.
-    public init(cluster: ClusterID, certificate: Certificate) throws(CertificateRefusal) {
+    /// - Throws: `CertificateRefusal` when `certificate` is not one of an authority with a P-256 key, signed by itself.
+    public init(_ certificate: Certificate) throws(CertificateRefusal) {
+        pin = try Self.pin(of: certificate)
+        guard certificate.publicKey.isValidSignature(certificate.signature, for: certificate) else {
+            throw .unusable("it is not signed by its own key")
+        }
+        self.certificate = certificate
+    }
+
+    /// Reads one or more certificates, PEM.
+    public static func all(pem: String) throws -> [TrustedAuthority] {
+        try PEMDocument.parseMultiple(pemString: pem).map { try TrustedAuthority(Certificate(pemDocument: $0)) }
+    }
+
+    static func pin(of certificate: Certificate) throws(CertificateRefusal) -> String {
         guard let key = P256.Signing.PublicKey(certificate.publicKey) else { throw .unusable("its key is not P-256") }
         guard case .isCertificateAuthority? = try? certificate.extensions.basicConstraints else {
             throw .unusable("it is not a certificate authority")
         }
-        guard certificate.publicKey.isValidSignature(certificate.signature, for: certificate) else {
-            throw .unusable("it is not signed by its own key")
-        }
+        return ClusterTrust.pin(of: key)
+    }
+
+    func hasSigned(_ other: Certificate) -> Bool {
+        other.issuer == certificate.subject && certificate.publicKey.isValidSignature(other.signature, for: other)
+    }
+
+    public var record: AuthorityRecord {
+        get throws { AuthorityRecord(pin: pin, certificate: try certificate.serializeAsPEM().pemString) }
+    }
+}
+
+/// The authorities of a cluster, by their public halves.
+public struct ClusterTrust: Sendable {
+    /// Certificates of a chain that are looked at.
+    static let mostCertificates = 8
+
+    public let cluster: ClusterID
+    /// Never empty; the first one signs.
+    public let authorities: [TrustedAuthority]
+    /// Shown beside a certificate of the newer authority.
+    public let links: [Certificate]
+
+    /// The authority that signs.
+    public var certificate: Certificate { authorities[0].certificate }
+    /// Its name.
+    public var pin: String { authorities[0].pin }
+    public var pins: [String] { authorities.map(\.pin) }
+
+    public init(cluster: ClusterID, authorities: [TrustedAuthority], links: [Certificate] = []) {
+        precondition(!authorities.isEmpty, "a cluster has an authority")
         self.cluster = cluster
-        self.certificate = certificate
-        pin = Self.pin(of: key)
+        self.authorities = authorities
+        self.links = links
+    }
+
+    /// - Throws: `CertificateRefusal` when `certificate` is not a certificate authority with a P-256 key.
+    public init(cluster: ClusterID, certificate: Certificate) throws(CertificateRefusal) {
+        self.init(cluster: cluster, authorities: [try TrustedAuthority(certificate)])
     }
 
     /// SHA-256 of a key's SubjectPublicKeyInfo in hexadecimal: its name.
@@ -40,11 +90,13 @@ public struct ClusterTrust: Sendable {
     /// Finds the authority that `pin` names among the certificates a server sent.
     public init(cluster: ClusterID, pin: String, among chain: [[UInt8]]) throws(CertificateRefusal) {
         guard !chain.isEmpty else { throw .missing }
-        for encoded in chain {
+        for encoded in chain.prefix(Self.mostCertificates) {
             guard let certificate = try? Certificate(derEncoded: encoded),
-                let key = P256.Signing.PublicKey(certificate.publicKey), Self.pin(of: key) == pin
+                let key = P256.Signing.PublicKey(certificate.publicKey), Self.pin(of: key) == pin,
+                // A link has the same key and is not signed by it.
+                let authority = try? TrustedAuthority(certificate)
             else { continue }
-            try self.init(cluster: cluster, certificate: certificate)
+            self.init(cluster: cluster, authorities: [authority])
             return
         }
         throw .wrongPin(expected: pin)
@@ -65,27 +117,75 @@ public struct ClusterTrust: Sendable {
         try identify(chain: chain, as: purpose, now: now).subject
     }
 
-    /// The same, with the name of the key: SHA-256 of its SubjectPublicKeyInfo in hexadecimal.
+    /// Who it is, with what key, and when the certificate and whoever vouches for it are valid.
+    public struct Identified: Sendable {
+        public let subject: CertificateSubject
+        /// SHA-256 of the key's SubjectPublicKeyInfo in hexadecimal.
+        public let key: String
+        public let valid: ClosedRange<Date>
+    }
+
+    /// The same, with more of what was found.
     public func identify(
         chain: [[UInt8]], as purpose: Purpose, now: Date = Date()
-    ) throws(CertificateRefusal) -> (subject: CertificateSubject, key: String) {
+    ) throws(CertificateRefusal) -> Identified {
         guard let first = chain.first else { throw .missing }
         guard let leaf = try? Certificate(derEncoded: first) else { throw .unusable("it cannot be parsed") }
-        let subject = try authenticate(leaf, as: purpose, now: now)
-        guard let key = P256.Signing.PublicKey(leaf.publicKey) else { throw .unusable("its key is not P-256") }
-        return (subject, Self.pin(of: key))
+        let others = chain.dropFirst().prefix(Self.mostCertificates - 1).compactMap { try? Certificate(derEncoded: $0) }
+        return try identify(leaf, among: others, as: purpose, now: now)
     }
 
     func authenticate(
         _ leaf: Certificate, as purpose: Purpose, now: Date
     ) throws(CertificateRefusal) -> CertificateSubject {
-        guard leaf.issuer == certificate.subject,
-            certificate.publicKey.isValidSignature(leaf.signature, for: leaf)
-        else { throw .foreignAuthority(issuer: leaf.issuer.description) }
-        try Self.requireTime(of: certificate, now: now, whose: "the authority's certificate")
+        try identify(leaf, among: [], as: purpose, now: now).subject
+    }
+
+    private func identify(
+        _ leaf: Certificate, among others: [Certificate], as purpose: Purpose, now: Date
+    ) throws(CertificateRefusal) -> Identified {
+        var path = [leaf]
+        if let authority = issuer(of: leaf) {
+            path.append(authority.certificate)
+        } else if let (link, authority) = link(to: leaf, among: others) {
+            path += [link, authority.certificate]
+        } else {
+            throw .foreignAuthority(issuer: leaf.issuer.description)
+        }
+        for authority in path.dropFirst().reversed() {
+            try Self.requireTime(of: authority, now: now, whose: "the authority's certificate")
+        }
         try Self.requireTime(of: leaf, now: now, whose: "the certificate")
         try Self.requireUse(of: leaf, as: purpose)
-        return try subject(of: leaf)
+        let subject = try subject(of: leaf)
+        guard let key = P256.Signing.PublicKey(leaf.publicKey) else { throw .unusable("its key is not P-256") }
+        // Every one of them is valid now, so neither is empty.
+        let from = path.map(\.notValidBefore).max() ?? leaf.notValidBefore
+        let end = path.map(\.notValidAfter).min() ?? leaf.notValidAfter
+        return Identified(subject: subject, key: Self.pin(of: key), valid: from...max(from, end))
+    }
+
+    /// The authority here that has signed this certificate, if one has.
+    public func issuer(of leaf: Certificate) -> TrustedAuthority? { authorities.first { $0.hasSigned(leaf) } }
+
+    /// The certificate among `others` by which an authority here vouches for the one that has signed `leaf`.
+    private func link(to leaf: Certificate, among others: [Certificate]) -> (Certificate, TrustedAuthority)? {
+        for link in others {
+            guard (try? TrustedAuthority.pin(of: link)) != nil, link.subject == leaf.issuer,
+                link.publicKey.isValidSignature(leaf.signature, for: leaf),
+                let authority = authorities.first(where: { $0.hasSigned(link) })
+            else { continue }
+            return (link, authority)
+        }
+        return nil
+    }
+
+    /// Whether the authority of this name is one that is trusted, or one that a trusted one vouches for in `links`.
+    func vouches(for pin: String, by links: [Certificate]) -> Bool {
+        authorities.contains { $0.pin == pin }
+            || links.contains { link in
+                (try? TrustedAuthority.pin(of: link)) == pin && authorities.contains { $0.hasSigned(link) }
+            }
     }
 
     private static func requireTime(of certificate: Certificate, now: Date, whose: String) throws(CertificateRefusal) {
@@ -143,8 +243,12 @@ public enum CertificateRefusal: Error, Hashable, Sendable, CustomStringConvertib
     public var description: String {
         switch self {
         case .missing: "it presented no certificate"
-        case .foreignAuthority(let issuer): "its certificate is not signed by this cluster's authority but by \(issuer)"
-        case .wrongPin(let expected): "it does not show the authority that the token pins (\(expected.prefix(16))…)"
+        case .foreignAuthority(let issuer):
+            "its certificate is not signed by this cluster's authority but by \(issuer), or by one that is not trusted here "
+                + "(any more)"
+        case .wrongPin(let expected):
+            "it does not show the authority that the token pins (\(expected.prefix(16))…): the token is another cluster's, or "
+                + "from before the authority was rotated; create a new one: holdfast cluster token create"
         case .expired(let whose, let at, let now):
             "\(whose) expired at \(at.formatted(.iso8601)); it is \(now.formatted(.iso8601)) here: check both clocks"
         case .notYetValid(let whose, let from, let now):

@@ -84,15 +84,55 @@ public struct Enrollment: Sendable {
         }
         guard record.isOf(prepared.record.key) else { throw Self.otherKey(record) }
         let certificate = try authority.issue(member: record.name, key: prepared.publicKey, now: now)
-        let sealed =
-            record.kind == .host ? try SealedAuthorityKey.seal(authority, for: prepared.publicKey) : nil
         let secrets = try identity.secrets.map {
             try SealedSecretsKey.seal($0, of: authority.trust, for: prepared.publicKey)
         }
-        return JoinResponse(
+        var response = JoinResponse(
             cluster: identity.cluster, memberID: record.id, certificate: try certificate.serializeAsPEM().pemString,
-            authority: try authority.trust.certificate.serializeAsPEM().pemString, authorityKey: sealed,
+            authority: try authority.trust.certificate.serializeAsPEM().pemString,
+            authorityKey: record.kind == .host ? try SealedAuthorityKey.seal(authority, for: prepared.publicKey) : nil,
             secretsKey: secrets, members: members)
+        let others = identity.trust.authorities.dropFirst()
+        guard !others.isEmpty else { return response }
+        response.otherAuthorities = try others.map { try $0.certificate.serializeAsPEM().pemString }
+        response.links = try identity.trust.links.map { try $0.serializeAsPEM().pemString }
+        if record.kind == .host {
+            response.otherAuthorityKeys = try identity.authorities.filter { $0.trust.pin != authority.trust.pin }
+                .map { try SealedAuthorityKey.seal($0, for: prepared.publicKey) }
+        }
+        return response
+    }
+
+    /// The keys of these authorities, for another host and for nobody else.
+    /// - Parameters:
+    ///   - csr: as for `renew`: what comes back opens only with the key that has signed it.
+    ///   - members: as a majority has them, since a host that was removed must not get a new authority's key.
+    public func authorityKeys(
+        of pins: [String], csr: String, members: [MemberRecord]
+    ) throws -> [SealedAuthorityKey] {
+        let signing = try SigningRequest(pem: csr)
+        guard let record = members.first(where: { $0.id == signing.memberID }), record.kind == .host,
+            record.isOf(ClusterTrust.pin(of: signing.publicKey))
+        else { throw EnrollmentRefusal.invalid("only a host of the cluster gets an authority's key") }
+        return try pins.prefix(ClusterTrust.mostCertificates).map { pin in
+            guard let authority = identity.authorities.first(where: { $0.trust.pin == pin }) else {
+                throw EnrollmentRefusal.invalid("the key of authority \(pin.prefix(16)) is not held here")
+            }
+            return try SealedAuthorityKey.seal(authority, for: signing.publicKey)
+        }
+    }
+
+    /// A new authority for this cluster, with what makes the state know it; nil when this member cannot sign.
+    /// - Parameter graceMilliseconds: how long operators have for renewing their certificates.
+    public func newAuthority(
+        graceMilliseconds: Int64, now: Date = Date()
+    ) throws -> (authority: ClusterAuthority, plan: AuthorityRotation.Plan)? {
+        guard let present = identity.authority else { return nil }
+        let authority = try ClusterAuthority.create(cluster: identity.cluster, now: now)
+        let plan = AuthorityRotation.Plan(
+            old: try identity.trust.authorities[0].record, new: try authority.trust.authorities[0].record,
+            link: try present.link(to: authority).serializeAsPEM().pemString, graceMilliseconds: graceMilliseconds)
+        return (authority, plan)
     }
 
     /// A new certificate for a member.
@@ -123,11 +163,14 @@ public struct SignedOperator: Hashable, Sendable {
     /// Names its key, as `ClusterTrust.identify` does.
     public var key: String
     public var expiresMilliseconds: Int64
+    /// Names the authority that signed.
+    public var signedBy: String?
 
-    public init(certificate: String, key: String, expiresMilliseconds: Int64) {
+    public init(certificate: String, key: String, expiresMilliseconds: Int64, signedBy: String? = nil) {
         self.certificate = certificate
         self.key = key
         self.expiresMilliseconds = expiresMilliseconds
+        self.signedBy = signedBy
     }
 }
 
@@ -142,7 +185,7 @@ extension Enrollment {
         let certificate = try authority.issue(operator: name, role: role, key: signing.publicKey, now: now)
         return SignedOperator(
             certificate: try certificate.serializeAsPEM().pemString, key: ClusterTrust.pin(of: signing.publicKey),
-            expiresMilliseconds: certificate.notValidAfter.millisecondsSince1970)
+            expiresMilliseconds: certificate.notValidAfter.millisecondsSince1970, signedBy: authority.trust.pin)
     }
 }
 

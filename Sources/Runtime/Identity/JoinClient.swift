@@ -92,23 +92,34 @@ public enum JoinClient {
         key: P256.Signing.PrivateKey
     ) throws(JoinError) -> MemberIdentity {
         do {
-            let root = try Certificate(pemEncoded: response.authority)
-            let trust = try ClusterTrust(cluster: token.cluster, certificate: root)
-            guard response.cluster == token.cluster, trust.pin == token.pin else {
-                throw CertificateRefusal.wrongPin(expected: token.pin)
-            }
+            let trust = try trust(response, token)
             let settings = MemberSettings(
                 cluster: token.cluster, member: MemberID(publicKey: key.publicKey), name: applicant.name,
                 kind: token.kind, host: applicant.host, address: applicant.address, peerPort: applicant.peerPort,
                 apiPort: applicant.apiPort, knownMembers: response.members)
-            let authority = try response.authorityKey?.open(with: key, trust: trust)
-            if token.kind == .host && authority == nil {
+            let sealed = (response.authorityKey.map { [$0] } ?? []) + (response.otherAuthorityKeys ?? [])
+            let authorities = try sealed.map { try $0.open(with: key, trust: trust) }
+            if token.kind == .host && !authorities.contains(where: { $0.trust.pin == trust.pin }) {
                 throw CertificateRefusal.unusable("the authority's key is missing, which every host holds")
             }
             return try MemberIdentity(
                 settings: settings, key: key, certificate: Certificate(pemEncoded: response.certificate), trust: trust,
-                authority: authority, secrets: try response.secretsKey?.open(with: key, trust: trust))
+                authorities: authorities, secrets: try response.secretsKey?.open(with: key, trust: trust))
         } catch { throw .unusableAnswer(from: endpoint, "\(error)") }
+    }
+}
+
+extension JoinClient {
+    /// What the answer says of the cluster's authorities, if the one that the token pins is among them and the one that
+    /// signs is it, or one that it vouches for.
+    private static func trust(_ response: JoinResponse, _ token: JoinTokenText) throws -> ClusterTrust {
+        let texts = [response.authority] + (response.otherAuthorities ?? [])
+        let authorities = try texts.map { try TrustedAuthority(Certificate(pemEncoded: $0)) }
+        let links = try (response.links ?? []).map { try Certificate(pemEncoded: $0) }
+        guard response.cluster == token.cluster, let pinned = authorities.first(where: { $0.pin == token.pin }),
+            ClusterTrust(cluster: token.cluster, authorities: [pinned]).vouches(for: authorities[0].pin, by: links)
+        else { throw CertificateRefusal.wrongPin(expected: token.pin) }
+        return ClusterTrust(cluster: token.cluster, authorities: authorities, links: links)
     }
 }
 

@@ -70,6 +70,10 @@ public struct JoinResponse: Hashable, Sendable, Codable {
     public var authority: String
     /// For hosts: the authority's private key, which only the new member's own key opens.
     public var authorityKey: SealedAuthorityKey?
+    /// While one authority takes another's place: the one that does not sign, its key, and what links the two. PEM.
+    public var otherAuthorities: [String]?
+    public var otherAuthorityKeys: [SealedAuthorityKey]?
+    public var links: [String]?
     /// The key of the cluster's secrets, likewise; nil from a member that has none.
     public var secretsKey: SealedSecretsKey?
     /// Every member, the new one included.
@@ -110,12 +114,16 @@ public struct SealedAuthorityKey: Hashable, Sendable, Codable {
         return SealedAuthorityKey(encapsulatedKey: sender.encapsulatedKey, ciphertext: ciphertext)
     }
 
+    /// - Throws: also when the key is of no authority in `trust`.
     func open(with key: P256.Signing.PrivateKey, trust: ClusterTrust) throws -> ClusterAuthority {
         let own = try P256.KeyAgreement.PrivateKey(rawRepresentation: key.rawRepresentation)
         var recipient = try HPKE.Recipient(
             privateKey: own, ciphersuite: Self.suite, info: Self.information(trust), encapsulatedKey: encapsulatedKey)
-        let opened = try recipient.open(ciphertext)
-        return try ClusterAuthority(trust: trust, key: P256.Signing.PrivateKey(rawRepresentation: opened))
+        let opened = try P256.Signing.PrivateKey(rawRepresentation: recipient.open(ciphertext))
+        guard let authority = ClusterAuthority(key: opened, in: trust) else {
+            throw CertificateRefusal.unusable("the authority's key does not belong to the authority's certificate")
+        }
+        return authority
     }
 }
 

@@ -1,6 +1,8 @@
 // A member's identity: its key, its certificate, the authority it believes, and what is settled about it.
 // On disk it is the folder `identity` of the data directory:
 //     key.pem (0600)  certificate.pem  authority.pem  authority-key.pem (0600, on hosts)  secrets-key (0600)  member.json
+// While one authority takes another's place, `authority.pem` and `authority-key.pem` hold both, the one that signs first,
+// and `authority-link.pem` what vouches for the newer one. `authority-next-key.pem` (0600) is a key that was made here and is to become one of them.
 // `member.json` is written last, so a folder that has one is complete. `key.pem` may stand alone: it is written before
 // joining, so that a join that was cut off is repeated with the same key and counts once.
 
@@ -18,19 +20,23 @@ public struct MemberIdentity: Sendable, CustomStringConvertible, CustomReflectab
     public let key: P256.Signing.PrivateKey
     public let certificate: Certificate
     public let trust: ClusterTrust
-    /// On hosts: what it takes to admit and renew members.
-    public let authority: ClusterAuthority?
+    /// On hosts: what it takes to admit and renew members, of every authority in `trust` that this one holds the key of.
+    public let authorities: [ClusterAuthority]
     /// What stored secrets are sealed with; nil on a member that joined before there was one.
     public let secrets: SecretsKey?
 
     public var cluster: ClusterID { settings.cluster }
     public var member: MemberID { settings.member }
+    /// The authority that signs, when its key is held here.
+    public var authority: ClusterAuthority? { authorities.first { $0.trust.pin == trust.pin } }
+    /// Names the authority that has signed the certificate.
+    public let signedBy: String
 
     /// - Throws: `CertificateRefusal` when key, certificate, authority and settings do not belong together. The time is
     ///   not checked: a member that was off for months starts, and renews.
     public init(
         settings: MemberSettings, key: P256.Signing.PrivateKey, certificate: Certificate, trust: ClusterTrust,
-        authority: ClusterAuthority?, secrets: SecretsKey? = nil
+        authorities: [ClusterAuthority], secrets: SecretsKey? = nil
     ) throws(CertificateRefusal) {
         guard P256.Signing.PublicKey(certificate.publicKey)?.derRepresentation == key.publicKey.derRepresentation else {
             throw .unusable("it is for another key")
@@ -40,18 +46,30 @@ public struct MemberIdentity: Sendable, CustomStringConvertible, CustomReflectab
                 "the key belongs to member \(MemberID(publicKey: key.publicKey)), not to \(settings.member)")
         }
         guard settings.cluster == trust.cluster else { throw .otherCluster(trust.cluster, ours: settings.cluster) }
-        if let authority, authority.trust.pin != trust.pin {
+        guard authorities.allSatisfy({ trust.pins.contains($0.trust.pin) }) else {
             throw .unusable("the authority's key belongs to another authority")
         }
-        let begins = max(certificate.notValidBefore, trust.certificate.notValidBefore)
+        let issuer = trust.issuer(of: certificate)
+        let begins = max(certificate.notValidBefore, issuer?.certificate.notValidBefore ?? certificate.notValidBefore)
         let subject = try trust.authenticate(certificate, as: .client, now: begins)
         guard subject == .member(settings.member) else { throw .unusable("it is for \(subject)") }
         self.settings = settings
         self.key = key
         self.certificate = certificate
         self.trust = trust
-        self.authority = authority
+        self.authorities = authorities
         self.secrets = secrets
+        signedBy = issuer?.pin ?? ""
+    }
+
+    /// Of a member that holds the key of one authority, or of none.
+    public init(
+        settings: MemberSettings, key: P256.Signing.PrivateKey, certificate: Certificate, trust: ClusterTrust,
+        authority: ClusterAuthority?, secrets: SecretsKey? = nil
+    ) throws(CertificateRefusal) {
+        try self.init(
+            settings: settings, key: key, certificate: certificate, trust: trust,
+            authorities: authority.map { [$0] } ?? [], secrets: secrets)
     }
 
     /// The first member of a new cluster, with the cluster's id and authority.
@@ -93,7 +111,25 @@ public struct MemberIdentity: Sendable, CustomStringConvertible, CustomReflectab
     /// The same identity with a new certificate for the same key.
     public func renewed(with certificate: Certificate) throws(CertificateRefusal) -> MemberIdentity {
         try MemberIdentity(
-            settings: settings, key: key, certificate: certificate, trust: trust, authority: authority,
+            settings: settings, key: key, certificate: certificate, trust: trust, authorities: authorities,
+            secrets: secrets)
+    }
+
+    /// The same member, trusting these authorities and holding the keys of these.
+    public func trusting(
+        _ trust: ClusterTrust, certificate: Certificate? = nil, authorities: [ClusterAuthority]
+    ) throws(CertificateRefusal) -> MemberIdentity {
+        try MemberIdentity(
+            settings: settings, key: key, certificate: certificate ?? self.certificate, trust: trust,
+            authorities: authorities, secrets: secrets)
+    }
+
+    /// The same member under another name, which its certificate has too.
+    public func named(_ name: String, certificate: Certificate) throws(CertificateRefusal) -> MemberIdentity {
+        var settings = settings
+        settings.name = name
+        return try MemberIdentity(
+            settings: settings, key: key, certificate: certificate, trust: trust, authorities: authorities,
             secrets: secrets)
     }
 

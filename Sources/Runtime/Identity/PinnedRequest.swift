@@ -1,4 +1,4 @@
-// One HTTPS request to a member of a cluster that is known only by the hash of its authority's key.
+// One HTTPS request to a member of a cluster that is known by its authorities, or only by the hash of one's key.
 // Used while this machine has no valid certificate. One connection, one request, one answer of at most a mebibyte.
 
 import Consensus
@@ -10,8 +10,16 @@ import NIOSSL
 import NIOTLS
 
 struct PinnedRequest: Sendable {
-    let cluster: ClusterID
-    let pin: String
+    /// How the cluster is recognized.
+    enum Mark: Sendable {
+        case pin(String, of: ClusterID)
+        case trust(ClusterTrust)
+    }
+
+    let mark: Mark
+
+    init(cluster: ClusterID, pin: String) { mark = .pin(pin, of: cluster) }
+    init(trust: ClusterTrust) { mark = .trust(trust) }
 
     struct Answer: Sendable {
         var status: Int
@@ -32,14 +40,14 @@ struct PinnedRequest: Sendable {
         let context = try NIOSSLContext(configuration: configuration)
         let loop = group.next()
         let promise = loop.makePromise(of: Answer.self)
-        let (cluster, pin) = (cluster, pin)
+        let mark = mark
         let connecting = ClientBootstrap(group: loop)
             .connectTimeout(max(.milliseconds(1), min(.seconds(5), deadline - .now())))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let exchange = PinnedExchange(path: path, body: body, endpoint: endpoint, promise: promise)
                     let tls = try NIOSSLClientHandler(context: context, serverHostname: nil) { chain, verdict in
-                        let refusal = Self.refusal(of: chain, cluster: cluster, pin: pin)
+                        let refusal = Self.refusal(of: chain, mark)
                         exchange.refusal = refusal
                         verdict.succeed(refusal == nil ? .certificateVerified : .failed)
                     }
@@ -58,10 +66,14 @@ struct PinnedRequest: Sendable {
         return try await promise.futureResult.get()
     }
 
-    private static func refusal(of chain: [NIOSSLCertificate], cluster: ClusterID, pin: String) -> CertificateRefusal? {
+    private static func refusal(of chain: [NIOSSLCertificate], _ mark: Mark) -> CertificateRefusal? {
         do throws(CertificateRefusal) {
-            let encoded = chain.prefix(8).compactMap { try? $0.toDERBytes() }
-            let trust = try ClusterTrust(cluster: cluster, pin: pin, among: encoded)
+            let encoded = chain.prefix(ClusterTrust.mostCertificates).compactMap { try? $0.toDERBytes() }
+            let trust: ClusterTrust
+            switch mark {
+            case .pin(let pin, let cluster): trust = try ClusterTrust(cluster: cluster, pin: pin, among: encoded)
+            case .trust(let known): trust = known
+            }
             guard case .member = try trust.authenticate(chain: encoded, as: .server) else {
                 throw .unusable("it is not a member's")
             }

@@ -40,7 +40,8 @@ final class OutgoingPeer {
     }
 
     let id: MemberID
-    let name: String
+    /// For people; it may change.
+    var name: String
     let endpoint: Endpoint
     private let loop: any EventLoop
     private let dial: PeerDial

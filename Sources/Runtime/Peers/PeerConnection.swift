@@ -75,11 +75,12 @@ final class PeerConnection: ChannelInboundHandler {
     /// Called by the TLS library with what the other side sent, its own certificate first.
     func verify(_ chain: [NIOSSLCertificate]) -> NIOSSLVerificationResult {
         do throws(CertificateRefusal) {
-            let encoded = chain.prefix(1).compactMap { try? $0.toDERBytes() }
-            let (subject, key) = try trust.identify(chain: encoded, as: direction == .incoming ? .client : .server)
-            guard case .member(let id) = subject else {
-                throw .unusable("it is for \(subject); only members speak here")
+            let encoded = chain.prefix(ClusterTrust.mostCertificates).compactMap { try? $0.toDERBytes() }
+            let shown = try trust.identify(chain: encoded, as: direction == .incoming ? .client : .server)
+            guard case .member(let id) = shown.subject else {
+                throw .unusable("it is for \(shown.subject); only members speak here")
             }
+            let key = shown.key
             verdict = .success((id, key))
             objection = objection(to: id, key)
             return objection == nil ? .certificateVerified : .failed

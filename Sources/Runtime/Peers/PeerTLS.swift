@@ -11,16 +11,18 @@ struct PeerTLS {
     let client: NIOSSLContext
 
     init(_ identity: MemberIdentity) throws {
-        let root = try NIOSSLCertificate(bytes: identity.trust.certificate.derBytes(), format: .der)
+        let roots = try identity.trust.authorities.map {
+            try NIOSSLCertificate(bytes: $0.certificate.derBytes(), format: .der)
+        }
         let chain = try identity.certificateChain()
         let key = try identity.privateKeySource()
         var server = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: key)
         // Asks the client for a certificate, and fails without one.
         server.certificateVerification = .noHostnameVerification
-        server.trustRoots = .certificates([root])
+        server.trustRoots = .certificates(roots)
         var client = TLSConfiguration.makeClientConfiguration()
         client.certificateVerification = .noHostnameVerification
-        client.trustRoots = .certificates([root])
+        client.trustRoots = .certificates(roots)
         client.certificateChain = chain
         client.privateKey = key
         self.server = try NIOSSLContext(configuration: Self.bounded(server))
@@ -37,12 +39,20 @@ struct PeerTLS {
 }
 
 extension MemberIdentity {
-    /// What this member shows as a server: its own certificate, then the authority's, which a joining machine needs to
-    /// find the key that its token pins.
+    /// What this member shows: its own certificate, what links the authority that signed it to an earlier one, and the
+    /// authorities, among which a joining machine finds the key that its token pins. The link stands first of them: a TLS
+    /// library takes the first certificate that fits, and one that knows only the earlier authority must not end at the
+    /// newer one.
+    public var shownChain: [Certificate] {
+        let links = trust.links.filter { (try? TrustedAuthority.pin(of: $0)) == signedBy }
+        let signer = trust.authorities.filter { $0.pin == signedBy }
+        let others = trust.authorities.filter { $0.pin != signedBy }
+        return [certificate] + links + (signer + others).map(\.certificate)
+    }
+
+    /// The same, for TLS.
     public func certificateChain() throws -> [NIOSSLCertificateSource] {
-        try [certificate, trust.certificate].map {
-            .certificate(try NIOSSLCertificate(bytes: $0.derBytes(), format: .der))
-        }
+        try shownChain.map { .certificate(try NIOSSLCertificate(bytes: $0.derBytes(), format: .der)) }
     }
 
     /// This member's key, for TLS.

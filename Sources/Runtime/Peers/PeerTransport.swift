@@ -167,6 +167,7 @@ public final class PeerTransport: @unchecked Sendable {
             peers[id] = nil
             peer.stop(wanted[id] == nil ? "it is no peer any more" : "its endpoint changed")
         }
+        for (id, member) in wanted { peers[id]?.name = member.name }
         for (id, connection) in incoming where !isMember(id, nil) {
             connection.end("member \(id) does not belong to the cluster any more")
         }

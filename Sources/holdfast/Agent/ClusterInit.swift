@@ -135,9 +135,10 @@ struct ClusterInit: AsyncParsableCommand {
                 name: name, endpoints: [identity.settings.apiEndpoint.description],
                 authority: try identity.trust.certificate.serializeAsPEM().pemString,
                 certificate: try certificate.serializeAsPEM().pemString, key: key.pemRepresentation)
-            let founder = OperatorRecord(
+            var founder = OperatorRecord(
                 name: admin, role: .admin, key: ClusterTrust.pin(of: key.publicKey),
                 certificateExpires: Int64(certificate.notValidAfter.timeIntervalSince1970 * 1_000))
+            founder.signedBy = identity.trust.pin
             return (context, founder)
         } catch {
             throw CommandFailure(ExitStatus.error, "no context could be made for \(admin): \(error)")

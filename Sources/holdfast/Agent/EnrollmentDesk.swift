@@ -5,14 +5,19 @@ import Agent
 import Cluster
 import Consensus
 import Logging
+import NIOPosix
 import Runtime
 
 struct EnrollmentDesk: Sendable {
-    let identity: MemberIdentity
+    let current: CurrentIdentity
+    /// Where the key of a new authority is kept; nil: this desk makes none.
+    var folder: IdentityFolder?
     let access: any AgentAccess
     /// The members known when this one was last running.
     let known: [MemberRecord]
     let log: Logger
+
+    private var identity: MemberIdentity { current.value }
 
     @Sendable func join(_ body: [UInt8]) async -> (status: Int, body: [UInt8]) {
         do {
@@ -51,8 +56,15 @@ struct EnrollmentDesk: Sendable {
         do {
             let request = try CanonicalJSON.decode(RenewRequest.self, from: body)
             let members = await MembersAtLeast(access: access, known: known).now()
-            let certificate = try Enrollment(identity: identity).renew(csr: request.csr, members: members)
-            return (200, try CanonicalJSON.encode(RenewResponse(certificate: certificate)))
+            let enrollment = Enrollment(identity: identity)
+            var response = RenewResponse(
+                certificate: try enrollment.renew(csr: request.csr, members: members))
+            if let pins = request.keysOf {
+                // What a majority says now, or nothing.
+                response.authorityKeys = try enrollment.authorityKeys(
+                    of: pins, csr: request.csr, members: try await state().members.values)
+            }
+            return (200, try CanonicalJSON.encode(response))
         } catch let refused as EnrollmentRefusal {
             return (refused.status, encoded(refused.body))
         } catch is DecodingError {
@@ -65,6 +77,17 @@ struct EnrollmentDesk: Sendable {
 
     @Sendable func signOperator(_ name: String, _ role: OperatorRole, _ csr: String) async throws -> SignedOperator? {
         try Enrollment(identity: identity).sign(operator: name, role: role, csr: csr)
+    }
+
+    /// Makes a new authority, and keeps its key.
+    @Sendable func newAuthority(
+        _ graceMilliseconds: Int64, _ isRehearsal: Bool
+    ) async throws -> AuthorityRotation.Plan? {
+        guard let folder else { return nil }
+        return try await NIOThreadPool.singleton.runIfActive { [current] in
+            try current.newAuthority(
+                graceMilliseconds: graceMilliseconds, keptIn: isRehearsal ? nil : folder)
+        }
     }
 
     private func answer(_ prepared: Enrollment.Prepared, _ state: ClusterState) throws -> (status: Int, body: [UInt8]) {

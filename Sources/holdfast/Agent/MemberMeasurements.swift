@@ -8,6 +8,7 @@ import Runtime
 
 struct MemberMeasurements: Sendable {
     let record: MemberRecord
+    let current: CurrentIdentity
     let dataDirectory: String
     let guardProblem: String?
     let network: (@Sendable () -> NetworkReadings)?
@@ -36,7 +37,8 @@ struct MemberMeasurements: Sendable {
     func readings() async -> SelfReadings? {
         guard case .state(let state, let view) = await loop.submit(.readLocal) else { return nil }
         var readings = SelfReadings(
-            member: record.name, version: Version.current, wallMilliseconds: BootClock.wallMilliseconds())
+            member: current.value.settings.name, version: Version.current,
+            wallMilliseconds: BootClock.wallMilliseconds())
         readings.kernelGuardProblem = guardProblem
         readings.snapshotProblem = view.snapshotProblem
         readings.network = network?()

@@ -12,14 +12,15 @@ extension APIServer.Upkeep {
     ///   - run: names this run of the agent.
     ///   - isSupervised: whether the agent was told that something else than systemd starts it again.
     static func of(
-        member: String, run: UInt64, program: InstalledProgram?, isSupervised: Bool, loop: AgentLoop
+        member: @escaping @Sendable () -> String, run: UInt64, program: InstalledProgram?, isSupervised: Bool,
+        loop: AgentLoop
     ) -> APIServer.Upkeep {
         let supervised = isSupervised || ServiceManager.current != nil
         return APIServer.Upkeep(
             isSupervised: supervised,
             installed: {
                 var document = InstalledDocument(
-                    member: member, run: hexadecimal(run), running: Version.current, installed: nil, problem: nil,
+                    member: member(), run: hexadecimal(run), running: Version.current, installed: nil, problem: nil,
                     isSupervised: supervised)
                 switch await program?.version() {
                 case .version(let version)?: document.installed = version

@@ -19,6 +19,9 @@ struct RunningMember {
     private let peersFile: KnownPeersFile
     private let snapshots: SnapshotPolicy
     private let isSupervised: Bool
+    /// As it is now; `identity` is as it was when this run began.
+    private let current: CurrentIdentity
+    private let follower = IdentityFollower()
     private let program = InstalledProgram.ofThisProcess()
     /// Names this run of the agent: its session in the log.
     private let session: UInt64
@@ -35,6 +38,7 @@ struct RunningMember {
         var random = SystemRandomNumberGenerator()
         session = random.next()
         self.identity = identity
+        current = CurrentIdentity(identity)
         self.dataDirectory = dataDirectory
         self.log = log
         var settings = identity.settings
@@ -42,6 +46,7 @@ struct RunningMember {
         var record = settings.record(version: Version.current)
         record.certificateExpires = identity.expiresMilliseconds
         record.key = ClusterTrust.pin(of: identity.key.publicKey)
+        record.signedBy = identity.signedBy
         self.record = record
         peersFile = KnownPeersFile(dataDirectory: dataDirectory)
     }
@@ -122,14 +127,15 @@ struct RunningMember {
         loop.start(
             AgentWorld(
                 transport: transport, store: store, addresses: drivers.addresses, health: drivers.health,
-                rememberPeers: rememberPeers()),
+                rememberPeers: rememberPeers(), followAuthorities: { [follower] in follower.take($0) },
+                followName: { [follower] in follower.take(name: $0) }),
             initialPeers: peers)
         log.notice("\(identity) listens for peers at \(identity.settings.peerEndpoint)")
         // From the loop that heartbeats depend on. Its addresses have fallen silent when the manager ends it.
         let alive = ServiceManager.current?.proveLife(on: eventLoop, log: log)
 
         let measurements = MemberMeasurements(
-            record: record, dataDirectory: dataDirectory, guardProblem: drivers.guardProblem,
+            record: record, current: current, dataDirectory: dataDirectory, guardProblem: drivers.guardProblem,
             network: drivers.network, loop: loop, store: store, transport: transport)
         let end = await serve(loop, drivers, transport, measurements)
         alive?.cancel()
@@ -146,8 +152,8 @@ struct RunningMember {
         do {
             let credentials = try APICredentialStore(APICredentials(identity), cluster: identity.cluster)
             let certificates = CertificateService(
-                identity: identity, folder: IdentityFolder(dataDirectory: dataDirectory), loop: loop,
-                transport: transport, credentials: credentials, known: knownPeers(), log: log)
+                current: current, folder: IdentityFolder(dataDirectory: dataDirectory), loop: loop,
+                transport: transport, credentials: credentials, known: knownPeers(), follower: follower, log: log)
             // An agent that nobody can reach gives everything away as at a signal, and then says why.
             var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
                 .init(
@@ -179,15 +185,20 @@ struct RunningMember {
         _ loop: AgentLoop, _ credentials: APICredentialStore, _ measurements: MemberMeasurements
     ) -> APIServer {
         let settings = identity.settings
-        let desk = EnrollmentDesk(identity: identity, access: loop, known: knownPeers(), log: log)
+        let desk = EnrollmentDesk(
+            current: current, folder: IdentityFolder(dataDirectory: dataDirectory), access: loop, known: knownPeers(),
+            log: log)
         return APIServer(
             access: loop,
             settings: APIServer.Settings(host: settings.address, port: settings.apiPort),
-            credentials: credentials, desk: .init(join: desk.join, renew: desk.renew, signOperator: desk.signOperator),
+            credentials: credentials,
+            desk: .init(
+                join: desk.join, renew: desk.renew, signOperator: desk.signOperator, newAuthority: desk.newAuthority),
             memberFigures: measurements.families,
             selfMeasurement: measurements.readings,
             upkeep: .of(
-                member: record.name, run: session, program: program, isSupervised: isSupervised, loop: loop),
+                member: { [current] in current.value.settings.name }, run: session, program: program,
+                isSupervised: isSupervised, loop: loop),
             secrets: identity.secrets, logger: log,
             onListening: { [log, identity] port in
                 log.notice("the API listens at \(settings.address):\(port)")

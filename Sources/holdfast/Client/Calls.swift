@@ -65,6 +65,10 @@ extension HoldfastClient {
     /// What the first endpoint that answers measures of itself.
     func selfReadings(within limit: Duration) async throws -> SelfReadings { try await get("/v1/self", within: limit) }
 
+    func authority(_ consistency: ReadConsistency, within limit: Duration) async throws -> AuthorityDocument {
+        try await get("/v1/authority", consistency: consistency, within: limit)
+    }
+
     func upgrade(within limit: Duration) async throws -> UpgradeDocument { try await get("/v1/upgrade", within: limit) }
     /// What the first endpoint that answers would run after a restart.
     func installed(within limit: Duration) async throws -> InstalledDocument {
@@ -146,11 +150,20 @@ extension HoldfastClient {
     func revoke(_ request: RevokeRequest, within limit: Duration) async throws -> OutcomeDocument {
         try await change(.POST, "/v1/operators/revoke", request, within: limit)
     }
+    func rotate(_ request: RotateRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/authority/rotate", request, within: limit)
+    }
+    func cancelRotation(within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/authority/cancel", within: limit)
+    }
     func createToken(_ request: TokenRequest, within limit: Duration) async throws -> OutcomeDocument {
         try await change(.POST, "/v1/tokens", request, within: limit)
     }
     func removeMember(_ request: RemoveMemberRequest, within limit: Duration) async throws -> OutcomeDocument {
         try await change(.POST, "/v1/members/remove", request, within: limit)
+    }
+    func renameMember(_ request: RenameMemberRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/members/rename", request, within: limit)
     }
     /// Not repeated: the member may be on its way out.
     func restart(_ request: RestartRequest, within limit: Duration) async throws -> OutcomeDocument {

@@ -9,6 +9,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
+import Synchronization
 
 /// A request as the client sees it, without where it goes.
 struct APIRequest: Sendable {
@@ -41,9 +42,15 @@ final class HTTPTransport: Sendable {
     static let connectLimit: Duration = .milliseconds(400)
 
     private let client: HTTPClient
+    private let context: ClusterContext
+    private let told = Mutex<String?>(nil)
+
+    /// The authorities that the last answer named.
+    var toldAuthorities: String? { told.withLock { $0 } }
 
     /// - Throws: `CommandFailure` when the context's certificates cannot be used.
     init(_ context: ClusterContext) throws {
+        self.context = context
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.minimumTLSVersion = .tlsv13
         // Any member may answer, at any address; that it belongs to the cluster is what its certificate proves.
@@ -84,7 +91,7 @@ final class HTTPTransport: Sendable {
         } catch is DeliveryLate {
             return .late(limit)
         } catch {
-            return Self.failed(error)
+            return failed(error)
         }
     }
 
@@ -111,7 +118,7 @@ final class HTTPTransport: Sendable {
         } catch let failure as CommandFailure {
             throw failure
         } catch {
-            return Self.failed(error)
+            return failed(error)
         }
     }
 
@@ -124,23 +131,25 @@ final class HTTPTransport: Sendable {
             message.body = .bytes(body)
         }
         // The caller's deadline covers the whole exchange; this one only has to be later.
-        return try await client.execute(message, deadline: .distantFuture)
+        let response = try await client.execute(message, deadline: .distantFuture)
+        if let names = response.headers.first(name: AuthorityNames.header) { told.withLock { $0 = names } }
+        return response
     }
 
     // MARK: What went wrong
 
     private struct DeliveryLate: Error {}
 
-    private static func failed(_ error: any Error) -> Delivery {
+    private func failed(_ error: any Error) -> Delivery {
         switch error {
         case let error as HTTPClientError where error == .connectTimeout:
-            .notSent("no connection within \(connectLimit.milliseconds) ms")
+            .notSent("no connection within \(Self.connectLimit.milliseconds) ms")
         case let error as HTTPClientError where error == .tlsHandshakeTimeout:
-            .notSent("no TLS handshake within \(connectLimit.milliseconds) ms")
+            .notSent("no TLS handshake within \(Self.connectLimit.milliseconds) ms")
         case let error as HTTPClientError where error == .invalidURL || error == .emptyHost:
             .notSent("not an address:port")
         case let error as HTTPClientError: .lost(error.shortDescription)
-        case let error as NIOConnectionError: .notSent(words(for: error))
+        case let error as NIOConnectionError: .notSent(Self.words(for: error))
         case let error as IOError where error.errnoCode == ECONNREFUSED: .notSent("connection refused")
         case is NIOSSLError, is BoringSSLError: refused("\(error)")
         default: .lost("\(error)")
@@ -148,14 +157,17 @@ final class HTTPTransport: Sendable {
     }
 
     /// What a failed TLS handshake means; for the other side's alerts, what it thinks of this side. In TLS 1.3 it comes when this side's handshake is over already.
-    private static func refused(_ detail: String) -> Delivery {
+    private func refused(_ detail: String) -> Delivery {
         if detail.contains("CERTIFICATE_VERIFY_FAILED") {
             return .notSent("its certificate was not signed by this cluster's authority")
         }
+        let unknown =
+            ContextAuthorities.fault(of: context, now: Terminal.current.clock.now())
+            ?? "it does not accept this context's certificate, whose authority may not be trusted any more"
         let meanings = [
             ("ALERT_CERTIFICATE_EXPIRED", "it says that this context's certificate has expired"),
             ("ALERT_UNKNOWN_CA", "this context's certificate was not signed by its cluster's authority"),
-            ("ALERT_CERTIFICATE_UNKNOWN", "it does not accept this context's certificate; is that the API's port?"),
+            ("ALERT_CERTIFICATE_UNKNOWN", unknown),
             ("ALERT_BAD_CERTIFICATE", "it does not accept this context's certificate"),
             ("ALERT_CERTIFICATE_REVOKED", "it does not accept this context's certificate any more"),
         ]

@@ -16,13 +16,27 @@ final class HoldfastClient: Sendable {
     /// The part of an endpoint's share that its answer needs to get back.
     private static let wayBack: Duration = .milliseconds(50)
 
-    let context: ClusterContext
-    private let transport: HTTPTransport
+    private let live: Mutex<Live>
+    /// The context is brought up to date, here and in its file, when a member says that the authorities are others.
+    private let keepsUp: Bool
     private let reason: String?
     /// Changes are rehearsed and not made.
     private let isDryRun: Bool
     private let session: UInt64
     private let progress: Mutex<Progress>
+
+    private struct Live {
+        var context: ClusterContext
+        var transport: HTTPTransport
+        /// In use until the end by what was begun with them.
+        var earlier: [HTTPTransport] = []
+        /// The names for which the context was brought up to date, or could not be.
+        var followed: String?
+    }
+
+    /// As it is now.
+    var context: ClusterContext { live.withLock { $0.context } }
+    private var transport: HTTPTransport { live.withLock { $0.transport } }
 
     private struct Progress {
         var nextRequest: UInt64 = 1
@@ -33,21 +47,24 @@ final class HoldfastClient: Sendable {
     /// - Parameters:
     ///   - reason: goes into the record of every change.
     ///   - isDryRun: every change is only rehearsed.
+    ///   - keepsUp: the context is that of the person's file, and is to follow a rotation of the authority.
     /// - Throws: `CommandFailure` when the context's certificates cannot be used.
-    init(_ context: ClusterContext, reason: String? = nil, isDryRun: Bool = false) throws {
+    init(_ context: ClusterContext, reason: String? = nil, isDryRun: Bool = false, keepsUp: Bool = false) throws {
         guard !context.endpoints.isEmpty else {
             throw CommandFailure(ExitStatus.error, "context \(context.name) has no endpoints", next: "give --endpoints")
         }
-        self.context = context
         self.reason = reason
         self.isDryRun = isDryRun
-        transport = try HTTPTransport(context)
+        self.keepsUp = keepsUp
+        live = Mutex(Live(context: context, transport: try HTTPTransport(context)))
         var generator = SystemRandomNumberGenerator()
         session = generator.next()
         progress = Mutex(Progress())
     }
 
-    func shutdown() async { await transport.shutdown() }
+    func shutdown() async {
+        for transport in live.withLock({ $0.earlier + [$0.transport] }) { await transport.shutdown() }
+    }
 
     /// Runs `work` with a client that asks this one endpoint and no other.
     func withEndpoint<Result: Sendable>(
@@ -102,6 +119,30 @@ final class HoldfastClient: Sendable {
     }
 
     private func send(_ request: APIRequest, within limit: Duration) async throws -> [UInt8] {
+        let body = try await deliver(request, within: limit)
+        if keepsUp { await keepUp() }
+        return body
+    }
+
+    /// Follows a rotation of the cluster's authority, once for each thing that is said of it.
+    private func keepUp() async {
+        guard let told = transport.toldAuthorities,
+            live.withLock({ live in
+                guard live.followed != told else { return false }
+                live.followed = told
+                return true
+            }), let next = await ContextAuthorities.followed(context, told: told)
+        else { return }
+        live.withLock { live in
+            guard let transport = try? HTTPTransport(next) else { return }
+            live.context.authority = next.authority
+            live.context.certificate = next.certificate
+            live.earlier.append(live.transport)
+            live.transport = transport
+        }
+    }
+
+    private func deliver(_ request: APIRequest, within limit: Duration) async throws -> [UInt8] {
         let deadline = ContinuousClock.now + limit
         var said = Responses(context.endpoints)
         while true {

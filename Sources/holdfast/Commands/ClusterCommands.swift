@@ -12,7 +12,7 @@ struct ClusterCommand: AsyncParsableCommand {
         commandName: "cluster", abstract: "The cluster itself: members, tokens, leadership.",
         subcommands: [
             ClusterInit.self, JoinCommand.self, Members.self, ToleranceCommand.self, Token.self, TransferLeader.self,
-            Remove.self, Recover.self, Upgrade.self, Disarm.self, Arm.self,
+            Remove.self, Rename.self, Recover.self, RotateAuthority.self, Upgrade.self, Disarm.self, Arm.self,
         ])
 
     struct Members: AsyncParsableCommand {

@@ -105,6 +105,9 @@ struct DoctorCommand: AsyncParsableCommand {
                 .wrong, $0.name, "nobody holds \($0.address): \($0.reason)", remedy: "holdfast why virtualip/\($0.name)"
             )
         }
+        findings += (status.rotation?.sentences ?? []).map {
+            Finding(.advice, "cluster", $0, remedy: "holdfast cluster rotate-authority --status")
+        }
         return findings
     }
 

@@ -66,7 +66,7 @@ extension ContextCommand {
             let terminal = Terminal.current
             let key = P256.Signing.PrivateKey()
             let csr = try SigningRequest.make(name: "renewal", key: key)
-            let (context, expires) = try await connection.withClient { client, limit in
+            let (context, expires) = try await connection.withClient(keepsUp: false) { client, limit in
                 let answer = try await client.renewOwn(OperatorRenewal(csr: csr), within: limit)
                 var context = client.context
                 context.certificate = answer.certificate

@@ -69,14 +69,15 @@ struct ConnectionOptions: ParsableArguments {
     /// - Parameters:
     ///   - limit: how long to wait when the command line does not say.
     ///   - dryRun: changes are rehearsed and not made.
+    ///   - keepsUp: the context follows a rotation of the authority.
     func withClient<Result: Sendable>(
-        limit: Duration = Self.defaultLimit, dryRun: Bool = false,
+        limit: Duration = Self.defaultLimit, dryRun: Bool = false, keepsUp: Bool = true,
         _ work: (HoldfastClient, Duration) async throws -> Result
     ) async throws -> Result {
         let context = try chosenContext()
         let terminal = Terminal.current
         if let warning = ContextCertificate.warning(context, now: terminal.clock.now()) { terminal.note(warning) }
-        let client = try HoldfastClient(context, reason: reason, isDryRun: dryRun)
+        let client = try HoldfastClient(context, reason: reason, isDryRun: dryRun, keepsUp: keepsUp)
         do {
             let result = try await work(client, try timeout?.duration ?? Self.limit(usually: limit))
             await client.shutdown()

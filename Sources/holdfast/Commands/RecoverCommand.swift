@@ -51,7 +51,7 @@ extension ContextCommand {
                     + identity.settings.knownMembers.map(\.apiEndpoint).filter {
                         $0 != identity.settings.apiEndpoint.description
                     },
-                authority: try identity.trust.certificate.serializeAsPEM().pemString,
+                authority: try ContextAuthorities.text(identity.trust),
                 certificate: try certificate.serializeAsPEM().pemString,
                 key: key.pemRepresentation)
             contexts.contexts.append(context)
@@ -59,10 +59,11 @@ extension ContextCommand {
             try contexts.save(path: path)
             let waiting = RecoveredOperators(dataDirectory: place.dataDir)
             do {
-                try waiting.add(
-                    OperatorRecord(
-                        name: name, role: .admin, key: ClusterTrust.pin(of: key.publicKey),
-                        certificateExpires: Int64(certificate.notValidAfter.timeIntervalSince1970 * 1_000)))
+                var newcomer = OperatorRecord(
+                    name: name, role: .admin, key: ClusterTrust.pin(of: key.publicKey),
+                    certificateExpires: Int64(certificate.notValidAfter.timeIntervalSince1970 * 1_000))
+                newcomer.signedBy = authority.trust.pin
+                try waiting.add(newcomer)
             } catch {
                 throw CommandFailure(
                     ExitStatus.error, "\(waiting.path) cannot be written: \(error)", next: "run it as root on this host"

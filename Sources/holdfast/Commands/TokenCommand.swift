@@ -37,8 +37,10 @@ extension ClusterCommand.Token {
             let terminal = Terminal.current
             let token = try await connection.withClient(dryRun: rehearsal.dryRun) { client, limit in
                 let status = try await client.status(.linearizable, within: limit)
+                let authority = try await Self.authority(client, within: limit)
                 let token = try JoinTokenText(
-                    trust: Self.trust(client.context, status), endpoints: try Self.endpoints(status), kind: kind)
+                    trust: Self.trust(authority?.trusted.first?.certificate ?? client.context.authority, status),
+                    endpoints: try Self.endpoints(status), kind: kind)
                 let kept = token.replicated(expiresMilliseconds: 0)
                 _ = try await client.createToken(
                     TokenRequest(
@@ -53,16 +55,27 @@ extension ClusterCommand.Token {
             terminal.print(token.text)
         }
 
-        private static func trust(_ context: ClusterContext, _ status: StatusDocument) throws -> ClusterTrust {
+        /// Nil from a member of a version that does not say; then it is the one that the context trusts.
+        private static func authority(
+            _ client: HoldfastClient, within limit: Duration
+        ) async throws -> AuthorityDocument? {
+            do { return try await client.authority(.linearizable, within: limit) } catch let failure as CommandFailure
+                where failure.exitCode == ExitStatus.notFound
+            { return nil }
+        }
+
+        /// The authority that signs is the one that the token pins.
+        private static func trust(_ authority: String, _ status: StatusDocument) throws -> ClusterTrust {
             guard let cluster = ClusterID(status.clusterID) else {
                 throw CommandFailure(ExitStatus.error, "the cluster's id is malformed: \(status.clusterID)")
             }
             do {
-                return try ClusterTrust(cluster: cluster, certificate: Certificate(pemEncoded: context.authority))
+                guard let signer = try TrustedAuthority.all(pem: authority).first else {
+                    throw CertificateRefusal.missing
+                }
+                return ClusterTrust(cluster: cluster, authorities: [signer])
             } catch {
-                throw CommandFailure(
-                    ExitStatus.error, "the authority in context \(context.name) cannot be used: \(error)",
-                    next: "holdfast context list")
+                throw CommandFailure(ExitStatus.error, "the cluster's authority is not usable: \(error)")
             }
         }
 

@@ -18,6 +18,9 @@ enum StatusText {
                 ["", "Workloads"]
                 + WorkloadText.workloads(workloads, status.hosts ?? [], clock, wide: wide).lines(indent: 2)
         }
+        if let rotation = status.rotation {
+            lines += ["", "Authority"] + rotation.sentences.map { "  \($0)" }
+        }
         if !status.degraded.isEmpty {
             lines += ["", style.warning("Degraded")] + status.degraded.map { "  \($0)" }
         }
