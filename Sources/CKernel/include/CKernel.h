@@ -3,4 +3,5 @@
 #include "CRC32C.h"
 #include "Clock.h"
 #include "LabSockets.h"
+#include "ProgramPages.h"
 #include "holdfast_network.h"
