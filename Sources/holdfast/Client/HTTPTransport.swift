@@ -153,7 +153,10 @@ final class HTTPTransport: Sendable {
             return .notSent("its certificate was not signed by this cluster's authority")
         }
         let meanings = [
-            ("ALERT_CERTIFICATE_EXPIRED", "it says that this context's certificate has expired"),
+            (
+                "ALERT_CERTIFICATE_EXPIRED",
+                "it says that this context's certificate has expired, or is not valid yet; is its clock right?"
+            ),
             ("ALERT_UNKNOWN_CA", "this context's certificate was not signed by its cluster's authority"),
             ("ALERT_CERTIFICATE_UNKNOWN", "it does not accept this context's certificate; is that the API's port?"),
             ("ALERT_BAD_CERTIFICATE", "it does not accept this context's certificate"),
