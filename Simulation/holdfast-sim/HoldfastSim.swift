@@ -14,6 +14,7 @@ struct HoldfastSim: ParsableCommand {
             TraceCommand.self,
             TracesCommand.self,
             BenchCommand.self,
+            GrowthCommand.self,
             RaftCommand.self,
             RaftDifferentialCommand.self,
         ])
