@@ -12,18 +12,8 @@ shift
 ip link set lo up
 seconds=30
 if [[ ${1-} == --seconds ]]; then seconds=$2; fi
-readonly holdfast="${HOLDFAST:-$PWD/.build/release/holdfast}"
-[[ -x $holdfast ]] || { echo "error: $holdfast is missing; deploy/lab.sh builds it" >&2; exit 1; }
-mkdir -p .build
-folder=$(mktemp -d "$PWD/.build/bench.XXXXXX")
-members=()
-finish() {
-    local member
-    for member in ${members[@]+"${members[@]}"}; do kill -9 "$member" 2>/dev/null || true; done
-    rm -rf "$folder"
-}
-trap finish EXIT
 source Simulation/Bench/members.sh
+prepare python3
 
 found_holdfast >/dev/null
 python3 - "$seconds" "${members[@]}" <<'PY'

@@ -23,59 +23,10 @@ while (($#)); do
     *) echo "usage: Simulation/Bench/writes.sh [--seconds N] [--rounds N] [--json]" >&2; exit 2 ;;
     esac
 done
-readonly holdfast="${HOLDFAST:-$PWD/.build/release/holdfast}"
-[[ -x $holdfast ]] || { echo "error: $holdfast is missing; deploy/lab.sh builds it" >&2; exit 1; }
-for need in etcd go openssl python3; do
-    command -v "$need" >/dev/null || { echo "error: $need is missing; see the head of $0" >&2; exit 1; }
-done
-mkdir -p .build
-folder=$(mktemp -d "$PWD/.build/bench.XXXXXX")
-members=()
-finish() {
-    local member
-    for member in ${members[@]+"${members[@]}"}; do kill -9 "$member" 2>/dev/null || true; done
-    rm -rf "$folder"
-}
-trap finish EXIT
-(cd Simulation/Bench/load && GO111MODULE=off GOPATH="${HOLDFAST_GOPATH:-/usr/share/gocode}" GOFLAGS='' \
-    GOCACHE="$OLDPWD/.build/go-cache" go build -o "$folder/load" .)
-
 source Simulation/Bench/members.sh
-
-# -------------------------------------------------------------------------------------------------------------- etcd
-make_certificates() {
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=bench \
-        -keyout "$folder/e-ca.key" -out "$folder/e-ca.pem" 2>/dev/null
-    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=member \
-        -keyout "$folder/e-key.pem" -out "$folder/e.csr" 2>/dev/null
-    openssl x509 -req -in "$folder/e.csr" -CA "$folder/e-ca.pem" -CAkey "$folder/e-ca.key" -CAcreateserial -days 2 \
-        -extfile <(echo "subjectAltName=IP:127.0.0.1") -out "$folder/e-cert.pem" 2>/dev/null
-}
-start_etcd() {
-    local number cluster=e1=https://127.0.0.1:2381,e2=https://127.0.0.1:2382,e3=https://127.0.0.1:2383
-    local tls=(--cert-file "$folder/e-cert.pem" --key-file "$folder/e-key.pem" --trusted-ca-file "$folder/e-ca.pem"
-        --client-cert-auth --peer-cert-file "$folder/e-cert.pem" --peer-key-file "$folder/e-key.pem"
-        --peer-trusted-ca-file "$folder/e-ca.pem" --peer-client-cert-auth)
-    members=()
-    for number in 1 2 3; do
-        etcd --name "e$number" --data-dir "$folder/e$number" --initial-cluster "$cluster" --log-level error \
-            --listen-peer-urls "https://127.0.0.1:238$number" --initial-advertise-peer-urls "https://127.0.0.1:238$number" \
-            --listen-client-urls "https://127.0.0.1:237$number" --advertise-client-urls "https://127.0.0.1:237$number" \
-            "${tls[@]}" >>"$folder/e$number.log" 2>&1 &
-        members+=($!)
-    done
-    until_true 30 "etcd takes no writes" load etcd 1 0.1 put
-}
-# load SYSTEM CLIENTS SECONDS DO
-load() {
-    if [[ $1 == etcd ]]; then
-        timeout 60 "$folder/load" -system etcd -endpoints 127.0.0.1:2371,127.0.0.1:2372,127.0.0.1:2373 -ca "$folder/e-ca.pem" \
-            -cert "$folder/e-cert.pem" -key "$folder/e-key.pem" -clients "$2" -seconds "$3" -do "$4"
-    else
-        timeout 60 "$folder/load" -system holdfast -endpoints 127.0.0.1:7441,127.0.0.1:7442,127.0.0.1:7443 -any-name \
-            -ca "$folder/h-ca.pem" -cert "$folder/h-cert.pem" -key "$folder/h-key.pem" -clients "$2" -seconds "$3" -do "$4"
-    fi
-}
+prepare etcd go openssl python3
+source Simulation/Bench/etcd.sh
+build_load
 
 found_holdfast
 stop_all

@@ -26,7 +26,9 @@ struct BenchCommand: ParsableCommand {
         let median: Double
         let most: Double
         let aim: Double
-        var isKept: Bool { median >= aim }
+        /// Whether less is better.
+        var isLeast = false
+        var isKept: Bool { isLeast ? median <= aim : median >= aim }
     }
 
     func run() throws {
@@ -39,6 +41,7 @@ struct BenchCommand: ParsableCommand {
             rows += measure(name, (1...UInt64(repetitions)).map { sixAgents(seed: $0, length: length, profile) })
         }
         rows.append(measureCore())
+        if let row = measureRest() { rows.append(row) }
         if seeds > 0 { rows.append(measureSeeds()) }
         if json {
             let encoder = JSONEncoder()
@@ -86,6 +89,18 @@ struct BenchCommand: ParsableCommand {
             return Double(entries) / max(seconds, 1e-9)
         }
         return row("three replicas of the consensus alone", "entries a second and core", values, aim: 200_000)
+    }
+
+    /// Allocations of a thousand messages of a cluster at rest. Nil when nobody counts: LD_PRELOAD of
+    /// Simulation/Bench/allocations.c does.
+    private func measureRest() -> Row? {
+        var bench = CoreBench()
+        let (messages, allocations) = bench.rest(rounds: 10_000)
+        guard let allocations else { return nil }
+        let perThousand = Double(allocations) * 1_000 / Double(max(messages, 1))
+        var row = row("heartbeats, answers and leases at rest", "allocations in a thousand", [perThousand], aim: 0)
+        row.isLeast = true
+        return row
     }
 
     private func measureSeeds() -> Row {

@@ -15,6 +15,7 @@ struct HoldfastSim: ParsableCommand {
             TraceCommand.self,
             TracesCommand.self,
             BenchCommand.self,
+            GrowthCommand.self,
             RaftCommand.self,
             RaftDifferentialCommand.self,
         ])

@@ -119,7 +119,10 @@ public struct APIServer: Service {
         public var eventStreams = 64
         /// Open connections; further ones wait to be accepted.
         public var connections = 1_024
-        /// How long a connection may say nothing while no answer is due, before it is closed.
+        /// Of these, connections that have shown no certificate, or none yet; beyond it whoever has the most loses one.
+        public var strangers = 512
+        /// How long a handshake, or the head of a request, may take, and how long a connection may say nothing while no answer
+        /// is due, before it is closed.
         public var silence: Duration = .seconds(10)
         /// Between two signs of life on an event stream without events.
         public var streamKeepAlive: Duration = .seconds(15)
@@ -163,9 +166,13 @@ public struct APIServer: Service {
     /// - Throws: when the certificates cannot be used; `APIListeningError` when the address cannot be bound.
     public func run() async throws {
         let bodyBound = settings.bounds.bodyBytes * 2
+        let patience = TimeAmount(settings.bounds.silence)
+        let strangers = Strangers(most: settings.bounds.strangers, logger: logger)
         let http = HTTP1Channel.Configuration(
-            additionalChannelHandlers: [RequestBodyBound(mostBytes: bodyBound)],
-            idleTimeout: TimeAmount(settings.bounds.silence),
+            additionalChannelHandlers: [
+                RequestBodyBound(mostBytes: bodyBound), ConnectionBound(strangers: strangers, patience: patience),
+            ],
+            idleTimeout: patience,
             httpDecoderConfiguration: .init(
                 maxHeaderFieldSize: 16 * 1024, maxHeaderListSize: 32 * 1024, maxHeaderFieldCount: 64))
         let application = Application(

@@ -45,9 +45,7 @@ public struct AgentSetup: Sendable {
         self.writeCommand = writeCommand
     }
 
-    @Sendable public static func read(_ bytes: [UInt8]) -> CommandRecord? {
-        try? CanonicalJSON.decode(CommandRecord.self, from: bytes)
-    }
+    @Sendable public static func read(_ bytes: [UInt8]) -> CommandRecord? { CommandRecord(encoded: bytes) }
 
     @Sendable public static func write(_ record: CommandRecord) -> [UInt8]? { record.encoded() }
 }

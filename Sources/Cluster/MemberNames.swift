@@ -88,6 +88,11 @@ extension ClusterState {
         guard Self.isName(name) else {
             return refused(.invalid, "a member's name is 1 to 63 of a-z, 0-9 and hyphen")
         }
+        guard !hosts.contains(member.name) else {
+            return refused(
+                .unsafe,
+                "\(member.name) runs guests, and its name is the one that Proxmox knows it by; it cannot have another")
+        }
         // It may have the name back that it had.
         if formerNames[name]?.member != id, let objection = objection(toName: name) { return objection }
         let event = note("MemberRenamed", "member/\(name)", "was \(member.name)", cause: member.lastEvent, record)

@@ -33,8 +33,13 @@ public enum RealTime {
     }
 
     /// Keeps what this process uses from being paged out: a heartbeat must not wait for a disk. Only pages that are in
-    /// use (MCL_ONFAULT, mlockall(2)): locking all that is mapped would make the whole program resident.
+    /// use (MCL_ONFAULT, mlockall(2)): locking all that is mapped would make the whole program resident. To be called when
+    /// the start is over: the code that it took, half of what is in memory by then, is not kept.
     public static func lockMemory(log: Logger) {
+        let code = holdfast_forget_code()
+        if code != 0 {
+            log.debug("the code of the start stays in memory (\(String(cString: strerror(-code))))")
+        }
         let onFault: Int32 = 4
         var limit = rlimit()
         let isKnown = getrlimit(__rlimit_resource_t(__RLIMIT_MEMLOCK.rawValue), &limit) == 0

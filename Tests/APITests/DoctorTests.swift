@@ -51,6 +51,17 @@ extension SelfReadings {
         }
     }
 
+    @Test func aMemberThatRefusesTheCertificateIsSuspectedOfAWrongClock() {
+        var word = MemberWord(member: "pve2")
+        word.problem = "no member accepts it; 127.0.0.1:7443: it says that this context's certificate has expired"
+        #expect(DoctorCommand.judge(word).first?.sentence.contains("does not answer") == true)
+        word.isRefusal = true
+        let finding = DoctorCommand.judge(word).first
+        #expect(finding?.sentence.contains("whose clock is wrong") == true)
+        #expect(finding?.remedy.contains("date on pve2") == true)
+        #expect(finding?.sentence.contains("has expired") == true)
+    }
+
     @Test func whatIsWrongIsNamedWithTheWayOut() async throws {
         try await serving { person, server in
             server.lab.agent.apply(.observeMember(server.lab.members[1], reachable: false, reason: "silent"))

@@ -7,6 +7,7 @@ import Consensus
 import Foundation
 import NIOCore
 import NIOPosix
+import NIOSSL
 import Testing
 
 @testable import Runtime
@@ -73,6 +74,83 @@ import Testing
         bounds.silence = .milliseconds(200)
         try await Lab.make().serving(bounds: bounds) { server in
             try await connection(to: server.port, saying: bytes)
+        }
+    }
+
+    /// A handshake, and the head of a request behind one, of which a byte comes now and then.
+    @Test(arguments: [false, true]) func bytesThatTrickleKeepNoConnectionOpen(_ isBehindHandshake: Bool) async throws {
+        var bounds = APIServer.Bounds()
+        bounds.silence = .milliseconds(300)
+        try await Lab.make().serving(bounds: bounds) { server in
+            var configuration = TLSConfiguration.makeClientConfiguration()
+            configuration.certificateVerification = .none
+            let context = try NIOSSLContext(configuration: configuration)
+            let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        guard isBehindHandshake else { return }
+                        try channel.pipeline.syncOperations.addHandler(
+                            NIOSSLClientHandler(context: context, serverHostname: nil))
+                    }
+                }
+                .connect(host: "127.0.0.1", port: server.port).get()
+            // Of a handshake that says it is 512 bytes long, and of a request line that never ends.
+            let start: [UInt8] = isBehindHandshake ? Array("GET /".utf8) : [0x16, 0x03, 0x01, 0x02, 0x00, 0x01]
+            channel.writeAndFlush(ByteBuffer(bytes: start), promise: nil)
+            let trickle = channel.eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(20)) { _ in
+                channel.writeAndFlush(ByteBuffer(bytes: isBehindHandshake ? [0x78] : [0]), promise: nil)
+            }
+            defer { trickle.cancel() }
+            try await channel.closeFuture.get()
+        }
+    }
+
+    private func stranger(from address: String, to port: Int) async throws -> any Channel {
+        try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .bind(to: SocketAddress(ipAddress: address, port: 0)).connect(host: "127.0.0.1", port: port).get()
+    }
+
+    /// One machine has as many connections open as strangers may: it is in its own way, and in nobody else's.
+    @Test func aMachineThatOpensAllTheConnectionsThereAreLosesTheOldestToOthers() async throws {
+        let lab = try Lab.make()
+        var bounds = APIServer.Bounds()
+        bounds.strangers = 4
+        try await lab.serving(bounds: bounds) { server in
+            let (closings, closing) = AsyncStream.makeStream(of: Int.self)
+            var channels: [any Channel] = []
+            // One more than may be: whichever comes last is closed, and shows that the others are counted.
+            for number in 0..<5 {
+                let channel = try await stranger(from: "127.0.0.2", to: server.port)
+                channel.closeFuture.whenComplete { _ in closing.yield(number) }
+                channels.append(channel)
+            }
+            var closed = closings.makeAsyncIterator()
+            let refused = try #require(await closed.next())
+            let viewer = try lab.credential(role: .viewer)
+            #expect(try await server.ask(.GET, "/v1/status", as: viewer).status == 200)
+            let madeRoom = try #require(await closed.next())
+            #expect(refused != madeRoom)
+            #expect(channels.count(where: \.isActive) == 3)
+            for channel in channels where channel.isActive { try await channel.close() }
+        }
+    }
+
+    /// Whoever has shown a certificate is no stranger.
+    @Test func thoseWithACertificateAreAsManyAsMayConnect() async throws {
+        let lab = try Lab.make()
+        var bounds = APIServer.Bounds()
+        bounds.strangers = 1
+        try await lab.serving(bounds: bounds) { server in
+            let viewer = try lab.credential(role: .viewer)
+            lab.agent.set(.holding)
+            try await withThrowingTaskGroup(of: Int.self) { held in
+                for count in 1...5 {
+                    held.addTask { try await server.ask(.GET, "/v1/status", as: viewer).status }
+                    await lab.agent.untilHolding(count)
+                }
+                lab.agent.set(.serving)
+                for try await status in held { #expect(status == 200) }
+            }
         }
     }
 

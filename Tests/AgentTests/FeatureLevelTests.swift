@@ -21,8 +21,6 @@ extension TestLab {
     fileprivate func level(_ index: Int) -> UInt64 { nodes[index].core.state.level }
 }
 
-/// What this version understands, and what a later one will.
-
 /// A command of a later version in a cluster that has not agreed on it: as bytes, since this version has none.
 private func laterCommand(level: UInt64, request: UInt64) -> [UInt8] {
     Array(

@@ -299,6 +299,12 @@ import Testing
         }
     }
 
+    @Test func reasonsThatDifferInANumberAreOneLine() {
+        let reasons = ["a peer frame of 2516582400 bytes; at most 9", "a peer frame of 7 bytes; at most 9"]
+        #expect(Set(reasons.map { ReportThrottle.subject("from a", $0) }).count == 1)
+        #expect(ReportThrottle.subject("from a", "x") != ReportThrottle.subject("from b", "x"))
+    }
+
     @Test func aRepeatedReportIsCountedInsteadOfShown() {
         var throttle = ReportThrottle()
         let start = NIODeadline.uptimeNanoseconds(1_000)

@@ -56,6 +56,12 @@ import Testing
         #expect(policies.child == SCHED_OTHER)
     }
 
+    /// The test goes on with code that was just forgotten.
+    @Test func codeThatWasForgottenIsTakenInAgain() {
+        #expect(holdfast_forget_code() == 0)
+        #expect(RealTime.mayLock(limitBytes: .max, capabilities: 0))
+    }
+
     @Test(
         arguments: [
             (.max, 0, true), (.max, .max, true), (8 << 20, 1 << 14, true), (8 << 20, 0, false), (0, ~(1 << 14), false),

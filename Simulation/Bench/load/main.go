@@ -5,7 +5,8 @@
 //	load -system holdfast -endpoints 127.0.0.1:7443,... -ca ca.pem -cert c.pem -key k.pem -clients 64 -seconds 5 -do put
 //
 // -do: put (256-byte values), get (linearizable), local (from the member's own state). Prints one JSON object. A refused or
-// failed request is counted and not timed.
+// failed request is counted and not timed. Besides: failover (failover.go) and leader, which prints the place of etcd's leader
+// among the endpoints. With -keys every client writes so many keys, one after the other.
 package main
 
 import (
@@ -44,6 +45,24 @@ type result struct {
 // request does one request of a client's; number is how many it has done before.
 type request func(number int) error
 
+var (
+	keys       int
+	onlyKey    string
+	valueBytes int
+	limit      time.Duration
+)
+
+// keyOf names what a client writes or reads with its request of that number.
+func keyOf(client, number int) string {
+	if onlyKey != "" {
+		return onlyKey
+	}
+	if keys <= 1 {
+		return fmt.Sprintf("bench-%d", client)
+	}
+	return fmt.Sprintf("bench-%d-%d", client, number%keys)
+}
+
 func main() {
 	system := flag.String("system", "holdfast", "holdfast or etcd")
 	endpoints := flag.String("endpoints", "", "host:port, separated by commas")
@@ -52,12 +71,27 @@ func main() {
 	key := flag.String("key", "", "its key")
 	clients := flag.Int("clients", 1, "how many")
 	seconds := flag.Float64("seconds", 5, "how long")
-	do := flag.String("do", "put", "put, get or local")
+	do := flag.String("do", "put", "put, get, local, failover or leader")
+	flag.IntVar(&keys, "keys", 1, "how many keys each client writes in turn")
+	flag.StringVar(&onlyKey, "write", "", "the one key that is written or read")
+	flag.IntVar(&valueBytes, "bytes", 256, "of a value")
+	most := flag.Int("requests", 0, "end after so many requests of each client, whatever -seconds says; 0: no")
+	flag.DurationVar(&limit, "limit", 10*time.Second, "how long a request may take")
+	leader := flag.Int("leader", 0, "failover: the place of the leader among the endpoints")
+	victim := flag.Int("victim", 0, "failover: the process of the leader")
 	skipName := flag.Bool("any-name", false, "the server's certificate is checked against the authority, not for its name")
 	flag.Parse()
 
 	config := trust(*ca, *cert, *key, *skipName)
 	members := strings.Split(*endpoints, ",")
+	if *do == "leader" {
+		fmt.Println(leaderOfEtcd(members, config))
+		return
+	}
+	isFailover := *do == "failover"
+	if isFailover {
+		*clients, *do = len(members), "put"
+	}
 	made := make([]request, *clients)
 	for i := range made {
 		member := members[i%len(members)]
@@ -73,6 +107,10 @@ func main() {
 			fail("the first request failed: %v", err)
 		}
 	}
+	if isFailover {
+		failover(*system, made, *leader, *victim)
+		return
+	}
 	var failures int64
 	var words atomic.Value
 	times := make([][]time.Duration, *clients)
@@ -85,7 +123,7 @@ func main() {
 			defer group.Done()
 			for number := 1; ; number++ {
 				asked := time.Now()
-				if asked.After(end) {
+				if asked.After(end) || (*most > 0 && number > *most) {
 					return
 				}
 				if err := made[i](number); err != nil {
@@ -115,10 +153,10 @@ func main() {
 
 func holdfast(member string, config *tls.Config, do string, client int) request {
 	transport := &http.Transport{TLSClientConfig: config, MaxIdleConnsPerHost: 1, DisableCompression: true}
-	caller := &http.Client{Transport: transport, Timeout: 10 * time.Second}
-	url := fmt.Sprintf("https://%s/v1/kv/bench-%d", member, client)
-	body, _ := json.Marshal(map[string]string{"value": strings.Repeat("v", 256)})
+	caller := &http.Client{Transport: transport, Timeout: limit}
+	body, _ := json.Marshal(map[string]string{"value": strings.Repeat("v", valueBytes)})
 	return func(number int) error {
+		url := "https://" + member + "/v1/kv/" + keyOf(client, number)
 		var asked *http.Request
 		switch {
 		case do == "put" || number == 0:
@@ -147,22 +185,40 @@ func etcd(member string, config *tls.Config, do string, client int) request {
 	if err != nil {
 		fail("%v", err)
 	}
-	key := fmt.Sprintf("bench-%d", client)
-	value := strings.Repeat("v", 256)
+	value := strings.Repeat("v", valueBytes)
 	return func(number int) error {
-		limit, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		key := keyOf(client, number)
+		within, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		var err error
 		switch {
 		case do == "put" || number == 0:
-			_, err = caller.Put(limit, key, value)
+			_, err = caller.Put(within, key, value)
 		case do == "get":
-			_, err = caller.Get(limit, key)
+			_, err = caller.Get(within, key)
 		default:
-			_, err = caller.Get(limit, key, clientv3.WithSerializable())
+			_, err = caller.Get(within, key, clientv3.WithSerializable())
 		}
 		return err
 	}
+}
+
+// leaderOfEtcd asks every member who leads, as its status says.
+func leaderOfEtcd(members []string, config *tls.Config) int {
+	for place, member := range members {
+		caller, err := clientv3.New(clientv3.Config{Endpoints: []string{"https://" + member}, TLS: config, DialTimeout: 5 * time.Second})
+		if err != nil {
+			fail("%v", err)
+		}
+		within, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		status, err := caller.Status(within, "https://"+member)
+		cancel()
+		if err == nil && status.Leader == status.Header.MemberId {
+			return place
+		}
+	}
+	fail("no member of etcd leads")
+	return 0
 }
 
 func trust(ca, cert, key string, anyName bool) *tls.Config {

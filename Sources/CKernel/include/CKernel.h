@@ -4,4 +4,6 @@
 #include "Clock.h"
 #include "LabSockets.h"
 #include "Watchdog.h"
+
+#include "ProgramPages.h"
 #include "holdfast_network.h"

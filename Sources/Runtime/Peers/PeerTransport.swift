@@ -300,7 +300,7 @@ public final class PeerTransport: @unchecked Sendable {
 
     private func outgoingEnded(_ peer: OutgoingPeer, reason: String) {
         warn(
-            "to \(peer.id) \(reason.prefix(40))", "no connection to a member",
+            ReportThrottle.subject("to \(peer.id)", reason), "no connection to a member",
             [
                 "peer": "\(peer.name)", "member": "\(peer.id)", "address": "\(peer.endpoint)", "reason": "\(reason)",
                 "dropped": "\(peer.dropped)",
@@ -308,10 +308,14 @@ public final class PeerTransport: @unchecked Sendable {
     }
 
     private func warn(_ subject: String, _ message: Logger.Message, _ facts: Logger.Metadata) {
+        report(.warning, subject, message, facts)
+    }
+
+    private func report(_ level: Logger.Level, _ subject: String, _ message: Logger.Message, _ facts: Logger.Metadata) {
         guard let suppressed = throttle.admit(subject) else { return }
         var facts = facts
         if suppressed > 0 { facts["repeated"] = "\(suppressed)" }
-        log.warning(message, metadata: facts)
+        log.log(level: level, message, metadata: facts)
     }
 }
 
@@ -338,7 +342,10 @@ extension PeerTransport: PeerConnectionOwner {
         }
         incoming[member]?.end("the member opened another connection, from \(connection.remote)")
         incoming[member] = connection
-        log.info("a member connected", metadata: ["member": "\(member)", "address": "\(connection.remote)"])
+        // One whose connections do not last would fill the log.
+        report(
+            .info, "connected \(member)", "a member connected",
+            ["member": "\(member)", "address": "\(connection.remote)"])
         peers[member]?.hurry()
     }
 
@@ -361,7 +368,7 @@ extension PeerTransport: PeerConnectionOwner {
         guard !isShutDown else { return }
         let who = connection.member.map { "member \($0)" } ?? "a stranger"
         warn(
-            "from \(who) \(reason.prefix(40))", "a connection ended",
+            ReportThrottle.subject("from \(who)", reason), "a connection ended",
             ["from": "\(who)", "address": "\(connection.remote)", "reason": "\(reason)"])
     }
 }

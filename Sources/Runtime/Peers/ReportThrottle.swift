@@ -10,6 +10,11 @@ struct ReportThrottle {
 
     private var subjects: [String: (last: NIODeadline, suppressed: Int)] = [:]
 
+    /// What counts as the same line: who, and the reason without its numbers, which whoever sends garbage chooses.
+    static func subject(_ who: String, _ reason: String) -> String {
+        who + " " + String(reason.prefix(60).filter { !$0.isNumber }.prefix(40))
+    }
+
     /// How many reports were suppressed since the last one; nil: suppress this one too.
     mutating func admit(_ subject: String, now: NIODeadline = .now()) -> Int? {
         var key = subject

@@ -50,7 +50,8 @@ struct AgentCommand: AsyncParsableCommand {
     var supervised = false
 
     /// All members of a cluster must be given the same, or they have no snapshots in common.
-    @Option(help: ArgumentHelp("Take a snapshot after so many entries (for tests).", visibility: .hidden))
+    @Option(
+        help: ArgumentHelp("Take a snapshot after so many entries, however long (for tests).", visibility: .hidden))
     var snapshotEvery: UInt64?
 
     func run() async throws {
@@ -75,7 +76,7 @@ struct AgentCommand: AsyncParsableCommand {
             let identity = try folder.load()
             let member = try RunningMember(
                 identity: identity, dataDirectory: place.dataDir, host: host,
-                snapshots: snapshotEvery.map { SnapshotPolicy(entries: max($0, 2)) } ?? SnapshotPolicy(),
+                snapshots: snapshotEvery.map { SnapshotPolicy(entries: max($0, 2), bytes: .max) } ?? SnapshotPolicy(),
                 isSupervised: supervised, log: log)
             try await member.run()
         } catch let failure as CommandFailure {

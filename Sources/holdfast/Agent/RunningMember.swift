@@ -112,7 +112,6 @@ struct RunningMember {
         defer { loop.abandon("it was not started") }
         let transport: PeerTransport
         do {
-            RealTime.lockMemory(log: log)
             try await eventLoop.submit { RealTime.claim(log: log) }.get()
             transport = try PeerTransport(
                 eventLoop: eventLoop, identity: identity, log: log, isMember: { loop.isMember($0, key: $1) },
@@ -201,6 +200,7 @@ struct RunningMember {
                 isSupervised: isSupervised, loop: loop),
             secrets: identity.secrets, logger: log,
             onListening: { [log, identity] port in
+                RealTime.lockMemory(log: log)
                 log.notice("the API listens at \(settings.address):\(port)")
                 tellServiceManager(.ready(status: "\(identity) listens"), log)
             })

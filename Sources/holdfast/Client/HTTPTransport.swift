@@ -165,7 +165,10 @@ final class HTTPTransport: Sendable {
             ContextAuthorities.fault(of: context, now: Terminal.current.clock.now())
             ?? "it does not accept this context's certificate, whose authority may not be trusted any more"
         let meanings = [
-            ("ALERT_CERTIFICATE_EXPIRED", "it says that this context's certificate has expired"),
+            (
+                "ALERT_CERTIFICATE_EXPIRED",
+                "it says that this context's certificate has expired, or is not valid yet; is its clock right?"
+            ),
             ("ALERT_UNKNOWN_CA", "this context's certificate was not signed by its cluster's authority"),
             ("ALERT_CERTIFICATE_UNKNOWN", unknown),
             ("ALERT_BAD_CERTIFICATE", "it does not accept this context's certificate"),

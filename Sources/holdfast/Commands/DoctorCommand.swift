@@ -13,6 +13,8 @@ struct MemberWord {
     /// Nil: it did not answer, and why.
     var readings: SelfReadings?
     var problem = ""
+    /// It answered, and would not speak with whoever asked.
+    var isRefusal = false
     /// This machine's clock half-way through, and how long the question took.
     var askerMilliseconds: Int64 = 0
     var tookMilliseconds: Int64 = 0
@@ -33,7 +35,9 @@ enum EveryMember {
                     var word = MemberWord(member: member.name)
                     let begun = clock.now()
                     do { word.readings = try await client.selfReadings(within: limit) } catch {
-                        word.problem = (error as? CommandFailure)?.message ?? "\(error)"
+                        let failure = error as? CommandFailure
+                        word.problem = failure.map { ([$0.message] + $0.details).joined(separator: "; ") } ?? "\(error)"
+                        word.isRefusal = failure?.exitCode == ExitStatus.forbidden
                     }
                     word.tookMilliseconds = clock.now() - begun
                     word.askerMilliseconds = begun + word.tookMilliseconds / 2
@@ -113,6 +117,18 @@ struct DoctorCommand: AsyncParsableCommand {
 
     static func judge(_ word: MemberWord) -> [Finding] {
         guard let readings = word.readings else {
+            // The others accept the same certificate, so it is hardly to blame.
+            if word.isRefusal {
+                return [
+                    Finding(
+                        .wrong, word.member,
+                        "it refuses this context's certificate, as a member does whose clock is wrong: "
+                            + word.problem,
+                        remedy:
+                            "date on \(word.member), and here; what it does not accept is in its log: journalctl -u holdfast"
+                    )
+                ]
+            }
             return [
                 Finding(
                     .wrong, word.member, "its API does not answer: \(word.problem)",
