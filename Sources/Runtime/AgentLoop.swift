@@ -157,6 +157,8 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
     }
 
     public func report(_ report: RoleReport) { eventLoop.execute { self.enqueue(.report(report)) } }
+    public func report(_ report: GuestReport) { eventLoop.execute { self.enqueue(.guests(report)) } }
+    public func report(_ report: FenceReport) { eventLoop.execute { self.enqueue(.fence(report)) } }
 
     /// Writes that became durable together, or the end of the disk.
     public func written(_ result: Result<[LogWrite], StorageError>) {

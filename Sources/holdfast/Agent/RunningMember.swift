@@ -8,6 +8,7 @@ import Drivers
 import Logging
 import NIOCore
 import NIOPosix
+import ProxmoxDriver
 import Runtime
 import ServiceLifecycle
 
@@ -122,11 +123,13 @@ struct RunningMember {
         }
         let drivers = MemberDrivers(record: record, dataDirectory: dataDirectory, log: log) { loop.report($0) }
 
+        let hypervisor = Hypervisor.open(record: record, dataDirectory: dataDirectory, loop: loop, log: log)
+
         store.start(warning: { [log] in log.warning("log: \($0)") }, completion: { loop.written($0) })
         loop.start(
             AgentWorld(
                 transport: transport, store: store, addresses: drivers.addresses, health: drivers.health,
-                rememberPeers: rememberPeers(), followAuthorities: { [follower] in follower.take($0) },
+                hypervisor: hypervisor, rememberPeers: rememberPeers(), followAuthorities: { [follower] in follower.take($0) },
                 followName: { [follower] in follower.take(name: $0) }),
             initialPeers: peers)
         log.notice("\(identity) listens for peers at \(identity.settings.peerEndpoint)")
@@ -136,7 +139,7 @@ struct RunningMember {
         let measurements = MemberMeasurements(
             record: record, current: current, dataDirectory: dataDirectory, guardProblem: drivers.guardProblem,
             network: drivers.network, loop: loop, store: store, transport: transport)
-        let end = await serve(loop, drivers, transport, measurements)
+        let end = await serve(loop, drivers, hypervisor, transport, measurements)
         alive?.cancel()
         drivers.shutDown()
         await transport.shutDown()
@@ -146,7 +149,8 @@ struct RunningMember {
     /// Runs agent and API until a signal or a failure ends them. They stop from the last to the first: the agent gives
     /// everything away while its health checks still run, and before the API waits for its clients.
     private func serve(
-        _ loop: AgentLoop, _ drivers: MemberDrivers, _ transport: PeerTransport, _ measurements: MemberMeasurements
+        _ loop: AgentLoop, _ drivers: MemberDrivers, _ hypervisor: ProxmoxNode?, _ transport: PeerTransport,
+        _ measurements: MemberMeasurements
     ) async -> Result<AgentEnd, any Error> {
         do {
             let credentials = try APICredentialStore(APICredentials(identity), cluster: identity.cluster)
@@ -166,6 +170,7 @@ struct RunningMember {
                         log: log)),
             ]
             if let runner = drivers.health { services.append(.init(service: HealthService(runner: runner))) }
+            if let hypervisor { services.append(.init(service: HypervisorService(node: hypervisor))) }
             services.append(
                 .init(service: AgentService(loop: loop, log: log), successTerminationBehavior: .gracefullyShutdownGroup)
             )
