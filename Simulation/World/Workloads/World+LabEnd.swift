@@ -143,8 +143,11 @@ extension World {
                 violate("expectation", "\(name) was started \(found.starts) times, expected \(starts)")
             }
         }
-        if let hosts = plan.expect.resets, Set(lab.resets.map(\.host)) != Set(hosts) {
-            violate("expectation", "reset were \(lab.resets.map(\.host)), expected \(hosts)")
+        let reset = lab.resets.map(\.host)
+        if let hosts = plan.expect.resets,
+            !hosts.allSatisfy(reset.contains) || !reset.allSatisfy(hosts.contains)
+        {
+            violate("expectation", "reset were \(reset), expected \(hosts)")
         }
         for guest in lab.guests where guest.isDeclared {
             let bound = plan.expect.recoveries[guest.name] ?? plan.expect.recoveredWithin
