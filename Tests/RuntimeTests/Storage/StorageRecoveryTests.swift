@@ -225,8 +225,10 @@ struct StorageRecoveryTests {
 
     @Test func aNewerFormatIsRefused() throws {
         let (disk, _) = try disk(with: [[write(1, [entry(1, term: 1)])]])
-        disk.edit(first) { $0[8] = 4 }
-        #expect(throws: StorageError.newerVersion(file: "/model/" + first, found: 4, known: 3)) { try open(disk) }
+        let (known, newer) = (SegmentHeader.version, SegmentHeader.version + 1)
+        disk.edit(first) { $0[8] = UInt8(newer) }
+        let refusal = StorageError.newerVersion(file: "/model/" + first, found: newer, known: known)
+        #expect(throws: refusal) { try open(disk) }
     }
 
     @Test func aLogOfTheFirstFormatIsRead() throws {
