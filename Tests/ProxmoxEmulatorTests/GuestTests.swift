@@ -209,7 +209,8 @@ import Testing
 
     @Test func localDisksStandInTheWayOfALiveMove() throws {
         var bench = Bench()
-        try bench.add(100, isRunning: true, settings: ["memory": "64", "scsi0": "local:100/vm-100-disk-0.qcow2,size=1G"])
+        try bench.add(
+            100, isRunning: true, settings: ["memory": "64", "scsi0": "local:100/vm-100-disk-0.qcow2,size=1G"])
         let plain = bench.run("POST", "/nodes/pve1/qemu/100/migrate", ["target": "pve2", "online": 1])
         #expect(plain.contains("can't migrate VM"))
         let given: [String: JSON] = ["target": "pve2", "online": 1, "with-local-disks": 1]
