@@ -11,6 +11,7 @@ enum Comparison {
         "starttime", "endtime", "time", "localtime", "timestamp", "snaptime", "ctime", "used", "avail", "total",
         "used_fraction", "digest", "config_digest", "ssl_fingerprint", "pve_fp", "ticket", "CSRFPreventionToken",
         "serverid", "repoid", "uid", "uuid", "vmgenid", "smbios1", "meta", "n",
+        "idle_time_ns", "rd_bytes", "rd_operations", "rd_total_time_ns",
     ]
     /// Names elements of a list.
     private static let identities = [

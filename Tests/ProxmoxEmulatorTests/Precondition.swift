@@ -7,7 +7,7 @@ enum Precondition {
     static let begin = Moment(seconds: 1_795_437_000)
 
     static func cluster(for transcript: Transcript) throws -> EmulatedCluster {
-        let isTwo = ["t-twonode", "t-misc", "t-noquorum2"].contains(transcript.name)
+        let isTwo = ["t-twonode", "t-misc", "t-noquorum2"].contains(transcript.name) || transcript.release == .nine
         let settings = EmulatedCluster.nodes(isTwo ? 2 : 3, release: transcript.release)
         var cluster = EmulatedCluster(settings: settings, now: begin)
         setUpAccess(&cluster)
@@ -57,11 +57,12 @@ enum Precondition {
         var settings = plain
         settings["name"] = name
         settings["boot"] = "order=scsi0;ide2;net0"
-        settings["ide2"] = "shared1:\(vmid)/vm-\(vmid)-cloudinit.qcow2,media=cdrom"
+        settings["ide2"] = "shared1:\(vmid)/vm-\(vmid)-cloudinit.qcow2,media=cdrom" + (vmid == 100 ? "" : ",size=4M")
         settings["scsi0"] = "\(disk),size=\(size)"
         settings["ipconfig0"] = "ip=10.77.0.50/24,gw=10.77.0.1"
         settings["ciuser"] = "ops"
-        settings["sshkeys"] = "ssh-ed25519%20AAAA%20a%40b%0A"
+        settings["sshkeys"] =
+            "ssh-ed25519%20AAAAC3NzaC1lZDI1NTE5AAAAIGZvb2JhcmZvb2JhcmZvb2JhcmZvb2JhcmZvb2JhcmZv%20a%40b%0A"
         settings["tags"] = "k8s;ha"
         settings["onboot"] = "1"
         settings["startup"] = "order=2,up=10"
@@ -71,10 +72,11 @@ enum Precondition {
     private static func setUpGuests(_ name: String, _ release: Release, _ cluster: inout EmulatedCluster) throws {
         switch name {
         case "t-lifecycle", "t-lifecycle2":
-            // Whoever had installed nothing in it answers neither a shutdown nor the agent's ping.
-            try add(&cluster, "pve1", .qemu, 301, ["name": "j1", "memory": "64", "vmgenid": "1"])
-            guard name == "t-lifecycle2" else { break }
-            if release == .eight { try add(&cluster, "pve1", .qemu, 100, plain) }
+            if name == "t-lifecycle" || release == .nine {
+                try add(&cluster, "pve1", .qemu, 301, ["name": "j1", "memory": "64", "vmgenid": "1"])
+            } else {
+                try add(&cluster, "pve1", .qemu, 100, plain)
+            }
         case "t-noquorum": try setUpWithoutQuorum(&cluster)
         case "t-noquorum2": try setUpWithoutQuorumTwo(&cluster)
         case "t-misc":
@@ -115,7 +117,7 @@ enum Precondition {
         try add(&cluster, "pve1", .qemu, 110, template)
         try add(&cluster, "pve2", .qemu, 111, web(111, "onother", disk: "shared1:111/vm-111-disk-0.qcow2"))
         try add(&cluster, "pve3", .qemu, 112, web(112, "linked", disk: "local:112/vm-112-disk-0.qcow2"))
-        cluster.advance(milliseconds: 600_000)
+        cluster.advance(milliseconds: 30_000)
         cluster.powerOff("pve2")
         cluster.powerOff("pve3")
         cluster.advance(milliseconds: 20_000)

@@ -10,6 +10,8 @@ import Testing
         try bench.add(100, isRunning: true)
         try bench.add(111, on: "pve2", isRunning: true)
         try prepare(&bench)
+        // A round of every node's words.
+        bench.cluster.advance(milliseconds: 1_000)
         bench.cluster.powerOff("pve2")
         bench.cluster.advance(milliseconds: 10_000)
         return bench

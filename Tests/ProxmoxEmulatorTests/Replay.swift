@@ -78,7 +78,7 @@ struct Replay {
         if path.hasSuffix("/ha/status/current") { cluster.advance(milliseconds: 2_000) }
         if path.hasSuffix("/manager_status") { cluster.advance(milliseconds: 1_500) }
         let response = cluster.ask(record.host, request)
-        if !isStatus { cluster.advance(milliseconds: 10) }
+        if !isStatus { cluster.advance(milliseconds: 25) }
         remember(record, response)
         var found: [String] = []
         if response.status != record.status { found.append("status \(response.status) instead of \(record.status)") }

@@ -50,6 +50,12 @@ struct Parameter: Hashable, Sendable {
         return copy
     }
 
+    func inRelease(_ release: Release) -> Parameter {
+        var copy = self
+        copy.only = release
+        return copy
+    }
+
     var rootOnly: Parameter {
         var copy = self
         copy.isRootOnly = true
@@ -71,7 +77,7 @@ struct Parameter: Hashable, Sendable {
 
     static func complaint(about value: String, type: ValueType) -> String? {
         switch type {
-        case .string: nil
+        case .string, .list: nil
         case .integer: Int(value) == nil ? "type check ('integer') failed - got '\(value)'" : nil
         case .number: Double(value) == nil ? "type check ('number') failed - got '\(value)'" : nil
         case .boolean: flagValue(value) == nil ? "type check ('boolean') failed - got '\(value)'" : nil

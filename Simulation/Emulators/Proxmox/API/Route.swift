@@ -65,6 +65,7 @@ struct Route: Sendable {
         case "storage": .string("storage", .storage).required
         case "snapname": .string("snapname", .configurationID).required
         case "tokenid": .string("tokenid", .token).required
+        case "pos": .integer("pos")
         default: .string(name).required
         }
     }

@@ -1,7 +1,5 @@
 // Endpoints of logins, users, tokens and permissions.
 
-import FoundationEssentials
-
 extension Route {
     static let access: [Route] = [
         Route(
@@ -45,7 +43,7 @@ extension Host {
 
     var access: Access {
         guard let text = files.read(Self.accessFile),
-            let value = try? JSONDecoder().decode(Access.self, from: Data(text.utf8))
+            let value = decoded.value(Self.accessFile, text, as: Access.self)
         else { return Access() }
         return value
     }

@@ -74,6 +74,8 @@ extension Host {
                 try requireSpaceRight(drive, call)
             }
         }
+        // The number is taken before the task begins: the file is there from now on, locked.
+        try store(GuestConfiguration(settings: ["lock": "create"]), of: guest)
         let plan = CreatePlan(
             guest: guest, configuration: configuration, starts: call.flag("start"), template: call["ostemplate"])
         return .task(fork("create", guest, user: call.principal, .create(plan)))

@@ -46,7 +46,10 @@ extension Route {
             ) { try $0.migrationConditions($1, kind) },
             Route(
                 "POST", guest + "/migrate",
-                [.string("target", .node).required, .flag("online"), .integer("bwlimit", from: 0)]
+                [
+                    .string("target", .node).required, .flag("online"),
+                    isMachine ? .integer("bwlimit", from: 0) : Parameter(name: "bwlimit", type: .number),
+                ]
                     + (isMachine
                         ? [
                             .flag("force").rootOnly, .choice("migration_type", ["secure", "insecure"]),
@@ -173,6 +176,7 @@ extension Host {
         plan.target = call["target"]
         plan.storage = call["storage"]
         plan.snapshot = call["snapname"]
+        try store(GuestConfiguration(settings: ["lock": "clone"]), of: plan.guest)
         return .task(fork("clone", source, user: call.principal, .clone(plan)))
     }
 

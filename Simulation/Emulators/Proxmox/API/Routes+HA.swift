@@ -179,7 +179,10 @@ extension Host {
     }
 
     private func lrmState(_ node: String) -> String {
-        haConfiguration.resources.contains { files.exists($0.guest.path(on: node)) } ? "active" : "idle"
+        guard haConfiguration.resources.contains(where: { files.exists($0.guest.path(on: node)) }) else {
+            return "idle"
+        }
+        return haAgent.hasLock ? "active" : "wait_for_agent_lock"
     }
 
     private func service(_ resource: HAResource) -> JSON {

@@ -48,7 +48,7 @@ extension Route {
             try host.askAgent(call) { Host.agentInterfaces(GuestID(.qemu, call.vmid), host) }
         }
         routes += agent(
-            "POST", "exec", [.string("command").required, .string("input-data")], nine: []
+            "POST", "exec", [Parameter(name: "command", type: .list, isRequired: true), .string("input-data")], nine: []
         ) { host, call in
             try host.askAgent(call, wraps: false) { ["pid": 1_234] }
         }

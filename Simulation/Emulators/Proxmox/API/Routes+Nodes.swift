@@ -53,7 +53,8 @@ extension Route {
         audit(
             "/nodes/{node}/rrddata",
             [
-                .choice("timeframe", ["hour", "day", "week", "month", "year", "decade"]).required,
+                .choice("timeframe", ["hour", "day", "week", "month", "year"]).required.inRelease(.eight),
+                .choice("timeframe", ["hour", "day", "week", "month", "year", "decade"]).required.inRelease(.nine),
                 .choice("cf", ["AVERAGE", "MAX"]),
             ]
         ) { try $0.nodeHistory($1) },

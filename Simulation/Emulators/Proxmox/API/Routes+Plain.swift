@@ -66,7 +66,7 @@ extension Route {
             Route(
                 "GET", guest + "/rrddata",
                 [
-                    .choice("timeframe", ["hour", "day", "week", "month", "year", "decade"]).required,
+                    .choice("timeframe", ["hour", "day", "week", "month", "year"]).required,
                     .choice("cf", ["AVERAGE", "MAX"]),
                 ], read
             ) { _, call in

@@ -2,10 +2,15 @@
 
 extension Route {
     private static let settings: [Parameter] = [
-        .string("path"), .string("content"), .flag("shared"), .string("nodes"), .flag("disable"), .string("server"),
-        .string("export"), .string("pool"), .string("monhost"), .string("username"), .flag("krbd"),
-        .string("is_mountpoint"), .string("prune-backups"), .string("options"), .string("format"), .string("vgname"),
-        .string("thinpool"), .string("preallocation"), .string("data-pool"), .flag("mkdir"), .string("subdir"),
+        .string("content"), .flag("shared"), .string("nodes"), .flag("disable"), .string("server"),
+        .string("pool"), .string("monhost"), .string("username"), .flag("krbd"),
+        .string("is_mountpoint"), .string("prune-backups"), .string("options"), .string("format"),
+        .string("preallocation"), .string("data-pool"), .flag("mkdir"), .string("subdir"),
+    ]
+
+    /// Given once and never changed.
+    private static let fixedSettings: [Parameter] = [
+        .string("path"), .string("export"), .string("vgname"), .string("thinpool"),
     ]
 
     private static let auditOrSpace = ["Datastore.Audit", "Datastore.AllocateSpace"]
@@ -13,7 +18,8 @@ extension Route {
     static let storages: [Route] = [
         Route("GET", "/storage", [.string("type")], .user) { try $0.storageConfigurations($1) },
         Route(
-            "POST", "/storage", [.string("storage", .storage).required, .string("type").required] + settings,
+            "POST", "/storage",
+            [.string("storage", .storage).required, .string("type").required] + settings + fixedSettings,
             .all("/storage", ["Datastore.Allocate"])
         ) { try $0.createStorage($1) },
         Route("GET", "/storage/{storage}", [], .all("/storage/{storage}", ["Datastore.Allocate"])) {

@@ -27,6 +27,7 @@ public struct ClusterFiles: Hashable, Sendable, Codable {
 
     public private(set) var version: UInt64 = 0
     private var entries: [String: Entry] = [:]
+    private var sum: UInt64 = 0
 
     public init() {}
 
@@ -51,7 +52,7 @@ public struct ClusterFiles: Hashable, Sendable, Codable {
     /// - Returns: what the other nodes have to be told.
     mutating func write(_ path: String, _ content: String?, writer: Int) -> Change {
         version += 1
-        entries[path] = Entry(content: content, version: version, writer: writer)
+        set(path, Entry(content: content, version: version, writer: writer))
         return Change(path: path, content: content, version: version, writer: writer)
     }
 
@@ -65,16 +66,20 @@ public struct ClusterFiles: Hashable, Sendable, Codable {
         {
             return true
         }
-        entries[change.path] = Entry(content: change.content, version: change.version, writer: change.writer)
+        set(change.path, Entry(content: change.content, version: change.version, writer: change.writer))
         return true
     }
 
-    /// What two trees must have in common to be the same.
-    public var digest: String {
-        var hash = SHA256()
-        for (path, entry) in entries.sorted(by: { $0.key < $1.key }) {
-            hash.update(data: Data("\(path)\u{0}\(entry.version)\u{0}\(entry.writer)\u{0}".utf8))
-        }
-        return hash.finalize().prefix(8).map { String($0, radix: 16) }.joined(separator: ".")
+    /// What two trees must have in common to be the same: the sum of their entries' digests, kept up with each write.
+    public var digest: String { String(sum, radix: 16) }
+
+    private mutating func set(_ path: String, _ entry: Entry) {
+        if let old = entries.updateValue(entry, forKey: path) { sum &-= Self.weight(path, old) }
+        sum &+= Self.weight(path, entry)
+    }
+
+    private static func weight(_ path: String, _ entry: Entry) -> UInt64 {
+        SHA256.hash(data: Data("\(path)\u{0}\(entry.version)\u{0}\(entry.writer)".utf8)).prefix(8)
+            .reduce(0) { $0 << 8 | UInt64($1) }
     }
 }

@@ -8,6 +8,7 @@ enum ValueType: Hashable, Sendable {
     case number
     case boolean
     case choice([String])
+    case list
 }
 
 enum ConfigurationKeys {

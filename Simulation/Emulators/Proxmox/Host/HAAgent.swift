@@ -6,7 +6,7 @@ struct HAAgent: Hashable, Sendable {
     /// How often the agents look, in milliseconds.
     static let loopMilliseconds: Int64 = 10_000
     /// From the first thing to manage to the first round, in milliseconds.
-    static let firstLoopMilliseconds: Int64 = 4_000
+    static let firstLoopMilliseconds: Int64 = 5_000
     /// From a node's going offline to the recovery of its guests: 144.4 s from the power cut on a real cluster, of which
     /// 8.1 s pass until the node is offline.
     static let recoveryMilliseconds: Int64 = 130_400
@@ -18,6 +18,10 @@ struct HAAgent: Hashable, Sendable {
     /// When each node's agent was last seen at work.
     var lastLoop: Moment?
     var states: [String: String] = [:]
+    /// Rounds with something to do. In the first the manager takes the lead and the local agents ask for their locks;
+    /// they act from the second on.
+    var rounds = 0
+    var hasLock: Bool { rounds > 1 }
 }
 
 /// A guest under Proxmox's HA.

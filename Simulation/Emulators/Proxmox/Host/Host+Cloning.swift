@@ -4,9 +4,6 @@ extension Host {
     func prepareClone(_ plan: ClonePlan) throws(APIError) -> Int64 {
         let configuration = try configuration(of: plan.source)
         try requireUnlocked(configuration, plan.source)
-        if let owner = owner(of: plan.newID) {
-            throw .died("unable to create VM \(plan.newID): config file already exists on node '\(owner.node)'")
-        }
         let disks = configuration.drives(plan.source.kind).filter { !$0.isCDROM }
         let gibibytes = disks.reduce(0) { $0 + $1.size } >> 30
         return settings.durations.clone + (plan.isFull ? gibibytes * settings.durations.perDisk : 0)
@@ -28,6 +25,7 @@ extension Host {
             }
             finishCopy(&copy, plan)
             try write(plan.guest.path(on: plan.target ?? name), copy.text)
+            if let target = plan.target, target != name { try write(plan.guest.path(on: name), nil) }
         } catch {
             for identifier in made { try? release(identifier) }
             throw error

@@ -1,11 +1,9 @@
 // The HA agents' rounds on this host.
 
-import FoundationEssentials
-
 extension Host {
     var haConfiguration: HAConfiguration {
         guard let text = files.read(HAConfiguration.path),
-            let value = try? JSONDecoder().decode(HAConfiguration.self, from: Data(text.utf8))
+            let value = decoded.value(HAConfiguration.path, text, as: HAConfiguration.self)
         else { return HAConfiguration() }
         return value
     }
@@ -50,10 +48,11 @@ extension Host {
         let configuration = haConfiguration
         guard !configuration.resources.isEmpty, membership.isReady(now: now) else { return }
         haAgent.lastLoop = now
+        haAgent.rounds += 1
         haAgent.master = membership.onlineNodes.map(\.name).max()
         for resource in configuration.resources {
             if files.exists(resource.guest.path(on: name)) {
-                pursue(resource)
+                if haAgent.hasLock { pursue(resource) }
             } else if haAgent.master == name {
                 recover(resource)
             }

@@ -7,9 +7,6 @@ extension Host {
     // MARK: Create
 
     func prepareCreate(_ plan: CreatePlan) throws(APIError) -> Int64 {
-        if let owner = owner(of: plan.guest.vmid) {
-            throw .died("unable to create \(plan.guest) - VM \(plan.guest.vmid) already exists on node '\(owner.node)'")
-        }
         let disks = plan.configuration.settings.keys.filter { ConfigurationKeys.isDrive($0, plan.guest.kind) }.count
         return settings.durations.create + Int64(disks) * settings.durations.perDisk
             + (plan.template == nil ? 0 : settings.durations.clone)

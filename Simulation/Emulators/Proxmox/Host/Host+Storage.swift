@@ -8,7 +8,7 @@ extension Host {
     /// The cluster's storages, in order of their names.
     func storages() -> [Storage] {
         guard let text = files.read(Self.storageFile),
-            let list = try? JSONDecoder().decode([Storage].self, from: Data(text.utf8))
+            let list = decoded.value(Self.storageFile, text, as: [Storage].self)
         else { return [.local] }
         return list.sorted { $0.name < $1.name }
     }

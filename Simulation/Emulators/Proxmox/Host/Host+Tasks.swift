@@ -95,9 +95,24 @@ extension Host {
         task.phase = .ended(text ?? "OK", at: now)
         tasks[upid] = task
         note("end task \(upid) \(text ?? "OK")", user: upid.user)
+        if text != nil { abandon(task.work) }
         guard let guest = task.work.lockedGuest, locks[guest] == upid else { return }
         locks[guest] = nil
         grantLock(guest)
+    }
+
+    /// A guest that came to nothing leaves no configuration behind; the file that reserved its number goes.
+    private mutating func abandon(_ work: Work) {
+        let guest: GuestID
+        switch work {
+        case .create(let plan): guest = plan.guest
+        case .clone(let plan): guest = plan.guest
+        default: return
+        }
+        guard let lock = (try? configuration(of: guest))?.lock, ["create", "clone"].contains(lock) else { return }
+        do throws(APIError) { try write(guest.path(on: name), nil) } catch {
+            note("\(guest) stays locked (\(lock)): \(error.reason)")
+        }
     }
 
     private mutating func grantLock(_ guest: GuestID) {

@@ -31,6 +31,7 @@ public struct Host: Sendable {
     var clusterLog: [ClusterLogLine] = []
     /// "reboot" or "shutdown", asked for over the API; the shell carries it out.
     public var powerRequest: String?
+    let decoded = DecodedFiles()
     let booted: Moment
     public internal(set) var now: Moment
     var nextPID = 989

@@ -112,7 +112,7 @@ struct MovePlan: Hashable, Sendable {
 
 /// How long things take, in milliseconds: medians of the recordings.
 public struct WorkDurations: Hashable, Sendable, Codable {
-    public var fork: Int64 = 60
+    public var fork: Int64 = 15
     public var start: Int64 = 1_400
     public var stop: Int64 = 250
     public var create: Int64 = 150
