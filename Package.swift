@@ -162,7 +162,8 @@ if !pureOnly {
         .executableTarget(
             name: "holdfast",
             dependencies: pure + [
-                "Manifests", "Drivers", "ProxmoxDriver", "Runtime", "API", logging, httpClient, argumentParser, crypto, x509, yams,
+                "Manifests", "Drivers", "ProxmoxDriver", "Runtime", "API", logging, httpClient, argumentParser, crypto,
+                x509, yams,
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],

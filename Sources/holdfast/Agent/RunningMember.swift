@@ -129,7 +129,8 @@ struct RunningMember {
         loop.start(
             AgentWorld(
                 transport: transport, store: store, addresses: drivers.addresses, health: drivers.health,
-                hypervisor: hypervisor, rememberPeers: rememberPeers(), followAuthorities: { [follower] in follower.take($0) },
+                hypervisor: hypervisor, rememberPeers: rememberPeers(),
+                followAuthorities: { [follower] in follower.take($0) },
                 followName: { [follower] in follower.take(name: $0) }),
             initialPeers: peers)
         log.notice("\(identity) listens for peers at \(identity.settings.peerEndpoint)")
