@@ -127,7 +127,7 @@ logged "$scratch/build.log" $build_seconds swift build --scratch-path "$scratch"
 
 # The long calculations apart from the tests that wait for sockets and clocks: all share as many threads as there are
 # cores, and what has a deadline must not stand in line behind minutes of simulation.
-readonly calculations='^(SimulationTests|SimulationRaftTests|ConsensusTests)\.'
+readonly calculations='^(SimulationTests|SimulationRaftTests|SimulationChecksTests|ConsensusTests|ClusterTests|KindsTests|DecisionsTests|AgentTests|ManifestsTests)\.'
 status=0 summary="" ran=0
 # tests LOG ARGUMENTS...: runs some of the tests, and shows what failed and what was skipped. Sets `summary` to the test
 # runner's closing line and adds to `ran`; a run without that line crashed.

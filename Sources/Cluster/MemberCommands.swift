@@ -112,8 +112,9 @@ extension ClusterState {
         takeAuthorities(of: member, into: &changed)
         guard changed != present else { return unchanged() }
         // What nobody knew before was not renewed: it is the first word of a member that has just joined.
-        let isRenewal = isWhereItWas && (level < 2 || present.certificateExpires != nil)
-        let (type, words) = isRenewal ? Self.renewal(from: present, to: changed) : Self.start(changed)
+        let isFirstWord = level >= 2 && present.certificateExpires == nil && changed.certificateExpires != nil
+        let (type, words) =
+            isWhereItWas && !isFirstWord ? Self.renewal(from: present, to: changed) : Self.start(changed)
         present = changed
         present.lastEvent = note(type, "member/\(present.name)", words, cause: present.lastEvent, record)
         members[member.id] = present

@@ -34,7 +34,7 @@ private struct Draws: RandomNumberGenerator {
     }
 
     private static func workloadCommand(_ draws: inout Draws) -> WorkloadCommand {
-        let workload = ResourceKey(kind: "VirtualMachine", name: "r\(draws.below(6))")
+        let workload = ResourceKey(kind: "VirtualMachine", name: "r\(draws.below(2))")
         let (host, other) = ("m\(draws.below(3))", "m\(draws.below(3))")
         let (epoch, fence) = (draws.below(6), draws.below(3))
         let who = member(draws.below(6)).id
@@ -83,12 +83,12 @@ private struct Draws: RandomNumberGenerator {
         let role = ResourceKey(kind: "VirtualIP", name: name)
         let who = member(draws.below(6)).id
         if draws.below(3) == 0 { return .workload(workloadCommand(&draws)) }
-        switch draws.below(29) {
-        case 21, 22:
+        switch draws.below(32) {
+        case 29, 30, 31:
             return .apply(
                 declarations: [
                     Declaration(
-                        kind: "VirtualMachine", name: name,
+                        kind: "VirtualMachine", name: "r\(draws.below(2))",
                         spec: ["desired": draws.below(2) == 0 ? "running" : "stopped"])
                 ], checkRevision: nil)
         case 23:

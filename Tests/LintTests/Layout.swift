@@ -72,7 +72,7 @@ enum Layout {
         // A driver performs what was decided elsewhere; it never sees how.
         case "Drivers": ["Consensus", "Cluster", "Kinds", "CKernel"]
         // `what-if` runs the simulator on a live configuration.
-        case "holdfast": order.dropLast() + pureSimulation.map { "Simulation\($0)" } + ["CKernel"]
+        case "holdfast": order.dropLast() + pureSimulation.map { "Simulation\($0)" } + ["CKernel", "ProxmoxDriver"]
         default:
             Array(order.prefix { $0 != name }) + (pureProduct.contains(name) ? [] : ["CKernel"])
         }

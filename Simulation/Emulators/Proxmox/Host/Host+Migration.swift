@@ -6,7 +6,10 @@ extension Host {
     /// What of a guest stands in the way of a move.
     func localDisks(_ configuration: GuestConfiguration, _ guest: GuestID) throws(APIError) -> [Drive] {
         var found: [Drive] = []
-        for drive in configuration.drives(guest.kind) where try !storage(drive.storage).isShared { found.append(drive) }
+        for drive in configuration.drives(guest.kind) {
+            let isShared = try storage(drive.storage).isShared
+            if !isShared { found.append(drive) }
+        }
         return found
     }
 
