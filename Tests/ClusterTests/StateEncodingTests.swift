@@ -35,8 +35,8 @@ private struct Draws: RandomNumberGenerator {
 
     private static func workloadCommand(_ draws: inout Draws) -> WorkloadCommand {
         let workload = ResourceKey(kind: "VirtualMachine", name: "r\(draws.below(2))")
-        let (host, other) = ("m\(draws.below(3))", "m\(draws.below(3))")
-        let (epoch, fence) = (draws.below(6), draws.below(3))
+        let (host, other) = ("m\(draws.below(2) + 1)", "m\(draws.below(3))")
+        let (epoch, fence) = (draws.below(3), draws.below(3))
         let who = member(draws.below(6)).id
         switch draws.below(18) {
         case 0, 1:
@@ -82,7 +82,7 @@ private struct Draws: RandomNumberGenerator {
         let name = "r\(draws.below(6))"
         let role = ResourceKey(kind: "VirtualIP", name: name)
         let who = member(draws.below(6)).id
-        if draws.below(3) == 0 { return .workload(workloadCommand(&draws)) }
+        if draws.below(2) == 0 { return .workload(workloadCommand(&draws)) }
         switch draws.below(32) {
         case 29, 30, 31:
             return .apply(
