@@ -308,14 +308,10 @@ public final class PeerTransport: @unchecked Sendable {
     }
 
     private func warn(_ subject: String, _ message: Logger.Message, _ facts: Logger.Metadata) {
-        report(.warning, subject, message, facts)
-    }
-
-    private func report(_ level: Logger.Level, _ subject: String, _ message: Logger.Message, _ facts: Logger.Metadata) {
         guard let suppressed = throttle.admit(subject) else { return }
         var facts = facts
         if suppressed > 0 { facts["repeated"] = "\(suppressed)" }
-        log.log(level: level, message, metadata: facts)
+        log.warning(message, metadata: facts)
     }
 }
 
@@ -342,10 +338,7 @@ extension PeerTransport: PeerConnectionOwner {
         }
         incoming[member]?.end("the member opened another connection, from \(connection.remote)")
         incoming[member] = connection
-        // One whose connections do not last would fill the log.
-        report(
-            .info, "connected \(member)", "a member connected",
-            ["member": "\(member)", "address": "\(connection.remote)"])
+        log.info("a member connected", metadata: ["member": "\(member)", "address": "\(connection.remote)"])
         peers[member]?.hurry()
     }
 
