@@ -8,7 +8,6 @@ import Drivers
 import Logging
 import NIOCore
 import NIOPosix
-import ProxmoxDriver
 import Runtime
 import ServiceLifecycle
 
@@ -150,7 +149,8 @@ struct RunningMember {
     /// Runs agent and API until a signal or a failure ends them. They stop from the last to the first: the agent gives
     /// everything away while its health checks still run, and before the API waits for its clients.
     private func serve(
-        _ loop: AgentLoop, _ drivers: MemberDrivers, _ hypervisor: ProxmoxNode?, _ transport: PeerTransport,
+        _ loop: AgentLoop, _ drivers: MemberDrivers, _ hypervisor: (any HypervisorOrderTaker)?,
+        _ transport: PeerTransport,
         _ measurements: MemberMeasurements
     ) async -> Result<AgentEnd, any Error> {
         do {
@@ -171,7 +171,7 @@ struct RunningMember {
                         log: log)),
             ]
             if let runner = drivers.health { services.append(.init(service: HealthService(runner: runner))) }
-            if let hypervisor { services.append(.init(service: HypervisorService(node: hypervisor))) }
+            if let service = Hypervisor.service(hypervisor) { services.append(.init(service: service)) }
             services.append(
                 .init(service: AgentService(loop: loop, log: log), successTerminationBehavior: .gracefullyShutdownGroup)
             )
