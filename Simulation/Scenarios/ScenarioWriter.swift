@@ -68,8 +68,9 @@ public enum ScenarioWriter {
     private static func quirks(_ member: Plan.Member) -> [String] {
         var parts: [String] = []
         let usual = Plan.Member(name: member.name, kind: member.kind)
-        if member.memory != usual.memory { parts.append("memory: \(ByteSize.text(member.memory))") }
-        if member.cores != usual.cores { parts.append("cores: \(member.cores)") }
+        let isHost = member.kind == .host
+        if isHost, member.memory != usual.memory { parts.append("memory: \(ByteSize.text(member.memory))") }
+        if isHost, member.cores != usual.cores { parts.append("cores: \(member.cores)") }
         if member.version != "1.0.0" { parts.append("version: \(member.version)") }
         if member.driftPartsPerMillion != 0 { parts.append("drift: \(member.driftPartsPerMillion)ppm") }
         if member.joinsLater { parts.append("joins: later") }

@@ -106,7 +106,7 @@ private let sound = """
         ("timeline: [{at: 5s, do: pause-agent pve1 10}]", "found \"10\", expected a length of time with its unit"),
         ("timeline: [{at: 5s, do: drift-clock pve1 3%}]", "expected a rate like 300ppm"),
         ("timeline: [{at: 5s, do: version pve1 2}]", "expected a version like 1.2.0"),
-        ("timeline: [{at: 5s, do: move api pve2}]", "expected move-address A M for an address"),
+        ("timeline: [{at: 5s, do: move api pve2}]", "for an address there is move-address A M"),
         ("timeline: [{at: 5s}]", "found no field `do`"), ("timeline: {at: 5s}", "expected a list of moments"),
         ("expect: {final: {\"address:apj\": {holder: pve1}}}", "did you mean api?"),
         ("expect: {never: [doubleAdress]}", "did you mean doubleAddress?"),
