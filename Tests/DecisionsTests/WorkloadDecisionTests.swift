@@ -292,6 +292,19 @@ private struct GuestBench {
         #expect(bench.placement().failures == 0 && bench.placement().tried.isEmpty)
     }
 
+    @Test func aHostWhereItCouldNotGoOnceIsBetterThanNone() {
+        var bench = GuestBench()
+        bench.guest(on: "pve2")
+        bench.apply(.steer(vm, .move(to: "pve1", live: true)))
+        bench.settle()
+        bench.apply(.moveEnded(vm, epoch: bench.placement().epoch, at: "pve2", reason: "no route"))
+        #expect(bench.placement().tried == ["pve1"])
+        bench.lose(pve2, for: .seconds(60))
+        bench.apply(.fenceByWord("pve2"))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve1"))
+    }
+
     @Test func oneGoesBackToItsBestHostOnlyWhenThatHasBeenThereForAWhile() {
         var bench = GuestBench()
         bench.guest(

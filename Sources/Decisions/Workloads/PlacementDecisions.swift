@@ -124,7 +124,9 @@ private struct Planning {
                 workload, placement,
                 "\(host) is fenced by \(method.rawValue), which does not keep it from disks on shared storage")
         }
-        switch placer.best(for: workload, excluding: [host] + placement.tried) {
+        // Where it could not go once it may go now: with its host lost, that is better than nowhere.
+        let untried = placer.best(for: workload, excluding: [host] + placement.tried)
+        switch untried.host == nil ? placer.best(for: workload, excluding: [host]) : untried {
         case .host(let target): place(workload, placement, on: target, "\(host) was lost", because: host)
         case .none(let why): block(workload, placement, "\(host) was lost: \(why)")
         }
