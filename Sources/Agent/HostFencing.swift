@@ -14,7 +14,8 @@ struct Fencing: Sendable {
     /// A fence that could not be reported, or did not succeed, is tried again after this.
     static let retryAfter = Interval.seconds(1)
 
-    struct Task: Hashable, Sendable {
+    struct Attempt: Hashable, Sendable {
+        var method: FenceMethod
         var epoch: UInt64
         var isLifting: Bool
         /// Every attempt is one of its own.
@@ -22,8 +23,8 @@ struct Fencing: Sendable {
     }
 
     /// By host.
-    var tasks: SortedMap<String, Task> = [:]
-    /// What came of the tasks, until the cluster has taken note.
+    var attempts: SortedMap<String, Attempt> = [:]
+    /// What came of the attempts, until the cluster has taken note.
     var results: SortedMap<String, WorkloadCommand> = [:]
     var retryAt: SortedMap<String, Instant> = [:]
 
@@ -55,8 +56,8 @@ extension AgentCore {
             default:
                 // Also what the driver reported when the fence was none of this member's any more: told again and again,
                 // nobody would ever take note of it.
-                if guests.fencing.tasks.contains(name) || guests.fencing.results.contains(name) {
-                    guests.fencing.tasks[name] = nil
+                if guests.fencing.attempts.contains(name) || guests.fencing.results.contains(name) {
+                    guests.fencing.attempts[name] = nil
                     guests.fencing.results[name] = nil
                     guests.fencing.retryAt[name] = nil
                     forget("fence \(name)")
@@ -66,35 +67,38 @@ extension AgentCore {
         for (name, command) in guests.fencing.results.pairs { tell("fence \(name)", command, now: now) }
     }
 
-    /// Whether a task is a new one, to be begun now.
-    private mutating func begins(_ name: String, _ host: HostRecord, isLifting: Bool, now: Instant) -> Bool {
+    /// Whether an attempt is a new one, to be begun now.
+    private mutating func begins(
+        _ name: String, _ host: HostRecord, _ method: FenceMethod, isLifting: Bool, now: Instant
+    ) -> Bool {
         // A member that has just started reads old fences in its log: one that is lifted long since must not be carried out
         // again, and still less may an old lifting undo a new fence. A lease that counts says that the state is as new.
         guard holdsLease(now: now) else { return false }
-        let task = Fencing.Task(epoch: host.fenceEpoch, isLifting: isLifting, failures: host.failures)
-        if guests.fencing.tasks[name] == task { return false }
+        let attempt = Fencing.Attempt(
+            method: method, epoch: host.fenceEpoch, isLifting: isLifting, failures: host.failures)
+        if guests.fencing.attempts[name] == attempt { return false }
         // The cluster has taken note of what came of the one before.
         guests.fencing.results[name] = nil
         if guests.fencing.retryAt.contains(name) { return false }
-        guests.fencing.tasks[name] = task
+        guests.fencing.attempts[name] = attempt
         return true
     }
 
     private mutating func carryOut(_ method: FenceMethod, on name: String, _ host: HostRecord, now: Instant) {
         guard method == .cephBlocklist || method == .power,
-            begins(name, host, isLifting: false, now: now)
+            begins(name, host, method, isLifting: false, now: now)
         else { return }
         if method == .cephBlocklist {
             effects.append(
                 .fence(.blocklist(host: name, epoch: host.fenceEpoch, address: host.facts.storageAddress)))
         } else {
-            let command = workloadSpecs.policy.powerCommand.map { $0 == "{host}" ? name : $0 }
+            let command = workloadSpecs.policy.powerCommand.map { $0.replacing("{host}", with: name) }
             effects.append(.fence(.powerOff(host: name, epoch: host.fenceEpoch, command: command)))
         }
     }
 
     private mutating func lift(_ method: FenceMethod, from name: String, _ host: HostRecord, now: Instant) {
-        guard begins(name, host, isLifting: true, now: now) else { return }
+        guard begins(name, host, method, isLifting: true, now: now) else { return }
         effects.append(
             .fence(.unblocklist(host: name, epoch: host.fenceEpoch, address: host.facts.storageAddress)))
     }
@@ -103,8 +107,11 @@ extension AgentCore {
         guests.changes += 1
         switch report {
         case .fenced(let host, let epoch, let proof):
-            guard let method = state.hosts[host]?.fence.method else { return }
-            guests.fencing.results[host] = .fenceProven(host, epoch: epoch, method, proof: proof)
+            // It proves what was attempted. The state may name another method by now, which suffices for other disks.
+            guard let attempt = guests.fencing.attempts[host], attempt.epoch == epoch, !attempt.isLifting else {
+                return
+            }
+            guests.fencing.results[host] = .fenceProven(host, epoch: epoch, attempt.method, proof: proof)
         case .lifted(let host, let epoch): guests.fencing.results[host] = .fenceLifted(host, epoch: epoch)
         case .failed(let host, let epoch, let reason):
             effects.append(.log("fencing \(host) failed: \(reason)"))

@@ -138,4 +138,33 @@ extension AgentBench {
         bench.run(for: .milliseconds(200))
         #expect(bench.core.state.hosts["pve1"]?.fence.isProven == true)
     }
+
+    @Test func aProofIsOfTheMethodThatWasCarriedOut() {
+        var bench = AgentBench.host(pool: "shared")
+        bench.request(
+            .workload(.beginFence("pve1", epoch: 0, .watchdog, by: AgentBench.own, reason: "test")))
+        bench.run(for: .milliseconds(200))
+        bench.turn([.fence(.fenced(host: "pve1", epoch: 1, proof: "in OSD map 7"))])
+        bench.run(for: .seconds(2))
+        #expect(bench.core.state.hosts["pve1"]?.fence.isProven == false, "nothing was carried out")
+    }
+
+    @Test func thePowerCommandNamesTheHostAlsoWithinAnArgument() {
+        var bench = AgentBench.host()
+        bench.request(
+            .apply(
+                declarations: [
+                    Declaration(
+                        kind: "FencePolicy", name: "default",
+                        spec: [
+                            "methods": ["power", "watchdog"], "powerCommand": ["/usr/bin/ipmitool", "{host}-ipmi.lan"],
+                        ])
+                ], checkRevision: nil))
+        bench.request(.workload(.beginFence("pve1", epoch: 0, .power, by: AgentBench.own, reason: "test")))
+        bench.run(for: .milliseconds(200))
+        #expect(
+            bench.fenceOrders == [
+                .powerOff(host: "pve1", epoch: 1, command: ["/usr/bin/ipmitool", "pve1-ipmi.lan"])
+            ])
+    }
 }
