@@ -21,7 +21,11 @@ extension Swarm {
         let hosts = members.filter { $0.kind == .host }.map(\.name)
         plan.storage = draws.one(of: [.ceph, .ceph, .ceph, .shared, .shared, .local])
         let gibibyte: Int64 = 1 << 30
-        for index in members.indices { members[index].memory = draws.one(of: [8, 16, 64]) * gibibyte }
+        for index in members.indices {
+            // Drawn for the witness too, which has no guests: the draws after it stay what they were.
+            let memory: Int64 = draws.one(of: [8, 16, 64]) * gibibyte
+            if members[index].kind == .host { members[index].memory = memory }
+        }
         // Everybody fits where he is at first; whether all fit on one host is left to chance.
         var left = members.map(\.memory)
         for number in 1...draws.number(1...6) {

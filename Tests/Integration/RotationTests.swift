@@ -69,10 +69,12 @@ struct RotationTests {
         let (status, output) = try await Shell.run(
             Self.three + """
                 early=$("$H" cluster token create --kind host 2>/dev/null)
-                # It has said that it trusts the new one before it goes, or an hour would have to pass.
+                # The witness has said that it trusts the new one before it goes, or an hour would have to pass; and goes
+                # before it has a certificate of it, since nobody gets one while pve2 has not said so too.
+                end pve2
                 "$H" cluster rotate-authority --yes
                 until_true eval '"$H" events | grep -q "member/witness.*AuthorityTrusted\\|AuthorityTrusted.*member/witness"'
-                end witness
+                end witness; supervise pve2
                 until_true rotation "signs, and what"
                 until_true rotation "not until witness has a certificate"
                 "$H" cluster rotate-authority --cancel --yes; echo "cancelled with $?"

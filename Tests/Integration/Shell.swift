@@ -43,7 +43,8 @@ enum Shell {
         end() { kill -TERM $(cat $D/$1.supervisor); wait $(cat $D/$1.supervisor); }
         # Asks again and again, for a minute.
         until_true() {
-            for _ in $(seq 600); do "$@" >$D/last.log 2>&1 && return; sleep 0.1; done
+            local until=$((SECONDS + 60))
+            while ((SECONDS < until)); do "$@" >$D/last.log 2>&1 && return; sleep 0.1; done
             echo "not within a minute: $*"; cat $D/last.log $D/*.log; exit 72
         }
         can_lose() { [ "$("$H" cluster tolerance -o name | tr '\\n' ' ')" = "$1" ]; }
