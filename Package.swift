@@ -179,6 +179,7 @@ if !pureOnly {
                 "API", "Runtime", "holdfast", logging, httpClient, crypto, x509, subprocess,
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
             ],
             swiftSettings: settings),
         .testTarget(

@@ -8,7 +8,6 @@ import FoundationEssentials
 import HTTPTypes
 import Hummingbird
 import NIOCore
-import NIOSSL
 import Runtime
 
 struct API: Sendable {
@@ -18,6 +17,7 @@ struct API: Sendable {
     let credentials: APICredentialStore
     var trust: ClusterTrust { credentials.trust }
     private let believed: BelievedCertificates
+    let shown: ShownCertificates
     let bounds: APIServer.Bounds
     let desk: APIServer.EnrollmentDesk
     let requests: Admission
@@ -41,8 +41,8 @@ struct API: Sendable {
     let wallClock: @Sendable () -> Int64
 
     init(
-        access: any AgentAccess, credentials: APICredentialStore, bounds: APIServer.Bounds,
-        desk: APIServer.EnrollmentDesk,
+        access: any AgentAccess, credentials: APICredentialStore, shown: ShownCertificates = ShownCertificates(),
+        bounds: APIServer.Bounds, desk: APIServer.EnrollmentDesk,
         memberFigures: @escaping APIServer.MemberFigures = { [] },
         selfMeasurement: @escaping APIServer.SelfMeasurement = { nil },
         upkeep: APIServer.Upkeep = .none, secrets: SecretsKey? = nil,
@@ -50,6 +50,7 @@ struct API: Sendable {
     ) {
         self.access = access
         self.credentials = credentials
+        self.shown = shown
         believed = BelievedCertificates { credentials.trust }
         self.bounds = bounds
         self.desk = desk
@@ -117,7 +118,7 @@ struct API: Sendable {
     /// Who asks, when they may.
     /// - Throws: `APIFailure` with `unauthenticated` or `forbidden`.
     func principal(of context: APIContext, needs: OperatorRole, _ what: String) async throws -> Principal {
-        guard let certificate = try await context.channel.nioSSL_peerCertificate().get() else {
+        guard let certificate = shown.of(context.channel) else {
             throw APIFailure(
                 .unauthenticated, "\(what) needs a client certificate of this cluster, and none was shown",
                 next: "choose a context that has one: holdfast context list")
@@ -167,6 +168,9 @@ struct API: Sendable {
         let tooLarge = APIFailure(.tooLarge, "the request body is larger than \(most) bytes")
         if let text = request.headers[.contentLength], let length = Int(text), length > most { throw tooLarge }
         do {
+            if WholeRequests.isWhole(request.headers) {
+                return Array(buffer: try await request.body.collect(upTo: most))
+            }
             return try await withDeadline(
                 limit, orThrow: APIFailure(.timedOut, "the request body did not arrive within \(limit)")
             ) {
@@ -209,11 +213,16 @@ extension API {
     /// - Parameter stamped: whether the client's stamp is this command's; false for one beside what the client asked for.
     /// - Throws: `APIFailure` when it did not take effect.
     func propose(_ command: Command, for call: Call, stamped: Bool = true) async throws -> OutcomeDocument {
-        try await requireStanding(of: call)
         if call.isDryRun { return try await rehearse(command, for: call) }
         let request = AgentRequest.propose(
             command, stamp: stamped ? call.stamp : nil, actor: call.actor, deadline: call.deadline, origin: call.origin)
-        switch await access.submit(request) {
+        var answer = await access.submit(request)
+        if case .failed(.forbidden) = answer {
+            // This member may not have heard yet that he was admitted: the cluster's own word counts.
+            _ = try await freshState(for: call)
+            answer = await access.submit(request)
+        }
+        switch answer {
         case .outcome(let outcome):
             if let failure = APIFailure(outcome) { throw failure }
             return OutcomeDocument(outcome)
@@ -234,17 +243,5 @@ extension API {
         let words = outcome.message.isEmpty ? command.words : outcome.message
         return OutcomeDocument(
             changed: outcome.code == .done, message: "dry run, nothing was changed: \(words)", revision: revision)
-    }
-
-    /// Turns away at the door whoever may not ask. The log would refuse him too, but that is an entry on every disk, an
-    /// act in the audit log and a session among those that are remembered, and he can send any number of them.
-    private func requireStanding(of call: Call) async throws {
-        guard let origin = call.origin else { return }
-        guard case .state(let state, _) = await access.submit(.readLocal) else {
-            throw APIFailure(.overloaded, "the agent has too much waiting", next: "try again in a moment")
-        }
-        guard state.objection(to: origin) != nil else { return }
-        // This member may not have heard yet that he was admitted: the cluster's own word counts.
-        _ = try await freshState(for: call)
     }
 }

@@ -170,7 +170,8 @@ public struct APIServer: Service {
         let strangers = Strangers(most: settings.bounds.strangers, logger: logger)
         let http = HTTP1Channel.Configuration(
             additionalChannelHandlers: [
-                RequestBodyBound(mostBytes: bodyBound), ConnectionBound(strangers: strangers, patience: patience),
+                RequestBodyBound(mostBytes: bodyBound), WholeRequests(),
+                ConnectionBound(strangers: strangers, shown: api.shown, patience: patience),
             ],
             idleTimeout: patience,
             httpDecoderConfiguration: .init(

@@ -3,7 +3,6 @@
 // valid at this moment, and (by whoever uses this) whether its owner still has the rights it speaks of.
 
 import FoundationEssentials
-import NIOSSL
 import Runtime
 import Synchronization
 
@@ -29,9 +28,9 @@ final class BelievedCertificates: Sendable {
     init(_ trust: @escaping @Sendable () -> ClusterTrust) { self.trust = trust }
 
     /// - Throws: `CertificateRefusal`, as for a certificate that was never seen.
-    func principal(showing certificate: NIOSSLCertificate, now: Date = Date()) throws -> Principal {
+    /// - Parameter bytes: the certificate, in DER.
+    func principal(showing bytes: [UInt8], now: Date = Date()) throws -> Principal {
         let trust = trust()
-        let bytes = try certificate.toDERBytes()
         let known = memory.withLock { memory in
             if memory.pins != trust.pins { memory = Memory(pins: trust.pins) }
             return memory.believed[bytes]

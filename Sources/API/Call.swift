@@ -67,7 +67,7 @@ struct Call: Sendable {
     /// - Throws: `APIFailure` with `forbidden`.
     func requireStanding(in state: ClusterState) throws {
         guard let origin, let objection = state.objection(to: origin) else { return }
-        throw APIFailure(.forbidden, objection, next: "see whom this context speaks for: holdfast context list")
+        throw APIFailure(forbidden: objection)
     }
 
     /// A part of the path, with its percent-encoding undone.
@@ -86,7 +86,7 @@ struct Call: Sendable {
     }
 
     static func isDryRun(_ headers: HTTPFields) throws -> Bool {
-        guard let name = HTTPField.Name(APIHeader.dryRun), let text = headers[name] else { return false }
+        guard let text = headers.text(FieldName.dryRun) else { return false }
         guard let truth = Bool(text) else {
             throw APIFailure(
                 .badRequest,
@@ -125,7 +125,7 @@ struct Call: Sendable {
 
 extension Call {
     static func timeoutMilliseconds(_ headers: HTTPFields) throws -> Int64 {
-        guard let text = headers.text(APIHeader.timeout) else { return defaultTimeoutMilliseconds }
+        guard let text = headers.text(FieldName.timeout) else { return defaultTimeoutMilliseconds }
         guard let milliseconds = Int64(text), (1...mostTimeoutMilliseconds).contains(milliseconds) else {
             throw APIFailure(
                 .badRequest, "\(APIHeader.timeout) is \(text); it must be 1 to \(mostTimeoutMilliseconds) milliseconds")
@@ -134,10 +134,10 @@ extension Call {
     }
 
     static func stamp(_ headers: HTTPFields) throws -> RequestStamp? {
-        let session = headers.text(APIHeader.session)
-        let request = headers.text(APIHeader.request)
+        let session = headers.text(FieldName.session)
+        let request = headers.text(FieldName.request)
         if session == nil && request == nil { return nil }
-        let settled = headers.text(APIHeader.settled) ?? "0"
+        let settled = headers.text(FieldName.settled) ?? "0"
         guard let session, session.utf8.count == 16, let session = UInt64(session, radix: 16),
             let request, let request = UInt64(request), let settled = UInt64(settled), request > settled
         else {
@@ -150,7 +150,7 @@ extension Call {
     }
 
     static func reason(_ headers: HTTPFields) throws -> String? {
-        guard let text = headers.text(APIHeader.reason).flatMap(PercentEncoding.decode), !text.isEmpty else {
+        guard let text = headers.text(FieldName.reason).flatMap(PercentEncoding.decode), !text.isEmpty else {
             return nil
         }
         guard text.count <= 200, !text.unicodeScalars.contains(where: { $0.value < 32 }) else {
@@ -161,7 +161,18 @@ extension Call {
 }
 
 extension HTTPFields {
-    func text(_ name: String) -> String? { HTTPField.Name(name).flatMap { self[$0] } }
+    func text(_ name: HTTPField.Name?) -> String? { name.flatMap { self[$0] } }
+}
+
+/// The names checked once, and not with every request.
+enum FieldName {
+    static let timeout = HTTPField.Name(APIHeader.timeout)
+    static let session = HTTPField.Name(APIHeader.session)
+    static let request = HTTPField.Name(APIHeader.request)
+    static let settled = HTTPField.Name(APIHeader.settled)
+    static let reason = HTTPField.Name(APIHeader.reason)
+    static let dryRun = HTTPField.Name(APIHeader.dryRun)
+    static let lastEvent = HTTPField.Name("Last-Event-ID")
 }
 
 extension DecodingError {

@@ -89,6 +89,11 @@ public struct FailureBody: Sendable, Codable {
 }
 
 extension APIFailure {
+    /// - Parameter reason: as the state has it.
+    init(forbidden reason: String) {
+        self.init(.forbidden, reason, next: "see whom this context speaks for: holdfast context list")
+    }
+
     /// The words for what the agent could not do. `changing`: it was asked to change something.
     init(_ failure: AgentFailure, changing: Bool) {
         switch failure {
@@ -102,6 +107,7 @@ extension APIFailure {
             self.init(.overloaded, "the agent has too much waiting", next: "try again in a moment")
         case .refused(let reason):
             self.init(.refused, reason)
+        case .forbidden(let reason): self.init(forbidden: reason)
         }
     }
 

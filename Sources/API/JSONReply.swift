@@ -6,9 +6,16 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 
+/// An answer that programs ask for in bulk, and that is written by hand to the bytes that `CanonicalJSON` would write.
+protocol WrittenPlainly {
+    /// Nil for what only the general encoder writes.
+    func plainJSON() -> String?
+}
+
 enum JSONReply {
     static func response(_ status: HTTPResponse.Status, _ body: any Encodable & Sendable) throws -> Response {
-        response(status, bytes: try CanonicalJSON.encode(body))
+        let plain = (body as? any WrittenPlainly)?.plainJSON()
+        return response(status, bytes: try plain.map { Array($0.utf8) } ?? CanonicalJSON.encode(body))
     }
 
     static func response(_ status: HTTPResponse.Status, bytes: [UInt8]) -> Response {

@@ -90,6 +90,7 @@ final class ConnectionBound: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundOut = HTTPResponsePart
 
     private let strangers: Strangers
+    private let shown: ShownCertificates
     private let patience: TimeAmount
     private var address = ""
     private var isStranger = false
@@ -98,8 +99,9 @@ final class ConnectionBound: ChannelDuplexHandler, RemovableChannelHandler {
     private var inWork = 0
     private var alarm: Scheduled<Void>?
 
-    init(strangers: Strangers, patience: TimeAmount) {
+    init(strangers: Strangers, shown: ShownCertificates, patience: TimeAmount) {
         self.strangers = strangers
+        self.shown = shown
         self.patience = patience
     }
 
@@ -127,6 +129,7 @@ final class ConnectionBound: ChannelDuplexHandler, RemovableChannelHandler {
         alarm = nil
         if isStranger { strangers.leave(context.channel, from: address) }
         isStranger = false
+        shown.forget(context.channel)
     }
 
     /// One timer at a time, which looks how long it has been; a request costs none.
@@ -140,8 +143,10 @@ final class ConnectionBound: ChannelDuplexHandler, RemovableChannelHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case TLSUserEvent.handshakeCompleted = event, isStranger,
-            (try? context.pipeline.syncOperations.nioSSL_peerCertificate()) ?? nil != nil
+            let certificate = try? context.pipeline.syncOperations.nioSSL_peerCertificate(),
+            let bytes = try? certificate.toDERBytes()
         {
+            shown.shows(context.channel, bytes)
             strangers.leave(context.channel, from: address)
             isStranger = false
         }

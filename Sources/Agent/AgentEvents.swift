@@ -70,6 +70,8 @@ public enum AgentFailure: Error, Hashable, Sendable {
     case overloaded
     /// The request cannot be carried out as asked.
     case refused(String)
+    /// The person who asks may not, as far as this member has heard.
+    case forbidden(String)
 }
 
 /// What this member knows beyond the replicated state. Volatile, and only as true as this member's connections.

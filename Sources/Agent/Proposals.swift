@@ -222,6 +222,12 @@ extension AgentCore {
                 effects.append(.respond(id, .failed(.overloaded)))
                 return
             }
+            // Turned away here already: the log would refuse it too, but that is an entry on every disk, an act in the
+            // audit log and a session among those that are remembered, and whoever may not ask can send any number.
+            if let origin, let objection = state.objection(to: origin) {
+                effects.append(.respond(id, .failed(.forbidden(objection))))
+                return
+            }
             if let objection = state.objection(toLevel: command.neededLevel) {
                 effects.append(.respond(id, .failed(.refused(objection))))
                 return

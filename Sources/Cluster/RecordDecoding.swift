@@ -27,12 +27,9 @@ extension CommandRecord {
     }
 }
 
-/// Reads the one form that the writer by hand writes. Every function returns nil, or false, at the first byte that differs.
-private struct PlainReader {
-    let bytes: UnsafeBufferPointer<UInt8>
-    var place = 0
-
-    mutating func record() -> CommandRecord? {
+extension PlainReader {
+    // The one form that the writer by hand writes.
+    fileprivate mutating func record() -> CommandRecord? {
         guard take("{\"actor\":"), let actor = text(), take(",\"command\":"), let command = command(),
             take(",\"milliseconds\":"), let milliseconds: Int64 = number()
         else { return nil }
@@ -43,7 +40,7 @@ private struct PlainReader {
         }
         guard take(",\"stamp\":{\"request\":"), let request: UInt64 = number(), take(",\"session\":"),
             let session: UInt64 = number(), take(",\"settled\":"), let settled: UInt64 = number(), take("}}"),
-            place == bytes.count
+            isAtEnd
         else { return nil }
         var record = CommandRecord(
             stamp: RequestStamp(session: session, request: request, settled: settled), milliseconds: milliseconds,
@@ -83,50 +80,5 @@ private struct PlainReader {
         }
         guard take(",\"role\":"), let role = text().flatMap(OperatorRole.init(rawValue:)), take("}") else { return nil }
         return CommandOrigin(name: name, role: role, key: key, needs: needs, reason: reason)
-    }
-
-    /// Goes behind exactly this, or stays.
-    private mutating func take(_ expected: StaticString) -> Bool {
-        expected.withUTF8Buffer { expected in
-            guard bytes.count - place >= expected.count else { return false }
-            for offset in 0..<expected.count where bytes[place + offset] != expected[offset] { return false }
-            place += expected.count
-            return true
-        }
-    }
-
-    /// A string without an escape, of printable ASCII.
-    private mutating func text() -> String? {
-        guard take("\"") else { return nil }
-        let start = place
-        while place < bytes.count, bytes[place] != UInt8(ascii: "\"") {
-            guard bytes[place] >= UInt8(ascii: " "), bytes[place] <= UInt8(ascii: "~"),
-                bytes[place] != UInt8(ascii: "\\")
-            else { return nil }
-            place += 1
-        }
-        guard place < bytes.count else { return nil }
-        defer { place += 1 }
-        return String(decoding: UnsafeBufferPointer(rebasing: bytes[start..<place]), as: UTF8.self)
-    }
-
-    /// A whole number as it is printed: no sign but a minus, no leading zero.
-    private mutating func number<Number: FixedWidthInteger>() -> Number? {
-        let isNegative = Number.isSigned && take("-")
-        let start = place
-        var value: Number = 0
-        while place < bytes.count, case let digit = bytes[place] &- UInt8(ascii: "0"), digit <= 9 {
-            let (product, overflows) = value.multipliedReportingOverflow(by: 10)
-            let (sum, exceeds) =
-                isNegative
-                ? product.subtractingReportingOverflow(Number(digit)) : product.addingReportingOverflow(Number(digit))
-            guard !overflows, !exceeds else { return nil }
-            value = sum
-            place += 1
-        }
-        guard place > start, bytes[start] != UInt8(ascii: "0") || (place == start + 1 && !isNegative) else {
-            return nil
-        }
-        return value
     }
 }

@@ -9,7 +9,9 @@ extension CommandRecord {
 
     /// Nil for what only the general encoder writes.
     func encodedByHand() -> [UInt8]? {
-        guard level == nil, let actor = Self.quoted(actor), let command = command.valueCommandText() else { return nil }
+        guard level == nil, let actor = PlainJSON.quoted(actor), let command = command.valueCommandText() else {
+            return nil
+        }
         var person = ""
         if let origin {
             guard let text = origin.encodedByHand() else { return nil }
@@ -21,22 +23,14 @@ extension CommandRecord {
             "stamp":{"request":\(stamp.request),"session":\(stamp.session),"settled":\(stamp.settled)}}
             """.utf8)
     }
-
-    /// A JSON string, if it needs no escape in any encoder: printable ASCII without quotes and backslashes.
-    fileprivate static func quoted(_ text: String) -> String? {
-        let isPlain = text.utf8.allSatisfy {
-            $0 >= UInt8(ascii: " ") && $0 <= UInt8(ascii: "~") && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
-        }
-        return isPlain ? "\"\(text)\"" : nil
-    }
 }
 
 extension CommandOrigin {
     fileprivate func encodedByHand() -> String? {
-        guard let name = CommandRecord.quoted(name), let key = CommandRecord.quoted(key) else { return nil }
+        guard let name = PlainJSON.quoted(name), let key = PlainJSON.quoted(key) else { return nil }
         var words = ""
         if let reason {
-            guard let reason = CommandRecord.quoted(reason) else { return nil }
+            guard let reason = PlainJSON.quoted(reason) else { return nil }
             words = "\"reason\":\(reason),"
         }
         return "{\"key\":\(key),\"name\":\(name),\"needs\":\"\(needs.rawValue)\",\(words)\"role\":\"\(role.rawValue)\"}"
@@ -47,17 +41,17 @@ extension Command {
     fileprivate func valueCommandText() -> String? {
         switch self {
         case .put(let key, let value, let expected):
-            guard let key = CommandRecord.quoted(key), let value = CommandRecord.quoted(value) else { return nil }
+            guard let key = PlainJSON.quoted(key), let value = PlainJSON.quoted(value) else { return nil }
             var condition = ""
             switch expected {
             case nil: break
             case .absent: condition = "\"expected\":{\"absent\":{}},"
             case .value(let old):
-                guard let old = CommandRecord.quoted(old) else { return nil }
+                guard let old = PlainJSON.quoted(old) else { return nil }
                 condition = "\"expected\":{\"value\":{\"_0\":\(old)}},"
             }
             return "{\"put\":{\(condition)\"key\":\(key),\"value\":\(value)}}"
-        case .remove(let key): return CommandRecord.quoted(key).map { "{\"remove\":{\"key\":\($0)}}" }
+        case .remove(let key): return PlainJSON.quoted(key).map { "{\"remove\":{\"key\":\($0)}}" }
         default: return nil
         }
     }

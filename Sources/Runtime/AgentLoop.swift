@@ -322,6 +322,7 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
         case .failed(.noQuorum): "noQuorum"
         case .failed(.overloaded): "overloaded"
         case .failed(.refused): "refused"
+        case .failed(.forbidden): "forbidden"
         case .state: "unknown"
         }
     }

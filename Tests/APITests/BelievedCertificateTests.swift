@@ -11,13 +11,13 @@ import X509
 
 @Suite struct BelievedCertificateTests {
     let lab: Lab
-    let certificate: NIOSSLCertificate
+    let certificate: [UInt8]
     let leaf: Certificate
 
     init() throws {
         lab = try Lab.make()
         let text = try lab.credential(role: .operator).certificate
-        certificate = try NIOSSLCertificate(bytes: Array(text.utf8), format: .pem)
+        certificate = try NIOSSLCertificate(bytes: Array(text.utf8), format: .pem).toDERBytes()
         leaf = try Certificate(pemEncoded: text)
     }
 

@@ -95,6 +95,7 @@ final class InMemoryAgent: AgentAccess {
         }
         switch request {
         case .propose(let command, let stamp, let actor, _, let origin):
+            if let origin, let objection = state.objection(to: origin) { return .failed(.forbidden(objection)) }
             return .outcome(propose(command, stamp, actor, origin))
         case .transferLeadership(let to, _):
             return inside.withLock { inside in

@@ -24,6 +24,37 @@ import Testing
         if case .state? = response { true } else { false }
     }
 
+    // MARK: Rights
+
+    /// Who may not ask leaves nothing in the log; what he is refused with is the state's own word.
+    @Test func whoMayNotAskIsTurnedAwayBeforeTheLog() {
+        var bench = AgentBench.founder()
+        let owner = OperatorRecord(name: "ada", role: .admin, key: "k1", certificateExpires: .max)
+        bench.request(.admitOperator(owner))
+        let before = bench.core.state.revision
+        func ask(_ name: String, _ key: String) -> AgentResponse? {
+            let request = bench.newRequest()
+            let origin = CommandOrigin(name: name, role: .admin, key: key, needs: .operator, reason: nil)
+            bench.turn([
+                .request(
+                    request,
+                    .propose(put("k"), stamp: nil, actor: name, deadline: bench.now + .seconds(2), origin: origin))
+            ])
+            return bench.responses[request]
+        }
+        guard case .failed(.forbidden(let words))? = ask("ada", "k2") else {
+            Issue.record("the other key was not turned away")
+            return
+        }
+        #expect(words.contains("ada"))
+        #expect(bench.core.state.revision == before && bench.core.state.values.isEmpty)
+        guard case .outcome(let outcome)? = ask("ada", "k1") else {
+            Issue.record("the owner was not let in")
+            return
+        }
+        #expect(outcome.code == .done)
+    }
+
     // MARK: Bounds
 
     @Test func openCommandsAreBounded() {

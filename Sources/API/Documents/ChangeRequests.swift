@@ -133,6 +133,12 @@ public struct ValueRequest: Sendable, Codable {
         self.value = value
         self.secret = secret
     }
+
+    /// Nil for what only the general decoder reads.
+    init?(plainJSON bytes: [UInt8]) {
+        guard let value = PlainJSON.text(of: "value", in: bytes) else { return nil }
+        self.init(value: value)
+    }
 }
 
 /// The answer to a change that took effect, or had nothing to change.
@@ -154,6 +160,12 @@ public struct OutcomeDocument: Hashable, Sendable, Codable {
     }
 }
 
+extension OutcomeDocument: WrittenPlainly {
+    func plainJSON() -> String? {
+        PlainJSON.quoted(message).map { "{\"changed\":\(changed),\"message\":\($0),\"revision\":\(revision)}" }
+    }
+}
+
 /// The answer to `GET /v1/kv/KEY`.
 public struct ValueDocument: Hashable, Sendable, Codable {
     public var key: String
@@ -163,6 +175,15 @@ public struct ValueDocument: Hashable, Sendable, Codable {
     /// True for what was stored as a secret.
     public var secret: Bool?
     public var read: ReadAge
+}
+
+extension ValueDocument: WrittenPlainly {
+    func plainJSON() -> String? {
+        guard secret == nil, let key = PlainJSON.quoted(key), let value = PlainJSON.quoted(value),
+            let read = read.plainJSON()
+        else { return nil }
+        return "{\"key\":\(key),\"modified\":\(modified),\"read\":\(read),\"value\":\(value)}"
+    }
 }
 
 /// The answer to `GET /v1/kv`.

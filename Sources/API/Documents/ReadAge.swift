@@ -40,3 +40,14 @@ public struct ReadAge: Hashable, Sendable, Codable {
             member: state.name(of: view.member), knowsLeader: view.leader != nil)
     }
 }
+
+extension ReadAge: WrittenPlainly {
+    func plainJSON() -> String? {
+        PlainJSON.quoted(member).map {
+            """
+            {"behind":\(behind),"consistency":"\(consistency.rawValue)","knowsLeader":\(knowsLeader),\
+            "member":\($0),"revision":\(revision)}
+            """
+        }
+    }
+}

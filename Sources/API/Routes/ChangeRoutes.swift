@@ -60,7 +60,7 @@ extension API {
     }
 
     private func putValue(_ call: Call) async throws -> OutcomeDocument {
-        let request = try call.decode(ValueRequest.self)
+        let request = try ValueRequest(plainJSON: call.body) ?? call.decode(ValueRequest.self)
         guard request.value.utf8.count <= Call.mostValueBytes else {
             throw APIFailure(
                 .tooLarge, "a value has at most \(Call.mostValueBytes) bytes, this has \(request.value.utf8.count)")

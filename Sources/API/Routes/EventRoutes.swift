@@ -67,7 +67,7 @@ extension API {
     private static let endsRights = ["OperatorRevoked", "OperatorAdmitted", "MemberRemoved"]
 
     private func stream(_ request: Request, for principal: Principal) async throws -> Response {
-        let text = request.headers.text("Last-Event-ID") ?? request.uri.queryParameters.get("after") ?? "0"
+        let text = request.headers.text(FieldName.lastEvent) ?? request.uri.queryParameters.get("after") ?? "0"
         guard let after = UInt64(text) else {
             throw APIFailure(.badRequest, "after is \(text); it must be the id of an event, or 0")
         }
