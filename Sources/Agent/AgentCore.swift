@@ -80,6 +80,7 @@ public struct AgentCore: Sendable {
 
     var proposals = Proposals()
     var reads: ReadRequests
+    var transfers = LeadershipTransfers()
     var local = LocalRoles()
     var fitness = Fitness()
     var conflicts = AddressConflicts()
@@ -179,7 +180,7 @@ public struct AgentCore: Sendable {
         if !local.isEmpty { next = min(next, leaseUntil, local.nextEnd) }
         if mayDecide { next = min(next, duties.nextDecision) }
         if let recovery { next = min(next, recovery.decideAt) }
-        next = min(next, nextPeerSearch, nextTelling)
+        next = min(next, nextPeerSearch, nextTelling, transfers.nextDeadline)
         next = min(next, guests.nextDeadline(now: now))
         return min(next, fitness.nextRetry, conflicts.nextEnd, stop.deadline(now: now))
     }
@@ -218,7 +219,7 @@ public struct AgentCore: Sendable {
         case .recoveryProbe, .recoveryStatus, .epoch: break
         case .membersAsked: tellMembers(to: frame.from, now: now)
         case .members(let records): heardOfMembers(records, now: now)
-        case .handOver: if raft.configuration.contains(frame.from) { handOver(now: now) }
+        case .handOver(let member): handOver(to: member, askedBy: frame.from, now: now)
         case .consensus(let term, let message):
             let envelope = Envelope(
                 cluster: frame.cluster, from: frame.from, to: frame.to, term: term, message: message,
@@ -300,6 +301,7 @@ public struct AgentCore: Sendable {
         announceIfNeeded(now: now)
         continueStop(now: now)
         retryProposals(now: now)
+        continueTransfers(now: now)
         retryReads(now: now)
         answerReads(now: now)
     }

@@ -47,8 +47,8 @@ public struct PeerFrame: Hashable, Sendable {
         case membersAsked
         /// The members, as the JSON of their records.
         case members(records: [UInt8])
-        /// Asks the leader to hand over: it is about to be removed.
-        case handOver
+        /// Asks the leader to hand over, to this one or to the best there is: it is about to be removed, or a person wants it.
+        case handOver(to: MemberID?)
     }
 }
 

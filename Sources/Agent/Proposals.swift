@@ -147,7 +147,7 @@ extension AgentCore {
             proposal.handOversAsked < Proposals.mostHandOversAsked
         {
             // Removed while it leads it would be turned away by whoever has heard of it, and leave a gap.
-            if raft.isLeader { handOver(now: now) } else { sendToPeer(.handOver, leader) }
+            if raft.isLeader { handOver(now: now) } else { sendToPeer(.handOver(to: nil), leader) }
             _ = proposals.open.update(key) {
                 $0.handOversAsked += 1
                 $0.nextTry = next
@@ -242,29 +242,9 @@ extension AgentCore {
                 command, stamp: stamp, actor: actor, origin: origin, request: id, deadline: deadline, now: now)
         case .read(let deadline): acceptRead(id, deadline: deadline, now: now)
         case .readLocal: effects.append(.respond(id, .state(state, view(now: now))))
-        case .transferLeadership(let member, _): transfer(to: member, id, now: now)
+        case .transferLeadership(let member, let deadline): transfer(to: member, id, deadline: deadline, now: now)
         case .recover(let dead, let actor, let origin):
             acceptRecovery(id, dead: dead, actor: actor, origin: origin, now: now)
         }
-    }
-
-    private mutating func transfer(to member: MemberID?, _ request: RequestID, now: Instant) {
-        let target = member ?? heir(now: now)
-        let answer: AgentResponse
-        if !raft.isLeader {
-            answer = .failed(
-                .refused(
-                    "this member does not lead; ask \(raft.leader.map { state.name(of: $0) } ?? "again when there is a leader")"
-                ))
-        } else if let target, raft.startTransfer(to: target, now: now) {
-            answer = .outcome(
-                Outcome(code: .done, message: "handing over to \(state.name(of: target))", revision: state.revision))
-        } else {
-            answer = .failed(
-                .refused(
-                    "leadership can be handed only to another voter that is there and not while it is being handed over"
-                ))
-        }
-        effects.append(.respond(request, answer))
     }
 }

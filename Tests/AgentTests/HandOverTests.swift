@@ -40,6 +40,41 @@ private let api = ResourceKey(kind: "VirtualIP", name: "api")
     #expect(lab.leader() == 0 || lab.leader() == 1)
 }
 
+/// Any member takes the request; the one that leads hands over, and the one that was asked sees it.
+@Test(arguments: [true, false]) func whoeverIsAskedLeadershipIsHandedOn(isNamed: Bool) {
+    let lab = TestLab.five()
+    #expect(lab.leader() == 0)
+    let pve2 = lab.index(of: "pve2")
+    let asked = lab.index(of: "cp1")
+    let request = RequestID(rawValue: 1_000)
+    lab.turn(
+        asked,
+        [.request(request, .transferLeadership(to: isNamed ? lab.id(pve2) : nil, deadline: lab.now + .seconds(2)))])
+    lab.run(for: .seconds(1)) { lab.nodes[asked].responses[request] != nil }
+    guard case .outcome(let outcome)? = lab.nodes[asked].responses[request] else {
+        Issue.record("\(String(describing: lab.nodes[asked].responses[request]))")
+        return
+    }
+    #expect(outcome.code == .done && outcome.message.contains("pve2 leads now"))
+    #expect(lab.leader() == pve2)
+}
+
+/// To a learner it cannot go, and that is said by the deadline.
+@Test func aHandOverThatDoesNotHappenIsAnswered() {
+    let lab = TestLab.five()
+    let asked = lab.index(of: "witness")
+    let request = RequestID(rawValue: 1_000)
+    let learner = lab.id(lab.index(of: "cp1"))
+    lab.turn(asked, [.request(request, .transferLeadership(to: learner, deadline: lab.now + .seconds(2)))])
+    lab.run(for: .seconds(3)) { lab.nodes[asked].responses[request] != nil }
+    guard case .failed(.refused(let words))? = lab.nodes[asked].responses[request] else {
+        Issue.record("\(String(describing: lab.nodes[asked].responses[request]))")
+        return
+    }
+    #expect(words.contains("pve1 leads still"), "\(words)")
+    #expect(lab.leader() == 0)
+}
+
 /// The witness would lead only to hand over again, and whoever stops next would too.
 @Test func leadershipMovesToAHostWhenItsHolderStops() {
     let lab = TestLab(seed: 3)

@@ -63,7 +63,7 @@ private extension TestLab {
         .consensus(
             term.next, .appendRequest(AppendRequest(previousIndex: last, previousTerm: term, entries: [], commit: last))
         ),
-        .readIndex(id: 3), .membersAsked, .handOver, .recoveryProbe(id: 4), .epoch(.yours),
+        .readIndex(id: 3), .membersAsked, .handOver(to: nil), .recoveryProbe(id: 4), .epoch(.yours),
     ] {
         let (core, sent, _) = lab.effects(of: lab.frame(body))
         #expect(core.raft.term == term && core.raft.isLeader, "\(body)")

@@ -58,7 +58,8 @@ extension WirePeerFrame {
         case .epochWord(let word): return .epoch(try word.checked())
         case .membersAsked: return .membersAsked
         case .members(let members): return .members(records: [UInt8](members.records))
-        case .handOver: return .handOver
+        case .handOver(let word):
+            return .handOver(to: word.hasTo ? try Check.member(word.to, "hand_over.to") : nil)
         case nil:
             throw Check.absent("body", unknownFields)
         }

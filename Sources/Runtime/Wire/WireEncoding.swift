@@ -52,7 +52,7 @@ extension WirePeerFrame {
             }
         case .membersAsked: membersAsked = WireMembersAsked()
         case .members(let records): members = .with { $0.records = Data(records) }
-        case .handOver: handOver = WireHandOver()
+        case .handOver(let member): handOver = .with { if let member { $0.to = member.rawValue } }
         }
     }
 }

@@ -225,15 +225,28 @@ nonisolated struct WireRecoveryStatus: Sendable {
   fileprivate var _leader: UInt64? = nil
 }
 
-/// Asks the leader to hand over, because it is about to be removed. One that does not know it is removed as it leads.
+/// Asks the leader to hand over, because it is about to be removed, or because a person wants it. One that does not know it is
+/// removed as it leads.
 nonisolated struct WireHandOver: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// Absent: to the best there is. One that does not know the field chooses too.
+  var to: UInt64 {
+    get {_to ?? 0}
+    set {_to = newValue}
+  }
+  /// Returns true if `to` has been explicitly set.
+  var hasTo: Bool {self._to != nil}
+  /// Clears the value of `to`. Subsequent reads from it will return its default value.
+  mutating func clearTo() {self._to = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
+
+  fileprivate var _to: UInt64? = nil
 }
 
 /// Who belongs to the cluster? Asked by a member that knows no leader.
@@ -347,148 +360,160 @@ nonisolated struct WireReadIndexAnswer: Sendable {
   fileprivate var _index: UInt64? = nil
 }
 
-nonisolated struct WireConsensus: Sendable {
+nonisolated struct WireConsensus: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   /// Zero only in a refused pre-vote of a member that has seen no election yet.
-  var term: UInt64 = 0
+  var term: UInt64 {
+    get {_storage._term}
+    set {_uniqueStorage()._term = newValue}
+  }
 
-  var message: WireConsensus.OneOf_Message? = nil
+  var message: OneOf_Message? {
+    get {return _storage._message}
+    set {_uniqueStorage()._message = newValue}
+  }
 
   var preVoteRequest: WirePreVoteRequest {
     get {
-      if case .preVoteRequest(let v)? = message {return v}
+      if case .preVoteRequest(let v)? = _storage._message {return v}
       return WirePreVoteRequest()
     }
-    set {message = .preVoteRequest(newValue)}
+    set {_uniqueStorage()._message = .preVoteRequest(newValue)}
   }
 
   var preVoteReply: WirePreVoteReply {
     get {
-      if case .preVoteReply(let v)? = message {return v}
+      if case .preVoteReply(let v)? = _storage._message {return v}
       return WirePreVoteReply()
     }
-    set {message = .preVoteReply(newValue)}
+    set {_uniqueStorage()._message = .preVoteReply(newValue)}
   }
 
   var voteRequest: WireVoteRequest {
     get {
-      if case .voteRequest(let v)? = message {return v}
+      if case .voteRequest(let v)? = _storage._message {return v}
       return WireVoteRequest()
     }
-    set {message = .voteRequest(newValue)}
+    set {_uniqueStorage()._message = .voteRequest(newValue)}
   }
 
   var voteReply: WireVoteReply {
     get {
-      if case .voteReply(let v)? = message {return v}
+      if case .voteReply(let v)? = _storage._message {return v}
       return WireVoteReply()
     }
-    set {message = .voteReply(newValue)}
+    set {_uniqueStorage()._message = .voteReply(newValue)}
   }
 
   var appendRequest: WireAppendRequest {
     get {
-      if case .appendRequest(let v)? = message {return v}
+      if case .appendRequest(let v)? = _storage._message {return v}
       return WireAppendRequest()
     }
-    set {message = .appendRequest(newValue)}
+    set {_uniqueStorage()._message = .appendRequest(newValue)}
   }
 
   var appendReply: WireAppendReply {
     get {
-      if case .appendReply(let v)? = message {return v}
+      if case .appendReply(let v)? = _storage._message {return v}
       return WireAppendReply()
     }
-    set {message = .appendReply(newValue)}
+    set {_uniqueStorage()._message = .appendReply(newValue)}
   }
 
   var heartbeat: WireHeartbeat {
     get {
-      if case .heartbeat(let v)? = message {return v}
+      if case .heartbeat(let v)? = _storage._message {return v}
       return WireHeartbeat()
     }
-    set {message = .heartbeat(newValue)}
+    set {_uniqueStorage()._message = .heartbeat(newValue)}
   }
 
   var heartbeatReply: WireHeartbeatReply {
     get {
-      if case .heartbeatReply(let v)? = message {return v}
+      if case .heartbeatReply(let v)? = _storage._message {return v}
       return WireHeartbeatReply()
     }
-    set {message = .heartbeatReply(newValue)}
+    set {_uniqueStorage()._message = .heartbeatReply(newValue)}
   }
 
   var leaseGrant: WireLeaseGrant {
     get {
-      if case .leaseGrant(let v)? = message {return v}
+      if case .leaseGrant(let v)? = _storage._message {return v}
       return WireLeaseGrant()
     }
-    set {message = .leaseGrant(newValue)}
+    set {_uniqueStorage()._message = .leaseGrant(newValue)}
   }
 
   var campaignNow: WireCampaignNow {
     get {
-      if case .campaignNow(let v)? = message {return v}
+      if case .campaignNow(let v)? = _storage._message {return v}
       return WireCampaignNow()
     }
-    set {message = .campaignNow(newValue)}
+    set {_uniqueStorage()._message = .campaignNow(newValue)}
   }
 
   var commitNotice: WireCommitNotice {
     get {
-      if case .commitNotice(let v)? = message {return v}
+      if case .commitNotice(let v)? = _storage._message {return v}
       return WireCommitNotice()
     }
-    set {message = .commitNotice(newValue)}
+    set {_uniqueStorage()._message = .commitNotice(newValue)}
   }
 
   var snapshotChunk: WireSnapshotChunk {
     get {
-      if case .snapshotChunk(let v)? = message {return v}
+      if case .snapshotChunk(let v)? = _storage._message {return v}
       return WireSnapshotChunk()
     }
-    set {message = .snapshotChunk(newValue)}
+    set {_uniqueStorage()._message = .snapshotChunk(newValue)}
   }
 
   var snapshotReply: WireSnapshotReply {
     get {
-      if case .snapshotReply(let v)? = message {return v}
+      if case .snapshotReply(let v)? = _storage._message {return v}
       return WireSnapshotReply()
     }
-    set {message = .snapshotReply(newValue)}
+    set {_uniqueStorage()._message = .snapshotReply(newValue)}
   }
 
   var memoryLost: WireMemoryLost {
     get {
-      if case .memoryLost(let v)? = message {return v}
+      if case .memoryLost(let v)? = _storage._message {return v}
       return WireMemoryLost()
     }
-    set {message = .memoryLost(newValue)}
+    set {_uniqueStorage()._message = .memoryLost(newValue)}
   }
 
   var readmitted: WireReadmitted {
     get {
-      if case .readmitted(let v)? = message {return v}
+      if case .readmitted(let v)? = _storage._message {return v}
       return WireReadmitted()
     }
-    set {message = .readmitted(newValue)}
+    set {_uniqueStorage()._message = .readmitted(newValue)}
   }
 
   var startIsOver: WireStartIsOver {
     get {
-      if case .startIsOver(let v)? = message {return v}
+      if case .startIsOver(let v)? = _storage._message {return v}
       return WireStartIsOver()
     }
-    set {message = .startIsOver(newValue)}
+    set {_uniqueStorage()._message = .startIsOver(newValue)}
   }
 
   /// The start of the sender's disk; both zero from a version that does not count them. An older member ignores it.
-  var startNumber: UInt64 = 0
+  var startNumber: UInt64 {
+    get {_storage._startNumber}
+    set {_uniqueStorage()._startNumber = newValue}
+  }
 
-  var startNonce: UInt64 = 0
+  var startNonce: UInt64 {
+    get {_storage._startNonce}
+    set {_uniqueStorage()._startNonce = newValue}
+  }
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -513,6 +538,8 @@ nonisolated struct WireConsensus: Sendable {
   }
 
   init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 nonisolated struct WirePreVoteRequest: Sendable {
@@ -941,7 +968,7 @@ fileprivate nonisolated let _protobuf_package = "holdfast.peer.v1"
 
 nonisolated extension WirePeerFrame: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".PeerFrame"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{1}from\0\u{1}to\0\u{1}consensus\0\u{1}proposal\0\u{3}proposal_refused\0\u{3}read_index\0\u{3}read_index_answer\0\u{4}*recovery_probe\0\u{3}recovery_status\0\u{3}epoch_word\0\u{1}epoch\0\u{3}members_asked\0\u{1}members\0\u{3}hand_over\0\u{3}start_number\0\u{3}start_nonce\0\u{3}earlier_starts\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{1}from\0\u{1}to\0\u{1}consensus\0\u{1}proposal\0\u{3}proposal_refused\0\u{3}read_index\0\u{3}read_index_answer\0\u{4}*recovery_probe\0\u{3}recovery_status\0\u{3}epoch_word\0\u{1}epoch\0\u{3}members_asked\0\u{1}members\0\u{3}hand_over\0\u{3}start_number\0\u{3}start_nonce\0\u{3}earlier_starts\0\u{c}\u{f}\u{1}")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1288,18 +1315,33 @@ nonisolated extension WireRecoveryStatus: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension WireHandOver: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".HandOver"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}to\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    // Load everything into unknown fields
-    while try decoder.nextFieldNumber() != nil {}
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularFixed64Field(value: &self._to) }()
+      default: break
+      }
+    }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._to {
+      try visitor.visitSingularFixed64Field(value: v, fieldNumber: 1)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: WireHandOver, rhs: WireHandOver) -> Bool {
+    if lhs._to != rhs._to {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1531,317 +1573,359 @@ nonisolated extension WireConsensus: SwiftProtobuf.Message, SwiftProtobuf._Messa
   static let protoMessageName: String = _protobuf_package + ".Consensus"
   static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}term\0\u{3}pre_vote_request\0\u{3}pre_vote_reply\0\u{3}vote_request\0\u{3}vote_reply\0\u{3}append_request\0\u{3}append_reply\0\u{1}heartbeat\0\u{3}heartbeat_reply\0\u{3}lease_grant\0\u{3}campaign_now\0\u{3}commit_notice\0\u{3}snapshot_chunk\0\u{3}snapshot_reply\0\u{4}\u{1a}memory_lost\0\u{1}readmitted\0\u{3}start_is_over\0\u{3}start_number\0\u{3}start_nonce\0")
 
+  fileprivate class _StorageClass {
+    var _term: UInt64 = 0
+    var _message: WireConsensus.OneOf_Message?
+    var _startNumber: UInt64 = 0
+    var _startNonce: UInt64 = 0
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _term = source._term
+      _message = source._message
+      _startNumber = source._startNumber
+      _startNonce = source._startNonce
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.term) }()
-      case 2: try {
-        var v: WirePreVoteRequest?
-        var hadOneofValue = false
-        if let current = self.message {
-          hadOneofValue = true
-          if case .preVoteRequest(let m) = current {v = m}
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularUInt64Field(value: &_storage._term) }()
+        case 2: try {
+          var v: WirePreVoteRequest?
+          var hadOneofValue = false
+          if let current = _storage._message {
+            hadOneofValue = true
+            if case .preVoteRequest(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._message = .preVoteRequest(v)
+          }
+        }()
+        case 3: try {
+          var v: WirePreVoteReply?
+          var hadOneofValue = false
+          if let current = _storage._message {
+            hadOneofValue = true
+            if case .preVoteReply(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._message = .preVoteReply(v)
+          }
+        }()
+        case 4: try {
+          var v: WireVoteRequest?
+          var hadOneofValue = false
+          if let current = _storage._message {
+            hadOneofValue = true
+            if case .voteRequest(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._message = .voteRequest(v)
+          }
+        }()
+        case 5: try {
+          var v: WireVoteReply?
+          var hadOneofValue = false
+          if let current = _storage._message {
+            hadOneofValue = true
+            if case .voteReply(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._message = .voteReply(v)
+          }
+        }()
+        case 6: try {
+          var v: WireAppendRequest?
+          var hadOneofValue = false
+          if let current = _storage._message {
+            hadOneofValue = true
+            if case .appendRequest(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._message = .appendRequest(v)
+          }
+        }()
+        case 7: try {
+          var v: WireAppendReply?
+          var hadOneofValue = false
+          if let current = _storage._message {
+            hadOneofValue = true
+            if case .appendReply(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._message = .appendReply(v)
+          }
+        }()
+        case 8: try {
+          var v: WireHeartbeat?
+          var hadOneofValue = false
+          if let current = _storage._message {
+            hadOneofValue = true
+            if case .heartbeat(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._message = .heartbeat(v)
+          }
+        }()
+        case 9: try {
+          var v: WireHeartbeatReply?
+          var hadOneofValue = false
+          if let current = _storage._message {
+            hadOneofValue = true
+            if case .heartbeatReply(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._message = .heartbeatReply(v)
+          }
+        }()
+        case 10: try {
+          var v: WireLeaseGrant?
+          var hadOneofValue = false
+          if let current = _storage._message {
+            hadOneofValue = true
+            if case .leaseGrant(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._message = .leaseGrant(v)
+          }
+        }()
+        case 11: try {
+          var v: WireCampaignNow?
+          var hadOneofValue = false
+          if let current = _storage._message {
+            hadOneofValue = true
+            if case .campaignNow(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._message = .campaignNow(v)
+          }
+        }()
+        case 12: try {
+          var v: WireCommitNotice?
+          var hadOneofValue = false
+          if let current = _storage._message {
+            hadOneofValue = true
+            if case .commitNotice(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._message = .commitNotice(v)
+          }
+        }()
+        case 13: try {
+          var v: WireSnapshotChunk?
+          var hadOneofValue = false
+          if let current = _storage._message {
+            hadOneofValue = true
+            if case .snapshotChunk(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._message = .snapshotChunk(v)
+          }
+        }()
+        case 14: try {
+          var v: WireSnapshotReply?
+          var hadOneofValue = false
+          if let current = _storage._message {
+            hadOneofValue = true
+            if case .snapshotReply(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._message = .snapshotReply(v)
+          }
+        }()
+        case 40: try {
+          var v: WireMemoryLost?
+          var hadOneofValue = false
+          if let current = _storage._message {
+            hadOneofValue = true
+            if case .memoryLost(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._message = .memoryLost(v)
+          }
+        }()
+        case 41: try {
+          var v: WireReadmitted?
+          var hadOneofValue = false
+          if let current = _storage._message {
+            hadOneofValue = true
+            if case .readmitted(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._message = .readmitted(v)
+          }
+        }()
+        case 42: try {
+          var v: WireStartIsOver?
+          var hadOneofValue = false
+          if let current = _storage._message {
+            hadOneofValue = true
+            if case .startIsOver(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._message = .startIsOver(v)
+          }
+        }()
+        case 43: try { try decoder.decodeSingularUInt64Field(value: &_storage._startNumber) }()
+        case 44: try { try decoder.decodeSingularFixed64Field(value: &_storage._startNonce) }()
+        default: break
         }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.message = .preVoteRequest(v)
-        }
-      }()
-      case 3: try {
-        var v: WirePreVoteReply?
-        var hadOneofValue = false
-        if let current = self.message {
-          hadOneofValue = true
-          if case .preVoteReply(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.message = .preVoteReply(v)
-        }
-      }()
-      case 4: try {
-        var v: WireVoteRequest?
-        var hadOneofValue = false
-        if let current = self.message {
-          hadOneofValue = true
-          if case .voteRequest(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.message = .voteRequest(v)
-        }
-      }()
-      case 5: try {
-        var v: WireVoteReply?
-        var hadOneofValue = false
-        if let current = self.message {
-          hadOneofValue = true
-          if case .voteReply(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.message = .voteReply(v)
-        }
-      }()
-      case 6: try {
-        var v: WireAppendRequest?
-        var hadOneofValue = false
-        if let current = self.message {
-          hadOneofValue = true
-          if case .appendRequest(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.message = .appendRequest(v)
-        }
-      }()
-      case 7: try {
-        var v: WireAppendReply?
-        var hadOneofValue = false
-        if let current = self.message {
-          hadOneofValue = true
-          if case .appendReply(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.message = .appendReply(v)
-        }
-      }()
-      case 8: try {
-        var v: WireHeartbeat?
-        var hadOneofValue = false
-        if let current = self.message {
-          hadOneofValue = true
-          if case .heartbeat(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.message = .heartbeat(v)
-        }
-      }()
-      case 9: try {
-        var v: WireHeartbeatReply?
-        var hadOneofValue = false
-        if let current = self.message {
-          hadOneofValue = true
-          if case .heartbeatReply(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.message = .heartbeatReply(v)
-        }
-      }()
-      case 10: try {
-        var v: WireLeaseGrant?
-        var hadOneofValue = false
-        if let current = self.message {
-          hadOneofValue = true
-          if case .leaseGrant(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.message = .leaseGrant(v)
-        }
-      }()
-      case 11: try {
-        var v: WireCampaignNow?
-        var hadOneofValue = false
-        if let current = self.message {
-          hadOneofValue = true
-          if case .campaignNow(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.message = .campaignNow(v)
-        }
-      }()
-      case 12: try {
-        var v: WireCommitNotice?
-        var hadOneofValue = false
-        if let current = self.message {
-          hadOneofValue = true
-          if case .commitNotice(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.message = .commitNotice(v)
-        }
-      }()
-      case 13: try {
-        var v: WireSnapshotChunk?
-        var hadOneofValue = false
-        if let current = self.message {
-          hadOneofValue = true
-          if case .snapshotChunk(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.message = .snapshotChunk(v)
-        }
-      }()
-      case 14: try {
-        var v: WireSnapshotReply?
-        var hadOneofValue = false
-        if let current = self.message {
-          hadOneofValue = true
-          if case .snapshotReply(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.message = .snapshotReply(v)
-        }
-      }()
-      case 40: try {
-        var v: WireMemoryLost?
-        var hadOneofValue = false
-        if let current = self.message {
-          hadOneofValue = true
-          if case .memoryLost(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.message = .memoryLost(v)
-        }
-      }()
-      case 41: try {
-        var v: WireReadmitted?
-        var hadOneofValue = false
-        if let current = self.message {
-          hadOneofValue = true
-          if case .readmitted(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.message = .readmitted(v)
-        }
-      }()
-      case 42: try {
-        var v: WireStartIsOver?
-        var hadOneofValue = false
-        if let current = self.message {
-          hadOneofValue = true
-          if case .startIsOver(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.message = .startIsOver(v)
-        }
-      }()
-      case 43: try { try decoder.decodeSingularUInt64Field(value: &self.startNumber) }()
-      case 44: try { try decoder.decodeSingularFixed64Field(value: &self.startNonce) }()
-      default: break
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if self.term != 0 {
-      try visitor.visitSingularUInt64Field(value: self.term, fieldNumber: 1)
-    }
-    switch self.message {
-    case .preVoteRequest?: try {
-      guard case .preVoteRequest(let v)? = self.message else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    }()
-    case .preVoteReply?: try {
-      guard case .preVoteReply(let v)? = self.message else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    }()
-    case .voteRequest?: try {
-      guard case .voteRequest(let v)? = self.message else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    }()
-    case .voteReply?: try {
-      guard case .voteReply(let v)? = self.message else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-    }()
-    case .appendRequest?: try {
-      guard case .appendRequest(let v)? = self.message else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
-    }()
-    case .appendReply?: try {
-      guard case .appendReply(let v)? = self.message else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
-    }()
-    case .heartbeat?: try {
-      guard case .heartbeat(let v)? = self.message else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
-    }()
-    case .heartbeatReply?: try {
-      guard case .heartbeatReply(let v)? = self.message else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
-    }()
-    case .leaseGrant?: try {
-      guard case .leaseGrant(let v)? = self.message else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
-    }()
-    case .campaignNow?: try {
-      guard case .campaignNow(let v)? = self.message else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
-    }()
-    case .commitNotice?: try {
-      guard case .commitNotice(let v)? = self.message else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
-    }()
-    case .snapshotChunk?: try {
-      guard case .snapshotChunk(let v)? = self.message else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
-    }()
-    case .snapshotReply?: try {
-      guard case .snapshotReply(let v)? = self.message else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
-    }()
-    case .memoryLost?: try {
-      guard case .memoryLost(let v)? = self.message else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 40)
-    }()
-    case .readmitted?: try {
-      guard case .readmitted(let v)? = self.message else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
-    }()
-    case .startIsOver?: try {
-      guard case .startIsOver(let v)? = self.message else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 42)
-    }()
-    case nil: break
-    }
-    if self.startNumber != 0 {
-      try visitor.visitSingularUInt64Field(value: self.startNumber, fieldNumber: 43)
-    }
-    if self.startNonce != 0 {
-      try visitor.visitSingularFixed64Field(value: self.startNonce, fieldNumber: 44)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if _storage._term != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._term, fieldNumber: 1)
+      }
+      switch _storage._message {
+      case .preVoteRequest?: try {
+        guard case .preVoteRequest(let v)? = _storage._message else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      }()
+      case .preVoteReply?: try {
+        guard case .preVoteReply(let v)? = _storage._message else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      }()
+      case .voteRequest?: try {
+        guard case .voteRequest(let v)? = _storage._message else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+      }()
+      case .voteReply?: try {
+        guard case .voteReply(let v)? = _storage._message else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+      }()
+      case .appendRequest?: try {
+        guard case .appendRequest(let v)? = _storage._message else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+      }()
+      case .appendReply?: try {
+        guard case .appendReply(let v)? = _storage._message else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+      }()
+      case .heartbeat?: try {
+        guard case .heartbeat(let v)? = _storage._message else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+      }()
+      case .heartbeatReply?: try {
+        guard case .heartbeatReply(let v)? = _storage._message else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+      }()
+      case .leaseGrant?: try {
+        guard case .leaseGrant(let v)? = _storage._message else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+      }()
+      case .campaignNow?: try {
+        guard case .campaignNow(let v)? = _storage._message else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+      }()
+      case .commitNotice?: try {
+        guard case .commitNotice(let v)? = _storage._message else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+      }()
+      case .snapshotChunk?: try {
+        guard case .snapshotChunk(let v)? = _storage._message else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+      }()
+      case .snapshotReply?: try {
+        guard case .snapshotReply(let v)? = _storage._message else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+      }()
+      case .memoryLost?: try {
+        guard case .memoryLost(let v)? = _storage._message else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 40)
+      }()
+      case .readmitted?: try {
+        guard case .readmitted(let v)? = _storage._message else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
+      }()
+      case .startIsOver?: try {
+        guard case .startIsOver(let v)? = _storage._message else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 42)
+      }()
+      case nil: break
+      }
+      if _storage._startNumber != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._startNumber, fieldNumber: 43)
+      }
+      if _storage._startNonce != 0 {
+        try visitor.visitSingularFixed64Field(value: _storage._startNonce, fieldNumber: 44)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: WireConsensus, rhs: WireConsensus) -> Bool {
-    if lhs.term != rhs.term {return false}
-    if lhs.message != rhs.message {return false}
-    if lhs.startNumber != rhs.startNumber {return false}
-    if lhs.startNonce != rhs.startNonce {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._term != rhs_storage._term {return false}
+        if _storage._message != rhs_storage._message {return false}
+        if _storage._startNumber != rhs_storage._startNumber {return false}
+        if _storage._startNonce != rhs_storage._startNonce {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
