@@ -221,8 +221,9 @@ extension World {
 
     // MARK: Processes
 
+    /// A service manager that is shutting its machine down starts nothing more; the next boot does.
     func startProcess(_ machine: Machine) {
-        guard machine.isPowered, machine.wantsAgent, machine.process == nil else { return }
+        guard machine.isPowered, machine.wantsAgent, machine.process == nil, !machine.isGoingDown else { return }
         note(6, machine.index, 0)
         if machine.disk.condition == .failing {
             tell("\(machine.name): the log disk cannot be written; the agent does not start")

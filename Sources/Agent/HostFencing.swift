@@ -52,7 +52,7 @@ extension AgentCore {
         for (name, host) in state.hosts.pairs {
             switch host.fence {
             case .wanted(let method, id): carryOut(method, on: name, host, now: now)
-            case .lifting(let method, id): lift(method, from: name, host, now: now)
+            case .lifting(let method, id), .withdrawn(let method, id): lift(method, from: name, host, now: now)
             default:
                 // Also what the driver reported when the fence was none of this member's any more: told again and again,
                 // nobody would ever take note of it.
@@ -88,19 +88,30 @@ extension AgentCore {
         guard method == .cephBlocklist || method == .power,
             begins(name, host, method, isLifting: false, now: now)
         else { return }
+        if state.member(named: name)?.reachable == true {
+            // Its guests are well; it would lose them for nothing. What an attempt before this one did is taken back.
+            let spared = method == .power ? "its power is left alone" : "its storage is left to it"
+            guests.fencing.results[name] = .fenceFailed(
+                name, epoch: host.fenceEpoch, reason: "\(name) is there again; \(spared)")
+            guests.fencing.retryAt[name] = now + Fencing.retryAfter
+            return
+        }
+        let until = now + FenceOrder.mostWait
         if method == .cephBlocklist {
             effects.append(
-                .fence(.blocklist(host: name, epoch: host.fenceEpoch, address: host.facts.storageAddress)))
+                .fence(.blocklist(host: name, epoch: host.fenceEpoch, address: host.barred, until: until)))
         } else {
             let command = workloadSpecs.policy.powerCommand.map { $0.replacing("{host}", with: name) }
-            effects.append(.fence(.powerOff(host: name, epoch: host.fenceEpoch, command: command)))
+            effects.append(.fence(.powerOff(host: name, epoch: host.fenceEpoch, command: command, until: until)))
         }
     }
 
     private mutating func lift(_ method: FenceMethod, from name: String, _ host: HostRecord, now: Instant) {
         guard begins(name, host, method, isLifting: true, now: now) else { return }
         effects.append(
-            .fence(.unblocklist(host: name, epoch: host.fenceEpoch, address: host.facts.storageAddress)))
+            .fence(
+                .unblocklist(
+                    host: name, epoch: host.fenceEpoch, address: host.barred, until: now + FenceOrder.mostWait)))
     }
 
     mutating func receive(_ report: FenceReport, now: Instant) {
@@ -112,7 +123,9 @@ extension AgentCore {
                 return
             }
             guests.fencing.results[host] = .fenceProven(host, epoch: epoch, attempt.method, proof: proof)
-        case .lifted(let host, let epoch): guests.fencing.results[host] = .fenceLifted(host, epoch: epoch)
+        case .lifted(let host, let epoch):
+            guard let attempt = guests.fencing.attempts[host], attempt.epoch == epoch, attempt.isLifting else { return }
+            guests.fencing.results[host] = .fenceLifted(host, epoch: epoch)
         case .failed(let host, let epoch, let reason):
             effects.append(.log("fencing \(host) failed: \(reason)"))
             guests.fencing.results[host] = .fenceFailed(host, epoch: epoch, reason: reason)
@@ -144,7 +157,7 @@ extension AgentCore {
     }
 
     private func watchdogIsNeeded(_ name: String) -> Bool {
-        guard state.disarmed == nil else { return false }
+        guard state.disarmed == nil, !stop.isStopping else { return false }
         return workloadSpecs.workloads.pairs.contains { workload, spec in
             guard needsWatchdog(spec), let placement = state.placements[workload] else { return false }
             return placement.hosts.contains(name) || guests.observed[workload]?.state == .running
@@ -178,27 +191,30 @@ extension AgentCore {
         guests.changes += 1
     }
 
-    /// Without a lease the machine would be reset in a while. Its guests that need that are ended first: once none of them
-    /// runs there is nothing left to reset it for.
+    /// Without a lease the machine would be reset in a while. Its guests that need that are ended first: once nothing runs
+    /// there is nothing left to reset it for.
+    ///
+    /// Others stay, and keep it armed: a proof by the watchdog lets every guest be started elsewhere whose disks it is
+    /// proof for, also one that was meant to be fenced otherwise.
     private mutating func starve(_ name: String, now: Instant) {
         guard now >= guests.watchdog.endsGuestsAt else { return }
         guests.watchdog.hasEndedGuests = true
         var runs = false
-        for (workload, spec) in workloadSpecs.workloads.pairs where needsWatchdog(spec) {
-            guard let observation = guests.observed[workload],
-                observation.state == .running || observation.state == .stuck
-            else { continue }
+        for (workload, spec) in workloadSpecs.workloads.pairs where workloadSpecs.suffices(.watchdog, for: spec) {
+            // What nobody has looked at may be running.
+            let seen = guests.observed[workload]?.state
+            if seen == .absent || seen == .stopped { continue }
             runs = true
-            if guests.orders[workload]?.step != .destroy {
-                guests.orders[workload] = HostWorkloads.Order(
-                    step: .destroy, epoch: state.placements[workload]?.epoch ?? 0)
-                effects.append(
-                    .guests(.destroy(spec.guest, epoch: state.placements[workload]?.epoch ?? 0)))
-            }
+            guard needsWatchdog(spec), seen != nil, guests.orders[workload]?.step != .destroy,
+                guests.retryAt[workload] == nil
+            else { continue }
+            let epoch = state.placements[workload]?.epoch ?? 0
+            guests.orders[workload] = HostWorkloads.Order(step: .destroy, epoch: epoch)
+            effects.append(.guests(.destroy(spec.guest, epoch: epoch)))
         }
         let isIdle = !guests.orders.values.contains { $0.step == .start || $0.step == .migrate }
         if !runs, isIdle, guests.seesGuests {
-            effects.append(.log("no guest that needs the watchdog runs here any more; it is disarmed"))
+            effects.append(.log("no guest that the watchdog answers for runs here any more; it is disarmed"))
             guests.watchdog = Watchdog()
             effects.append(.watchdog(.close))
         }

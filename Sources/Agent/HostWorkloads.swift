@@ -20,10 +20,12 @@ struct HostWorkloads: Sendable {
         /// Holds until the placement counts more failures than `before`.
         case startFailed(epoch: UInt64, before: UInt64, reason: String, isFinal: Bool)
         case moveEnded(epoch: UInt64, at: String, reason: String)
+        /// It lies on a host whose fence has ended before it was taken over from there.
+        case handBack(epoch: UInt64)
 
         var epoch: UInt64 {
             switch self {
-            case .startFailed(let epoch, _, _, _), .moveEnded(let epoch, _, _): epoch
+            case .startFailed(let epoch, _, _, _), .moveEnded(let epoch, _, _), .handBack(let epoch): epoch
             }
         }
     }
@@ -48,6 +50,8 @@ struct HostWorkloads: Sendable {
     /// False while the driver cannot look; then nothing is done on what was seen before.
     var seesGuests = false
     var watched: [Guest]?
+    /// Guests of whom nothing was seen since their last step ended: what was seen before says nothing about now.
+    var unseen: SortedMap<ResourceKey, GuestStep> = [:]
     var orders: SortedMap<ResourceKey, Order> = [:]
     var results: SortedMap<ResourceKey, Result> = [:]
     var retryAt: SortedMap<ResourceKey, Instant> = [:]
@@ -98,6 +102,7 @@ extension AgentCore {
             guests.seesGuests = false
         case .observed(let observations):
             guests.seesGuests = true
+            guests.unseen = [:]
             guests.observed = SortedMap(observations.map { ($0.guest.workload, $0) })
         case .done(let guest, let epoch, let step):
             endOrder(guest.workload, step, epoch)
@@ -109,6 +114,7 @@ extension AgentCore {
     }
 
     private mutating func endOrder(_ workload: ResourceKey, _ step: GuestStep, _ epoch: UInt64) {
+        guests.unseen[workload] = step
         if guests.orders[workload] == HostWorkloads.Order(step: step, epoch: epoch) { guests.orders[workload] = nil }
     }
 
@@ -138,12 +144,16 @@ extension AgentCore {
         let isDue = guests.retryAt.values.contains { $0 <= now } || guests.fencing.nextRetry <= now
         if guests.settledOn == grounds, !isDue { return }
         for (workload, retry) in guests.retryAt.pairs where retry <= now { guests.retryAt[workload] = nil }
-        watchDeclared()
+        watch(name)
         tellFacts(name, now: now)
         guard state.hosts.contains(name) else { return }
         tellSightings(name, now: now)
         tellResults(name, now: now)
-        if guests.seesGuests { run(name, now: now) }
+        if guests.seesGuests {
+            run(name, now: now)
+            // What was found on the way, without an order.
+            tellResults(name, now: now)
+        }
         reconcileFencing(now: now)
         leaveIfAsked(name, now: now)
         // What is to be told hangs on proposals, which are none of the grounds.
@@ -152,13 +162,21 @@ extension AgentCore {
 
     var isStopped: Bool { if case .stopped = stop.phase { true } else { false } }
 
-    private mutating func watchDeclared() {
-        let wanted = workloadSpecs.workloads.values.filter { $0.desired != .ignored }.map(\.guest)
+    /// What is declared and not to be left alone. Under a fence of this host also what was left alone or deleted since: it
+    /// may run elsewhere by now, and still here.
+    ///
+    /// Orders stand whatever is declared: the driver carries out what it was given, and says so in the end.
+    private mutating func watch(_ name: String) {
+        let host = state.hosts[name]
+        let isFenced = host?.fence.isProven == true
+        var wanted = workloadSpecs.workloads.values.filter { isFenced || $0.desired != .ignored }.map(\.guest)
+        if isFenced, let retired = host?.retired, !retired.isEmpty {
+            // What could never be read was never run by the cluster either.
+            let old = retired.values.compactMap { try? WorkloadSpec($0).guest }
+            wanted = (wanted.filter { !retired.contains($0.workload) } + old).sorted()
+        }
         guard wanted != guests.watched else { return }
         guests.watched = wanted
-        for workload in guests.orders.keys where !workloadSpecs.workloads.contains(workload) {
-            guests.orders[workload] = nil
-        }
         effects.append(.guests(.watch(wanted)))
     }
 
@@ -195,7 +213,15 @@ extension AgentCore {
     private mutating func tellSightings(_ name: String, now: Instant) {
         guard guests.seesGuests else { return }
         for (workload, observation) in guests.observed.pairs {
-            guard let placement = state.placements[workload] else { continue }
+            guard let placement = state.placements[workload],
+                workloadSpecs.workloads.look(workload, { $0.guest == observation.guest }) == true
+            else { continue }
+            // It was declared anew while an order from before is under way, which can bring it here at any moment.
+            if let order = guests.orders[workload], order.step == .start,
+                order.epoch != placement.epoch || placement.phase != .on(name)
+            {
+                continue
+            }
             let sighting = Sighting(
                 observation.state, healthy: observation.healthy, detail: observation.detail,
                 clients: Array(observation.clients.prefix(Placement.mostClients)))
@@ -228,6 +254,7 @@ extension AgentCore {
                     .startFailed(workload, epoch: epoch, on: name, reason: reason, isFinal: isFinal), now: now)
             case .moveEnded(let epoch, let host, let reason):
                 tell(what, .moveEnded(workload, epoch: epoch, at: host, reason: reason), now: now)
+            case .handBack(let epoch): tell(what, .handBack(workload, epoch: epoch, from: name), now: now)
             }
         }
     }
@@ -240,8 +267,8 @@ extension AgentCore {
         guard holdsLease(now: now) else { return }
         if host.fence.isProven { return cleanUp(name, host, now: now) }
         for (workload, placement) in state.placements.pairs where placement.host == name {
-            guard guests.orders[workload] == nil, guests.results[workload] == nil,
-                let spec = workloadSpecs.workloads[workload],
+            guard guests.orders[workload] == nil, guests.results[workload] == nil, guests.retryAt[workload] == nil,
+                guests.unseen[workload] == nil, let spec = workloadSpecs.workloads[workload],
                 let shallRun = workloadSpecs.shallRun(workload, placement),
                 let observation = guests.observed[workload], !observation.isManagedElsewhere
             else { continue }
@@ -273,17 +300,27 @@ extension AgentCore {
             }
             return
         }
-        guard observation.state != .running, host.fence.isNone, guests.retryAt[workload] == nil,
-            placement.failures <= UInt64(spec.budget.restarts), dependenciesAreMet(spec)
-        else { return }
+        guard observation.state != .running, host.fence.isNone else { return }
+        var takeFrom = placement.takenFrom.isEmpty ? nil : placement.takenFrom
+        if let old = takeFrom, state.hosts.look(old, { $0.fence.isProven }) == false {
+            // That host is back: it may start what lies in its folder, and nothing is taken out of it any more.
+            if observation.state == .absent {
+                guests.results[workload] = .handBack(epoch: placement.epoch)
+                return
+            }
+            takeFrom = nil
+        }
+        guard placement.failures <= UInt64(spec.budget.restarts), dependenciesAreMet(spec) else { return }
         if observation.state == .stuck { return order(.destroy(spec.guest, epoch: placement.epoch)) }
         if isForbidden(workload, spec) { return }
         // It would lose its only proof against a second writer.
         if needsWatchdog(spec), !isGuarded(host) { return }
-        order(
-            .start(
-                spec.guest, epoch: placement.epoch, takeFrom: placement.takenFrom.isEmpty ? nil : placement.takenFrom,
-                mayLowerVotes: othersAreThereOrFenced(host)))
+        let mayLowerVotes = othersAreThereOrFenced(host)
+        // What passes by itself is waited for, and uses up no try. A lock of a move may be left over from a host that died
+        // in its midst; the driver finds out.
+        if let lock = observation.lock, lock != "migrate" { return }
+        if guests.facts?.isQuorate == false, !mayLowerVotes { return }
+        order(.start(spec.guest, epoch: placement.epoch, takeFrom: takeFrom, mayLowerVotes: mayLowerVotes))
     }
 
     /// Whether a rule that is never given up forbids that it is started here. It may lie here all the same: found here,
@@ -327,13 +364,12 @@ extension AgentCore {
     ) {
         switch observation.state {
         case .absent: guests.results[workload] = .moveEnded(epoch: placement.epoch, at: to, reason: "")
-        case .running where !live:
-            order(.stop(spec.guest, epoch: placement.epoch, grace: spec.shutdownGrace))
         case .stuck: order(.destroy(spec.guest, epoch: placement.epoch))
         case .running, .stopped:
+            // What passes by itself is waited for.
+            if let lock = observation.lock, lock != "migrate" { return }
             order(.migrate(spec.guest, epoch: placement.epoch, to: to, live: live && observation.state == .running))
         }
-        guests.settledOn = nil
     }
 
     private mutating func order(_ order: GuestOrder) {
@@ -353,16 +389,24 @@ extension AgentCore {
 
     // MARK: Back from a fence
 
-    /// Nothing that ran here before the fence may go on: it is placed elsewhere, or its disks are lost to it.
+    /// Nothing that ran here before the fence may go on: it is placed elsewhere, or its disks are lost to it. One that is to
+    /// be left alone, belongs here, and kept its disks is left alone.
     private mutating func cleanUp(_ name: String, _ host: HostRecord, now: Instant) {
         guard case .proven = host.fence else { return forget("clean") }
         var isClean = true
         for guest in guests.watched ?? [] {
-            guard let observation = guests.observed[guest.workload] else {
+            guard let observation = guests.observed[guest.workload], observation.guest == guest,
+                guests.unseen[guest.workload] == nil
+            else {
                 isClean = false
                 continue
             }
             guard observation.state == .running || observation.state == .stuck else { continue }
+            if workloadSpecs.workloads[guest.workload]?.desired == .ignored, host.barred.isEmpty,
+                state.placements[guest.workload]?.phase == .on(name)
+            {
+                continue
+            }
             isClean = false
             if guests.orders[guest.workload] == nil, guests.retryAt[guest.workload] == nil {
                 order(.destroy(guest, epoch: host.fenceEpoch))

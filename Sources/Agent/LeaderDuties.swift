@@ -19,6 +19,8 @@ struct LeaderDuties: Sendable {
     var silentSince: SortedMap<MemberID, Instant> = [:]
     /// Since when it has been certain that each member that is away acts under no lease. Only of hosts that run guests.
     var lostSince: SortedMap<MemberID, Instant> = [:]
+    /// Since when each member has been coming and going.
+    var unsteadySince: SortedMap<MemberID, Instant> = [:]
 
     mutating func reset(now: Instant) {
         self = LeaderDuties()
@@ -206,12 +208,21 @@ extension AgentCore {
         for (member, standing) in standings.pairs {
             if standing.reachable || !standing.leaseIsCertainlyOver {
                 if duties.lostSince.contains(member) { duties.lostSince[member] = nil }
+                if standing.steadyFor >= FenceDecisions.steadyAgain, duties.unsteadySince.contains(member) {
+                    duties.unsteadySince[member] = nil
+                }
                 continue
             }
+            let unsteady = duties.unsteadySince[member] ?? now
+            duties.unsteadySince[member] = unsteady
             let since = duties.lostSince[member] ?? now
             duties.lostSince[member] = since
             let tenths = (now - since).milliseconds / 100
-            _ = standings.update(member) { $0.lostFor = min(.milliseconds(tenths * 100), LeaderView.Standing.mostLost) }
+            _ = standings.update(member) {
+                $0.lostFor = min(.milliseconds(tenths * 100), LeaderView.Standing.mostLost)
+                $0.unsteadyFor = min(
+                    .seconds((now - unsteady).milliseconds / 1_000), FenceDecisions.mostUnsteady)
+            }
         }
     }
 

@@ -7,6 +7,9 @@ import Consensus
 struct StopProgress: Sendable {
     /// A stop does not wait longer than this for others to take over.
     static let patience = Interval.seconds(3)
+    // A host with an armed watchdog waits as much longer as that takes to fire: it is disarmed once the cluster knows that
+    // it will be, or, without a lease, once the guests that it answers for have been ended. A process that ended before
+    // would have its machine reset.
 
     enum Phase: Sendable {
         case running
@@ -62,6 +65,9 @@ extension AgentCore {
     mutating func beginStop(now: Instant) {
         guard !stop.isStopping else { return }
         stop.giveUp = now + StopProgress.patience
+        if guests.watchdog.isArmed {
+            stop.giveUp = stop.giveUp + .milliseconds(guests.facts?.watchdogMilliseconds ?? 0)
+        }
         stop.gaveAway = state.roles.values.contains { $0.holder == id }
         stop.phase = .givingRolesAway(propose(.stopping(id), now: now))
         effects.append(.log("stopping: giving roles away first"))
@@ -72,7 +78,7 @@ extension AgentCore {
         case .running, .stopped: return
         case .givingRolesAway(let told):
             let mayHold = state.roles.values.contains { $0.holder == id }
-            if !proposals.isOpen(told) && !mayHold {
+            if !proposals.isOpen(told) && !mayHold && !guests.watchdog.isArmed {
                 stop.phase = .handingOver
                 if stop.gaveAway { stop.drainedAt = now + LocalRoles.drain }
                 handOver(now: now)
@@ -108,6 +114,13 @@ extension AgentCore {
     private mutating func finishStop() {
         if case .stopped = stop.phase { return }
         letGoOfEverything()
+        if guests.watchdog.isArmed {
+            // Whoever counts on it must not be wrong. That is worse than a reset.
+            effects.append(
+                .log(
+                    "the watchdog stays armed: the cluster could not be told that it is not, and a guest that it answers for "
+                        + "may be running here. It resets this machine unless the agent is started again at once"))
+        }
         effects.append(.stopped)
     }
 

@@ -40,6 +40,7 @@ extension StateWriter {
         field(16, UInt64(bitPattern: placement.sinceMilliseconds))
         field(17, placement.takenFrom)
         field(18, placement.lastEvent)
+        for host in placement.barredFrom { present(19, host) }
     }
 
     private mutating func write(_ sighting: Sighting, on host: String) {
@@ -66,6 +67,8 @@ extension StateWriter {
         field(16, host.failures)
         field(17, host.lastEvent)
         field(18, host.facts.isGuarded ? 1 : 0)
+        field(19, host.barred)
+        for declaration in host.retired.values { record(20) { $0.write(declaration) } }
     }
 
     /// Fields 10 to 13.
@@ -85,6 +88,10 @@ extension StateWriter {
             field(11, method.rawValue)
         case .lifting(let method, let member):
             field(10, 4)
+            field(11, method.rawValue)
+            present(12, member.rawValue)
+        case .withdrawn(let method, let member):
+            field(10, 5)
             field(11, method.rawValue)
             present(12, member.rawValue)
         }
@@ -144,6 +151,9 @@ extension StateReader {
             case 9:
                 placement.tried.append(try text())
                 guard placement.tried.count <= Placement.mostTried else { throw fault("more hosts than are kept") }
+            case 19:
+                placement.barredFrom.append(try text())
+                guard placement.barredFrom.count <= Placement.mostTried else { throw fault("more hosts than are kept") }
             default: try read(field, of: &placement)
             }
         }
@@ -223,11 +233,26 @@ extension StateReader {
             case 16: host.failures = try count()
             case 17: host.lastEvent = try count()
             case 18: host.facts.isGuarded = try number() == 1
+            case 19: host.barred = try text()
+            case 20: try retired(of: &host)
             default: throw unknown(field, of: "a host")
             }
         }
         host.fence = try phase(fence)
         return (name, host)
+    }
+
+    private mutating func retired(of host: inout HostRecord) throws(StateDecodingError) {
+        let declaration = try record { (inner) throws(StateDecodingError) in
+            var declaration = Declaration(kind: "", name: "", spec: .null)
+            while let field = try inner.next() { try inner.read(field, of: &declaration) }
+            return declaration
+        }
+        try ascend(declaration.key, after: host.retired.keys.last)
+        host.retired[declaration.key] = declaration
+        guard host.retired.count <= HostRecord.mostRetired + ClusterState.mostResources else {
+            throw fault("more deleted workloads than are kept")
+        }
     }
 
     private struct FenceFields {
@@ -247,6 +272,7 @@ extension StateReader {
         case 2: return .proven(method, proof: fields.proof)
         case 3: return .clean(method)
         case 4: return .lifting(method, by: fields.member)
+        case 5: return .withdrawn(method, by: fields.member)
         default: throw .newer(what: "the fence phase \(fields.phase)")
         }
     }

@@ -177,6 +177,7 @@ public struct ClusterState: Hashable, Sendable {
         case .block(let workload, let epoch, let obstacle):
             return block(workload, epoch: epoch, obstacle: obstacle, record)
         case .steer(let workload, let steering): return steer(workload, steering, record)
+        case .handBack(let workload, let epoch, let host): return handBack(workload, epoch: epoch, from: host, record)
         case .dropWish(let workload, let reason): return dropWish(workload, reason: reason, record)
         case .beginFence(let host, let epoch, let method, let member, let reason):
             return beginFence(host, epoch: epoch, method, by: member, reason: reason, record)

@@ -90,6 +90,9 @@ public enum WorkloadCommand: Hashable, Sendable, Codable {
     case startFailed(ResourceKey, epoch: UInt64, on: String, reason: String, isFinal: Bool)
     /// Why a workload is not what it should be; empty: nothing stands in its way any more.
     case block(ResourceKey, epoch: UInt64, obstacle: String)
+    /// The fence of the host that this one was to take a workload over from has ended, and the workload lies there still:
+    /// it belongs there again. Said when no order for it is under way.
+    case handBack(ResourceKey, epoch: UInt64, from: String)
     /// A person's word about one workload.
     case steer(ResourceKey, Steering)
     /// Where a person wanted it, it cannot go.

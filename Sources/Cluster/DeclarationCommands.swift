@@ -65,6 +65,12 @@ extension ClusterState {
         if present.isEmpty && !keys.isEmpty {
             return refused(.notFound, "no such resource: \(keys.map(\.description).joined(separator: ", "))")
         }
+        if let name = hostThatRemembersTooMany(besides: present) {
+            return refused(
+                .unsafe,
+                "\(HostRecord.mostRetired) workloads were deleted since \(name) was fenced, and what may be left of them "
+                    + "there is not forgotten; bring \(name) back first (holdfast host list)")
+        }
         keep(present.compactMap { undeclare($0, record) }, "deleted", record)
         return done("\(present.count) resources deleted")
     }
@@ -76,7 +82,7 @@ extension ClusterState {
         let event = note("Deleted", key.description, "deleted by \(record.actor)", record)
         // A role that somebody holds stays until the holder has let go of it.
         if roles[key]?.holder == nil { retire(key) } else { _ = roles.update(key) { $0.lastEvent = event } }
-        retireWorkload(key)
+        retireWorkload(key, present.declaration)
         return DeclarationChange.Part(key: key, before: present.declaration, isDeclared: false)
     }
 

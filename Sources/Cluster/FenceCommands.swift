@@ -16,6 +16,12 @@ extension ClusterState {
         }
         guard present.facts != facts || present.leaving != nil else { return unchanged() }
         _ = hosts.update(name) { $0.facts = facts }
+        // Another machine, or one whose hypervisor can write again: what could not be moved to it may be now.
+        if present.facts.boot != facts.boot || present.facts.isQuorate != facts.isQuorate {
+            for (workload, placement) in placements.pairs where placement.barredFrom.contains(name) {
+                _ = placements.update(workload) { $0.barredFrom.removeAll { $0 == name } }
+            }
+        }
         // The machine that was to go down has been down.
         if present.facts.boot != facts.boot, present.leaving != nil {
             let event = note("HostReturned", "host/\(name)", "it has started anew", cause: present.lastEvent, record)
@@ -54,6 +60,10 @@ extension ClusterState {
             $0.isDraining = isDraining
             $0.lastEvent = event
         }
+        // A person's new word: what could not be moved then is tried once more.
+        for (workload, placement) in placements.pairs where isDraining && placement.host == name {
+            _ = placements.update(workload) { $0.barredFrom = [] }
+        }
         return done()
     }
 
@@ -65,6 +75,10 @@ extension ClusterState {
         guard present.fenceEpoch == epoch else { return stale(name, present, epoch) }
         guard !present.fence.isProven else { return unchanged("\(name) is fenced already") }
         if present.fence == .wanted(method, by: member) { return unchanged() }
+        // An order to take the entry away is under way, and would meet the new one.
+        if case .withdrawn = present.fence {
+            return refused(.conflict, "the fence of \(name) before this one is being taken back")
+        }
         let isFirst = present.fence.isNone
         let event = note(
             "FenceWanted", "host/\(name)", "by \(method.rawValue), through \(self.name(of: member)): \(reason)",
@@ -76,6 +90,7 @@ extension ClusterState {
                 $0.attempts = []
                 $0.failures = 0
             }
+            if method == .cephBlocklist, $0.barred.isEmpty { $0.barred = $0.facts.storageAddress }
             $0.lastEvent = event
         }
         return done()
@@ -141,14 +156,24 @@ extension ClusterState {
         return done()
     }
 
-    /// The host was back before anything was done to it: only time had been going by.
+    /// The host was back before anything was proven: only time had been going by, or what was tried has failed.
     mutating func cancelFence(_ name: String, epoch: UInt64, _ record: CommandRecord) -> Outcome {
         guard let present = hosts[name] else { return refused(.notFound, "no host \(name)") }
         guard present.fenceEpoch == epoch else { return stale(name, present, epoch) }
-        guard case .wanted(let method, _) = present.fence,
-            method == .watchdog || (method == .power && present.failures > 0)
-        else {
+        guard case .wanted(let method, let member) = present.fence, method == .watchdog || present.failures > 0 else {
             return refused(.conflict, "the fence of \(name) is not one that can be taken back")
+        }
+        guard present.barred.isEmpty else {
+            let event = note(
+                "FenceWithdrawn", "host/\(name)",
+                "it is there again, and holds its lease; what came of the attempts is taken away",
+                cause: present.lastEvent,
+                record)
+            _ = hosts.update(name) {
+                $0.fence = .withdrawn(method, by: member)
+                $0.lastEvent = event
+            }
+            return done()
         }
         unfenced(name, "FenceCancelled", "it is there again, and holds its lease", record)
         return done()
@@ -159,7 +184,7 @@ extension ClusterState {
         guard let present = hosts[name] else { return refused(.notFound, "no host \(name)") }
         guard present.fenceEpoch == epoch else { return stale(name, present, epoch) }
         guard case .proven(let method, _) = present.fence else { return unchanged() }
-        guard method == .cephBlocklist else {
+        guard !present.barred.isEmpty else {
             unfenced(name, "FenceLifted", "it is back, and nothing of its old guests is left on it", record)
             return done()
         }
@@ -180,6 +205,10 @@ extension ClusterState {
             guard present.fence != .lifting(method, by: member) else { return unchanged() }
             _ = hosts.update(name) { $0.fence = .lifting(method, by: member) }
             return done()
+        case .withdrawn(let method, _):
+            guard present.fence != .withdrawn(method, by: member) else { return unchanged() }
+            _ = hosts.update(name) { $0.fence = .withdrawn(method, by: member) }
+            return done()
         case .none, .wanted, .proven: return refused(.conflict, "\(name) is not clean")
         }
     }
@@ -187,8 +216,10 @@ extension ClusterState {
     mutating func fenceLifted(_ name: String, epoch: UInt64, _ record: CommandRecord) -> Outcome {
         guard let present = hosts[name] else { return refused(.notFound, "no host \(name)") }
         guard present.fenceEpoch == epoch else { return stale(name, present, epoch) }
-        guard case .lifting = present.fence else { return unchanged() }
-        unfenced(name, "FenceLifted", "it may write and take guests again", record)
+        switch present.fence {
+        case .lifting, .withdrawn: unfenced(name, "FenceLifted", "it may write and take guests again", record)
+        case .none, .wanted, .proven, .clean: return unchanged()
+        }
         return done()
     }
 
@@ -198,6 +229,8 @@ extension ClusterState {
             $0.fence = .none
             $0.attempts = []
             $0.failures = 0
+            $0.barred = ""
+            $0.retired = [:]
             $0.lastEvent = event
         }
     }

@@ -1,8 +1,12 @@
 // What the cluster knows of the machines that run guests, and how it proves that a lost one can no longer write.
 //
 //     none ──beginFence──▶ wanted ──fenceProven──▶ proven ──hostIsClean──▶ clean ──liftFence──▶ lifting ──fenceLifted──▶ none
-//                           │   ▲
-//                           └───┘ fenceFailed, beginFence by another method or member
+//                           │   ▲                                                                      ▲
+//                           └───┘ fenceFailed, beginFence by another method or member                  │
+//                           └──cancelFence──▶ withdrawn ──fenceLifted──────────────────────────────────┘
+//
+// Whatever proves it in the end: once a blocklist was ordered its entry may be in force, and no way leads to `none` but
+// through an order that takes it away.
 //
 // Nothing that ran on a host is placed elsewhere before `proven`, and the host starts nothing before `none`.
 
@@ -59,18 +63,23 @@ public enum FencePhase: Hashable, Sendable {
     /// The host is back and has nothing left of its old guests.
     case clean(FenceMethod)
     case lifting(FenceMethod, by: MemberID)
+    /// The host was there again before anything was proven; a member takes away what may have come of the attempts. What
+    /// runs there goes on, and is placed nowhere else.
+    case withdrawn(FenceMethod, by: MemberID)
 
     public var isNone: Bool { self == .none }
     public var isProven: Bool {
         switch self {
-        case .none, .wanted: false
+        case .none, .wanted, .withdrawn: false
         case .proven, .clean, .lifting: true
         }
     }
     public var method: FenceMethod? {
         switch self {
         case .none: nil
-        case .wanted(let method, _), .proven(let method, _), .clean(let method), .lifting(let method, _): method
+        case .wanted(let method, _), .proven(let method, _), .clean(let method), .lifting(let method, _),
+            .withdrawn(let method, _):
+            method
         }
     }
 }
@@ -93,9 +102,16 @@ public struct HostRecord: Hashable, Sendable {
     public internal(set) var attempts: [String] = []
     /// How often each way was tried in vain, for this fence.
     public internal(set) var failures: UInt64 = 0
+    /// The address on which a blocklist was ordered for the present fence, whatever came of it. Empty: none was.
+    public internal(set) var barred = ""
+    /// Workloads that were deleted while a fence of this host was open and that other hosts may have run since: what is left
+    /// of them here has to end before the fence does.
+    public internal(set) var retired: SortedMap<ResourceKey, Declaration> = [:]
     public internal(set) var lastEvent: UInt64 = 0
 
     public static let mostAttempts = 8
+    /// No more workloads can be deleted while a fence is open.
+    public static let mostRetired = 1_024
 
     public init(facts: HostFacts) { self.facts = facts }
 }

@@ -3,7 +3,7 @@
 //
 //     nowhere ──place──▶ on(a) ──move──▶ moving(a, to: b) ──moveEnded──▶ on(b), or on(a) again
 //                          │                    │
-//                          └──── place (a is fenced) ──▶ on(b)
+//                          └──── place (a is fenced) ──▶ on(b) ──handBack──▶ on(a), if b has not taken it over
 //
 // Every change counts the epoch up. A host that was away compares epochs before it touches anything.
 
@@ -59,6 +59,9 @@ public struct Placement: Hashable, Sendable {
     public internal(set) var failures: UInt64 = 0
     /// Hosts it was taken from because it would not start there, since it ran last; at most `mostTried`.
     public internal(set) var tried: [String] = []
+    /// Hosts it could not be moved to; at most `mostTried`. That it runs again where it was says nothing about them, so
+    /// they stay until it has moved, a person wants something new, or the host itself is another one.
+    public internal(set) var barredFrom: [String] = []
     /// A person's word: whether it shall run, until its declaration says something new. Nil: as declared.
     public internal(set) var wanted: Bool?
     /// Where a person wants it, and whether it may be moved while it runs; empty: nowhere in particular.
@@ -94,5 +97,7 @@ public struct Placement: Hashable, Sendable {
         case .moving(let from, let to, _): [from, to]
         }
     }
+    /// Hosts that are not tried while there is another.
+    public var passedOver: [String] { tried + barredFrom.filter { !tried.contains($0) } }
     public func sighting(on host: String) -> GuestState? { sightings.look(host) { $0.state } }
 }

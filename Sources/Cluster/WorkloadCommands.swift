@@ -35,16 +35,27 @@ extension ClusterState {
             // A new declaration is a new beginning for one that had been given up.
             $0.failures = 0
             $0.tried = []
+            $0.barredFrom = []
             $0.obstacle = ""
             if before?.spec["desired"] != desired { $0.wanted = nil }
         }
     }
 
-    /// A workload that is not declared any more is let go: its guest is left as it is.
-    mutating func retireWorkload(_ key: ResourceKey) {
+    /// A workload that is not declared any more is let go: its guest is left as it is. But for what may be left of it on a
+    /// fenced host, beside the guest that was started elsewhere.
+    mutating func retireWorkload(_ key: ResourceKey, _ declaration: Declaration) {
         guard let placement = placements[key] else { return }
+        for (name, host) in hosts.pairs where !host.fence.isNone && placement.phase != .on(name) {
+            _ = hosts.update(name) { $0.retired[key] = declaration }
+        }
         retiredEpoch = max(retiredEpoch, placement.epoch)
         placements[key] = nil
+    }
+
+    func hostThatRemembersTooMany(besides keys: [ResourceKey]) -> String? {
+        let workloads = keys.count { Self.isWorkload($0) }
+        guard workloads > 0 else { return nil }
+        return hosts.pairs.first { !$0.1.fence.isNone && $0.1.retired.count + workloads > HostRecord.mostRetired }?.0
     }
 
     mutating func place(
@@ -72,6 +83,7 @@ extension ClusterState {
             $0.epoch += 1
             $0.takenFrom = host == nil ? "" : old ?? ($0.takenFrom == host ? "" : $0.takenFrom)
             $0.failures = 0
+            $0.barredFrom = []
             $0.obstacle = ""
             if $0.wish == host { $0.wish = "" }
         }
@@ -82,9 +94,12 @@ extension ClusterState {
     /// Why a workload cannot be taken from a host that is not known to have let go; nil: it can.
     private func objection(toTaking workload: ResourceKey, _ placement: Placement, from host: String) -> String? {
         if hosts[host]?.fence.isProven == true { return nil }
+        // What it said last may have been overtaken: a move under way goes on without us.
+        guard member(named: host)?.reachable == true else {
+            return "\(host) does not answer and is not fenced"
+        }
         switch placement.sighting(on: host) {
-        case .absent?: return nil
-        case .stopped? where members.values.contains { $0.name == host && $0.reachable }: return nil
+        case .absent?, .stopped?: return nil
         default: return "\(host) may be running \(workload) and is not fenced"
         }
     }
@@ -129,15 +144,46 @@ extension ClusterState {
             $0.takenFrom = ""
             if host == from {
                 $0.obstacle = "it could not be moved to \(to): \(reason)"
-                if $0.tried.last != to { Self.append(to, to: &$0.tried) }
+                if !$0.barredFrom.contains(to) { Self.append(to, to: &$0.barredFrom) }
             } else {
                 $0.failures = 0
+                $0.barredFrom = []
                 // By the word of the one that gave it away; what the other has of it, that one has yet to say.
                 $0.sightings[from] = Sighting(.absent)
                 if $0.sighting(on: to) == .absent { $0.sightings[to] = nil }
             }
         }
         settled(workload, host == to ? present.reason : reason, event, record)
+        return done()
+    }
+
+    /// Says that a host did not take over what lay on a fenced one, and that the fence has ended before it could.
+    mutating func handBack(_ workload: ResourceKey, epoch: UInt64, from host: String, _ record: CommandRecord)
+        -> Outcome
+    {
+        guard let present = placements[workload] else { return refused(.notFound, "no workload \(workload)") }
+        guard present.epoch == epoch else { return stale(workload, present.epoch, epoch) }
+        guard present.phase == .on(host), !present.takenFrom.isEmpty, let old = hosts[present.takenFrom] else {
+            return refused(.conflict, "\(workload) was not to be taken over by \(host)")
+        }
+        guard !old.fence.isProven else {
+            return refused(.conflict, "\(present.takenFrom) is fenced; \(host) may take \(workload) over")
+        }
+        let event = note(
+            "WorkloadHandedBack", workload.description,
+            "belongs on \(present.takenFrom) again, which is back: \(host) had not taken it over",
+            cause: cause(present.takenFrom, present.lastEvent), record)
+        _ = placements.update(workload) {
+            $0.phase = .on(present.takenFrom)
+            $0.epoch += 1
+            $0.takenFrom = ""
+            $0.sightings[host] = Sighting(.absent)
+            if $0.failures > 0 { Self.append(host, to: &$0.tried) }
+            $0.failures = 0
+            $0.obstacle = ""
+            if $0.wish == present.takenFrom { $0.wish = "" }
+        }
+        settled(workload, "\(present.takenFrom) was back before it was taken over", event, record)
         return done()
     }
 
@@ -210,6 +256,7 @@ extension ClusterState {
         var changed = present
         changed.failures = 0
         changed.tried = []
+        changed.barredFrom = []
         changed.obstacle = ""
         switch steering {
         case .run: (changed.wanted, words) = (true, "is to run")
@@ -286,6 +333,7 @@ extension WorkloadCommand {
             "note that \(workload) is \(sighting.state.rawValue) on \(host)"
         case .startFailed(let workload, _, let host, _, _): "note that \(workload) did not start on \(host)"
         case .block(let workload, _, _): "note what stands in the way of \(workload)"
+        case .handBack(let workload, _, let host): "note that \(host) has not taken \(workload) over"
         case .steer(let workload, .run): "start \(workload)"
         case .steer(let workload, .stop): "stop \(workload)"
         case .steer(let workload, .asDeclared): "let \(workload) be as declared"

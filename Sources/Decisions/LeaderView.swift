@@ -21,6 +21,9 @@ public struct LeaderView: Hashable, Sendable {
         /// For how long it has been certain that it acts under no lease, as far as this leader has seen: in tenths of a
         /// second, and no more than `mostLost`. Zero for members that run no guests.
         public var lostFor: Interval = .zero
+        /// For how long it has been coming and going, in whole seconds, and no more than `FenceDecisions.mostUnsteady`:
+        /// since it was lost for the first time after it had been there for a while. Zero like `lostFor`.
+        public var unsteadyFor: Interval = .zero
 
         /// No decision asks for more.
         public static let mostSteady = RoleDecisions.steadyBeforePreempt

@@ -161,14 +161,22 @@ struct AgentBench {
     mutating func consensus(_ message: Message) { frame(.consensus(Term(rawValue: 1), message)) }
 
     mutating func append(_ commands: [Command], after last: UInt64, commit: Int) {
-        let entries = commands.enumerated().map { offset, command -> Entry in
+        let records = commands.enumerated().map { offset, command in
             let index = last + UInt64(offset) + 1
-            let record = CommandRecord(
-                stamp: RequestStamp(session: 99, request: index, settled: index - 1), milliseconds: 0, actor: "tester",
-                command: command)
-            return Entry(
-                index: LogIndex(rawValue: index), term: Term(rawValue: 1),
-                payload: (try? CanonicalJSON.encode(record)).map(Entry.Payload.command) ?? .empty)
+            return try? CanonicalJSON.encode(
+                CommandRecord(
+                    stamp: RequestStamp(session: 99, request: index, settled: index - 1), milliseconds: 0,
+                    actor: "tester", command: command))
+        }
+        append(records: records, after: last, commit: commit)
+    }
+
+    /// - Parameter records: encoded; nil for what has no encoding.
+    mutating func append(records: [[UInt8]?], after last: UInt64, commit: Int) {
+        let entries = records.enumerated().map { offset, bytes in
+            Entry(
+                index: LogIndex(rawValue: last + UInt64(offset) + 1), term: Term(rawValue: 1),
+                payload: bytes.map(Entry.Payload.command) ?? .empty)
         }
         consensus(
             .appendRequest(

@@ -42,6 +42,17 @@ extension AgentBench {
         run(for: .milliseconds(200))
     }
 
+    /// Another host, which is known and does not answer.
+    fileprivate mutating func admitLostHost() {
+        request(.createToken(JoinToken(id: "t", secretHash: "h", kind: .host, expiresMilliseconds: .max)))
+        request(.join(tokenID: "t", secretHash: "h", member: Self.record(Self.peer, "pve2", .host)))
+        request(
+            .workload(
+                .reportHost(
+                    "pve2", HostFacts(boot: "b1", memoryBytes: 1 << 34, cores: 8, storageAddress: "10.0.0.2"))))
+        run(for: .milliseconds(200))
+    }
+
     fileprivate var placement: Placement { core.state.placements[vm] ?? Placement() }
     fileprivate var starts: Int {
         guestOrders.count { if case .start = $0 { true } else { false } }
@@ -70,7 +81,8 @@ extension AgentBench {
         bench.observe(.stopped)
         for _ in 0..<2 {
             bench.turn([
-                .guests(.failed(guest, epoch: bench.placement.epoch, .start, GuestFailure("no such image")))
+                .guests(.failed(guest, epoch: bench.placement.epoch, .start, GuestFailure("no such image"))),
+                .guests(.observed([GuestObservation(guest, .stopped)])),
             ])
             bench.run(for: .seconds(20))
         }
@@ -99,8 +111,8 @@ extension AgentBench {
         bench.run(for: .milliseconds(300))
         #expect(bench.guestOrders.last == .destroy(guest, epoch: 1))
         #expect(bench.core.state.hosts["pve1"]?.fence == .proven(.cephBlocklist, proof: "in OSD map 7"))
-        bench.observe(.stopped)
         bench.turn([.guests(.done(guest, epoch: 1, .destroy))])
+        bench.observe(.stopped)
         bench.run(for: .milliseconds(300))
         #expect(bench.core.state.hosts["pve1"]?.fence == .clean(.cephBlocklist))
         #expect(bench.starts == 0, "nothing is started before the fence is lifted")
@@ -127,26 +139,36 @@ extension AgentBench {
 
     @Test func aFenceIsCarriedOutByWhoeverWasChosenAndItsProofTold() {
         var bench = AgentBench.host()
+        bench.admitLostHost()
+        let until = bench.now + FenceOrder.mostWait
         bench.request(
-            .workload(.beginFence("pve1", epoch: 0, .cephBlocklist, by: AgentBench.own, reason: "test")))
-        bench.run(for: .milliseconds(200))
-        #expect(bench.fenceOrders == [.blocklist(host: "pve1", epoch: 1, address: "10.0.0.1")])
-        bench.turn([.fence(.failed(host: "pve1", epoch: 1, reason: "no monitor answers"))])
+            .workload(.beginFence("pve2", epoch: 0, .cephBlocklist, by: AgentBench.own, reason: "test")))
+        #expect(bench.fenceOrders == [.blocklist(host: "pve2", epoch: 1, address: "10.0.0.2", until: until)])
+        bench.turn([.fence(.failed(host: "pve2", epoch: 1, reason: "no monitor answers"))])
         bench.run(for: .seconds(3))
         #expect(bench.fenceOrders.count == 2, "tried again")
-        bench.turn([.fence(.fenced(host: "pve1", epoch: 1, proof: "in OSD map 7"))])
+        bench.turn([.fence(.fenced(host: "pve2", epoch: 1, proof: "in OSD map 7"))])
         bench.run(for: .milliseconds(200))
-        #expect(bench.core.state.hosts["pve1"]?.fence.isProven == true)
+        #expect(bench.core.state.hosts["pve2"]?.fence.isProven == true)
     }
 
     @Test func aProofIsOfTheMethodThatWasCarriedOut() {
         var bench = AgentBench.host(pool: "shared")
+        bench.admitLostHost()
         bench.request(
-            .workload(.beginFence("pve1", epoch: 0, .watchdog, by: AgentBench.own, reason: "test")))
+            .workload(.beginFence("pve2", epoch: 0, .watchdog, by: AgentBench.own, reason: "test")))
         bench.run(for: .milliseconds(200))
-        bench.turn([.fence(.fenced(host: "pve1", epoch: 1, proof: "in OSD map 7"))])
+        bench.turn([.fence(.fenced(host: "pve2", epoch: 1, proof: "in OSD map 7"))])
         bench.run(for: .seconds(2))
-        #expect(bench.core.state.hosts["pve1"]?.fence.isProven == false, "nothing was carried out")
+        #expect(bench.core.state.hosts["pve2"]?.fence == .wanted(.watchdog, by: AgentBench.own))
+        // The blocklist is under way when another method is asked for.
+        bench.request(
+            .workload(.beginFence("pve2", epoch: 1, .cephBlocklist, by: AgentBench.own, reason: "test")))
+        bench.request(
+            .workload(.beginFence("pve2", epoch: 1, .watchdog, by: AgentBench.own, reason: "test")))
+        bench.turn([.fence(.fenced(host: "pve2", epoch: 1, proof: "in OSD map 7"))])
+        bench.run(for: .milliseconds(200))
+        #expect(bench.core.state.hosts["pve2"]?.fence == .proven(.cephBlocklist, proof: "in OSD map 7"))
     }
 
     @Test func thePowerCommandNamesTheHostAlsoWithinAnArgument() {
@@ -161,10 +183,87 @@ extension AgentBench {
                         ])
                 ], checkRevision: nil))
         bench.request(.workload(.beginFence("pve1", epoch: 0, .power, by: AgentBench.own, reason: "test")))
-        bench.run(for: .milliseconds(200))
+        bench.run(for: .seconds(3))
+        #expect(bench.fenceOrders.isEmpty, "it is there")
+        #expect(
+            bench.core.state.events.contains {
+                $0.type == "FenceFailed" && $0.message == "pve1 is there again; its power is left alone"
+            })
+        #expect(bench.core.state.hosts["pve1"]?.fence.isNone == true)
+        bench.admitLostHost()
+        let until = bench.now + FenceOrder.mostWait
+        bench.request(.workload(.beginFence("pve2", epoch: 0, .power, by: AgentBench.own, reason: "test")))
         #expect(
             bench.fenceOrders == [
-                .powerOff(host: "pve1", epoch: 1, command: ["/usr/bin/ipmitool", "pve1-ipmi.lan"])
+                .powerOff(
+                    host: "pve2", epoch: 1, command: ["/usr/bin/ipmitool", "pve2-ipmi.lan"], until: until)
             ])
+    }
+
+    @Test func aHostThatIsThereAgainKeepsItsStorage() {
+        var bench = AgentBench.host()
+        bench.request(
+            .workload(.beginFence("pve1", epoch: 0, .cephBlocklist, by: AgentBench.own, reason: "test")))
+        bench.run(for: .seconds(3))
+        for order in bench.fenceOrders {
+            guard case .unblocklist(_, _, let address, _) = order else {
+                Issue.record("\(order) was given")
+                continue
+            }
+            #expect(address == "10.0.0.1")
+        }
+        #expect(!bench.fenceOrders.isEmpty, "what an earlier attempt may have done is taken away")
+        bench.turn([.fence(.lifted(host: "pve1", epoch: 1))])
+        bench.run(for: .milliseconds(200))
+        #expect(bench.core.state.hosts["pve1"]?.fence.isNone == true)
+    }
+
+    @Test func aStopThatFailsIsNoHotLoop() {
+        var bench = AgentBench.host()
+        bench.observe(.running)
+        bench.request(.workload(.steer(vm, .stop)))
+        bench.run(for: .milliseconds(200))
+        for _ in 0..<10 {
+            bench.turn([
+                .guests(.failed(guest, epoch: bench.placement.epoch, .stop, GuestFailure("it hangs"))),
+                .guests(.observed([GuestObservation(guest, .running)])),
+            ])
+            bench.run(for: .milliseconds(100))
+        }
+        #expect(bench.guestOrders.count { if case .stop = $0 { true } else { false } } == 1)
+        bench.run(for: HostWorkloads.retryAfter)
+        #expect(bench.guestOrders.count { if case .stop = $0 { true } else { false } } == 2)
+    }
+
+    @Test func whatPassesByItselfUsesUpNoTry() {
+        var bench = AgentBench.host()
+        bench.turn([.guests(.observed([GuestObservation(guest, .stopped, lock: "backup")]))])
+        bench.run(for: .seconds(30))
+        #expect(bench.placement.phase == .on("pve1") && bench.starts == 0)
+        bench.observe(.stopped)
+        #expect(bench.starts == 1)
+    }
+
+    @Test func nothingIsDecidedOnWhatWasSeenBeforeTheLastStepEnded() {
+        var bench = AgentBench.host()
+        bench.observe(.stopped)
+        #expect(bench.starts == 1)
+        bench.turn([.guests(.done(guest, epoch: bench.placement.epoch, .start))])
+        bench.run(for: .seconds(10))
+        #expect(bench.starts == 1, "it may be running")
+        bench.observe(.stopped)
+        #expect(bench.starts == 2)
+    }
+
+    @Test func aGuestThatIsNotMovedLiveGoesOnUntilNothingStandsInTheWay() {
+        var bench = AgentBench.host()
+        bench.observe(.running)
+        bench.admitLostHost()
+        bench.request(
+            .workload(
+                .move(vm, epoch: bench.placement.epoch, to: "pve2", live: false, reason: "test", because: nil)))
+        bench.run(for: .milliseconds(200))
+        #expect(bench.guestOrders.last == .migrate(guest, epoch: bench.placement.epoch, to: "pve2", live: false))
+        #expect(!bench.guestOrders.contains { if case .stop = $0 { true } else { false } })
     }
 }

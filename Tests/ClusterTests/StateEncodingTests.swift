@@ -38,7 +38,7 @@ private struct Draws: RandomNumberGenerator {
         let (host, other) = ("m\(draws.below(2) + 1)", "m\(draws.below(3))")
         let (epoch, fence) = (draws.below(3), draws.below(3))
         let who = member(draws.below(6)).id
-        switch draws.below(18) {
+        switch draws.below(20) {
         case 0, 1:
             var facts = HostFacts(
                 boot: "b\(draws.below(2))", memoryBytes: 9, cores: 2, storageAddress: "a", watchdogMilliseconds: 5,
@@ -66,7 +66,9 @@ private struct Draws: RandomNumberGenerator {
         case 16:
             return draws.below(2) == 0
                 ? .liftFence(host, epoch: fence, by: who) : .fenceFailed(host, epoch: fence, reason: "r")
-        default: return draws.below(2) == 0 ? .fenceLifted(host, epoch: fence) : .fenceByWord(host)
+        case 17: return draws.below(2) == 0 ? .fenceLifted(host, epoch: fence) : .fenceByWord(host)
+        case 18: return .cancelFence(host, epoch: fence)
+        default: return .handBack(workload, epoch: epoch, from: host)
         }
     }
 
@@ -125,7 +127,11 @@ private struct Draws: RandomNumberGenerator {
                         kind: draws.below(3) == 0 ? "Cluster" : "VirtualIP", name: name, labels: ["a": "b", "": "x"],
                         environment: draws.below(2) == 0 ? "" : nil, spec: spec(&draws))
                 ], checkRevision: nil)
-        case 2: return .delete(keys: [role], checkRevision: nil)
+        case 2:
+            let isWorkload = draws.below(2) == 0
+            return .delete(
+                keys: [isWorkload ? ResourceKey(kind: "VirtualMachine", name: "r\(draws.below(2))") : role],
+                checkRevision: nil)
         case 3:
             return .createToken(
                 JoinToken(id: name, secretHash: "h", kind: .host, expiresMilliseconds: Int64(draws.below(9)) - 3))
@@ -147,6 +153,34 @@ private struct Draws: RandomNumberGenerator {
         }
     }
 
+    /// A move that fails; a fence that is begun, fails and is taken back, while a workload is deleted.
+    private static func lateCommand(_ step: UInt64, in state: ClusterState) -> Command {
+        let (one, other) = (
+            ResourceKey(kind: "VirtualMachine", name: "late1"), ResourceKey(kind: "VirtualMachine", name: "late2")
+        )
+        let fence = state.hosts["m1"]?.fenceEpoch ?? 0
+        let epoch = state.placements[one]?.epoch ?? 0
+        let facts = HostFacts(boot: "b0", memoryBytes: 9, cores: 2, storageAddress: "a", watchdogMilliseconds: 5)
+        switch step {
+        case 0: return .createToken(JoinToken(id: "late", secretHash: "h", kind: .host, expiresMilliseconds: .max))
+        case 1: return .join(tokenID: "late", secretHash: "h", member: member(2))
+        case 2: return .workload(.reportHost("m1", facts))
+        case 3: return .workload(.reportHost("m2", facts))
+        case 4:
+            return .apply(
+                declarations: [one, other].map {
+                    Declaration(kind: $0.kind, name: $0.name, spec: ["desired": "running"])
+                }, checkRevision: nil)
+        case 5: return .workload(.place(one, epoch: epoch, on: "m2", reason: "r", because: nil))
+        case 6: return .workload(.move(one, epoch: epoch, to: "m1", live: true, reason: "r", because: nil))
+        case 7: return .workload(.moveEnded(one, epoch: epoch, at: "m2", reason: "no"))
+        case 8: return .workload(.beginFence("m1", epoch: fence, .cephBlocklist, by: member(2).id, reason: "r"))
+        case 9: return .workload(.fenceFailed("m1", epoch: fence, reason: "r"))
+        case 10: return .delete(keys: [other], checkRevision: nil)
+        default: return .workload(.cancelFence("m1", epoch: fence))
+        }
+    }
+
     /// Everything that commands can bring about, in some order.
     private static func state(seed: UInt64) -> ClusterState {
         var draws = Draws(state: seed)
@@ -165,7 +199,12 @@ private struct Draws: RandomNumberGenerator {
         let founder = OperatorRecord(name: "r0", role: .admin, key: "k0", certificateExpires: 5)
         _ = state.apply(
             record(.bootstrap(clusterName: "home", member: member(1), founder: seed % 2 == 0 ? founder : nil), 1))
-        for number in 2..<draws.below(200) + 3 { _ = state.apply(record(command(&draws), number)) }
+        let last = draws.below(200) + 3
+        for number in 2..<last { _ = state.apply(record(command(&draws), number)) }
+        // What takes several commands in the right order, at the right epochs.
+        if seed % 4 == 0 {
+            for step in 0..<12 as Range<UInt64> { _ = state.apply(record(lateCommand(step, in: state), last + step)) }
+        }
         return state
     }
 
@@ -204,6 +243,12 @@ private struct Draws: RandomNumberGenerator {
         #expect(states.contains { $0.disarmed != nil })
         #expect(states.contains { $0.hosts.values.contains { !$0.fence.isNone } })
         #expect(states.contains { $0.placements.values.contains { $0.host != nil && !$0.sightings.isEmpty } })
+        #expect(states.contains { $0.placements.values.contains { !$0.barredFrom.isEmpty } })
+        #expect(states.contains { $0.hosts.values.contains { !$0.barred.isEmpty && !$0.retired.isEmpty } })
+        #expect(
+            states.contains { state in
+                state.hosts.values.contains { if case .withdrawn = $0.fence { true } else { false } }
+            })
         #expect(
             states.contains { $0.rotation?.phase == .spreading } && states.contains { $0.rotation?.phase == .replacing }
         )

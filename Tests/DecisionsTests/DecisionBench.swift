@@ -37,10 +37,12 @@ struct DecisionBench {
                 ], checkRevision: nil))
     }
 
-    mutating func apply(_ command: Command) {
+    mutating func apply(_ command: Command) { _ = outcome(command) }
+
+    mutating func outcome(_ command: Command) -> Outcome {
         request += 1
         let stamp = RequestStamp(session: 1, request: request, settled: request - 1)
-        _ = state.apply(CommandRecord(stamp: stamp, milliseconds: 0, actor: "test", command: command))
+        return state.apply(CommandRecord(stamp: stamp, milliseconds: 0, actor: "test", command: command))
     }
 
     mutating func admit(_ id: MemberID, _ name: String, _ kind: MemberKind, host: String = "") {

@@ -64,6 +64,21 @@ import Testing
         }
     }
 
+    /// Whoever lifts a fence stands still in the midst of it, while the host is fenced once more: what it was ordered comes too
+    /// late, and opens nothing.
+    @Test(arguments: steps) func aLiftThatComesLateOpensNoNewerFence(milliseconds: Int64) throws {
+        var plan = try Self.base(UInt64(milliseconds + 1))
+        plan.timeline = [
+            Plan.Moment(at: 10_000_000_000, action: .isolate("pve1")),
+            Plan.Moment(at: 20_000_000_000, action: .rejoin("pve1")),
+            Plan.Moment(
+                at: 20_000_000_000 + milliseconds * 250_000, action: .pauseAgent("pve2", 8_000_000_000)),
+            Plan.Moment(at: 24_000_000_000, action: .isolate("pve1")),
+            Plan.Moment(at: 60_000_000_000, action: .rejoin("pve1")),
+        ]
+        expectHeld(plan, ", the agent of pve2 stands still")
+    }
+
     /// 58: what people command about workloads and hosts, at every step of a failover.
     @Test("58 every command about workloads at every step", arguments: steps)
     func everyLabCommandAtEveryStep(milliseconds: Int64) throws {

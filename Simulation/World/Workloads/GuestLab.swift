@@ -118,6 +118,8 @@ struct CephModel: Sendable {
     var blocked: [String] = []
     /// What was ever entered and not taken away by an order: clients of that time stay shut out, whatever expires.
     var shutOut: [String] = []
+    /// Of the newest fence that each address was entered for.
+    var epochs: SortedMap<String, UInt64> = [:]
     var map: UInt64 = 1
 
     func refuses(_ address: String) -> Bool { blocked.contains(address) }
@@ -148,7 +150,8 @@ struct FenceStepState: Sendable {
     let order: FenceOrder
     let machine: Int
     let life: UInt64
-    var deadline: Int64
+    /// True time by which it has its effect or never; the greatest: it is not begun.
+    var deadline: Int64 = .max
     var isSent = false
 }
 

@@ -22,32 +22,63 @@ extension World {
             return
         }
         let number = lab.number()
-        lab.fences[number] = FenceStepState(
-            order: order, machine: machine.index, life: life, deadline: now + 20_000_000_000)
+        lab.fences[number] = FenceStepState(order: order, machine: machine.index, life: life)
         queue.push(.fenceStep(number), at: now + 5_000_000)
     }
 
+    /// What the driver guarantees of its orders (FenceOrders.swift): one after another, begun in time or never, and gone
+    /// with its process.
+    private func isBegun(_ number: UInt64, _ step: FenceStepState, _ lab: GuestLab) -> Bool {
+        if step.deadline != .max { return true }
+        let machine = machines[step.machine]
+        guard machine.life == step.life, let process = machine.process else {
+            lab.fences[number] = nil
+            return false
+        }
+        let isFirst = !lab.fences.pairs.contains { other, state in
+            other < number && state.machine == step.machine && state.life == step.life
+                && state.order.host == step.order.host
+        }
+        guard isFirst, !process.isPaused, !machine.isFrozen else {
+            queue.push(.fenceStep(number), at: now + 50_000_000)
+            return false
+        }
+        guard machine.reading(at: now) < step.order.until else {
+            let words = "it could not be begun within \(FenceOrder.mostWait.milliseconds / 1_000) s"
+            report(.failed(host: step.order.host, epoch: step.order.epoch, reason: words), of: number)
+            return false
+        }
+        _ = lab.fences.update(number) { $0.deadline = now + 20_000_000_000 }
+        return true
+    }
+
     func goOnWithFence(_ number: UInt64) {
-        guard let lab, let step = lab.fences[number] else { return }
-        note(24, step.machine, number)
+        guard let lab, let waiting = lab.fences[number] else { return }
+        note(24, waiting.machine, number)
+        guard isBegun(number, waiting, lab), let step = lab.fences[number] else { return }
         switch step.order {
-        case .blocklist(let host, let epoch, let address):
+        case .blocklist(let host, let epoch, let address, _):
             guard askMonitors(number, step, lab) else { return }
             lab.ceph.map += 1
             if !lab.ceph.refuses(address) { lab.ceph.blocked.append(address) }
             if !lab.ceph.shutOut.contains(address) { lab.ceph.shutOut.append(address) }
+            lab.ceph.epochs[address] = max(epoch, lab.ceph.epochs[address] ?? 0)
             keepOut(address, lab)
             tell("Ceph refuses \(address) (\(host)) from map \(lab.ceph.map) on")
             report(.fenced(host: host, epoch: epoch, proof: "blocklisted in OSD map \(lab.ceph.map)"), of: number)
-        case .unblocklist(let host, let epoch, let address):
+        case .unblocklist(let host, let epoch, let address, _):
             guard askMonitors(number, step, lab) else { return }
+            if let newer = lab.ceph.epochs[address], newer > epoch {
+                return violate(
+                    "fenceOpened", "an order of fence \(epoch) takes the entry of fence \(newer) of \(host) away")
+            }
             lab.ceph.map += 1
             lab.ceph.blocked.removeAll { $0 == address }
             lab.ceph.shutOut.removeAll { $0 == address }
             marks.reach(.fenceLifted)
             tell("Ceph serves \(address) (\(host)) again from map \(lab.ceph.map) on")
             report(.lifted(host: host, epoch: epoch), of: number)
-        case .powerOff(let host, let epoch, _): switchOff(number, step, host, epoch, lab)
+        case .powerOff(let host, let epoch, _, _): switchOff(number, step, host, epoch, lab)
         }
     }
 
@@ -252,18 +283,5 @@ extension World {
         lab.resets.append(RunResult.Reset(host: machine.name, at: now - planBegan, why: why))
         powerOff(machine)
         queue.push(.laterPowerOn(machine: machine.index), at: now + 1_000_000_000)
-    }
-}
-
-extension FenceOrder {
-    var host: String {
-        switch self {
-        case .blocklist(let host, _, _), .unblocklist(let host, _, _), .powerOff(let host, _, _): host
-        }
-    }
-    var epoch: UInt64 {
-        switch self {
-        case .blocklist(_, let epoch, _), .unblocklist(_, let epoch, _), .powerOff(_, let epoch, _): epoch
-        }
     }
 }

@@ -157,6 +157,7 @@ extension HostDocument {
             case .proven(_, let words): (phase, proof) = ("proven", words)
             case .clean: phase = "clean"
             case .lifting: phase = "lifting"
+            case .withdrawn: phase = "withdrawn"
             }
             return HostDocument(
                 name: name, reachable: member.map { $0.reachable && !silent.contains($0.id) } ?? false,

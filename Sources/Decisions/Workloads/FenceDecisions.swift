@@ -6,6 +6,11 @@ import Consensus
 import Kinds
 
 public enum FenceDecisions {
+    /// A host that comes and goes for so long, and is away now, counts as lost.
+    public static let mostUnsteady = Interval.seconds(30)
+    /// A host that has been there for so long without a break has stopped coming and going.
+    public static let steadyAgain = Interval.seconds(10)
+
     /// The commands this leader should propose now. Deterministic in its inputs.
     public static func decide(state: ClusterState, specs: WorkloadSpecs, view: LeaderView) -> [WorkloadCommand] {
         state.hosts.pairs.compactMap { name, host in
@@ -63,17 +68,29 @@ private struct HostSituation {
         // The host itself says when it is clean.
         case .proven: nil
         case .clean: executor.map { .liftFence(name, epoch: host.fenceEpoch, by: $0) }
-        case .lifting(_, let present):
-            view.isReachable(present) ? nil : executor.map { .liftFence(name, epoch: host.fenceEpoch, by: $0) }
+        case .lifting(_, let present), .withdrawn(_, let present): hand(to: executor, from: present)
         }
+    }
+
+    /// To take an entry away has time, and must not come late: it would open a newer fence. So another member is asked only
+    /// when nothing can come of the first one's order any more.
+    private func hand(to next: MemberID?, from present: MemberID) -> WorkloadCommand? {
+        guard isCertainlyDone(present), let next, next != present else { return nil }
+        return .liftFence(name, epoch: host.fenceEpoch, by: next)
+    }
+
+    private func isCertainlyDone(_ member: MemberID) -> Bool {
+        guard let standing = view.standings[member] else { return true }
+        return !standing.reachable && standing.leaseIsCertainlyOver && standing.lostFor >= FenceOrder.certainlyOver
     }
 
     private var isThere: Bool { member.reachable && standing.reachable }
 
-    /// Lost, as everybody has been told, and for long enough.
+    /// Lost, as everybody has been told, and for long enough: at a stretch, or again and again. An agent that ends whenever
+    /// it has begun manages no guests either.
     private var isLost: Bool {
         !member.reachable && !standing.reachable && standing.leaseIsCertainlyOver && !member.stopping
-            && standing.lostFor >= specs.policy.after
+            && (standing.lostFor >= specs.policy.after || standing.unsteadyFor >= FenceDecisions.mostUnsteady)
     }
 
     private func begin() -> WorkloadCommand? {
@@ -84,10 +101,7 @@ private struct HostSituation {
     }
 
     private func goOn(_ method: FenceMethod, _ executor: MemberID) -> WorkloadCommand? {
-        if isThere {
-            let nothingWasDone = method == .watchdog || (method == .power && host.failures > 0)
-            return nothingWasDone ? .cancelFence(name, epoch: host.fenceEpoch) : nil
-        }
+        if isThere { return spare(method, executor) }
         if method == .watchdog {
             let needed = Interval.milliseconds(host.facts.watchdogMilliseconds) + specs.policy.watchdogMargin
             if !member.reachable, standing.leaseIsCertainlyOver, standing.lostFor >= needed {
@@ -105,6 +119,16 @@ private struct HostSituation {
         return .beginFence(
             name, epoch: host.fenceEpoch, next.method, by: next.executor,
             reason: host.attempts.last ?? "the way before failed")
+    }
+
+    /// The host is there again and holds its lease, before anything was proven. What its executor is at goes through, since
+    /// nobody can stop it. What has failed is not tried again: the guests are well where they are, and would lose their disks
+    /// for nothing. An executor that is lost itself is replaced by one that finds the host there, and says that it has failed.
+    private func spare(_ method: FenceMethod, _ present: MemberID) -> WorkloadCommand? {
+        if method == .watchdog || host.failures > 0 { return .cancelFence(name, epoch: host.fenceEpoch) }
+        guard isCertainlyDone(present), let next = executor, next != present else { return nil }
+        return .beginFence(
+            name, epoch: host.fenceEpoch, method, by: next, reason: "\(state.name(of: present)) is lost as well")
     }
 
     private struct Way {
@@ -135,7 +159,7 @@ private struct HostSituation {
     private var recoverable: [WorkloadSpec] {
         let placer = Placer(state: state, specs: specs) { view.isReachable($0) }
         return state.placements.pairs.compactMap { workload, placement in
-            guard placement.host == name, specs.shallRun(workload, placement) == true,
+            guard placement.hosts.contains(name), specs.shallRun(workload, placement) == true,
                 let spec = specs.workloads[workload], !specs.methods(for: spec).isEmpty,
                 placer.best(for: workload, excluding: [name]).host != nil
             else { return nil }

@@ -125,7 +125,7 @@ private struct Planning {
                 "\(host) is fenced by \(method.rawValue), which does not keep it from disks on shared storage")
         }
         // Where it could not go once it may go now: with its host lost, that is better than nowhere.
-        let untried = placer.best(for: workload, excluding: [host] + placement.tried)
+        let untried = placer.best(for: workload, excluding: [host] + placement.passedOver)
         switch untried.host == nil ? placer.best(for: workload, excluding: [host]) : untried {
         case .host(let target): place(workload, placement, on: target, "\(host) was lost", because: host)
         case .none(let why): block(workload, placement, "\(host) was lost: \(why)")
@@ -179,7 +179,7 @@ private struct Planning {
             return moveAway(workload, placement, from: host, live: live, "\(host) is drained")
         }
         if placement.failures > UInt64(spec.budget.restarts) {
-            let isGivenUp = placement.tried.count >= Int(spec.budget.moves)
+            let isGivenUp = placement.passedOver.count >= Int(spec.budget.moves)
             if !isGivenUp, moves(workload, placement, offFrom: host) { return }
             return block(
                 workload, placement,
@@ -198,7 +198,8 @@ private struct Planning {
     ) -> Bool {
         guard placement.sighting(on: host) == .absent else { return false }
         let elsewhere = placement.sightings.pairs.first { name, sighting in
-            name != host && (sighting.state == .running || sighting.state == .stopped)
+            // One that was to be taken over from there: its host may be at it, and hands it back when it is not.
+            name != host && name != placement.takenFrom && (sighting.state == .running || sighting.state == .stopped)
                 && state.hosts[name]?.fence.isNone == true && isThere(name)
         }
         guard let elsewhere else { return false }
@@ -212,7 +213,7 @@ private struct Planning {
         var others = placer
         others.withdraw(workload)
         if let objection = others.breach(of: workload, on: host) { return objection }
-        guard spec.failsBack, case .host(let best) = others.best(for: workload, excluding: placement.tried),
+        guard spec.failsBack, case .host(let best) = others.best(for: workload, excluding: placement.passedOver),
             best != host, isSteady(best)
         else { return nil }
         let (present, wanted) = (others.preference(of: workload, for: host), others.preference(of: workload, for: best))
@@ -233,9 +234,10 @@ private struct Planning {
         }
         var others = placer
         others.withdraw(workload)
-        switch others.best(for: workload, excluding: [host] + placement.tried) {
+        switch others.best(for: workload, excluding: [host] + placement.passedOver) {
         case .host(let target): move(workload, placement, from: host, to: target, live: live, reason)
-        case .none(let why): block(workload, placement, "\(reason): \(why)")
+        // That it could not be moved says more than that there is nowhere else.
+        case .none(let why): block(workload, placement, "\(reason): \(why)", keeping: "it could not be moved to")
         }
     }
 
@@ -262,7 +264,7 @@ private struct Planning {
         guard specs.workloads[workload].map({ specs.storage(of: $0) != .local }) ?? false else { return false }
         var others = placer
         others.withdraw(workload)
-        guard case .host(let target) = others.best(for: workload, excluding: [host] + placement.tried) else {
+        guard case .host(let target) = others.best(for: workload, excluding: [host] + placement.passedOver) else {
             return false
         }
         move(workload, placement, from: host, to: target, live: false, "it would not start on \(host)")

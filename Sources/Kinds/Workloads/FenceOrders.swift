@@ -5,14 +5,46 @@ import Cluster
 import Consensus
 
 /// An order to the fence driver of the member that was chosen to carry it out.
+///
+/// An order that comes late would undo a newer one of another member: an entry that is taken away under a fence of a
+/// later epoch lets two hosts write. Members do not know of each other's orders, and neither does the storage, so each
+/// driver guarantees three things, and the leader waits for what they leave open before it asks another member:
+///
+/// - Orders about one host are carried out one after another, in the order they came, whatever their epochs.
+/// - An order is begun before its `until`, looked at on CLOCK_BOOTTIME at the last moment before it leaves this machine, or
+///   never; and it has its effect within `mostLength` of having begun, or never. What hangs is ended then.
+/// - Nothing of an order outlives the process that was given it.
 public enum FenceOrder: Hashable, Sendable {
     /// Keep every client on the host's storage address from writing (`ceph osd blocklist add ADDRESS:0/0`), for years, mark
     /// its OSDs down, and wait until the map with the entry is in force. Repeated, it reports again.
-    case blocklist(host: String, epoch: UInt64, address: String)
+    case blocklist(host: String, epoch: UInt64, address: String, until: Instant = .distantFuture)
     /// Take the entry away: nothing of the host's old guests is left.
-    case unblocklist(host: String, epoch: UInt64, address: String)
+    case unblocklist(host: String, epoch: UInt64, address: String, until: Instant = .distantFuture)
     /// Cut the host's power by the command of the user's, and make sure that it is off.
-    case powerOff(host: String, epoch: UInt64, command: [String])
+    case powerOff(host: String, epoch: UInt64, command: [String], until: Instant = .distantFuture)
+
+    /// An order is begun within this, or reported as failed.
+    public static let mostWait = Interval.seconds(5)
+    /// From its beginning to its effect: two commands of Ceph, which end after 20 s each.
+    public static let mostLength = Interval.seconds(40)
+    /// After so long without a member nothing that it was ordered can come any more.
+    public static let certainlyOver = mostWait + mostLength + .seconds(5)
+
+    public var host: String {
+        switch self {
+        case .blocklist(let host, _, _, _), .unblocklist(let host, _, _, _), .powerOff(let host, _, _, _): host
+        }
+    }
+    public var epoch: UInt64 {
+        switch self {
+        case .blocklist(_, let epoch, _, _), .unblocklist(_, let epoch, _, _), .powerOff(_, let epoch, _, _): epoch
+        }
+    }
+    public var until: Instant {
+        switch self {
+        case .blocklist(_, _, _, let until), .unblocklist(_, _, _, let until), .powerOff(_, _, _, let until): until
+        }
+    }
 }
 
 public enum FenceReport: Hashable, Sendable {

@@ -44,8 +44,9 @@ public enum GuestOrder: Hashable, Sendable {
     case start(Guest, epoch: UInt64, takeFrom: String?, mayLowerVotes: Bool)
     /// Let the guest end by itself, and end it when it has not within `grace`.
     case stop(Guest, epoch: UInt64, grace: Interval)
-    /// Give the guest to another host: `live`, while it runs, else stopped. Afterwards it is there, in the same state, or
-    /// still here, and never lost.
+    /// Give the guest to another host: `live`, while it runs, else stopped. One that runs and is not to be moved live is
+    /// stopped here only when nothing is known to stand in the way of the move. Afterwards it is there, or still here, and
+    /// never lost.
     case migrate(Guest, epoch: UInt64, to: String, live: Bool)
     /// End what runs of the guest here, whatever it takes: it was placed elsewhere while this host was away, or must not be
     /// run under the present fence. Its disks and its configuration are left alone.
@@ -59,7 +60,8 @@ public enum GuestStep: String, Hashable, Sendable, Codable, CaseIterable {
 
 /// What the driver reports.
 public enum GuestReport: Hashable, Sendable {
-    /// What there is of the watched guests now: all of them, in their order. Told when it changed, and after every step.
+    /// What there is of the watched guests now: all of them, in their order. Told when it changed, and after every step: the
+    /// first after a step's report was looked for after the step had ended.
     case observed([GuestObservation])
     /// The driver could not look: what was asked, what the system said, what to do about it. Nothing is known of any guest.
     case blind(reason: String)

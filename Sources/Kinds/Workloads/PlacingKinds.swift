@@ -110,7 +110,7 @@ public struct FencePolicySpec: Hashable, Sendable {
     /// In the order in which they are tried.
     public var methods: [FenceMethod] = [.cephBlocklist, .watchdog]
     /// A host that is away for so long is lost to its guests.
-    public var after: Interval = .seconds(1)
+    public var after: Interval = .seconds(2)
     /// Waited on top of the watchdog's own time.
     public var watchdogMargin: Interval = .seconds(5)
     /// The program, with its arguments, that cuts a host's power and ends with 0 when it is off; `{host}` is its name.
@@ -143,8 +143,11 @@ public struct FencePolicySpec: Hashable, Sendable {
                 .byDefault(["cephBlocklist", "watchdog"]),
                 "Tried in this order. A person's word (holdfast fence) counts without being named."),
             Field(
-                "after", .duration(least: .milliseconds(200), most: .seconds(3_600)), .byDefault("1s"),
-                "A host that is away for so long is lost to its guests."),
+                "after", .duration(least: .milliseconds(200), most: .seconds(3_600)), .byDefault("2s"),
+                """
+                A host that is away for so long is lost to its guests. An agent that has ended unplanned is there again \
+                within this; one that keeps ending is lost all the same, after half a minute.
+                """),
             Field(
                 "watchdogMargin", .duration(least: .seconds(1), most: .seconds(600)), .byDefault("5s"),
                 "Waited after the time in which its watchdog has reset a host."),
@@ -162,7 +165,7 @@ public struct FencePolicySpec: Hashable, Sendable {
             apiVersion: holdfast/v1
             kind: FencePolicy
             metadata: {name: default}
-            spec: {methods: [cephBlocklist, watchdog], after: 1s}
+            spec: {methods: [cephBlocklist, watchdog], after: 2s}
             """, check: check)
 
     @Sendable private static func check(_ resource: ResourceKey, _ spec: JSONValue) -> [Problem] {

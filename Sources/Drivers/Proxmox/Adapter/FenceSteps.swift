@@ -11,8 +11,15 @@ struct FenceSteps: Sendable {
     static let seconds: Int64 = 10 * 365 * 86_400
 
     func carryOut(_ order: FenceOrder) async -> FenceReport {
+        // Late, it could undo what another member was ordered since.
+        guard BootTime.now() < order.until else {
+            return .failed(
+                host: order.host, epoch: order.epoch,
+                reason: "fence \(order.host): it could not be begun within "
+                    + "\(FenceOrder.mostWait.milliseconds / 1_000) s; it is tried again")
+        }
         switch order {
-        case .blocklist(let host, let epoch, let address):
+        case .blocklist(let host, let epoch, let address, _):
             return await report(host, epoch) { () async throws(LocalProgramError) in
                 let ceph = try tool("fence \(host)", address)
                 let proof = try await ceph.fence(addresses: [address], seconds: Self.seconds)
@@ -25,12 +32,12 @@ struct FenceSteps: Sendable {
                     host: host, epoch: epoch,
                     proof: "\(address) is barred from Ceph's images in OSD map \(proof.mapEpoch)")
             }
-        case .unblocklist(let host, let epoch, let address):
+        case .unblocklist(let host, let epoch, let address, _):
             return await report(host, epoch) { () async throws(LocalProgramError) in
                 try await tool("lift the fence of \(host)", address).lift(addresses: [address])
                 return .lifted(host: host, epoch: epoch)
             }
-        case .powerOff(let host, let epoch, let command):
+        case .powerOff(let host, let epoch, let command, _):
             return await report(host, epoch) { () async throws(LocalProgramError) in
                 try await FenceCommand(command).run(host: host)
                 return .fenced(host: host, epoch: epoch, proof: "the power command says that it is off")
