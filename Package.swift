@@ -66,11 +66,15 @@ var targets: [Target] = [
     .target(
         name: "SimulationScenarios", dependencies: ["Consensus", "Cluster", "Kinds", "SimulationWorld"],
         path: "Simulation/Scenarios", swiftSettings: simulationSettings),
+    .target(
+        name: "SimulationWhatIf",
+        dependencies: ["Consensus", "Cluster", "Kinds", "Decisions", "SimulationWorld"],
+        path: "Simulation/WhatIf", swiftSettings: simulationSettings),
     .executableTarget(
         name: "holdfast-sim",
         dependencies: [
-            "Consensus", "Cluster", "Manifests", "SimulationChecks", "SimulationFaults", "SimulationRaft",
-            "SimulationScenarios", "SimulationTraces", "SimulationWorld", argumentParser,
+            "Consensus", "Cluster", "Kinds", "Manifests", "SimulationChecks", "SimulationFaults", "SimulationRaft",
+            "SimulationScenarios", "SimulationTraces", "SimulationWhatIf", "SimulationWorld", argumentParser,
         ],
         path: "Simulation/holdfast-sim", swiftSettings: simulationSettings),
 
@@ -89,6 +93,10 @@ var targets: [Target] = [
             "Consensus", "Cluster", "Kinds", "Agent", "Manifests", "SimulationFaults", "SimulationScenarios",
             "SimulationWorld", "holdfast-sim",
         ],
+        swiftSettings: settings),
+    .testTarget(
+        name: "WhatIfTests",
+        dependencies: ["Consensus", "Cluster", "Kinds", "Decisions", "SimulationWhatIf", "SimulationWorld"],
         swiftSettings: settings),
     .testTarget(
         name: "SimulationRaftTests", dependencies: ["SimulationRaft", "Consensus", "holdfast-sim"],
@@ -158,7 +166,8 @@ if !pureOnly {
         .executableTarget(
             name: "holdfast",
             dependencies: pure + (withProxmox ? ["ProxmoxDriver"] : []) + [
-                "Manifests", "Drivers", "Runtime", "API", logging, httpClient, argumentParser, crypto, x509, yams,
+                "Manifests", "Drivers", "Runtime", "API", "SimulationWhatIf", logging, httpClient, argumentParser,
+                crypto, x509, yams,
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],

@@ -31,7 +31,9 @@ extension World {
     }
 
     @discardableResult
-    private func send(_ request: AgentRequest, for what: Happening?, at target: Int, within: Int64) -> Int {
+    func send(
+        _ request: AgentRequest, for what: Happening? = nil, at target: Int, within: Int64 = 30_000_000_000
+    ) -> Int {
         people.append(Errand(what: what, request: request, until: now + within, target: target))
         tryErrand(people.count - 1)
         return people.count - 1

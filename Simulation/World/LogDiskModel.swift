@@ -81,6 +81,13 @@ struct LogDiskModel: Sendable {
         entries.append(contentsOf: write.entries.prefix(entryCount))
     }
 
+    /// A disk whose log goes on behind a snapshot of a cluster that has been at work.
+    init(behind snapshot: Snapshot) {
+        base = snapshot.mark.position
+        files = [SnapshotFile(snapshot: snapshot), SnapshotFile(snapshot: snapshot)]
+        hardState = HardState(term: base.term)
+    }
+
     // MARK: Snapshots
 
     mutating func begin(_ job: Saving) { saving.append(job) }

@@ -82,7 +82,7 @@ final class Machine {
         self.index = index
         self.plan = plan
         self.hostIndex = hostIndex
-        id = MemberID(rawValue: UInt64(index) + 1)
+        id = plan.id ?? MemberID(rawValue: UInt64(index) + 1)
         version = plan.version
         self.clock = clock
         diskLatency = latency

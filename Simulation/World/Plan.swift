@@ -22,6 +22,12 @@ public struct Plan: Hashable, Sendable {
         public var cores: Int64 = 16
         /// For a guest: the workload that it runs in; empty: it stays on its host whatever happens.
         public var workload = ""
+        /// Its identity; nil: one by its place among the others.
+        public var id: MemberID?
+        /// For a host of a present cluster: what it has said of itself.
+        public var facts: HostFacts?
+        /// Roles of a present cluster whose health check fails on it.
+        public var unwell: [ResourceKey] = []
 
         public init(name: String, kind: MemberKind, host: String = "") {
             self.name = name
@@ -137,6 +143,8 @@ public struct Plan: Hashable, Sendable {
     public var conditions = Conditions()
     public var clients = Clients()
     public var timeline: [Moment] = []
+    /// The cluster that the plan begins with, as it is; nil: it founds one.
+    public var present: Present?
     public var expect = Expectation()
 
     public init(name: String, seed: UInt64, length: Int64) {

@@ -49,6 +49,12 @@ struct Truth {
         return nil
     }
 
+    /// What was applied before the world began counts as one entry.
+    mutating func begin(behind position: LogPosition) {
+        committed = [Entry(index: position.index, term: position.term, payload: .empty)]
+        newestTerm = position.term
+    }
+
     mutating func forgetLeaderChanges() { leaderChanges = 0 }
 
     /// Log matching, by induction: entries of equal index and term are equal and follow entries of equal term.
@@ -106,6 +112,7 @@ extension World {
         if isLeader != process.wasLeader || term != process.seenTerm {
             if isLeader {
                 check(truth.sawLeader(process.core.raft, member: machine.index, life: machine.life))
+                saw(.leads(machine.name))
                 note(11, machine.index, term.rawValue)
                 marks.reach(machine.plan.kind == .witness ? .witnessLed : .hostLed)
             } else if process.wasLeader {

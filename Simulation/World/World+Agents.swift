@@ -102,9 +102,10 @@ extension World {
     }
 
     private func tellEvents(_ events: [ClusterEvent]) {
-        guard tells else { return }
+        guard tells || witness != nil else { return }
         for event in events where event.id > toldEvent {
             toldEvent = event.id
+            saw(.event(event))
             tell("\(event.subject) \(event.type): \(event.message)")
         }
     }
@@ -112,9 +113,7 @@ extension World {
     // MARK: Frames
 
     func send(_ frame: PeerFrame, from machine: Machine) {
-        guard frame.to.rawValue >= 1, frame.to.rawValue <= UInt64(machines.count) else { return }
-        let to = Int(frame.to.rawValue) - 1
-        guard let delays = carry(from: machine.index, to: to) else { return }
+        guard let to = index(of: frame.to), let delays = carry(from: machine.index, to: to) else { return }
         queue.push(.frame(frame, to: to), at: now + delays.first)
         if let second = delays.second { queue.push(.frame(frame, to: to), at: now + second) }
     }
@@ -134,9 +133,8 @@ extension World {
 
     func arrive(_ frame: PeerFrame, at machine: Machine) {
         // Delivered only while the receiver runs; a cut in the meantime takes what is on the wire with it.
-        guard machine.process != nil, !wires.isCut(from: Int(frame.from.rawValue) - 1, to: machine.index) else {
-            return
-        }
+        guard machine.process != nil, let from = index(of: frame.from), !wires.isCut(from: from, to: machine.index)
+        else { return }
         note(2, machine.index, summary(frame))
         markFrame(frame)
         turn(machine, .frame(frame))
@@ -251,7 +249,8 @@ extension World {
         guard let (restored, entries) = recover(machine) else { return }
         machine.disk.begin(nonce: machine.draws.next())
         var setup = AgentSetup(
-            cluster: Self.cluster, record: record, founds: machine.index == 0 ? "simulated" : nil,
+            cluster: Self.cluster, record: record,
+            founds: machine.index == 0 && plan.present == nil ? "simulated" : nil,
             session: machine.draws.next(), timing: plan.timing, readCommand: { [commands] in commands.read($0) },
             writeCommand: { [commands] in commands.write($0) })
         setup.snapshots = SnapshotPolicy(entries: UInt64(plan.conditions.snapshotEvery))

@@ -8,6 +8,7 @@ extension World {
     func perform(_ happening: Happening) {
         note(14, outside, 0)
         tell("— \(happening) —")
+        saw(.befell(happening))
         switch happening {
         case .powerOn(let name): with(name) { powerOn($0) }
         case .powerOff(let name): with(name) { isCarried($0) ? endCarried($0) : powerOff($0) }
@@ -146,7 +147,7 @@ extension World {
     func isCarried(_ machine: Machine) -> Bool { lab != nil && !machine.plan.workload.isEmpty }
 
     private func shutDown(_ machine: Machine, thenBoot: Bool) {
-        if lab != nil, machine.plan.kind == .host { return shutDownHost(machine, thenBoot: thenBoot) }
+        if lab != nil, runsGuests(machine) { return shutDownHost(machine, thenBoot: thenBoot) }
         for each in domain(of: machine) {
             each.isGoingDown = true
             askToStop(each)
@@ -219,8 +220,10 @@ extension World {
             queue.push(.checkHealth(machine: machine.index), at: now + 1_000_000_000)
             return
         }
-        let found = machine.unwellUntil > now ? Machine.Health.unwell : .well
-        for role in process.health.keys where process.health[role] != found {
+        for role in process.health.keys {
+            let isWell = machine.unwellUntil <= now && !machine.plan.unwell.contains(role)
+            let found = isWell ? Machine.Health.well : .unwell
+            guard process.health[role] != found else { continue }
             guard machine.process === process else { return }
             process.health[role] = found
             note(18, machine.index, found == .well ? 1 : 0)

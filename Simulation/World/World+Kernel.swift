@@ -60,6 +60,7 @@ extension World {
         guard !spoke else { return true }
         announce(role, from: machine)
         tell("\(machine.name) answers for \(role.name) under epoch \(epoch)")
+        saw(.answers(role, machine.name))
         queue.push(
             .report(machine: machine.index, life: machine.life, .holding(role: role, epoch: epoch)), at: now + 50_000)
         return true

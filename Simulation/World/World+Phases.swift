@@ -10,6 +10,7 @@ extension World {
 
     /// Founds the cluster and lets everybody join. False: it did not get there, which is a violation.
     func beginPlan() -> Bool {
+        if let present = plan.present { return begin(with: present) }
         guard let first = machines.first else { return false }
         first.hasJoined = true
         startProcess(first)

@@ -98,6 +98,8 @@ public final class World {
     /// Called with all that a member's consensus does, for those who record it. While somebody listens, what waited for
     /// a paused agent comes to it one by one: two inputs at once would look like one step.
     public var observer: ((ConsensusMoment) -> Void)?
+    /// Called with what is worth telling of a rehearsal, and when it was: true nanoseconds.
+    public var witness: ((Int64, Sight) -> Void)?
     /// Set from outside, checked now and then: end early.
     public var isCancelled: () -> Bool = { false }
 
@@ -254,6 +256,14 @@ public final class World {
     }
 
     func machine(named name: String) -> Machine? { machines.first { $0.name == name } }
+
+    /// The machine of a member; nil: there is none. Founded by a plan, members are numbered.
+    func index(of member: MemberID) -> Int? {
+        guard plan.present != nil else {
+            return member.rawValue >= 1 && member.rawValue <= UInt64(machines.count) ? Int(member.rawValue) - 1 : nil
+        }
+        return machines.firstIndex { $0.id == member }
+    }
 
     /// The machines that go with a host: itself and the guests on it.
     func domain(of machine: Machine) -> [Machine] {

@@ -12,6 +12,7 @@ struct HoldfastSim: ParsableCommand {
             FamiliesCommand.self,
             ReplayCommand.self,
             ShrinkCommand.self,
+            WhatIfCommand.self,
             TraceCommand.self,
             TracesCommand.self,
             BenchCommand.self,

@@ -18,7 +18,7 @@ enum Layout {
     ]
     static let pureProduct = Array(order.prefix(5))
     /// Folders of Simulation that are pure like the half they test; a folder F is the module "SimulationF".
-    static let pureSimulation = ["World", "Faults", "Checks", "Scenarios", "Traces"]
+    static let pureSimulation = ["World", "Faults", "Checks", "Scenarios", "Traces", "WhatIf"]
     /// Folders of Simulation without Swift.
     static let withoutSwift = ["Specification"]
 

@@ -59,8 +59,10 @@ struct GuestTruth: Sendable {
 
     init(_ workload: Plan.Workload) {
         self.workload = workload
-        guest = Guest(
-            workload: workload.key, form: workload.isContainer ? .container : .machine, vmid: workload.vmid)
+        guest =
+            workload.guest
+            ?? Guest(
+                workload: workload.key, form: workload.isContainer ? .container : .machine, vmid: workload.vmid)
         desired = workload.desired
         memory = workload.memory
         cores = workload.cores
@@ -177,7 +179,7 @@ enum HeldOrder: Sendable {
 
 /// Everything about workloads in one world. Only worlds with workloads have it, so the others pay nothing.
 final class GuestLab {
-    let storage: Plan.Storage
+    private let storage: Plan.Storage
     let conditions: Plan.Hypervisors
     var guests: [GuestTruth]
     /// By the number of the machine; those of witnesses and guests are not used.
@@ -192,6 +194,8 @@ final class GuestLab {
     /// People change what is declared, or move guests by hand: what the cluster knew when it decided is then not what is
     /// true when it is carried out, and is not judged by that.
     let isEdited: Bool
+    /// What machines of a present cluster are called by their storage, by their numbers.
+    private let addresses: [String?]
     /// All faults have ended: what goes down by plan comes back by itself.
     var isHealing = false
     /// Whether the first start of everything is over, and what happens is of the plan.
@@ -203,6 +207,9 @@ final class GuestLab {
         draws = Draws(seed: plan.seed, purpose: 50)
         guests = (plan.workloads + plan.laterWorkloads).map { GuestTruth($0) }
         hosts = plan.members.map { _ in Hypervisor() }
+        addresses = plan.members.map { member in
+            member.facts.flatMap { $0.storageAddress.isEmpty ? nil : $0.storageAddress }
+        }
         isEdited = plan.timeline.contains {
             switch $0.action {
             case .setWorkload, .addWorkload, .deleteWorkload, .load, .handMove, .handStart, .handStop: true
@@ -230,10 +237,15 @@ final class GuestLab {
         return lastNumber
     }
 
+    /// Where the disks of a guest lie.
+    func storage(of guest: Int) -> Plan.Storage { guests[guest].workload.storage ?? storage }
+    /// Whether a host is a client of Ceph, for any guest.
+    var hasCeph: Bool { storage == .ceph }
+
     func index(of workload: ResourceKey) -> Int? { guests.firstIndex { $0.guest.workload == workload } }
     func index(named name: String) -> Int? { guests.firstIndex { $0.name == name } }
     /// As Ceph sees the clients of a machine.
-    func address(of machine: Int) -> String { "10.77.0.\(machine + 1)" }
+    func address(of machine: Int) -> String { addresses[machine] ?? "10.77.0.\(machine + 1)" }
 }
 
 extension Plan {

@@ -39,18 +39,24 @@ extension Plan {
         public var memory: Int64 = 1 << 30
         public var cores: Int64 = 1
         public var faults = Faults()
+        /// As a present cluster declares it; nil: by its name.
+        public var guest: Guest?
+        /// Where its own disks lie; nil: where all do.
+        public var storage: Storage?
 
         public init(name: String, host: String) {
             self.name = name
             self.host = host
         }
 
-        public var isContainer: Bool { name.hasPrefix("ct:") }
-        public var vmid: Int64 { name.split(separator: ":").last.flatMap { Int64($0) } ?? 0 }
+        public var isContainer: Bool { guest.map { $0.form == .container } ?? name.hasPrefix("ct:") }
+        public var vmid: Int64 { guest?.vmid ?? name.split(separator: ":").last.flatMap { Int64($0) } ?? 0 }
         /// VirtualMachine/vm-101.
         public var key: ResourceKey {
-            ResourceKey(
-                kind: isContainer ? "SystemContainer" : "VirtualMachine", name: "\(isContainer ? "ct" : "vm")-\(vmid)")
+            guest?.workload
+                ?? ResourceKey(
+                    kind: isContainer ? "SystemContainer" : "VirtualMachine",
+                    name: "\(isContainer ? "ct" : "vm")-\(vmid)")
         }
     }
 
@@ -84,6 +90,8 @@ extension Plan {
         public var methods: [String]?
         /// From when a host is lost to its guests.
         public var after: Int64?
+        /// Whether guests may be given more memory together than a host has.
+        public var overcommitsMemory = false
         public init() {}
     }
 

@@ -133,7 +133,9 @@ extension World {
         for guest in lab.guests.indices {
             for position in lab.guests[guest].instances.indices {
                 let instance = lab.guests[guest].instances[position]
-                guard lab.address(of: instance.machine) == address, !instance.isFenced else { continue }
+                guard lab.storage(of: guest) == .ceph, lab.address(of: instance.machine) == address,
+                    !instance.isFenced
+                else { continue }
                 lab.guests[guest].instances[position].isFenced = true
                 if instance.phase == .running { isLost(guest, with: instance.machine, lab) }
             }
@@ -179,7 +181,7 @@ extension World {
             lab.ceph.quorum = quorum
             lab.ceph.answersFrom = now + lab.draws.number(lab.conditions.election)
         }
-        for machine in machines where machine.plan.kind == .host {
+        for machine in machines where runsGuests(machine) {
             let hears = machines.contains {
                 $0 !== machine && $0.plan.kind != .guest && isConnected(machine.index, $0.index)
             }
@@ -194,7 +196,7 @@ extension World {
 
     private func reconsiderQuorum(of machine: Machine, _ lab: GuestLab) {
         guard machine.isPowered else { return }
-        let hosts = machines.filter { $0.plan.kind == .host && $0.hasJoined }.map(\.index)
+        let hosts = machines.filter { runsGuests($0) && $0.hasJoined }.map(\.index)
         let part = hosts.filter { isConnected(machine.index, $0) }
         let witness = lab.conditions.hasQDevice ? machines.first { $0.plan.kind == .witness } : nil
         var votes = part.count
@@ -230,7 +232,7 @@ extension World {
         lab.hosts[index].isLowered = true
         lab.hosts[index].loweredWith =
             machines.filter {
-                $0.plan.kind == .host && $0.hasJoined && isConnected(index, $0.index)
+                runsGuests($0) && $0.hasJoined && isConnected(index, $0.index)
             }.count
         marks.reach(.votesLowered)
         tell("\(machines[index].name): Proxmox expects one vote only")
@@ -280,6 +282,7 @@ extension World {
         guard let lab, machine.isPowered else { return }
         marks.reach(.watchdogFired)
         tell("\(machine.name) is reset: \(why)")
+        saw(.reset(machine.name, why))
         lab.resets.append(RunResult.Reset(host: machine.name, at: now - planBegan, why: why))
         powerOff(machine)
         queue.push(.laterPowerOn(machine: machine.index), at: now + 1_000_000_000)

@@ -36,6 +36,7 @@ extension World {
         lab.guests[guest].lastHost = machine
         marks.reach(.guestStarted)
         tell("\(lab.guests[guest].name) runs on \(machines[machine].name)")
+        saw(.runs(lab.guests[guest].guest.workload, machines[machine].name))
         carryMember(of: guest, to: machine, isLive: false, lab)
         guard lab.hasBegun else { return }
         lab.guests[guest].starts += 1
@@ -48,6 +49,11 @@ extension World {
                     fence: lab.guests[guest].fence))
         }
         isUp(guest, lab)
+    }
+
+    /// Whether a machine has a hypervisor: in a lab with workloads every host has, in a present cluster each that said so.
+    func runsGuests(_ machine: Machine) -> Bool {
+        machine.plan.kind == .host && (plan.present == nil || machine.plan.facts != nil)
     }
 
     func isUp(_ guest: Int, _ lab: GuestLab) {
@@ -79,6 +85,7 @@ extension World {
         guard !here.isEmpty else { return }
         lab.guests[guest].instances.removeAll { $0.machine == machine }
         tell("\(lab.guests[guest].name) ends on \(machines[machine].name)")
+        saw(.ends(lab.guests[guest].guest.workload, machines[machine].name))
         if isLoss, here.contains(where: { $0.phase == .running }), lab.guests[guest].serving == nil {
             isLost(guest, with: machine, lab)
         }
@@ -134,7 +141,7 @@ extension World {
 
     /// The machine has lost its power: everything on it is gone in the same instant.
     func guestsLosePower(on machine: Machine) {
-        guard let lab, machine.plan.kind == .host else { return }
+        guard let lab, runsGuests(machine) else { return }
         lab.hosts[machine.index].boot += 1
         lab.hosts[machine.index].isLowered = false
         lab.hosts[machine.index].isQuorate = false
@@ -149,7 +156,7 @@ extension World {
     }
 
     func guestsGetPower(on machine: Machine) {
-        guard let lab, machine.plan.kind == .host else { return }
+        guard let lab, runsGuests(machine) else { return }
         lab.hosts[machine.index].isProvenOff = false
         lab.hosts[machine.index].watchdog.firesAtTrue = .min
         machineIsWired()
@@ -163,14 +170,15 @@ extension World {
         guard writers.count > 1 else { return }
         let places = writers.map { machines[$0.machine].name }.joined(separator: " and ")
         violate(
-            lab.storage == .local ? "doubleRun" : "doubleWrite",
+            lab.storage(of: guest) == .local ? "doubleRun" : "doubleWrite",
             "\(lab.guests[guest].name) can write its disk from \(places)")
     }
 
     /// What an agent must not do, even where nothing comes of it.
     func checkStart(of guest: Guest, _ takeFrom: String?, by machine: Machine, _ lab: GuestLab) {
         guard let number = lab.index(of: guest.workload) else { return }
-        if lab.storage == .ceph, lab.ceph.refuses(lab.address(of: machine.index)) {
+        let isOnCeph = lab.storage(of: number) == .ceph
+        if isOnCeph, lab.ceph.refuses(lab.address(of: machine.index)) {
             return violate(
                 "startWhileFenced", "\(machine.name) starts \(lab.guests[number].name) while its storage refuses it")
         }
@@ -178,9 +186,12 @@ extension World {
         lab.guests[number].fence = nil
         let host = lab.hosts[source.index]
         var proof: String?
-        if lab.storage == .ceph, lab.ceph.shutOut.contains(lab.address(of: source.index)) { proof = "blocklist" }
+        if isOnCeph, lab.ceph.shutOut.contains(lab.address(of: source.index)) { proof = "blocklist" }
         if proof == nil, host.isProvenOff { proof = "power" }
-        if proof == nil, lab.storage != .ceph, host.watchdog.firesAtTrue != .min, host.watchdog.firesAtTrue <= now {
+        // In a present cluster a watchdog that was armed for others proves it for all.
+        if proof == nil, !isOnCeph || plan.present != nil, host.watchdog.firesAtTrue != .min,
+            host.watchdog.firesAtTrue <= now
+        {
             proof = "watchdog"
         }
         // Lifted a moment ago: nothing of it was left there, and it starts nothing that belongs elsewhere.
@@ -217,7 +228,7 @@ extension World {
             case .hosts, .together, .apart: break
             }
         }
-        guard !lab.isEdited else { return }
+        guard !lab.isEdited, !plan.policy.overcommitsMemory else { return }
         let used = lab.guests.filter { !$0.instances(on: machine).isEmpty }.reduce(0) { $0 + $1.memory }
         if used > machines[machine].plan.memory {
             violate("overcommitted", "\(lab.guests[guest].name) is started on \(name), which has no memory for it")

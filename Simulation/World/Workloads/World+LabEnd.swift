@@ -30,7 +30,7 @@ extension World {
     }
 
     private func mayRun(_ guest: Int, on machine: Machine, _ leader: Machine, _ lab: GuestLab) -> Bool {
-        guard machine.plan.kind == .host, machine.isPowered, let process = machine.process, !process.isPaused,
+        guard runsGuests(machine), machine.isPowered, let process = machine.process, !process.isPaused,
             machine === leader
                 || isReachable(from: machine.index, to: leader.index)
                     && isReachable(from: leader.index, to: machine.index),
@@ -38,7 +38,7 @@ extension World {
             !host.isDraining, lab.guests[guest].lock == nil, head.disarmed == nil
         else { return false }
         let truth = lab.guests[guest]
-        if lab.storage == .local, truth.config != machine.index { return false }
+        if lab.storage(of: guest) == .local, truth.config != machine.index { return false }
         if !truth.workload.faults.onlyOn.isEmpty, truth.workload.faults.onlyOn != machine.name { return false }
         for rule in plan.rules where rule.workloads.contains(truth.name) {
             switch rule.form {
@@ -67,7 +67,7 @@ extension World {
     /// What of the workloads is not as it should be when all faults are over; nil: everything is.
     func unfinishedWorkload(_ state: ClusterState) -> String? {
         guard let lab else { return nil }
-        for machine in machines where machine.plan.kind == .host && machine.hasJoined {
+        for machine in machines where runsGuests(machine) && machine.hasJoined {
             guard let host = state.hosts[machine.name] else { return "\(machine.name) has not said what it is" }
             if !host.fence.isNone { return "\(machine.name) is still fenced" }
         }

@@ -140,7 +140,7 @@ extension World {
     func labDeclarations() -> [Declaration] {
         guard let lab else { return [] }
         let type =
-            switch lab.storage {
+            switch plan.storage {
             case .ceph: "cephRbd"
             case .shared: "shared"
             case .local: "local"

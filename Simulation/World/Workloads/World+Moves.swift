@@ -15,7 +15,9 @@ extension World {
         case 0: beginMove(number, to: target, live: live, lab)
         case 1:
             // The end of a live migration: the other process has everything, and this one has stopped.
-            if let refusal = refusal(of: target, from: step.machine, lab) { return endMove(number, refusal, lab) }
+            if let refusal = refusal(of: target, from: step.machine, for: step.guest, lab) {
+                return endMove(number, refusal, lab)
+            }
             guard mayMove(step.guest, lab) else { return endMove(number, "migration aborted", lab) }
             guard let source = guest.instances(on: step.machine).first(where: { !$0.isFenced }) else {
                 return endMove(number, "the process has ended", lab)
@@ -26,12 +28,16 @@ extension World {
         case 2:
             // It has been shut down here.
             endAll(step.guest, on: step.machine, isLoss: false, lab)
-            if let refusal = refusal(of: target, from: step.machine, lab) { return endMove(number, refusal, lab) }
+            if let refusal = refusal(of: target, from: step.machine, for: step.guest, lab) {
+                return endMove(number, refusal, lab)
+            }
             lab.guests[step.guest].config = target.index
             stage(number, 3, after: lab.draws.number(lab.conditions.start) / 3)
         case 3:
             // It is started there by the task that moved it.
-            if let refusal = refusal(of: target, from: step.machine, lab) { return endMove(number, refusal, lab) }
+            if let refusal = refusal(of: target, from: step.machine, for: step.guest, lab) {
+                return endMove(number, refusal, lab)
+            }
             let instance = Instance(
                 id: lab.number(), machine: target.index, nonce: lab.draws.next() >> 32, phase: .starting)
             lab.guests[step.guest].instances.append(instance)
@@ -45,7 +51,9 @@ extension World {
             endMove(number, nil, lab)
         case 5:
             // A guest that does not run only changes its folder.
-            if let refusal = refusal(of: target, from: step.machine, lab) { return endMove(number, refusal, lab) }
+            if let refusal = refusal(of: target, from: step.machine, for: step.guest, lab) {
+                return endMove(number, refusal, lab)
+            }
             guard mayMove(step.guest, lab) else { return endMove(number, "migration aborted", lab) }
             lab.guests[step.guest].config = target.index
             endMove(number, nil, lab)
@@ -66,10 +74,12 @@ extension World {
         }
         if let lock = guest.lock { return end(number, GuestFailure("VM is locked (\(lock))")) }
         guard isQuorate(step.machine, lab) else { return end(number, GuestFailure("cluster not ready - no quorum?")) }
-        if lab.storage == .local {
+        if lab.storage(of: step.guest) == .local {
             return end(number, GuestFailure("can't migrate: its disks are local", isPermanent: true))
         }
-        if let refusal = refusal(of: target, from: step.machine, lab) { return end(number, GuestFailure(refusal)) }
+        if let refusal = refusal(of: target, from: step.machine, for: step.guest, lab) {
+            return end(number, GuestFailure(refusal))
+        }
         lab.guests[step.guest].lock = "migrate"
         let runs = guest.instances(on: step.machine).contains { !$0.isFenced }
         if !runs { return stage(number, 5, after: lab.draws.number(300_000_000...1_000_000_000)) }
@@ -106,13 +116,13 @@ extension World {
     }
 
     /// Why a machine cannot take a guest now.
-    private func refusal(of target: Machine, from source: Int, _ lab: GuestLab) -> String? {
+    private func refusal(of target: Machine, from source: Int, for guest: Int, _ lab: GuestLab) -> String? {
         guard target.isPowered, isReachable(from: source, to: target.index),
             isReachable(from: target.index, to: source)
         else { return "\(target.name) cannot be reached" }
         guard lab.hosts[target.index].silentUntil <= now else { return "\(target.name) does not answer" }
         guard isQuorate(target.index, lab) else { return "\(target.name) has no quorum" }
-        if lab.storage == .ceph, lab.ceph.refuses(lab.address(of: target.index)) {
+        if lab.storage(of: guest) == .ceph, lab.ceph.refuses(lab.address(of: target.index)) {
             return "\(target.name) cannot open the image"
         }
         return nil
@@ -125,6 +135,7 @@ extension World {
         lab.guests[guest].instances.append(instance)
         lab.guests[guest].config = target
         lab.guests[guest].lastHost = target
+        saw(.runs(lab.guests[guest].guest.workload, machines[target].name))
         if lab.hasBegun { lab.guests[guest].moves += 1 }
         tell("\(lab.guests[guest].name) goes on at \(machines[target].name), live")
         carryMember(of: guest, to: target, isLive: true, lab)
@@ -138,7 +149,7 @@ extension World {
         lab.steps[number] = nil
         guard machines[target].isPowered, lab.guests[step.guest].config == step.machine else { return }
         if let source = lab.guests[step.guest].instances(on: step.machine).first(where: { !$0.isFenced }) {
-            guard refusal(of: machines[target], from: step.machine, lab) == nil else { return }
+            guard refusal(of: machines[target], from: step.machine, for: step.guest, lab) == nil else { return }
             handOver(source, of: step.guest, to: target, lab)
         } else {
             lab.guests[step.guest].config = target

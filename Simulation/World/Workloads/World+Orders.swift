@@ -12,7 +12,10 @@ extension World {
     /// An order leaves the agent. What must hold whenever one is given is checked here.
     func give(_ order: GuestOrder, by machine: Machine) {
         guard let lab else { return }
-        if case .start(let guest, _, let takeFrom, _) = order { checkStart(of: guest, takeFrom, by: machine, lab) }
+        if case .start(let guest, _, let takeFrom, _) = order {
+            saw(.startOrdered(guest.workload, machine.name))
+            checkStart(of: guest, takeFrom, by: machine, lab)
+        }
         queue.push(
             .guestOrder(machine: machine.index, life: machine.life, order),
             at: now + lab.draws.number(1_000_000...5_000_000))
@@ -101,7 +104,8 @@ extension World {
 
     /// Every agent on a host says what the host is, and looks at its guests now and then.
     func startDriver(of machine: Machine) {
-        guard let lab, machine.plan.kind == .host else { return }
+        guard lab != nil, runsGuests(machine) else { return }
+        guard let lab else { return }
         queue.push(
             .lookAtGuests(machine: machine.index, life: machine.life, again: true),
             at: now + lab.draws.number(50_000_000...400_000_000))
@@ -133,17 +137,25 @@ extension World {
                         reason: "GET /api2/json/nodes/\(machine.name)/qemu: no answer within 10 s; look at pveproxy")))
         }
         process.driver.isBlind = false
-        let seen = process.driver.watched.map { observation(of: lab.guests[$0], on: machine, lab) }
+        let seen = process.driver.watched.map { observation(of: $0, on: machine, lab) }
         guard process.driver.told != seen else { return }
         process.driver.told = seen
         turn(machine, .guests(.observed(seen)))
     }
 
     private func facts(of machine: Machine, _ lab: GuestLab) -> HostFacts {
-        HostFacts(
+        if var facts = machine.plan.facts {
+            // Of the boot that it was said in; a later one has another name.
+            let boot = lab.hosts[machine.index].boot
+            if boot > 1 { facts.boot += "-\(boot)" }
+            facts.isQuorate = isQuorate(machine.index, lab)
+            facts.isGuarded = false
+            return facts
+        }
+        return HostFacts(
             boot: "\(machine.name)-\(lab.hosts[machine.index].boot)", memoryBytes: machine.plan.memory,
             cores: machine.plan.cores,
-            storageAddress: lab.storage == .ceph ? lab.address(of: machine.index) : "",
+            storageAddress: lab.hasCeph ? lab.address(of: machine.index) : "",
             watchdogMilliseconds: lab.conditions.watchdog / 1_000_000, isQuorate: isQuorate(machine.index, lab))
     }
 
@@ -151,10 +163,11 @@ extension World {
         lab.hosts[machine].isQuorate || lab.hosts[machine].isLowered
     }
 
-    func observation(of guest: GuestTruth, on machine: Machine, _ lab: GuestLab) -> GuestObservation {
+    func observation(of number: Int, on machine: Machine, _ lab: GuestLab) -> GuestObservation {
+        let guest = lab.guests[number]
         let here = guest.instances(on: machine.index)
         let clients =
-            lab.storage == .ceph ? here.map { "\(lab.address(of: machine.index)):0/\($0.nonce)" } : []
+            lab.storage(of: number) == .ceph ? here.map { "\(lab.address(of: machine.index)):0/\($0.nonce)" } : []
         let isHere = guest.config == machine.index
         guard let instance = here.first else {
             return GuestObservation(guest.guest, isHere ? .stopped : .absent, lock: isHere ? guest.lock : nil)

@@ -142,7 +142,7 @@ extension World {
     private func openDisks(_ number: UInt64, _ lab: GuestLab) {
         guard let step = lab.steps[number] else { return }
         let guest = lab.guests[step.guest]
-        if lab.storage == .ceph, lab.ceph.refuses(lab.address(of: step.machine)) {
+        if lab.storage(of: step.guest) == .ceph, lab.ceph.refuses(lab.address(of: step.machine)) {
             return end(
                 number, GuestFailure("rbd: error opening the image: Cannot send after transport endpoint shutdown"))
         }
