@@ -372,8 +372,10 @@ private struct HostBench {
     /// pve1 is to take gitlab over from pve2, whose fence is as given.
     private func taking(isFenced: Bool) -> HostBench {
         var host = HostBench(pools: ("cephRbd", "cephRbd"))
+        host.observe(.absent)
+        host.agree()
+        #expect(host.placement(HostBench.gitlab).sighting(on: "pve1") == .absent)
         host.commit(
-            .workload(.sight(HostBench.gitlab, on: "pve1", Sighting(.absent))),
             .workload(
                 .place(
                     HostBench.gitlab, epoch: host.placement(HostBench.gitlab).epoch, on: "pve2", reason: "test",
