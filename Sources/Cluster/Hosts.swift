@@ -1,9 +1,9 @@
 // What the cluster knows of the machines that run guests, and how it proves that a lost one can no longer write.
 //
 //     none ──beginFence──▶ wanted ──fenceProven──▶ proven ──hostIsClean──▶ clean ──liftFence──▶ lifting ──fenceLifted──▶ none
-//                           │   ▲                                                                      ▲
-//                           └───┘ fenceFailed, beginFence by another method or member                  │
-//                           └──cancelFence──▶ withdrawn ──fenceLifted──────────────────────────────────┘
+//                          │ │  ▲
+//                          │ └──┘ fenceFailed, beginFence by another method or member
+//                          └──cancelFence──▶ withdrawn ──fenceLifted──▶ none
 //
 // Whatever proves it in the end: once a blocklist was ordered its entry may be in force, and no way leads to `none` but
 // through an order that takes it away.

@@ -20,7 +20,7 @@ private struct HostBench {
     var bench: AgentBench
     private var last: UInt64 = 0
     /// What of its own proposals has been committed.
-    private var agreed = 0
+    private var agreed: [[UInt8]] = []
 
     /// - Parameter pools: the type of the pool of each guest.
     init(pools: (gitlab: String, vault: String) = ("shared", "cephRbd")) {
@@ -68,16 +68,15 @@ private struct HostBench {
     }
 
     /// Commits what this host has proposed and is not in the log yet.
-    mutating func agree() {
-        let proposed = bench.sent.compactMap { frame -> [UInt8]? in
-            if case .proposal(_, let bytes) = frame.body { bytes } else { nil }
-        }
+    mutating func agree(where isWanted: (Command) -> Bool = { _ in true }) {
         var fresh: [[UInt8]] = []
-        for bytes in proposed.dropFirst(agreed) where !proposed.prefix(agreed).contains(bytes) && !fresh.contains(bytes)
-        {
+        for frame in bench.sent {
+            guard case .proposal(_, let bytes) = frame.body, !agreed.contains(bytes),
+                let record = try? CanonicalJSON.decode(CommandRecord.self, from: bytes), isWanted(record.command)
+            else { continue }
             fresh.append(bytes)
+            agreed.append(bytes)
         }
-        agreed = proposed.count
         bench.append(records: fresh, after: last, commit: Int(last) + fresh.count)
         last += UInt64(fresh.count)
     }
@@ -179,6 +178,9 @@ private struct HostBench {
         host.run(for: .seconds(1))
         #expect(!host.bench.stopped && !host.isClosed, "the cluster counts on it")
         #expect(host.told.last == .reportHost("pve1", host.facts(isGuarded: false)))
+        host.agree { if case .stopping = $0 { true } else { false } }
+        host.run(for: .seconds(1))
+        #expect(!host.bench.stopped && !host.isClosed, "it has said that it stops, and not yet that nobody is guarded")
         host.agree()
         host.run(for: .milliseconds(200))
         #expect(host.isClosed)
@@ -318,6 +320,18 @@ private struct HostBench {
 
     // MARK: Starting
 
+    /// Lost before the cluster knows, its host would not be taken for one that resets itself.
+    @Test func aGuestWaitsUntilTheClusterKnowsThatTheWatchdogIsArmed() {
+        var host = HostBench()
+        host.observe(.stopped)
+        host.run(for: .milliseconds(500))
+        #expect(!host.bench.watchdogOrders.isEmpty && !host.isClosed)
+        #expect(host.orders(of: .start).isEmpty)
+        host.agree()
+        host.run(for: .milliseconds(200))
+        #expect(host.orders(of: .start) == [gitlab])
+    }
+
     @Test func aGuestWaitsForWhatItDependsOn() {
         var host = HostBench(pools: ("cephRbd", "cephRbd"))
         var declaration = host.declaration(HostBench.vault)
@@ -372,8 +386,10 @@ private struct HostBench {
     /// pve1 is to take gitlab over from pve2, whose fence is as given.
     private func taking(isFenced: Bool) -> HostBench {
         var host = HostBench(pools: ("cephRbd", "cephRbd"))
+        host.observe(.absent)
+        host.agree()
+        #expect(host.placement(HostBench.gitlab).sighting(on: "pve1") == .absent)
         host.commit(
-            .workload(.sight(HostBench.gitlab, on: "pve1", Sighting(.absent))),
             .workload(
                 .place(
                     HostBench.gitlab, epoch: host.placement(HostBench.gitlab).epoch, on: "pve2", reason: "test",

@@ -68,6 +68,7 @@ extension AgentBench {
         #expect(
             bench.guestOrders.last == .start(guest, epoch: bench.placement.epoch, takeFrom: nil, mayLowerVotes: true))
         bench.run(for: .seconds(30))
+        for _ in 0..<3 { bench.observe(.stopped) }
         #expect(bench.starts == 1, "one order at a time")
         bench.observe(.running)
         bench.turn([.guests(.done(guest, epoch: bench.placement.epoch, .start))])
