@@ -7,7 +7,7 @@ import Kinds
 import Testing
 
 /// Two hosts that run guests, on the bench of the other decisions.
-private struct GuestBench {
+struct GuestBench {
     static let vm = ResourceKey(kind: "VirtualMachine", name: "gitlab")
     static let other = ResourceKey(kind: "VirtualMachine", name: "vault")
     static let gibibyte: Int64 = 1 << 30
