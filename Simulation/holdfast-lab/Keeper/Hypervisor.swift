@@ -52,8 +52,14 @@ struct Hypervisor {
         }
         try FileManager.default.createDirectory(
             atPath: directory.sharedFolder + "/disks", withIntermediateDirectories: true)
-        for name in ["pvecm", "qm", "pct", "ceph", "rbd"] { try link(name, to: program) }
+        for name in ["ceph", "rbd"] { try link(name, to: program) }
         try link("kvm", to: Executables.own())
+        // The host's own commands go to its emulator.
+        for name in ["pvecm", "qm", "pct"] {
+            try write(
+                "#!/bin/sh\nHOLDFAST_PROXMOX_CONTROL='\(control)' exec '\(program)' \(name) \"$@\"\n",
+                to: "\(folder)/bin/\(name)", mode: 0o700)
+        }
         try write("\(Self.token)=\(Self.secret)\n", to: tokenFile)
     }
 
@@ -116,9 +122,9 @@ struct Hypervisor {
 
     private var bootFile: String { "\(folder)/boot" }
 
-    private func write(_ text: String, to path: String) throws {
+    private func write(_ text: String, to path: String, mode: mode_t = 0o600) throws {
         unlink(path)
-        let opened = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        let opened = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
         try Descriptor(checking: opened < 0 ? -errno : opened, "create \(path)").write(text)
     }
 
