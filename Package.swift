@@ -3,14 +3,11 @@
 //
 // HOLDFAST_PURE=1 leaves out everything that touches the world (sockets, TLS, HTTP), so the deciding half and the
 // simulator build and test in well under a minute: HOLDFAST_PURE=1 swift test --scratch-path .build-pure
-// HOLDFAST_PROXMOX=1 adds what is not finished: the driver of Proxmox and the emulator it is tested against. Not all of
-// their tests pass yet, so no program is built with them before they do.
 // HOLDFAST_TESTS=A,B leaves out all test targets but those, so that one module and its tests build on their own:
-// HOLDFAST_PROXMOX=1 HOLDFAST_TESTS=ProxmoxDriverTests swift build --product holdfastPackageTests
+// HOLDFAST_TESTS=ProxmoxDriverTests swift build --product holdfastPackageTests
 import PackageDescription
 
 let pureOnly = Context.environment["HOLDFAST_PURE"] == "1"
-let withProxmox = Context.environment["HOLDFAST_PROXMOX"] == "1"
 
 let settings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
@@ -165,18 +162,46 @@ if !pureOnly {
             swiftSettings: settings),
         .executableTarget(
             name: "holdfast",
-            dependencies: pure + (withProxmox ? ["ProxmoxDriver"] : []) + [
-                "Manifests", "Drivers", "Runtime", "API", "SimulationWhatIf", logging, httpClient, argumentParser,
-                crypto, x509, yams,
+            dependencies: pure + [
+                "Manifests", "Drivers", "ProxmoxDriver", "Runtime", "API", "SimulationWhatIf", logging, httpClient,
+                argumentParser, crypto, x509, yams,
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
-            swiftSettings: settings + (withProxmox ? [.define("HOLDFAST_PROXMOX")] : [])),
+            swiftSettings: settings),
         // A whole lab of real agents on this machine. It talks to `holdfast` as a person does: by its command line.
         .executableTarget(
             name: "holdfast-lab", dependencies: [argumentParser, "CKernel"], path: "Simulation/holdfast-lab",
             swiftSettings: settings),
         .testTarget(name: "LabTests", dependencies: ["holdfast-lab"], swiftSettings: settings),
+
+        .target(
+            name: "ProxmoxDriver",
+            dependencies: [
+                "Consensus", "Cluster", "Kinds", "CKernel", "Drivers", logging, subprocess, crypto,
+                .product(name: "NIOTLS", package: "swift-nio"),
+            ] + nio,
+            path: "Sources/Drivers/Proxmox", exclude: ["DESIGN.md"], swiftSettings: settings),
+        // Proxmox VE as its clients meet it, one process per host: what the driver is tested against.
+        .target(
+            name: "ProxmoxEmulator",
+            dependencies: nio + [
+                crypto, httpClient, x509,
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+            ],
+            path: "Simulation/Emulators/Proxmox", exclude: ["DESIGN.md"], swiftSettings: settings),
+        .executableTarget(
+            name: "holdfast-proxmox", dependencies: ["ProxmoxEmulator", argumentParser],
+            path: "Simulation/Emulators/holdfast-proxmox", swiftSettings: settings),
+        .testTarget(
+            name: "ProxmoxEmulatorTests", dependencies: ["ProxmoxEmulator", httpClient] + nio,
+            swiftSettings: settings),
+        .testTarget(
+            name: "ProxmoxDriverTests",
+            dependencies: [
+                "ProxmoxDriver", "ProxmoxEmulator", crypto, x509, .product(name: "NIOHTTP1", package: "swift-nio"),
+            ] + nio, swiftSettings: settings),
 
         .testTarget(name: "DriversTests", dependencies: ["Drivers"], swiftSettings: settings),
         .testTarget(
@@ -194,37 +219,6 @@ if !pureOnly {
         .testTarget(
             name: "IntegrationTests", dependencies: [subprocess], path: "Tests/Integration", swiftSettings: settings),
     ]
-    if withProxmox {
-        targets += [
-            .target(
-                name: "ProxmoxDriver",
-                dependencies: [
-                    "Consensus", "Cluster", "Kinds", "CKernel", "Drivers", logging, subprocess, crypto,
-                    .product(name: "NIOTLS", package: "swift-nio"),
-                ] + nio,
-                path: "Sources/Drivers/Proxmox", exclude: ["DESIGN.md"], swiftSettings: settings),
-            // Proxmox VE as its clients meet it, one process per host: what the driver is tested against.
-            .target(
-                name: "ProxmoxEmulator",
-                dependencies: nio + [
-                    crypto, httpClient, x509,
-                    .product(name: "NIOHTTP1", package: "swift-nio"),
-                    .product(name: "SwiftASN1", package: "swift-asn1"),
-                ],
-                path: "Simulation/Emulators/Proxmox", exclude: ["DESIGN.md"], swiftSettings: settings),
-            .executableTarget(
-                name: "holdfast-proxmox", dependencies: ["ProxmoxEmulator", argumentParser],
-                path: "Simulation/Emulators/holdfast-proxmox", swiftSettings: settings),
-            .testTarget(
-                name: "ProxmoxEmulatorTests", dependencies: ["ProxmoxEmulator", httpClient] + nio,
-                swiftSettings: settings),
-            .testTarget(
-                name: "ProxmoxDriverTests",
-                dependencies: [
-                    "ProxmoxDriver", "ProxmoxEmulator", crypto, x509, .product(name: "NIOHTTP1", package: "swift-nio"),
-                ] + nio, swiftSettings: settings),
-        ]
-    }
 }
 
 if let only = Context.environment["HOLDFAST_TESTS"]?.split(separator: ",") {

@@ -13,7 +13,8 @@ struct HoldfastLab: ParsableCommand {
         subcommands: [
             Up.self, Down.self, Status.self, Exec.self, PowerOff.self, PowerOn.self, Cut.self, Isolate.self, Heal.self,
             Unplug.self, Plug.self, KillAgent.self, PauseAgent.self, ResumeAgent.self, StopAgent.self, StartAgent.self,
-            ProbeCommand.self, Tour.self, Bench.self, KeeperCommand.self, WriterCommand.self,
+            ProbeCommand.self, Tour.self, Bench.self, KeeperCommand.self, WriterCommand.self, GuestMachine.self,
+            FenceByPower.self,
         ])
 
     static func main() {
@@ -21,7 +22,10 @@ struct HoldfastLab: ParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         lab_write_by_lines()
         do {
-            var command = try parseAsRoot()
+            var words = Array(CommandLine.arguments.dropFirst())
+            // Under that name the emulated Proxmox starts this program for each guest.
+            if CommandLine.arguments.first?.split(separator: "/").last == "kvm" { words.insert("kvm", at: 0) }
+            var command = try parseAsRoot(words)
             try command.run()
         } catch let error as LabError {
             note("holdfast-lab: \(error)")

@@ -27,6 +27,13 @@ struct LabDirectory: Sendable {
     func folder(of node: String) -> String { "\(path)/nodes/\(node)" }
     func data(of node: String) -> String { "\(folder(of: node))/data" }
     func agentLog(of node: String) -> String { "\(folder(of: node))/agent.log" }
+    /// Requests to the emulated Proxmox of a host that change something, with when they came.
+    func accessLog(of host: String) -> String { "\(folder(of: host))/access.log" }
+    func emulatorLog(of host: String) -> String { "\(folder(of: host))/proxmox.log" }
+    /// What both hosts reach, whatever happens to the network: the emulated storage's images, and what guests write.
+    var sharedFolder: String { "\(path)/shared" }
+    var sharedStorage: String { "\(sharedFolder)/images.json" }
+    func disk(of guest: String) -> String { "\(sharedFolder)/disks/\(guest)" }
     /// What an agent writes last of its identity: with it, it is a member.
     func identity(of node: String) -> String { "\(data(of: node))/identity/member.json" }
 

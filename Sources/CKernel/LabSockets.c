@@ -194,6 +194,18 @@ int lab_peer(int socket, pid_t *process, uid_t *user) {
     return 0;
 }
 
+int lab_open_network(void) {
+    int descriptor = open("/proc/self/ns/net", O_RDONLY);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+int lab_new_network(void) {
+    if (unshare(CLONE_NEWNET) != 0) return -errno;
+    return lab_open_network();
+}
+
+int lab_enter_network(int descriptor) { return setns(descriptor, CLONE_NEWNET) == 0 ? 0 : -errno; }
+
 static void name_interface(struct ifreq *request, const char *interface) {
     memset(request, 0, sizeof *request);
     strncpy(request->ifr_name, interface, IFNAMSIZ - 1);

@@ -27,6 +27,8 @@ public struct SelfReadings: Hashable, Sendable, Codable {
     public var kernelGuardProblem: String?
     /// What the network of this machine does to virtual addresses; absent from members of a version that did not say.
     public var network: NetworkReadings?
+    /// What a host found of its Proxmox; absent where there is none.
+    public var hypervisor: HypervisorReadings?
     /// Capabilities the process lacks, by name.
     public var missingCapabilities: [String]
     public var hasRealTimePriority: Bool
@@ -56,6 +58,7 @@ public struct SelfReadings: Hashable, Sendable, Codable {
         snapshotProblem = nil
         kernelGuardProblem = nil
         network = nil
+        hypervisor = nil
         missingCapabilities = []
         hasRealTimePriority = true
         memoryIsLocked = true
@@ -109,6 +112,7 @@ public enum Diagnosis {
             clock(readings, askerMilliseconds, uncertaintyMilliseconds), space(readings), flushes(readings),
             certificate(readings, askerMilliseconds), snapshots(readings),
         ] + roundTrips(readings) + NetworkDiagnosis.judge(readings)
+            + HypervisorDiagnosis.judge(readings, askerMilliseconds)
     }
 
     private static func kernelGuard(_ readings: SelfReadings) -> Finding {

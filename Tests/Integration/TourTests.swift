@@ -30,7 +30,7 @@ func theLabSurvivesTheLossOfTheHostThatHoldsAnAddress() async throws {
     let tour = try await run(
         .path("/usr/bin/timeout"),
         arguments: [
-            "180", lab, "tour", "--json", "--dir", folder, "--manifests",
+            "300", lab, "tour", "--json", "--dir", folder, "--manifests",
             packageRoot.appending(path: "deploy/lab").path,
         ],
         output: .string(limit: 4 << 20), error: .string(limit: 1 << 20))
@@ -42,6 +42,9 @@ func theLabSurvivesTheLossOfTheHostThatHoldsAnAddress() async throws {
     #expect(result["ownersAtOnce"] as? Int == 1, "\(words)")
     #expect(result["lostWrites"] as? Int == 0, "\(words)")
     #expect(result["gapMilliseconds"] is NSNumber, "\(words)")
+    let guests = try #require(result["guests"] as? [[String: Any]], "\(words)")
+    #expect(!guests.isEmpty, "the second host that lost power had virtual machines: \(words)")
+    #expect(result["disksWithTwoWriters"] as? [String] == [], "\(words)")
 }
 
 @Test(.enabled("namespaces and nftables are needed: run as root with nftables installed") { await canMakeNamespaces() })

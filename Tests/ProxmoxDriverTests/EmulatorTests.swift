@@ -27,6 +27,7 @@ private struct Emulated {
             access: ProxmoxAccess(
                 port: hosts[index].port, trust: .fingerprint(CertificateFingerprint(fingerprint)!),
                 token: try ProxmoxToken(id: "ops@pve!agent", secret: "secret")))
+        (settings.access.readLimit, settings.access.writeLimit) = (.seconds(60), .seconds(60))
         settings.files = GuestFiles(folder: "\(folder.path)/pve\(index + 1)")
         settings.machines = MachineProcesses(folder: "\(folder.path)/run", processes: "\(folder.path)/none")
         settings.containers = ContainerProcesses(folder: "\(folder.path)/none")
@@ -57,6 +58,7 @@ private struct Emulated {
         let (reports, reporting) = AsyncStream<GuestReport>.makeStream()
         let node = try ProxmoxNode(
             settings, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, declaration: { _ in declaration },
+            claim: { _ in .holds },
             report: { reporting.yield($0) }, reportFence: { _ in })
         return await withTaskGroup(of: Void.self) { group in
             group.addTask { await node.serve() }
@@ -106,7 +108,8 @@ private struct Emulated {
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct EmulatorTests {
+// One after the other: each runs two hosts, whose clocks alone keep a small machine busy.
+@Suite(.serialized, .timeLimit(.minutes(5))) struct EmulatorTests {
     private func failure(_ report: GuestReport?) -> GuestFailure? {
         if case .failed(_, _, _, let failure) = report { failure } else { nil }
     }
@@ -169,7 +172,7 @@ private struct Emulated {
     @Test func aHangingAPIIsGivenUp() async throws {
         try await Emulated.run { emulated in
             await emulated.order(["command": "hang", "seconds": 600])
-            let host = try await emulated.host { $0.readLimit = .milliseconds(300) }
+            let host = try await emulated.host { $0.readLimit = .seconds(2) }
             let error = await #expect(throws: ProxmoxError.self) { try await host.version() }
             #expect(error?.cause == .timedOut)
             await emulated.order(["command": "clear"])
@@ -236,7 +239,7 @@ private struct Emulated {
             // The other host has gone, and with it the majority.
             await emulated.hosts[0].setPeers([:])
             await emulated.hosts[1].setPeers([:])
-            while try await host.quorum().isQuorate {}
+            while try await host.quorum().isQuorate { try Task.checkCancellation() }
             for step in ["destroy", "grow", "start"] {
                 let error = await #expect(throws: ProxmoxError.self) {
                     switch step {
@@ -296,6 +299,29 @@ private struct Emulated {
             let db = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "db"), form: .machine, vmid: 131)
             let refused = try await emulated.carryOut(.migrate(db, epoch: 1, to: "pve2", live: true))
             #expect(failure(refused)?.isPermanent == true)
+        }
+    }
+
+    @Test func whatIsWrongIsFoundForTheDoctor() async throws {
+        try await Emulated.run { emulated in
+            let node = try ProxmoxNode(
+                try await emulated.settings(), log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+                declaration: { _ in nil }, claim: { _ in .holds }, report: { _ in }, reportFence: { _ in })
+            let well = await node.examine()
+            #expect(well.problem == nil)
+            #expect(well.missingPrivileges == [])
+            #expect((well.hosts, well.isQuorate) == (2, true))
+            #expect(well.managed == [])
+            #expect((well.certificateEnds ?? 0) > 0)
+            // No corosync of the test's own machine answers for the emulator.
+            #expect(well.hasQDevice == nil)
+            let host = try await emulated.host()
+            _ = try await host.client.change(
+                .post, "/cluster/ha/resources", [("sid", "vm:100"), ("state", "stopped")], attempted: "give it to HA")
+            await emulated.order(["command": "revoke", "subject": "ops@pve", "privileges": ["VM.PowerMgmt"]])
+            let ill = await node.examine()
+            #expect(ill.missingPrivileges == ["VM.PowerMgmt on /vms"])
+            #expect(ill.managed == ["vm:100"])
         }
     }
 

@@ -153,19 +153,10 @@ import Testing
         }
     }
 
-    private func text(_ name: String) -> String {
-        var bytes = [UInt8](repeating: 0, count: 4_096)
-        let file = open("\(folder.path)/\(name)", O_RDONLY)
-        defer { close(file) }
-        return String(decoding: bytes.prefix(max(0, read(file, &bytes, bytes.count))), as: UTF8.self)
-    }
+    private func text(_ name: String) -> String { FileText.read("\(folder.path)/\(name)", most: 4_096) ?? "" }
 
     private func isZombie(_ process: Int32) -> Bool {
-        var bytes = [UInt8](repeating: 0, count: 4_096)
-        let file = open("/proc/\(process)/stat", O_RDONLY)
-        guard file >= 0 else { return true }
-        defer { close(file) }
-        return String(decoding: bytes.prefix(max(0, read(file, &bytes, bytes.count))), as: UTF8.self).contains(") Z ")
+        FileText.read("/proc/\(process)/stat", most: 4_096)?.contains(") Z ") ?? true
     }
 }
 

@@ -12,13 +12,15 @@ import Testing
 private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web"), form: .machine, vmid: 120)
 
 /// Runs a driver and keeps what it reports.
-private final class Run: Sendable {
+final class Run: Sendable {
     let proxmox: SmallProxmox
     private let reports: AsyncStream<GuestReport>
     private let reporting: AsyncStream<GuestReport>.Continuation
     private let fences: AsyncStream<FenceReport>
     private let fencing: AsyncStream<FenceReport>.Continuation
     let declared = Mutex<Declaration?>(nil)
+    /// What the cluster says to a claim.
+    let cluster = Mutex<@Sendable (OrderClaim) -> ClaimAnswer>({ _ in .holds })
 
     init() async throws {
         proxmox = try await SmallProxmox()
@@ -35,6 +37,7 @@ private final class Run: Sendable {
         let node = try ProxmoxNode(
             settings, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             declaration: { _ in self.declared.withLock { $0 } },
+            claim: { claim in self.cluster.withLock { $0 }(claim) },
             report: { [reporting] in reporting.yield($0) }, reportFence: { [fencing] in fencing.yield($0) })
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await node.serve() }
@@ -52,7 +55,7 @@ private final class Run: Sendable {
 
 extension AsyncStream<GuestReport>.Iterator {
     /// The next end of a step.
-    fileprivate mutating func end() async -> GuestReport? {
+    mutating func end() async -> GuestReport? {
         while let report = await next() {
             switch report {
             case .done, .failed: return report

@@ -56,7 +56,6 @@ final class SmallProxmox: Sendable {
     /// Settings of a driver for this host, with stand-ins for every program.
     func settings() throws -> ProxmoxSettings {
         var settings = ProxmoxSettings(node: NodeName("pve1")!, access: try server.client().access)
-        settings.access.readLimit = .seconds(20)
         settings.files = GuestFiles(folder: "\(folder.path)/pve")
         settings.machines = MachineProcesses(folder: "\(folder.path)/run", processes: "\(folder.path)/proc")
         settings.containers = ContainerProcesses(folder: "\(folder.path)/cgroup")

@@ -39,8 +39,8 @@ struct Replay {
     static func conformance(of transcript: Transcript) throws -> Conformance {
         var replay = Replay(try Precondition.cluster(for: transcript))
         var result = Conformance(label: transcript.label)
-        for record in transcript.records {
-            let finding = replay.replay(record)
+        for (record, next) in zip(transcript.records, transcript.records.dropFirst().map(Optional.some) + [nil]) {
+            let finding = replay.replay(record, next: next)
             if finding.differences.isEmpty {
                 result.matching += 1
             } else if let reason = Exceptions.reason(for: finding, of: transcript) {
@@ -52,21 +52,22 @@ struct Replay {
         return result
     }
 
-    private mutating func replay(_ record: Record) -> Finding {
+    /// - Parameter next: what was recorded after it.
+    private mutating func replay(_ record: Record, next: Record?) -> Finding {
         switch record.kind {
         case .shell(let command):
             return Finding(number: record.number, request: command, differences: run(command, record))
         case .request(let method, let path, let parameters, let auth):
             return Finding(
                 number: record.number, request: "\(method) \(path)",
-                differences: ask(method, path, parameters, auth, record))
+                differences: ask(method, path, parameters, auth, record, next: next))
         }
     }
 
     // MARK: Requests
 
     private mutating func ask(
-        _ method: String, _ path: String, _ parameters: [String: JSON], _ auth: String, _ record: Record
+        _ method: String, _ path: String, _ parameters: [String: JSON], _ auth: String, _ record: Record, next: Record?
     ) -> [String] {
         let parts = path.split(separator: "?", maxSplits: 1)
         var request = APIRequest(
@@ -75,10 +76,12 @@ struct Replay {
         if parts.count > 1 { request.addForm(parts[1]) }
         let isStatus = path.hasSuffix("/status") && path.contains("/tasks/UPID")
         if isStatus, record.body["data"]?["status"]?.string == "stopped" { finishTask(in: path) }
-        if path.hasSuffix("/ha/status/current") { cluster.advance(milliseconds: 2_000) }
+        // The recorder asked ten times within the eleven seconds between two rounds of the manager.
+        if path.hasSuffix("/ha/status/current") { cluster.advance(milliseconds: 1_050) }
         if path.hasSuffix("/manager_status") { cluster.advance(milliseconds: 1_500) }
         let response = cluster.ask(record.host, request)
-        if !isStatus { cluster.advance(milliseconds: 25) }
+        // A task that was seen running next has not ended in between.
+        if !isStatus, next?.body["data"]?["status"]?.string != "running" { cluster.advance(milliseconds: 25) }
         remember(record, response)
         var found: [String] = []
         if response.status != record.status { found.append("status \(response.status) instead of \(record.status)") }

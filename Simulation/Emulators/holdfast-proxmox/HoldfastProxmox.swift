@@ -9,14 +9,17 @@ import ProxmoxEmulator
     static let configuration = CommandConfiguration(
         commandName: "holdfast-proxmox",
         abstract: "A stand-in for a Proxmox VE host: real HTTPS, no virtual machines.",
-        subcommands: [HostCommand.self, WitnessCommand.self, ControlCommand.self, Pvecm.self, Qm.self, Pct.self])
+        subcommands: [
+            HostCommand.self, WitnessCommand.self, ControlCommand.self, Pvecm.self, Qm.self, Pct.self,
+            Ceph.self, Rbd.self,
+        ])
 
     static func main() async {
         let name = CommandLine.arguments.first?.split(separator: "/").last
         if name == "kvm" { return GuestProcesses.standIn() }
-        // As `pvecm`, `qm` or `pct` it is that command.
+        // As `pvecm`, `qm`, `pct`, `ceph` or `rbd` it is that command.
         var words = Array(CommandLine.arguments.dropFirst())
-        if let name, ["pvecm", "qm", "pct"].contains(name) { words.insert(String(name), at: 0) }
+        if let name, ["pvecm", "qm", "pct", "ceph", "rbd"].contains(name) { words.insert(String(name), at: 0) }
         do {
             var command = try parseAsRoot(words)
             if var asynchronous = command as? any AsyncParsableCommand {
@@ -46,6 +49,10 @@ struct HostCommand: AsyncParsableCommand {
     @Option(help: "File of the shared storage's images, the same for all hosts.") var shared: String?
     @Option(help: "Control socket.") var control: String?
     @Option(help: "Quorum device, ADDRESS:PORT (see the subcommand witness).") var qdevice: String?
+    @Option(help: "File where the certificate is kept; without it there is a new one at each start.") var certificate:
+        String?
+    @Option(help: "File where each request that is no GET is noted.") var accessLog: String?
+    @Option(help: "File that holds another word after each start, as the kernel's boot_id.") var bootFile: String?
     @Option(help: "Folder in place of /etc/pve.") var pveDir: String?
     @Flag(help: "Make that folder a mount that is read-only without a quorum, for root too.") var pveMount = false
     @Option(help: "Folder in place of /run/qemu-server; each guest then has a process `kvm -id N`.") var runDir: String?
@@ -56,6 +63,10 @@ struct HostCommand: AsyncParsableCommand {
     @Option(help: "Memory, in MiB.") var memory = 16_384
     @Option(help: "Processor cores.") var cores = 8
     @Option(help: "How long things take, in per mille of what they take on a real host.") var pace = 1_000
+
+    @Option(
+        help: "From the last word of a host to its being offline, in milliseconds; corosync's defaults make it 6700.")
+    var detection = 6_700
 
     func run() async throws {
         let addresses = try parseNodes()
@@ -69,12 +80,18 @@ struct HostCommand: AsyncParsableCommand {
         settings.cores = cores
         settings.memory = Int64(memory) << 20
         settings.hasQDevice = qdevice != nil
+        settings.times.detection = Int64(detection)
         settings.durations = WorkDurations().scaled(permille: Int64(pace))
         var options = HostProcessOptions(settings: settings, listen: try listen.map(parse) ?? address.address)
         options.peers = Dictionary(
             uniqueKeysWithValues: addresses.filter { $0.name != node }.map { ($0.name, $0.address) })
         options.witness = try qdevice.map(parse)
         options.stateFile = state
+        options.certificateFile = certificate
+        options.accessLog = accessLog
+        if let bootFile {
+            try Data("\(UUID().uuidString.lowercased())\n".utf8).write(to: URL(fileURLWithPath: bootFile))
+        }
         options.pveDirectory = try pveDir.map { try PveDirectory(path: $0, mounts: pveMount) }
         if runDir != nil || guestCommand != nil {
             options.guestProcesses = try GuestProcesses(

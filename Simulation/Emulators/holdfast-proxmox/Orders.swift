@@ -67,3 +67,43 @@ struct Pct: ProxmoxCommand {
     @Option(help: "The host's control socket; HOLDFAST_PROXMOX_CONTROL without it.") var control: String?
     @Argument(parsing: .captureForPassthrough) var words: [String] = []
 }
+
+/// `ceph` and `rbd`: their configuration's file is the shared storage's.
+protocol CephProgram: ParsableCommand {
+    var words: [String] { get }
+    static var program: String { get }
+}
+
+extension CephProgram {
+    func run() throws {
+        var words = words
+        var file = ProcessInfo.processInfo.environment["HOLDFAST_PROXMOX_SHARED"]
+        for option in ["--conf", "--id", "--keyring"] {
+            while let place = words.firstIndex(of: option), place + 1 < words.count {
+                if option == "--conf" { file = words[place + 1] }
+                words.removeSubrange(place...(place + 1))
+            }
+        }
+        guard let file else { throw ValidationError("give --conf FILE, or set HOLDFAST_PROXMOX_SHARED") }
+        let outcome = SharedVolumes(file: file).ceph([Self.program] + words) { seconds in
+            Date(timeIntervalSinceNow: Double(seconds)).ISO8601Format()
+        }
+        FileHandle.standardOutput.write(Data(outcome.output.utf8))
+        FileHandle.standardError.write(Data(outcome.errors.utf8))
+        if outcome.code != 0 { throw ExitCode(outcome.code) }
+    }
+}
+
+struct Ceph: CephProgram {
+    static let configuration = CommandConfiguration(
+        commandName: "ceph", abstract: "ceph osd blocklist add|rm, ceph osd dump, on the shared storage's file.")
+    static let program = "ceph"
+    @Argument(parsing: .captureForPassthrough) var words: [String] = []
+}
+
+struct Rbd: CephProgram {
+    static let configuration = CommandConfiguration(
+        commandName: "rbd", abstract: "rbd status POOL/IMAGE, on the shared storage's file.")
+    static let program = "rbd"
+    @Argument(parsing: .captureForPassthrough) var words: [String] = []
+}

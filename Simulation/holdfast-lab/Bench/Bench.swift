@@ -26,9 +26,11 @@ struct Bench: ParsableCommand {
     func run() throws {
         var result = BenchResult()
         try measureHoldfast(into: &result)
+        try measureGuests(into: &result)
         try measureKeepalived(into: &result)
-        guard !result.cases.isEmpty else {
-            let names = Disturbance.allCases.map(\.rawValue).joined(separator: "; ")
+        guard !result.cases.isEmpty || !result.guests.isEmpty else {
+            let names = (Disturbance.allCases.map(\.rawValue) + GuestFencing.allCases.map(\.rawValue))
+                .joined(separator: "; ")
             throw LabError("--only names no case; there are: \(names)", exitCode: 3)
         }
         print(json ? try jsonLine(result) : result.table)
@@ -53,6 +55,39 @@ struct Bench: ParsableCommand {
                     try measure(found, once: { try bench.repeatOnce(disturbance, number: $0) }, recover: bench.recover))
             }
         }
+    }
+
+    private func measureGuests(into result: inout BenchResult) throws {
+        for fencing in GuestFencing.allCases {
+            let wanted = [false, true].map { GuestCaseResult(fencing: fencing, hitsLeader: $0) }
+                .filter { isWanted("guests", $0.name) }
+            guard !wanted.isEmpty else { continue }
+            let binary = try program.binary()
+            let folder = try Manifests.folder(manifests)
+            try withLab(lab.directory) { client in
+                try Bootstrap(
+                    client: client, binary: binary, detectionMilliseconds: fencing.detectionMilliseconds
+                ).run { note($0) }
+                let bench = GuestBench(
+                    client: client, holdfast: HoldfastClient(client: client, binary: binary), fencing: fencing)
+                try bench.declare(manifests: folder)
+                for empty in wanted { result.guests.append(try measure(empty, bench)) }
+            }
+        }
+    }
+
+    private func measure(_ empty: GuestCaseResult, _ bench: GuestBench) throws -> GuestCaseResult {
+        var result = empty
+        for number in 0..<repetitions {
+            do { result.repetitions.append(try bench.repeatOnce(hitsLeader: result.hitsLeader)) } catch {
+                result.failures.append("\(error)")
+                note("guests, \(result.name), repetition \(number + 1): \(error)")
+                try bench.recover()
+            }
+        }
+        result.disksWithTwoWriters = try bench.disksWithTwoWriters()
+        note(GuestCaseResult.table([result]))
+        return result
     }
 
     private func measureKeepalived(into result: inout BenchResult) throws {

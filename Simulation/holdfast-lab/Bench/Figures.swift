@@ -112,10 +112,16 @@ struct CaseResult: Encodable, Equatable {
 /// The whole bench.
 struct BenchResult: Encodable, Equatable {
     var cases: [CaseResult] = []
+    var guests: [GuestCaseResult] = []
 
-    var isKept: Bool { cases.allSatisfy { $0.aim == .none || $0.isKept } }
+    var isKept: Bool { cases.allSatisfy { $0.aim == .none || $0.isKept } && guests.allSatisfy(\.isKept) }
 
     var table: String {
+        let parts = (cases.isEmpty ? [] : [addresses]) + (guests.isEmpty ? [] : [GuestCaseResult.table(guests)])
+        return parts.joined(separator: "\n\n")
+    }
+
+    private var addresses: String {
         var table = Table([
             "SYSTEM", "CASE", "N", "MIN ms", "MEDIAN ms", "P99 ms", "MAX ms", "OWNERS", "AIM ms", "KEPT",
         ])

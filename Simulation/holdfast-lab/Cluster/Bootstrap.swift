@@ -1,5 +1,5 @@
-// From machines to a cluster: the first member makes it, the others join with single-use tokens of their kind. A lab
-// whose data was kept goes on from there without tokens.
+// From machines to a cluster: the emulated Proxmox of each host, then the first member makes the cluster, and the others
+// join with single-use tokens of their kind. A lab whose data was kept goes on from there without tokens.
 
 import Glibc
 
@@ -7,9 +7,11 @@ import Glibc
 struct Bootstrap {
     let client: KeeperClient
     let holdfast: HoldfastClient
+    private let detectionMilliseconds: Int
 
-    init(client: KeeperClient, binary: String) {
+    init(client: KeeperClient, binary: String, detectionMilliseconds: Int = Hypervisor.usualDetection) {
         self.client = client
+        self.detectionMilliseconds = detectionMilliseconds
         holdfast = HoldfastClient(client: client, binary: binary)
     }
 
@@ -17,8 +19,12 @@ struct Bootstrap {
     func run(tell: (String) -> Void) throws {
         let members = Topology.homelab.members
         guard let first = members.first else { return }
+        let hypervisors = try startHypervisors(tell: tell)
         // All that were members when the lab ended: the first one alone may be no quorum any more.
         let present = try hasJoined(first) ? members.filter(hasJoined) : [initialize(first, tell: tell)]
+        for (hypervisor, fingerprint) in hypervisors {
+            try hypervisor.tellAgent(fingerprint: fingerprint, watchdog: nil)
+        }
         try present.forEach(start)
         try holdfast.wait(for: "a leader among \(present.map(\.name).joined(separator: ", "))", seconds: 30) {
             $0.leader != nil
@@ -31,6 +37,26 @@ struct Bootstrap {
         }
         try members.forEach(remember)
         tell("\(members.count) agents run: \(members.map(\.name).joined(separator: ", "))")
+    }
+
+    /// Starts the emulated Proxmox of every host, with the lab's guests in it when it is new, and answers their fingerprints.
+    private func startHypervisors(tell: (String) -> Void) throws -> [(Hypervisor, fingerprint: String)] {
+        let program = try Hypervisor.program(beside: holdfast.binary)
+        let all = Hypervisor.all(
+            in: client.directory, program: program, detectionMilliseconds: detectionMilliseconds)
+        let areNew = all.filter { !$0.hasState }
+        for hypervisor in all {
+            try hypervisor.prepare()
+            try client.ask(
+                Request(.startHypervisor, node: hypervisor.host.name, arguments: hypervisor.arguments))
+        }
+        let answering = try all.map { ($0, fingerprint: try $0.waitUntilItAnswers()) }
+        try Hypervisor.waitUntilTheySeeEachOther(all)
+        for hypervisor in areNew { try hypervisor.furnish() }
+        tell(
+            "\(all.count) hosts run an emulated Proxmox, with the guests \(LabGuest.all.map(\.name).joined(separator: ", "))"
+        )
+        return answering
     }
 
     /// Whether its agent starts without a token. The founder's administrator is written after its identity, so only

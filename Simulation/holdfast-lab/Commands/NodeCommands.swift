@@ -105,3 +105,28 @@ struct StartAgent: NodeOrder {
     @Argument var node: String
     var request: Request { Request(.startAgent, node: node) }
 }
+
+/// What a FencePolicy's power command runs in the lab: a switched socket that can be asked.
+struct FenceByPower: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "fence",
+        abstract: "Cut the power of a host and make sure that it is off; ends with 0 only then.")
+    @OptionGroup var lab: LabOptions
+    @Argument var node: String
+
+    func run() throws {
+        let client = try KeeperClient(lab.directory)
+        if try hasPower(client) {
+            // Off already when it is refused as a conflict: somebody else was quicker.
+            do { try client.ask(Request(.powerOff, node: node)) } catch let error as LabError {
+                guard error.exitCode == 4 else { throw error }
+            }
+        }
+        if try hasPower(client) { throw LabError("\(node) has power still") }
+        print("\(node) is off")
+    }
+
+    private func hasPower(_ client: KeeperClient) throws -> Bool {
+        try client.status().node(node).required("node \(node)").powered
+    }
+}

@@ -7,6 +7,7 @@ struct Request: Codable, Equatable {
         case powerOff, powerOn
         case cut, isolate, heal, unplug, plug
         case startAgent, stopAgent, killAgent, pauseAgent, resumeAgent, memberJoined
+        case startHypervisor, killHypervisor
     }
 
     var verb: Verb
@@ -16,7 +17,7 @@ struct Request: Codable, Equatable {
     var other: String?
     /// For a cut: only what `node` sends to `other`.
     var oneWay: Bool?
-    /// For `startAgent`: the program with its arguments; without it, what the node ran last.
+    /// For `startAgent` and `startHypervisor`: the program with its arguments; without it, what the node ran last.
     var arguments: [String]?
 
     init(_ verb: Verb, node: String? = nil, other: String? = nil, oneWay: Bool? = nil, arguments: [String]? = nil) {

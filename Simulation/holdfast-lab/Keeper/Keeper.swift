@@ -125,6 +125,11 @@ final class Keeper {
         case .resumeAgent:
             try machines.resumeAgent(node)
             return Reply(note: "the agent of \(name) goes on")
+        case .startHypervisor:
+            try machines.startHypervisor(node, program: request.arguments)
+            return Reply(note: "the emulated Proxmox of \(name) runs")
+        case .killHypervisor:
+            return Reply(note: "the emulated Proxmox of \(name) is dead", at: try machines.killHypervisor(node))
         case .status, .down, .heal: preconditionFailure("orders without a node are obeyed elsewhere")
         }
     }

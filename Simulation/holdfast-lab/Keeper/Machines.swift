@@ -14,6 +14,8 @@ final class Machines {
     private var unplugged: Set<String> = []
     /// What each node last ran as its agent, without tokens; it starts again with the power.
     private var programs: [String: [String]] = [:]
+    /// The same for the emulated Proxmox of a host.
+    private var hypervisors: [String: [String]] = [:]
 
     init(topology: Topology, directory: LabDirectory) throws {
         self.topology = topology
@@ -51,6 +53,7 @@ final class Machines {
                     try cuts.restore(inBridgeOf: member) { running[$0] }
                 }
                 if unplugged.contains(member.name) { try network.setPort(of: member, host: host, up: false) }
+                if hypervisors[member.name] != nil { try startHypervisor(member, program: nil) }
                 if let program = programs[member.name] { try startAgent(member, program: program, keep: true) }
             } catch {
                 _ = try? powerOff(member)
@@ -97,8 +100,10 @@ final class Machines {
         while true {
             let process = waitpid(-1, &status, WNOHANG)
             guard process > 0 else { return }
-            for machine in running.values where machine.agent?.child.identifier == process {
-                machine.agent?.child.collected(Ending(status: status))
+            for machine in running.values {
+                for program in [machine.agent, machine.hypervisor] where program?.child.identifier == process {
+                    program?.child.collected(Ending(status: status))
+                }
             }
         }
     }
@@ -136,6 +141,37 @@ final class Machines {
             additionalEnvironment: ["HOLDFAST_CONFIG": directory.context], ownSession: true)
         machine.agent = AgentProcess(child)
         if keep { programs[node.name] = program }
+    }
+
+    /// Starts the emulated Proxmox of a host, now and whenever the power returns.
+    func startHypervisor(_ node: Node, program: [String]?) throws {
+        let machine = try powered(node)
+        guard node.kind == .host else { throw LabError("\(node.name) is no host", exitCode: 3) }
+        if let emulator = machine.hypervisor, emulator.child.poll() == nil {
+            throw LabError("the emulated Proxmox of \(node.name) runs already", exitCode: 4)
+        }
+        guard let program = program ?? hypervisors[node.name] else {
+            throw LabError("\(node.name) has no emulated Proxmox; `holdfast-lab up` gives it one")
+        }
+        let log = try directory.appending(directory.emulatorLog(of: node.name))
+        machine.hypervisor = AgentProcess(
+            try ChildProcess(
+                program, in: .of(machine.descriptor), output: .descriptor(log), errors: .descriptor(log),
+                ownSession: true))
+        hypervisors[node.name] = program
+    }
+
+    /// Kills the emulated Proxmox of a host, and with it its guests, while the host goes on. Answers when.
+    func killHypervisor(_ node: Node) throws -> Int64 {
+        guard let emulator = try powered(node).hypervisor, emulator.child.poll() == nil else {
+            throw LabError("no emulated Proxmox runs on \(node.name)", exitCode: 4)
+        }
+        let at = lab_wall_clock()
+        emulator.child.signalGroup(SIGKILL)
+        guard emulator.child.wait(until: .after(milliseconds: 10_000)) != nil else {
+            throw LabError.timedOut("the emulated Proxmox of \(node.name) did not die of SIGKILL within 10 s")
+        }
+        return at
     }
 
     /// From now on `node` starts `program` whenever it gets power.

@@ -9,6 +9,8 @@ final class RunningNode {
     let firstProcess: pid_t
     let descriptor: Descriptor
     var agent: AgentProcess?
+    /// The emulated Proxmox of a host.
+    var hypervisor: AgentProcess?
 
     /// Switches the power on: new, empty namespaces.
     init(name: String) throws {

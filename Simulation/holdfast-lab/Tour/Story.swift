@@ -27,6 +27,10 @@ struct TourResult: Codable, Equatable {
     var lostWrites: Int
     var holderBefore: String
     var holderAfter: String
+    /// What became of the virtual machines of a host that lost power.
+    var guests: [GuestReturn]
+    /// Disks that a second machine wrote to before the first had ended.
+    var disksWithTwoWriters: [String]
 }
 
 /// Tells the steps as they happen.
@@ -61,6 +65,12 @@ struct Story {
             "Silence seen by the client: \(gap) (allowed: \(ProbeReport.milliseconds(result.allowedGapMilliseconds)))")
         print("Owners of the address at once: \(result.ownersAtOnce)")
         print("Acknowledged writes lost: \(result.lostWrites) of \(result.acknowledgedWrites)")
+        let starts = ProbeReport.milliseconds(result.guests.map(\.startIssued).max() ?? 0)
+        let answers = ProbeReport.milliseconds(result.guests.map(\.answered).max() ?? 0)
+        print(
+            "Virtual machines of the lost host: \(result.guests.count), all started after \(starts), all answering after "
+                + answers)
+        print("Disks with two writers at once: \(result.disksWithTwoWriters.count)")
         print(result.passed ? "Every promise was kept." : "Broken: " + result.broken.joined(separator: "; "))
     }
 }

@@ -66,7 +66,8 @@ struct TourActs {
         try writer.waitForWrites(5, seconds: 30)
         try writer.finish()
         let seen = try probe.finish()
-        return try judge(seen, writer: writer, before: before.member.name, after: after)
+        let guests = try GuestActs(client: client, holdfast: holdfast, story: story).play()
+        return try judge(seen, writer: writer, before: before.member.name, after: after, guests: guests)
     }
 
     private func build() throws {
@@ -121,7 +122,9 @@ struct TourActs {
             command: "holdfast-lab power-on \(machine.name)", output: try holdfast.output(["status"]))
     }
 
-    private func judge(_ seen: ProbeResult, writer: Writer, before: String, after: String) throws -> TourResult {
+    private func judge(
+        _ seen: ProbeResult, writer: Writer, before: String, after: String, guests: GuestActs.Outcome
+    ) throws -> TourResult {
         var lost: Set<String> = []
         for member in Topology.homelab.members { lost.formUnion(try writer.lost(on: member)) }
         try story.tell(
@@ -135,12 +138,14 @@ struct TourActs {
             broken.append("the address was silent for \(ProbeReport.milliseconds(seen.longestGapMilliseconds))")
         }
         if seen.gaps.contains(where: { !$0.ended }) { broken.append("the address does not answer") }
+        broken += guests.broken
         if seen.clockWasSet { broken.append("the wall clock was set meanwhile, so nothing was measured") }
         let result = TourResult(
             passed: broken.isEmpty, broken: broken, gapMilliseconds: seen.longestGapMilliseconds,
             allowedGapMilliseconds: allowedGap, ownersAtOnce: seen.ownersAtOnce,
             acknowledgedWrites: writer.acknowledged.count, attemptedWrites: writer.attempted, lostWrites: lost.count,
-            holderBefore: before, holderAfter: after)
+            holderBefore: before, holderAfter: after, guests: guests.returns,
+            disksWithTwoWriters: guests.disksWithTwoWriters)
         try story.end(result)
         return result
     }

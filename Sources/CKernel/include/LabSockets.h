@@ -35,6 +35,12 @@ int lab_process_descriptor(pid_t process);
 int lab_signal(int process_descriptor, int signal);
 /// Replaces the network namespace of the calling thread by that of `process`.
 int lab_join_network(pid_t process);
+/// The network namespace this process is in, left open across exec. Its descriptor, or -errno.
+int lab_open_network(void);
+/// An empty network namespace of this process's own, which must have one thread. Its descriptor, or -errno.
+int lab_new_network(void);
+/// Enters the network namespace behind a descriptor. 0, or -errno.
+int lab_enter_network(int descriptor);
 /// Process id and user of who is at the other end of a unix socket; the id in the caller's process namespace.
 int lab_peer(int socket, pid_t *process, uid_t *user);
 /// Switches a network interface of the calling thread's namespace on or off.

@@ -12,6 +12,7 @@ struct MemberMeasurements: Sendable {
     let dataDirectory: String
     let guardProblem: String?
     let network: (@Sendable () -> NetworkReadings)?
+    let hypervisor: (@Sendable () async -> HypervisorReadings)?
     let loop: AgentLoop
     let store: LogStore
     let transport: PeerTransport
@@ -42,6 +43,7 @@ struct MemberMeasurements: Sendable {
         readings.kernelGuardProblem = guardProblem
         readings.snapshotProblem = view.snapshotProblem
         readings.network = network?()
+        readings.hypervisor = await hypervisor?()
         readings.certificateExpires =
             state.members[record.id]?.certificateExpires ?? record.certificateExpires ?? .max
         readings.heartbeatMilliseconds = view.timing.heartbeat.nanoseconds / 1_000_000

@@ -4,10 +4,12 @@ import API
 import Agent
 import Cluster
 import Consensus
+import Decisions
 import Drivers
 import Logging
 import NIOCore
 import NIOPosix
+import ProxmoxDriver
 import Runtime
 import ServiceLifecycle
 
@@ -136,9 +138,13 @@ struct RunningMember {
         // From the loop that heartbeats depend on. Its addresses have fallen silent when the manager ends it.
         let alive = ServiceManager.current?.proveLife(on: eventLoop, log: log)
 
+        var examination: (@Sendable () async -> HypervisorReadings)?
+        if let hypervisor { examination = { HypervisorReadings(await hypervisor.examine()) } }
         let measurements = MemberMeasurements(
             record: record, current: current, dataDirectory: dataDirectory, guardProblem: drivers.guardProblem,
-            network: drivers.network, loop: loop, store: store, transport: transport)
+            network: drivers.network,
+            hypervisor: examination, loop: loop,
+            store: store, transport: transport)
         let end = await serve(loop, drivers, hypervisor, transport, measurements)
         alive?.cancel()
         drivers.shutDown()
@@ -149,7 +155,7 @@ struct RunningMember {
     /// Runs agent and API until a signal or a failure ends them. They stop from the last to the first: the agent gives
     /// everything away while its health checks still run, and before the API waits for its clients.
     private func serve(
-        _ loop: AgentLoop, _ drivers: MemberDrivers, _ hypervisor: (any HypervisorOrderTaker)?,
+        _ loop: AgentLoop, _ drivers: MemberDrivers, _ hypervisor: ProxmoxNode?,
         _ transport: PeerTransport,
         _ measurements: MemberMeasurements
     ) async -> Result<AgentEnd, any Error> {
@@ -171,7 +177,7 @@ struct RunningMember {
                         log: log)),
             ]
             if let runner = drivers.health { services.append(.init(service: HealthService(runner: runner))) }
-            if let service = Hypervisor.service(hypervisor) { services.append(.init(service: service)) }
+            if let hypervisor { services.append(.init(service: HypervisorService(node: hypervisor))) }
             services.append(
                 .init(service: AgentService(loop: loop, log: log), successTerminationBehavior: .gracefullyShutdownGroup)
             )

@@ -7,8 +7,9 @@ import Consensus
 
 struct MachineCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "vm", abstract: "Virtual machines: where they run; start, stop and move them.",
-        subcommands: [List.self, Start.self, Stop.self, Restore.self, Move.self], defaultSubcommand: List.self)
+        commandName: "vm", abstract: "Virtual machines: where they run; start, stop, move and import them.",
+        subcommands: [List.self, Start.self, Stop.self, Restore.self, Move.self, ImportCommand.self],
+        defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(commandName: "list", abstract: "Where each one runs.")

@@ -187,7 +187,7 @@ extension Host {
 
     private func service(_ resource: HAResource) -> JSON {
         let node = owner(of: resource.vmid)?.node ?? ""
-        let state = haServiceState(resource, on: node)
+        let state = haServiceState(resource)
         var entry: [String: JSON] = [
             "id": .string("service:\(resource.sid)"), "sid": .string(resource.sid), "type": "service",
             "node": .string(node), "state": .string(state), "request_state": .string(resource.state),
@@ -199,17 +199,20 @@ extension Host {
         return .object(entry)
     }
 
-    private func haServiceState(_ resource: HAResource, on node: String) -> String {
+    private func haServiceState(_ resource: HAResource) -> String {
         guard haAgent.master != nil else { return "queued" }
-        let runs =
-            node == name
-            ? running[resource.guest] != nil
-            : board[node]?.guests.first { $0.id == resource.guest }?.isRunning == true
-        switch (resource.state, runs) {
-        case ("started", false): return "starting"
-        case ("stopped", true): return "stopping"
+        switch resource.state {
+        // Started is what the manager has seen to run.
+        case "started": return haAgent.seenRunning.contains(resource.sid) ? "started" : "starting"
+        case "stopped": return runs(resource) ? "stopping" : "stopped"
         default: return resource.state
         }
+    }
+
+    private func runs(_ resource: HAResource) -> Bool {
+        guard let node = owner(of: resource.vmid)?.node else { return false }
+        if node == name { return running[resource.guest] != nil }
+        return board[node]?.guests.first { $0.id == resource.guest }?.isRunning == true
     }
 
     func haManagerStatus(_ call: Call) throws(APIError) -> Reply {

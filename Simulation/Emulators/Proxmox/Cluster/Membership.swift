@@ -24,6 +24,9 @@ public struct Membership: Sendable {
     public struct Times: Hashable, Sendable, Codable {
         /// From the last word of a node to its being offline.
         public var detection: Int64 = 6_700
+        /// A node that has said nothing for so long may be gone: pmxcfs has no answer from it, and holds writes back until the
+        /// membership is known. More than two words apart.
+        public var silence: Int64 = 1_300
         /// From quorum to a writable /etc/pve.
         public var writable: Int64 = 700
         /// From a writable /etc/pve to daemons that know it.
@@ -155,6 +158,11 @@ public struct Membership: Sendable {
 
     /// The votes suffice: what corosync says, before anything has followed.
     public var isQuorate: Bool { quorateSince != nil }
+
+    /// Somebody who counts as online has fallen silent.
+    func isUncertain(now: Moment) -> Bool {
+        !isLocal && online.contains { $0 != own.name && now - (lastHeard[$0] ?? now) > times.silence }
+    }
 
     /// The file system is synchronizing after nodes came or went.
     func isBusy(now: Moment) -> Bool { !isLocal && nodes.count > 1 && now - changed < times.busy }

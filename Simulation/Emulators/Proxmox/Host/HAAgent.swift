@@ -3,10 +3,12 @@
 
 /// The HA manager's and the local agent's state on one node.
 struct HAAgent: Hashable, Sendable {
-    /// How often the agents look, in milliseconds.
-    static let loopMilliseconds: Int64 = 10_000
-    /// From the first thing to manage to the first round, in milliseconds.
-    static let firstLoopMilliseconds: Int64 = 5_000
+    /// From a round of the manager to the next of the local agents, and from there to the manager's next: as recorded, eleven
+    /// seconds from one round of the manager to the next.
+    static let localMilliseconds: Int64 = 4_700
+    static let managerMilliseconds: Int64 = 6_300
+    /// From the first thing to manage to the manager's first round, in milliseconds.
+    static let firstLoopMilliseconds: Int64 = 2_700
     /// From a node's going offline to the recovery of its guests: 144.4 s from the power cut on a real cluster, of which
     /// 8.1 s pass until the node is offline.
     static let recoveryMilliseconds: Int64 = 130_400
@@ -18,10 +20,12 @@ struct HAAgent: Hashable, Sendable {
     /// When each node's agent was last seen at work.
     var lastLoop: Moment?
     var states: [String: String] = [:]
-    /// Rounds with something to do. In the first the manager takes the lead and the local agents ask for their locks;
-    /// they act from the second on.
+    /// Rounds with something to do, the manager's and the local agents' in turn. In the first the manager takes the lead and
+    /// the local agents ask for their locks; in the second they have them and act.
     var rounds = 0
     var hasLock: Bool { rounds > 1 }
+    /// What ran when the manager looked last.
+    var seenRunning: Set<String> = []
 }
 
 /// A guest under Proxmox's HA.

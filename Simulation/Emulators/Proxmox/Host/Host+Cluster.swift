@@ -129,7 +129,7 @@ extension Host {
 
     /// Makes this host the writer of images that another host had open.
     private mutating func handImages(_ images: [String], to guest: GuestID) throws(APIError) {
-        let writer = ImageWriter(node: name, vmid: guest.vmid, incarnation: booted.milliseconds)
+        let writer = imageWriter(guest)
         for image in images where volumes.volumes[image] != nil { volumes.volumes[image]?.writer = writer }
         let distant = images.filter { volumes.volumes[$0] == nil }
         guard !distant.isEmpty else { return }

@@ -98,8 +98,14 @@ extension Host {
         running[guest]?.pid = realPID
     }
 
+    /// Who this host is for the images of a guest.
+    func imageWriter(_ guest: GuestID) -> ImageWriter {
+        ImageWriter(
+            node: name, vmid: guest.vmid, incarnation: booted.milliseconds, address: settings.node.address)
+    }
+
     private mutating func open(_ drives: [Drive], for guest: GuestID) throws(APIError) {
-        let writer = ImageWriter(node: name, vmid: guest.vmid, incarnation: booted.milliseconds)
+        let writer = imageWriter(guest)
         for drive in drives {
             let storage = try storage(drive.storage)
             guard isHere(storage), !faults.absentStorages.contains(storage.name) else {
@@ -108,6 +114,10 @@ extension Host {
             if storage.isShared {
                 let owner = shared
                 try shared.change { table throws(APIError) in
+                    // Ceph ends the connection of whoever is barred, and QEMU with it.
+                    guard !storage.stealsLocks || !table.isBarred(writer.address) else {
+                        throw .died("start failed: QEMU exited with code 1")
+                    }
                     try Self.open(drive, in: &table, of: storage, by: writer, isAlive: owner.isAlive)
                 }
             } else {
@@ -124,7 +134,7 @@ extension Host {
         guard var volume = table.volumes[drive.volume] else {
             throw .died("volume '\(drive.volume)' does not exist")
         }
-        if let other = volume.writer, other != writer, isAlive(other) {
+        if let other = volume.writer, other != writer, isAlive(other), !table.isBarred(other.address) {
             guard storage.stealsLocks else {
                 throw .died("start failed: QEMU exited with code 1")
             }
@@ -135,7 +145,7 @@ extension Host {
     }
 
     private mutating func close(_ images: [String], of guest: GuestID) {
-        let writer = ImageWriter(node: name, vmid: guest.vmid, incarnation: booted.milliseconds)
+        let writer = imageWriter(guest)
         for image in images where volumes.volumes[image]?.writer == writer { volumes.volumes[image]?.writer = nil }
         let distant = images.filter { volumes.volumes[$0] == nil }
         guard !distant.isEmpty else { return }

@@ -41,22 +41,32 @@ extension Host {
         try storeHA(configuration)
     }
 
-    /// One round: the local agent brings its guests to their wanted state; the master recovers those of dead nodes.
+    /// One round. The manager looks at all guests, and recovers those of dead nodes; then it is the local agents' turn,
+    /// which bring their guests to their wanted state.
     mutating func runHAAgent() {
-        haAgent.nextLoop = now + HAAgent.loopMilliseconds
+        let isManagers = haAgent.rounds.isMultiple(of: 2)
+        haAgent.nextLoop = now + (isManagers ? HAAgent.localMilliseconds : HAAgent.managerMilliseconds)
         noteOffline()
         let configuration = haConfiguration
         guard !configuration.resources.isEmpty, membership.isReady(now: now) else { return }
         haAgent.lastLoop = now
         haAgent.rounds += 1
         haAgent.master = membership.onlineNodes.map(\.name).max()
+        if isManagers { haAgent.seenRunning = Set(configuration.resources.filter(isSeenRunning).map(\.sid)) }
         for resource in configuration.resources {
             if files.exists(resource.guest.path(on: name)) {
-                if haAgent.hasLock { pursue(resource) }
-            } else if haAgent.master == name {
+                if !isManagers { pursue(resource) }
+            } else if isManagers, haAgent.master == name {
                 recover(resource)
             }
         }
+    }
+
+    /// Whether the manager takes it for running: of another node, once that node's agent has had its turn. (The agents tell
+    /// each other what came of it at once; the status of nodes, which lags, has no part in it.)
+    private func isSeenRunning(_ resource: HAResource) -> Bool {
+        guard let node = owner(of: resource.vmid)?.node else { return false }
+        return node == name ? running[resource.guest] != nil : haAgent.hasLock
     }
 
     private mutating func noteOffline() {

@@ -111,7 +111,7 @@ extension Host {
             guard let volume = found else {
                 throw .died("volume '\(drive.volume)' does not exist")
             }
-            let own = ImageWriter(node: name, vmid: guest.vmid, incarnation: booted.milliseconds)
+            let own = imageWriter(guest)
             guard let writer = volume.writer, writer != own, !storage.stealsLocks, shared.isAlive(writer) else {
                 continue
             }

@@ -17,6 +17,10 @@ public struct HostProcessOptions: Sendable {
     public var witness: PeerAddress?
     /// What survives an end of the process; nil keeps nothing.
     public var stateFile: String?
+    /// Where the certificate is kept; nil makes a new one at each start.
+    public var certificateFile: String?
+    /// Where every request that is no GET is noted when it comes, as pveproxy does: milliseconds since 1970, method, path.
+    public var accessLog: String?
     /// The folder that stands for /etc/pve.
     public var pveDirectory: PveDirectory?
     /// Processes that stand for guests; nil simulates them.
@@ -52,7 +56,10 @@ public actor HostProcess {
     /// - Throws: when the address is taken, or the state's file cannot be read.
     public init(_ options: HostProcessOptions, shared: SharedVolumes = SharedVolumes()) async throws {
         var options = options
-        certificate = try ServerCertificate(node: options.settings.node)
+        let own = options.settings.node
+        certificate =
+            try options.certificateFile.map { try ServerCertificate(node: own, keptIn: $0) }
+            ?? ServerCertificate(node: own)
         options.settings.fingerprint = certificate.fingerprint
         listener = try await HTTPSListener.open(
             host: options.listen.host, port: options.listen.port, certificate: certificate,
@@ -80,6 +87,7 @@ public actor HostProcess {
     /// Lives until the task is cancelled.
     public func run() async throws {
         syncDirectory()
+        var failure: (any Error)?
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await self.listener.run { await self.answer($0) } }
@@ -91,13 +99,14 @@ public actor HostProcess {
                 _ = try await group.next()
                 group.cancelAll()
             }
-        } catch {
-            try await client.close()
-            options.pveDirectory?.close()
-            options.guestProcesses?.endAll()
-            if error is CancellationError { return }
-            throw error
-        }
+        } catch is CancellationError {
+            // Ended as it was asked to.
+        } catch { failure = error }
+        // However it ended.
+        try await client.close()
+        options.pveDirectory?.close()
+        options.guestProcesses?.endAll()
+        if let failure { throw failure }
     }
 
     /// Says farewell to the others, as a host that is shut down in order does.
@@ -240,10 +249,10 @@ public actor HostProcess {
 
     private func syncDirectory() {
         guard let directory = options.pveDirectory else { return }
-        let shown = "\(host.files.version) \(host.isFilesWritable) \(host.membership.onlineNodes.map(\.name))"
+        let shown = "\(host.files.version) \(host.isFolderWritable) \(host.membership.onlineNodes.map(\.name))"
         guard shown != shownState || directory.wasChanged else { return }
         shownState = shown
-        directory.show(host.visibleFiles, isWritable: host.isFilesWritable)
+        directory.show(host.visibleFiles, isWritable: host.isFolderWritable)
     }
 
     // MARK: Requests
@@ -255,6 +264,7 @@ public actor HostProcess {
         guard path == "/api2/json" || path.hasPrefix("/api2/json/") else {
             return WireResponse(status: 404, reason: "Not found")
         }
+        noteAccess(wire.method, path)
         var request = APIRequest(
             method: wire.method, path: String(path.dropFirst("/api2/json".count)),
             credentials: Credentials(
@@ -265,6 +275,17 @@ public actor HostProcess {
             guard addBody(wire, to: &request) else { return Self.wire(APIResponse(.died("malformed JSON string"))) }
         }
         return await answer(request, wire)
+    }
+
+    private func noteAccess(_ method: String, _ path: String) {
+        guard let file = options.accessLog, method != "GET" else { return }
+        let descriptor = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        let line = Array("\(Int64(Date().timeIntervalSince1970 * 1_000)) \(method) \(path)\n".utf8)
+        if write(descriptor, line, line.count) != line.count {
+            FileHandle.standardError.write(Data("\(file) not written: errno \(errno)\n".utf8))
+        }
     }
 
     private func addBody(_ wire: WireRequest, to request: inout APIRequest) -> Bool {

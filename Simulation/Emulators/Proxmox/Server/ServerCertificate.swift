@@ -14,6 +14,18 @@ public struct ServerCertificate: Sendable {
     /// The authority that signed it, PEM.
     public let authorityPEM: String
     let context: NIOSSLContext
+    private let pem: String
+
+    /// The one that is kept in a file, or a new one that is kept there from now on: a host that is switched off and on
+    /// again shows the certificate it had.
+    public init(node: Node, keptIn path: String) throws {
+        if FileManager.default.fileExists(atPath: path) {
+            try self.init(pem: String(contentsOfFile: path, encoding: .utf8))
+            return
+        }
+        try self.init(node: node)
+        try Data(pem.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+    }
 
     /// Makes a new one.
     /// - Parameters:
@@ -48,14 +60,23 @@ public struct ServerCertificate: Sendable {
                 try ExtendedKeyUsage([.serverAuth])
                 SubjectAlternativeNames(names)
             }, issuerPrivateKey: .init(authorityKey))
-        var serializer = DER.Serializer()
-        try serializer.serialize(certificate)
-        let bytes = serializer.serializedBytes
-        fingerprint = Self.fingerprint(of: bytes)
-        authorityPEM = try authority.serializeAsPEM().pemString
+        try self.init(
+            pem: [certificate.serializeAsPEM().pemString, authority.serializeAsPEM().pemString, key.pemRepresentation]
+                .joined(separator: "\n"))
+    }
+
+    /// - Parameter pem: the certificate, its authority's, and the key.
+    private init(pem: String) throws {
+        let parts = try PEMDocument.parseMultiple(pemString: pem)
+        guard parts.count == 3 else {
+            throw ServerCertificateError(description: "no certificate, authority and key in PEM")
+        }
+        self.pem = pem
+        fingerprint = Self.fingerprint(of: parts[0].derBytes)
+        authorityPEM = parts[1].pemString
         var configuration = TLSConfiguration.makeServerConfiguration(
-            certificateChain: [.certificate(try NIOSSLCertificate(bytes: bytes, format: .der))],
-            privateKey: .privateKey(try NIOSSLPrivateKey(bytes: Array(key.derRepresentation), format: .der)))
+            certificateChain: [.certificate(try NIOSSLCertificate(bytes: parts[0].derBytes, format: .der))],
+            privateKey: .privateKey(try NIOSSLPrivateKey(bytes: Array(parts[2].pemString.utf8), format: .pem)))
         configuration.minimumTLSVersion = .tlsv12
         context = try NIOSSLContext(configuration: configuration)
     }
@@ -72,4 +93,9 @@ public struct ServerCertificate: Sendable {
         guard parts.count == 4 else { return nil }
         return .ipAddress(ASN1OctetString(contentBytes: parts[...]))
     }
+}
+
+/// Why there is no certificate.
+public struct ServerCertificateError: Error, CustomStringConvertible {
+    public let description: String
 }

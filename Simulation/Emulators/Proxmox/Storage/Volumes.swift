@@ -13,11 +13,14 @@ public struct ImageWriter: Hashable, Sendable, Codable {
     public var node: String
     public var vmid: Int
     public var incarnation: Int64
+    /// Of its host, as a storage in the network sees it.
+    public var address: String
 
-    public init(node: String, vmid: Int, incarnation: Int64) {
+    public init(node: String, vmid: Int, incarnation: Int64, address: String = "") {
         self.node = node
         self.vmid = vmid
         self.incarnation = incarnation
+        self.address = address
     }
 }
 
@@ -46,8 +49,14 @@ public struct Volume: Hashable, Sendable, Codable {
 /// Images by their volume identifier, "storage:name".
 public struct VolumeTable: Hashable, Sendable, Codable {
     public var volumes: [String: Volume] = [:]
+    /// Who is barred from the images of type rbd: Ceph's blocklist, "10.0.0.2:0/0", and until when.
+    public var barred: [String: String] = [:]
+    /// Counts the changes of the blocklist.
+    public var mapEpoch = 1
 
     public init() {}
+
+    func isBarred(_ address: String) -> Bool { barred["\(address):0/0"] != nil }
 
     /// The lowest free "vm-ID-disk-N".
     func freeDisk(storage: String, vmid: Int, name: (String) -> String) -> String {
@@ -132,50 +141,49 @@ public final class SharedVolumes: Sendable {
     private static func lifeFile(_ file: String, _ node: String) -> String { "\(file).\(node).alive" }
 }
 
-/// A file of JSON under a lock that the kernel releases when its holder dies.
+/// A file of JSON, under a lock beside it that the kernel releases when its holder dies. The file is exchanged as a whole:
+/// a host that loses power in the middle of a change leaves what was there before.
 struct LockedFile {
     let path: String
 
+    /// Who may not write to images of type rbd, a line for each address: for guests, who hold `lock` while they write.
+    static func barredFile(_ path: String) -> String { path + ".barred" }
+    static func lockFile(_ path: String) -> String { path + ".lock" }
+
     func change<Result>(_ body: (inout VolumeTable) throws(APIError) -> Result) throws(APIError) -> Result {
-        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw .died("unable to open shared storage '\(path)' - errno \(errno)") }
-        defer { close(descriptor) }
-        guard flock(descriptor, LOCK_EX) == 0 else { throw .died("unable to lock '\(path)' - errno \(errno)") }
-        let before = try read(descriptor)
+        let lock = open(Self.lockFile(path), O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard lock >= 0 else { throw .died("unable to open shared storage '\(path)' - errno \(errno)") }
+        defer { close(lock) }
+        while flock(lock, LOCK_EX) != 0 {
+            guard errno == EINTR else { throw .died("unable to lock '\(path)' - errno \(errno)") }
+        }
+        let before = try read()
         var table = before
         let result = try body(&table)
-        if table != before { try write(table, to: descriptor) }
+        if table.barred != before.barred {
+            let lines = table.barred.keys.sorted().map { $0.prefix { $0 != ":" } + "\n" }.joined()
+            try exchange(Self.barredFile(path), Data(lines.utf8))
+        }
+        if table != before {
+            let data: Data
+            do { data = try JSONEncoder().encode(table) } catch { throw .died("unable to encode '\(path)' - \(error)") }
+            try exchange(path, data)
+        }
         return result
     }
 
-    private func read(_ descriptor: Int32) throws(APIError) -> VolumeTable {
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 65_536)
-        while true {
-            let count = pread(descriptor, &buffer, buffer.count, off_t(bytes.count))
-            guard count >= 0 else { throw .died("unable to read '\(path)' - errno \(errno)") }
-            if count == 0 { break }
-            bytes.append(contentsOf: buffer[0..<count])
-        }
-        guard !bytes.isEmpty else { return VolumeTable() }
-        do { return try JSONDecoder().decode(VolumeTable.self, from: Data(bytes)) } catch {
+    private func read() throws(APIError) -> VolumeTable {
+        guard FileManager.default.fileExists(atPath: path) else { return VolumeTable() }
+        do {
+            return try JSONDecoder().decode(VolumeTable.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
+        } catch {
             throw .died("unable to parse '\(path)' - \(error)")
         }
     }
 
-    private func write(_ table: VolumeTable, to descriptor: Int32) throws(APIError) {
-        let bytes: [UInt8]
-        do { bytes = Array(try JSONEncoder().encode(table)) } catch {
-            throw .died("unable to encode '\(path)' - \(error)")
-        }
-        guard ftruncate(descriptor, 0) == 0 else { throw .died("unable to write '\(path)' - errno \(errno)") }
-        var offset = 0
-        while offset < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                pwrite(descriptor, $0.baseAddress! + offset, bytes.count - offset, off_t(offset))
-            }
-            guard count > 0 else { throw .died("unable to write '\(path)' - errno \(errno)") }
-            offset += count
+    private func exchange(_ path: String, _ data: Data) throws(APIError) {
+        do { try data.write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
+            throw .died("unable to write '\(path)' - \(error)")
         }
     }
 }

@@ -5,19 +5,57 @@ import Cluster
 import Consensus
 import Kinds
 
-extension ProxmoxNode {
-    /// The guests on this host that nobody has declared, as they could be declared, in the order of their numbers.
-    /// Templates, and what Proxmox's own HA manages, are left out.
-    public func adoptable() async throws(ProxmoxError) -> [Declaration] {
-        let watched = state.withLock { $0.watched.compactMap(GuestNumber.init) }
-        let managed = try await host.managedByProxmox()
-        var found: [Declaration] = []
+/// What lies on a host and could be declared.
+public struct AdoptableGuests: Hashable, Sendable {
+    /// The guests that nobody has declared, as they are, in the order of their numbers. Templates, and what Proxmox's own HA
+    /// manages, are left out.
+    public var guests: [Declaration]
+    /// The storages their disks lie on, which nobody has declared either.
+    public var pools: [Declaration]
+    /// What Proxmox's own HA manages: `vm:120`. It is adopted once that has let go of it.
+    public var managed: [String]
+    /// Disks that keep a guest on this host, each in a sentence.
+    public var notes: [String]
+
+    /// Asks a host.
+    /// - Parameters:
+    ///   - declared: numbers of guests that are declared.
+    ///   - pools: names of storages that are.
+    public static func on(
+        _ settings: ProxmoxSettings, declared: [Int64], pools: [String]
+    ) async throws(ProxmoxError) -> AdoptableGuests {
+        let client = try ProxmoxClient(settings.access)
+        defer { client.shutDown() }
+        return try await on(ProxmoxHost(client: client, node: settings.node), declared: declared, pools: pools)
+    }
+
+    static func on(
+        _ host: ProxmoxHost, declared: [Int64], pools: [String]
+    ) async throws(ProxmoxError) -> AdoptableGuests {
+        // Also the check that it is the right host.
+        _ = try await host.quorum()
+        var found = AdoptableGuests(guests: [], pools: [], managed: try await host.managedByProxmox(), notes: [])
+        let storages = try await host.storages()
+        var used: SortedMap<String, Bool> = [:]
         for summary in try await host.guests()
-        where !summary.isTemplate && !watched.contains(summary.guest) && !managed.contains(summary.guest.serviceName) {
+        where !summary.isTemplate && !declared.contains(Int64(summary.guest.number))
+            && !found.managed.contains(summary.guest.serviceName)
+        {
             let configuration = try await host.configuration(of: summary.guest)
-            found.append(
+            found.guests.append(
                 GuestAdoption.declaration(
                     of: summary.guest, named: summary.name, isRunning: summary.isRunning, configuration))
+            for disk in configuration.disks where !disk.isDrive {
+                if let storage = disk.storage { used[storage] = true }
+            }
+            let kept =
+                configuration.localDisks(storages).map { "\($0.slot) (\($0.volume))" } + configuration.hostDevices
+            if !kept.isEmpty {
+                found.notes.append("\(summary.guest) cannot leave this host: it needs \(kept.joined(separator: ", "))")
+            }
+        }
+        found.pools = used.keys.filter { !pools.contains($0) }.map { name in
+            GuestAdoption.pool(name, storages.first { $0.name == name })
         }
         return found
     }
@@ -58,6 +96,13 @@ enum GuestAdoption {
         return Declaration(
             kind: guest.kind == .machine ? WorkloadSpec.machine : WorkloadSpec.container,
             name: resourceName(name, guest), spec: .object(spec))
+    }
+
+    /// What is not known is taken to be reached by one host alone.
+    static func pool(_ name: String, _ storage: StorageState?) -> Declaration {
+        let type: WorkloadSpec.Storage =
+            storage?.type == "rbd" ? .cephRbd : storage?.isShared == true ? .shared : .local
+        return Declaration(kind: "StoragePool", name: name, spec: ["type": .string(type.rawValue)])
     }
 
     /// A name Holdfast takes: lower case letters, digits and dashes.

@@ -13,6 +13,7 @@ struct GuestSteps: Sendable {
     let log: Logger
     /// What is declared of a workload; nil: nothing (any more).
     let declaration: @Sendable (ResourceKey) async -> Declaration?
+    let claims: ClaimCheck
 
     /// After an unknown outcome a step looks and goes on at most so often.
     static let mostAttempts = 3
@@ -27,8 +28,14 @@ struct GuestSteps: Sendable {
     // MARK: Start
 
     /// - Returns: what is worth telling although it succeeded.
-    func start(_ guest: Guest, takeFrom: String?, mayLowerVotes: Bool) async throws(StepFailure) -> [String] {
+    ///
+    /// **It is not begun, nor gone on with after a wait, once the placement has a newer epoch**: the guest may run
+    /// elsewhere by then.
+    func start(
+        _ guest: Guest, epoch: UInt64, takeFrom: String?, mayLowerVotes: Bool
+    ) async throws(StepFailure) -> [String] {
         let number = try number(guest)
+        let claim = OrderClaim.start(guest.workload, epoch: epoch)
         let attempted = "start \(number) on \(settings.node)"
         let deadline = ContinuousClock.now + .nanoseconds(settings.quorumPatience.nanoseconds)
         let taking = TakingOver(host: host, settings: settings)
@@ -42,7 +49,10 @@ struct GuestSteps: Sendable {
                     "\(attempted): its configuration lies on \(node); it starts here once it was moved here",
                     isPermanent: true)
             }
-            try await taking.take(number, from: node, mayLowerVotes: mayLowerVotes, until: deadline)
+            let claims = claims
+            try await taking.take(number, from: node, mayLowerVotes: mayLowerVotes, until: deadline) {
+                () async throws(StepFailure) in try await claims.confirm(claim, attempted)
+            }
         case .nowhere: try await create(number, declared, attempted)
         }
         if takeFrom != nil { try await taking.removeStaleLock(number, attempted) }
@@ -50,6 +60,7 @@ struct GuestSteps: Sendable {
         notes += try await bringInLine(number, declared)
         try await persist(number, attempted, until: { $0.isRunning }) { () async throws(StepFailure) in
             while true {
+                try await claims.confirm(claim, attempted)
                 do throws(ProxmoxError) {
                     _ = try await host.start(number, limits: settings.limits)
                     return

@@ -28,7 +28,7 @@ public final class ProxmoxNode: Sendable {
 
     private enum Work: Sendable {
         case lane(Int64)
-        case fence(FenceOrder)
+        case fences(of: String)
     }
     private let work: AsyncStream<Work>
     private let works: AsyncStream<Work>.Continuation
@@ -43,8 +43,7 @@ public final class ProxmoxNode: Sendable {
         var notes = GuestNotes()
         /// The health checks that run.
         var checks: SortedMap<ResourceKey, HealthCheck> = [:]
-        /// Fences that are under way, and those about the same hosts that wait for them, in their order.
-        var fences: [FenceOrder] = []
+        var fences = FenceLanes()
         /// A step has ended since the last look: report whether or not anything changed.
         var isReportDue = true
         /// The address of this host's clients of Ceph, once known.
@@ -54,12 +53,14 @@ public final class ProxmoxNode: Sendable {
 
     /// - Parameters:
     ///   - declaration: what is declared of a workload now; nil: nothing.
+    ///   - claim: whether what an order rests on is still so, by a linearizable read.
     ///   - report: called from any thread; must not block.
     ///   - reportFence: the same.
     /// - Throws: when the authority's certificates cannot be read.
     public init(
         _ settings: ProxmoxSettings, log: Logger,
         declaration: @escaping @Sendable (ResourceKey) async -> Declaration?,
+        claim: @escaping @Sendable (OrderClaim) async -> ClaimAnswer,
         report: @escaping @Sendable (GuestReport) -> Void, reportFence: @escaping @Sendable (FenceReport) -> Void
     ) throws(ProxmoxError) {
         self.settings = settings
@@ -67,8 +68,9 @@ public final class ProxmoxNode: Sendable {
         client = try ProxmoxClient(settings.access)
         var host = ProxmoxHost(client: client, node: settings.node)
         host.lockPatience = settings.lockPatience
-        steps = GuestSteps(host: host, settings: settings, log: log, declaration: declaration)
-        fences = FenceSteps(ceph: settings.ceph, log: log)
+        let claims = ClaimCheck(ask: claim)
+        steps = GuestSteps(host: host, settings: settings, log: log, declaration: declaration, claims: claims)
+        fences = FenceSteps(ceph: settings.ceph, claims: claims, log: log)
         watchdog = WatchdogKeeper(settings.watchdog, log: log, now: BootTime.now)
         self.report = report
         self.reportFence = reportFence
@@ -107,15 +109,10 @@ public final class ProxmoxNode: Sendable {
         }
     }
 
-    /// Takes an order. Never blocks. One that is under way is not begun a second time; one about the same host waits.
+    /// Takes an order. Never blocks. One that is under way is not begun a second time, and what concerns one host is done
+    /// one after the other: the lifting of an old fence has ended before a new one is begun.
     public func carryOut(_ order: FenceOrder) {
-        let mayBegin = state.withLock { state in
-            guard !state.fences.contains(order) else { return false }
-            let isFirst = !state.fences.contains { $0.host == order.host }
-            state.fences.append(order)
-            return isFirst
-        }
-        if mayBegin { works.yield(.fence(order)) }
+        if state.withLock({ $0.fences.admit(order) }) { works.yield(.fences(of: order.host)) }
     }
 
     /// Takes an order and has carried it out when it returns. Never blocks.
@@ -136,22 +133,21 @@ public final class ProxmoxNode: Sendable {
             for await item in work {
                 switch item {
                 case .lane(let vmid): group.addTask { await self.runLane(vmid) }
-                case .fence(let order):
-                    group.addTask {
-                        let outcome = await self.fences.carryOut(order)
-                        let next = self.state.withLock { state in
-                            state.fences.removeAll { $0 == order }
-                            return state.fences.first { $0.host == order.host }
-                        }
-                        if Task.isCancelled { return }
-                        self.reportFence(outcome)
-                        if let next { self.works.yield(.fence(next)) }
-                    }
+                case .fences(let host): group.addTask { await self.runFences(of: host) }
                 }
             }
             group.cancelAll()
         }
         client.shutDown()
+    }
+
+    private func runFences(of host: String) async {
+        while let order = state.withLock({ $0.fences.next(host) }) {
+            let outcome = await fences.carryOut(order)
+            state.withLock { $0.fences.ended(host) }
+            if Task.isCancelled { return }
+            reportFence(outcome)
+        }
     }
 
     private func runLane(_ vmid: Int64) async {
@@ -207,7 +203,8 @@ public final class ProxmoxNode: Sendable {
         do throws(StepFailure) {
             switch step.work {
             case .start(let takeFrom, let mayLowerVotes):
-                let notes = try await steps.start(step.guest, takeFrom: takeFrom, mayLowerVotes: mayLowerVotes)
+                let notes = try await steps.start(
+                    step.guest, epoch: step.epoch, takeFrom: takeFrom, mayLowerVotes: mayLowerVotes)
                 state.withLock { state in
                     state.notes.words[Int(step.guest.vmid)] = notes.isEmpty ? nil : notes.joined(separator: "; ")
                 }

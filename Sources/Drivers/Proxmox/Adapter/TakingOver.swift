@@ -13,13 +13,17 @@ struct TakingOver: Sendable {
     /// How often it is looked whether quorum has come.
     static let pause = Duration.milliseconds(250)
 
+    typealias Confirmation = () async throws(StepFailure) -> Void
+
     /// Waits until the Proxmox cluster has quorum; lowers the votes it expects if it has none and that is allowed.
     ///
     /// Proxmox notices the loss of a host after six to eight seconds: until then it says that it has quorum, and changes
     /// hang. So a change that fails for want of quorum comes back here.
-    func regainQuorum(mayLowerVotes: Bool, until deadline: ContinuousClock.Instant, _ attempted: String)
-        async throws(StepFailure)
-    {
+    /// - Parameter confirm: throws when what it is for is not wanted any more; asked before the votes are lowered.
+    func regainQuorum(
+        mayLowerVotes: Bool, until deadline: ContinuousClock.Instant, _ attempted: String,
+        confirm: Confirmation = { () throws(StepFailure) in }
+    ) async throws(StepFailure) {
         while true {
             let isQuorate: Bool
             do throws(ProxmoxError) { isQuorate = try await host.quorum().isQuorate } catch { throw StepFailure(error) }
@@ -29,6 +33,7 @@ struct TakingOver: Sendable {
                     ProxmoxError(.noQuorum, attempted: attempted, reason: "the Proxmox cluster has no quorum"))
             }
             if mayLowerVotes {
+                try await confirm()
                 do throws(LocalProgramError) {
                     let votes = try await settings.votes.status()
                     if !votes.isQuorate { try await settings.votes.expect(votes: max(1, votes.totalVotes)) }
@@ -39,12 +44,14 @@ struct TakingOver: Sendable {
     }
 
     /// Moves the guest's configuration here from a host that is fenced.
+    /// - Parameter confirm: throws when it is not wanted any more; asked just before each thing that is done.
     /// - Throws: a permanent failure when the guest has disks of the dead host; they are not here to be started with.
     func take(
-        _ guest: GuestNumber, from dead: NodeName, mayLowerVotes: Bool, until deadline: ContinuousClock.Instant
+        _ guest: GuestNumber, from dead: NodeName, mayLowerVotes: Bool, until deadline: ContinuousClock.Instant,
+        confirm: Confirmation
     ) async throws(StepFailure) {
         let attempted = "take \(guest) over from \(dead)"
-        try await regainQuorum(mayLowerVotes: mayLowerVotes, until: deadline, attempted)
+        try await regainQuorum(mayLowerVotes: mayLowerVotes, until: deadline, attempted, confirm: confirm)
         let files = settings.files
         let text: String? = try await FileThread.run(settings, attempted) { () throws(GuestFileError) in
             if files.exists(guest, on: settings.node) { return nil }
@@ -63,6 +70,7 @@ struct TakingOver: Sendable {
             }
         }
         while true {
+            try await confirm()
             do throws(StepFailure) {
                 return try await FileThread.run(settings, attempted) { () throws(GuestFileError) in
                     try files.take(guest, from: dead, to: settings.node)
@@ -72,7 +80,7 @@ struct TakingOver: Sendable {
             }
             // Writable again half a second to a second after the votes were lowered.
             try await Self.wait(attempted)
-            try await regainQuorum(mayLowerVotes: mayLowerVotes, until: deadline, attempted)
+            try await regainQuorum(mayLowerVotes: mayLowerVotes, until: deadline, attempted, confirm: confirm)
         }
     }
 

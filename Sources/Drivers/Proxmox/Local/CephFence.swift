@@ -78,13 +78,19 @@ public struct CephFence: Hashable, Sendable {
 
     /// Lifts the bar. **Only after the host has proved that it was started anew and no old machine is left on it**: a
     /// client without exclusive-lock writes again at once.
+    /// Of one that is not there nothing is said: Ceph takes that for done.
     public func lift(addresses: [String]) async throws(LocalProgramError) {
-        let map = try await map("lift the bar of \(addresses.joined(separator: ", "))")
-        for address in addresses where map.barred.contains(Self.entry(address)) {
+        for address in addresses {
             _ = try await ceph.run(
                 options + ["osd", "blocklist", "rm", Self.entry(address)], attempted: "lift the bar of \(address)",
                 advice: Self.advice)
         }
+    }
+
+    /// Whether any client at one of these addresses is barred now.
+    public func isBarred(addresses: [String]) async throws(LocalProgramError) -> Bool {
+        let map = try await map("ask whether \(addresses.joined(separator: ", ")) is barred from Ceph's images")
+        return addresses.contains { map.barred.contains(Self.entry($0)) }
     }
 
     /// Marks the storage daemons of a dead host down, so that nobody waits for them. Those it finds up at the addresses.

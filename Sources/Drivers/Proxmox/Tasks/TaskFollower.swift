@@ -45,13 +45,13 @@ extension ProxmoxClient {
         var pause = Self.firstPause
         var trouble: ProxmoxError?
         while clock.now < deadline {
+            var state: JSONValue?
             do throws(ProxmoxError) {
                 let left = Interval(deadline - clock.now)
-                let state = try await get(
+                state = try await get(
                     "/nodes/\(task.node)/tasks/\(FormText.escaped(task.text))/status", attempted: attempted,
                     limit: .min(left, access.readLimit))
                 trouble = nil
-                if state["status"]?.lenientText == "stopped" { return try await end(of: task, state, attempted) }
             } catch {
                 // Whoever has lost the right to look will not get it back in time.
                 guard error.isPassing, error.cause != .unknownOutcome else {
@@ -60,6 +60,8 @@ extension ProxmoxClient {
                 }
                 trouble = error
             }
+            // Outside of the attempt to look: what the task failed of may well be something that passes.
+            if let state, state["status"]?.lenientText == "stopped" { return try await end(of: task, state, attempted) }
             do {
                 try await Task.sleep(for: .nanoseconds(pause.nanoseconds), clock: clock)
             } catch {

@@ -1,0 +1,94 @@
+// What is wrong with the Proxmox of a host, said with the remedy.
+
+/// What a host found of its Proxmox.
+public struct HypervisorReadings: Hashable, Sendable, Codable {
+    /// Why its API cannot be used; nil: it can.
+    public var problem: String?
+    public var version: String
+    /// `VM.PowerMgmt on /vms`.
+    public var missingPrivileges: [String]
+    /// When the certificate that the API shows ends, milliseconds since 1970.
+    public var certificateExpires: Int64?
+    /// Hosts of the Proxmox cluster.
+    public var hosts: Int
+    public var isQuorate: Bool
+    /// Whether a third vote outside of the hosts is configured, and whether it is given; nil: corosync could not be asked.
+    public var hasQDevice: Bool?
+    public var givesQDeviceVote: Bool
+    /// What Proxmox's own high availability manages: `vm:120`.
+    public var managed: [String]
+    /// Why the watchdog that is configured cannot be had.
+    public var watchdogProblem: String?
+
+    public init(version: String = "", hosts: Int = 1, isQuorate: Bool = true) {
+        problem = nil
+        (self.version, self.hosts, self.isQuorate) = (version, hosts, isQuorate)
+        (missingPrivileges, managed) = ([], [])
+        (certificateExpires, hasQDevice, watchdogProblem) = (nil, nil, nil)
+        givesQDeviceVote = false
+    }
+}
+
+public enum HypervisorDiagnosis {
+    /// A certificate that ends sooner is told of: a pinned one has to be configured anew by a person.
+    static let leastCertificateMilliseconds: Int64 = 30 * 86_400_000
+
+    static func judge(_ readings: SelfReadings, _ nowMilliseconds: Int64) -> [Finding] {
+        guard let proxmox = readings.hypervisor else { return [] }
+        let member = readings.member
+        var findings: [Finding] = []
+        func find(_ verdict: Finding.Verdict, _ sentence: String, _ remedy: String) {
+            findings.append(Finding(verdict, member, sentence, remedy: remedy))
+        }
+        if let problem = proxmox.problem {
+            find(.wrong, "its Proxmox cannot be driven: \(problem)", "correct it; the agent tries again by itself")
+        }
+        if !proxmox.missingPrivileges.isEmpty {
+            find(
+                .wrong, "the token lacks \(proxmox.missingPrivileges.joined(separator: ", "))",
+                "pveum role modify with these privileges, and pveum acl modify PATH --tokens TOKEN --roles ROLE")
+        }
+        certificate(proxmox.certificateExpires, nowMilliseconds, find)
+        quorum(proxmox, find)
+        if !proxmox.managed.isEmpty {
+            find(
+                .advice,
+                "Proxmox's own high availability manages \(proxmox.managed.joined(separator: ", ")), which Holdfast leaves "
+                    + "alone; and it may reset the host by its watchdog",
+                "ha-manager remove \(proxmox.managed[0]), for what Holdfast is to manage")
+        }
+        if let problem = proxmox.watchdogProblem {
+            find(
+                .wrong, "its watchdog cannot be armed: \(problem)",
+                "in proxmox.json: \"watchdog\": \"proxmox\", and systemctl status watchdog-mux")
+        }
+        if findings.isEmpty { findings.append(Finding(.fine, member, "its Proxmox \(proxmox.version) can be driven")) }
+        return findings
+    }
+
+    private static func certificate(
+        _ ends: Int64?, _ now: Int64, _ find: (Finding.Verdict, String, String) -> Void
+    ) {
+        guard let ends, ends - now < leastCertificateMilliseconds else { return }
+        let days = (ends - now) / 86_400_000
+        find(
+            ends <= now ? .wrong : .advice,
+            ends <= now ? "its Proxmox's certificate has ended" : "its Proxmox's certificate ends in \(days) days",
+            "pvecm updatecerts --force, then configure the new fingerprint in proxmox.json: pvenode cert info")
+    }
+
+    private static func quorum(_ proxmox: HypervisorReadings, _ find: (Finding.Verdict, String, String) -> Void) {
+        if !proxmox.isQuorate, proxmox.problem == nil {
+            find(.wrong, "its Proxmox cluster has no quorum: nothing can be started there", "pvecm status")
+        }
+        guard proxmox.hosts == 2, let hasQDevice = proxmox.hasQDevice else { return }
+        if !hasQDevice {
+            find(
+                .advice,
+                "its Proxmox cluster has two hosts and no third vote: when one is lost the other must lower the votes first",
+                "on the witness: apt install corosync-qnetd; on a host: pvecm qdevice setup WITNESS")
+        } else if !proxmox.givesQDeviceVote {
+            find(.wrong, "its Proxmox cluster's third vote is not given", "corosync-qdevice-tool -s, and the witness")
+        }
+    }
+}

@@ -1,0 +1,102 @@
+// What may be wrong with this host's Proxmox, looked at for `doctor`. Changes nothing, and asks for little: each question has
+// two seconds. What follows from the answers is said by Decisions.
+
+import Cluster
+import Consensus
+import Glibc
+
+/// What was found.
+public struct ProxmoxExamination: Hashable, Sendable {
+    /// Why its API cannot be used; nil: it can.
+    public var problem: String?
+    public var version = ""
+    /// `VM.PowerMgmt on /vms`, in the order of `ProxmoxPrivileges.needed`.
+    public var missingPrivileges: [String] = []
+    /// When the certificate that the API shows ends, seconds since 1970; nil: it could not be asked.
+    public var certificateEnds: Int64?
+    /// Hosts of the Proxmox cluster.
+    public var hosts = 0
+    public var isQuorate = false
+    /// Whether a third vote outside of the hosts is configured, and whether it is given. nil: corosync could not be asked.
+    public var hasQDevice: Bool?
+    public var givesQDeviceVote = false
+    /// What Proxmox's own high availability manages: `vm:120`.
+    public var managed: [String] = []
+    /// Why the watchdog that is configured here cannot be had; nil: it can, or none is configured.
+    public var watchdogProblem: String?
+
+    public init() {}
+}
+
+/// What the token must be allowed.
+enum ProxmoxPrivileges {
+    static let needed: [(path: String, privileges: [String])] = [
+        ("/", ["Sys.Audit"]),
+        (
+            "/vms",
+            [
+                "VM.Audit", "VM.PowerMgmt", "VM.Migrate", "VM.Allocate", "VM.Clone", "VM.Config.CPU",
+                "VM.Config.Memory",
+                "VM.Config.Disk", "VM.Config.Network", "VM.Config.Options", "VM.Config.Cloudinit", "VM.Config.HWType",
+            ]
+        ),
+        ("/storage", ["Datastore.Audit", "Datastore.AllocateSpace"]),
+    ]
+
+    /// - Parameter granted: what `/access/permissions` says: rights by path.
+    static func missing(_ granted: JSONValue) -> [String] {
+        needed.flatMap { path, privileges in
+            // The path's own entry holds all that is in force there; without one, what is granted above.
+            let held = granted[path]?.object ?? granted["/"]?.object
+            return privileges.filter { held?[$0]?.lenientBool == nil }.map { "\($0) on \(path)" }
+        }
+    }
+}
+
+extension ProxmoxNode {
+    static let questionLimit = Interval.seconds(2)
+
+    public func examine() async -> ProxmoxExamination {
+        var found = ProxmoxExamination()
+        do throws(ProxmoxError) {
+            found.version = try await host.version().text
+            let quorum = try await host.quorum()
+            (found.hosts, found.isQuorate) = (quorum.nodes.count, quorum.isQuorate)
+            found.missingPrivileges = ProxmoxPrivileges.missing(
+                try await host.client.get(
+                    "/access/permissions", attempted: "ask what the token may do", limit: Self.questionLimit))
+            found.managed = try await host.managedByProxmox()
+            found.certificateEnds = try await certificateEnd()
+        } catch { found.problem = error.description }
+        if let votes = try? await settings.votes.status() {
+            (found.hasQDevice, found.givesQDeviceVote) = (votes.isQDeviceConfigured, votes.hasQDevice)
+        }
+        found.watchdogProblem = watchdogProblem()
+        return found
+    }
+
+    /// When the certificate of the API ends; nil when the answer does not say it.
+    private func certificateEnd() async throws(ProxmoxError) -> Int64? {
+        let data = try await host.client.get(
+            "/nodes/\(settings.node)/certificates/info", attempted: "ask for the certificates of \(settings.node)",
+            limit: Self.questionLimit)
+        let all = data.lenientList ?? []
+        // A certificate of one's own goes before the one Proxmox made.
+        let shown =
+            all.first { $0["filename"]?.lenientText == "pveproxy-ssl.pem" }
+            ?? all.first { $0["filename"]?.lenientText == "pve-ssl.pem" }
+        return shown?["notafter"]?.lenientInt
+    }
+
+    private func watchdogProblem() -> String? {
+        switch settings.watchdog {
+        case nil: return nil
+        case .multiplexer(let socket):
+            return access(socket, F_OK) == 0 ? nil : "\(socket) is not there: watchdog-mux does not run"
+        case .device(let path, _):
+            if access(path, F_OK) != 0 { return "\(path) is not there" }
+            // Proxmox's program holds the device from its start on; nobody else can open it.
+            return access("/run/watchdog-mux.sock", F_OK) == 0 ? "\(path) is in use by watchdog-mux" : nil
+        }
+    }
+}

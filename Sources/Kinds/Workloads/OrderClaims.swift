@@ -1,0 +1,63 @@
+// Whether an order still holds at the moment it is carried out. Between the decision and the act lie queues, locks that are
+// waited for, and an agent that may have been stopped in between; an order of then must not undo what was decided since.
+//
+// Relies on: a state that is as new as the question (a linearizable read). Does not say whether the order was right when it
+// was given; that was decided from the state of then.
+
+import Cluster
+import Consensus
+
+/// What an order rests on.
+public enum OrderClaim: Hashable, Sendable {
+    /// The guest is to run on this host, by the placement with this epoch.
+    case start(ResourceKey, epoch: UInt64)
+    /// The fence of the host with this epoch is this member's to carry out.
+    case fence(host: String, epoch: UInt64)
+    /// What bars the host is the fence with this epoch and no newer one, and it is this member's to lift.
+    case lift(host: String, epoch: UInt64)
+
+    /// Why it does not hold (any more); nil: it holds.
+    /// - Parameter member: who is to carry the order out.
+    public func objection(in state: ClusterState, of member: MemberID) -> String? {
+        switch self {
+        case .start(let workload, let epoch):
+            guard let host = state.members[member]?.name else { return "this host is no member any more" }
+            guard let placement = state.placements[workload] else { return "\(workload) has no place any more" }
+            guard placement.epoch == epoch else {
+                return "\(workload) was placed anew since: its epoch is \(placement.epoch), the order's \(epoch)"
+            }
+            guard placement.phase == .on(host) else { return "\(workload) is not to run on \(host)" }
+            guard state.hosts[host]?.fence.isNone ?? false else { return "\(host) is being fenced" }
+            return nil
+        case .fence(let host, let epoch):
+            return fence(of: host, epoch, in: state) { phase in
+                if case .wanted(_, member) = phase { nil } else { "it is not this member's to be carried out" }
+            }
+        case .lift(let host, let epoch):
+            return fence(of: host, epoch, in: state) { phase in
+                switch phase {
+                case .lifting(_, member), .withdrawn(_, member): nil
+                default: "it is not this member's to be lifted"
+                }
+            }
+        }
+    }
+
+    private func fence(
+        of host: String, _ epoch: UInt64, in state: ClusterState, _ objection: (FencePhase) -> String?
+    ) -> String? {
+        guard let record = state.hosts[host] else { return "there is no host \(host) any more" }
+        guard record.fenceEpoch == epoch else {
+            return "\(host) was fenced anew since: its fence has the epoch \(record.fenceEpoch), the order's \(epoch)"
+        }
+        return objection(record.fence).map { "the fence of \(host): \($0)" }
+    }
+}
+
+/// What the cluster says to a claim.
+public enum ClaimAnswer: Hashable, Sendable {
+    case holds
+    case superseded(String)
+    /// Nobody with a quorum answered in time.
+    case unknown(String)
+}

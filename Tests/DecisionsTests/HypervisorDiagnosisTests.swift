@@ -1,0 +1,50 @@
+// What is wrong with a host's Proxmox, and what to do about it.
+
+import Testing
+
+@testable import Decisions
+
+@Suite struct HypervisorDiagnosisTests {
+    private let day: Int64 = 86_400_000
+
+    private func findings(_ change: (inout HypervisorReadings) -> Void) -> [Finding] {
+        var readings = SelfReadings(member: "pve1", version: "1", wallMilliseconds: 0)
+        var proxmox = HypervisorReadings(version: "9.1.6", hosts: 2)
+        proxmox.certificateExpires = 700 * day
+        (proxmox.hasQDevice, proxmox.givesQDeviceVote) = (true, true)
+        change(&proxmox)
+        readings.hypervisor = proxmox
+        return HypervisorDiagnosis.judge(readings, 0)
+    }
+
+    @Test func aProxmoxThatIsWellIsSaidToBe() {
+        #expect(findings { _ in }.map(\.verdict) == [.fine])
+        // Three hosts need no third vote, and a host alone has none.
+        #expect(findings { ($0.hosts, $0.hasQDevice) = (3, false) }.map(\.verdict) == [.fine])
+        #expect(findings { ($0.hosts, $0.hasQDevice) = (1, nil) }.map(\.verdict) == [.fine])
+    }
+
+    @Test func aMemberWithoutAProxmoxHasNothingToSay() {
+        #expect(HypervisorDiagnosis.judge(SelfReadings(member: "w", version: "1", wallMilliseconds: 0), 0).isEmpty)
+    }
+
+    @Test func everythingThatIsWrongComesWithItsRemedy() {
+        let cases: [(String, Finding.Verdict, (inout HypervisorReadings) -> Void)] = [
+            ("cannot be driven: no route", .wrong, { $0.problem = "no route" }),
+            ("lacks VM.PowerMgmt on /vms", .wrong, { $0.missingPrivileges = ["VM.PowerMgmt on /vms"] }),
+            ("ends in 29 days", .advice, { $0.certificateExpires = 29 * 86_400_000 }),
+            ("certificate has ended", .wrong, { $0.certificateExpires = 0 }),
+            ("no third vote", .advice, { $0.hasQDevice = false }),
+            ("third vote is not given", .wrong, { $0.givesQDeviceVote = false }),
+            ("has no quorum", .wrong, { $0.isQuorate = false }),
+            ("manages vm:120, ct:200", .advice, { $0.managed = ["vm:120", "ct:200"] }),
+            ("cannot be armed", .wrong, { $0.watchdogProblem = "/dev/watchdog is in use by watchdog-mux" }),
+        ]
+        for (words, verdict, change) in cases {
+            let found = findings(change)
+            #expect(found.count == 1 && found[0].verdict == verdict, "\(words): \(found)")
+            #expect(found.first?.sentence.contains(words) == true, "\(found)")
+            #expect(found.first?.remedy.isEmpty == false)
+        }
+    }
+}

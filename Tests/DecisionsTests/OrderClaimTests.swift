@@ -1,0 +1,62 @@
+// What an order rests on, asked at the moment it is carried out.
+
+import Cluster
+import Consensus
+import Kinds
+import Testing
+
+@Suite struct OrderClaimTests {
+    private let pve1 = DecisionBench.pve1
+    private let pve2 = DecisionBench.pve2
+    private let vm = GuestBench.vm
+
+    private func fenced() -> GuestBench {
+        var bench = GuestBench()
+        bench.guest(on: "pve2")
+        bench.lose(pve2, for: .seconds(1))
+        bench.settle()
+        return bench
+    }
+
+    @Test func aStartHoldsOnlyUnderThePresentEpochAndOnItsHost() {
+        var bench = GuestBench()
+        bench.guest(on: "pve2")
+        let epoch = bench.placement().epoch
+        #expect(OrderClaim.start(vm, epoch: epoch).objection(in: bench.bench.state, of: pve2) == nil)
+        #expect(OrderClaim.start(vm, epoch: epoch).objection(in: bench.bench.state, of: pve1) != nil)
+        #expect(OrderClaim.start(vm, epoch: epoch + 1).objection(in: bench.bench.state, of: pve2) != nil)
+        bench.apply(.move(vm, epoch: epoch, to: "pve1", live: true, reason: "", because: nil))
+        #expect(OrderClaim.start(vm, epoch: epoch).objection(in: bench.bench.state, of: pve2) != nil)
+        #expect(OrderClaim.start(vm, epoch: epoch + 1).objection(in: bench.bench.state, of: pve2) != nil)
+        #expect(OrderClaim.start(GuestBench.other, epoch: 0).objection(in: bench.bench.state, of: pve2) != nil)
+    }
+
+    @Test func aHostThatIsFencedStartsNothing() {
+        let bench = fenced()
+        let epoch = bench.placement().epoch
+        #expect(bench.placement().phase == .on("pve2"))
+        #expect(
+            OrderClaim.start(vm, epoch: epoch).objection(in: bench.bench.state, of: pve2)?.contains("fenced") == true)
+    }
+
+    @Test func anOldLiftingOpensNoNewerFence() {
+        var bench = fenced()
+        let old = bench.fenceEpoch
+        #expect(OrderClaim.fence(host: "pve2", epoch: old).objection(in: bench.bench.state, of: pve1) == nil)
+        #expect(OrderClaim.fence(host: "pve2", epoch: old).objection(in: bench.bench.state, of: pve2) != nil)
+        #expect(OrderClaim.lift(host: "pve2", epoch: old).objection(in: bench.bench.state, of: pve1) != nil)
+        bench.apply(.fenceProven("pve2", epoch: old, .cephBlocklist, proof: "map 7"))
+        bench.apply(.hostIsClean("pve2", epoch: old))
+        bench.apply(.liftFence("pve2", epoch: old, by: pve1))
+        #expect(OrderClaim.lift(host: "pve2", epoch: old).objection(in: bench.bench.state, of: pve1) == nil)
+        #expect(OrderClaim.lift(host: "pve2", epoch: old).objection(in: bench.bench.state, of: pve2) != nil)
+        #expect(OrderClaim.fence(host: "pve2", epoch: old).objection(in: bench.bench.state, of: pve1) != nil)
+        bench.apply(.fenceLifted("pve2", epoch: old))
+        bench.apply(.beginFence("pve2", epoch: old, .cephBlocklist, by: pve1, reason: "lost again"))
+        bench.apply(.fenceProven("pve2", epoch: old + 1, .cephBlocklist, proof: "map 9"))
+        #expect(
+            OrderClaim.lift(host: "pve2", epoch: old).objection(in: bench.bench.state, of: pve1)?
+                .contains("fenced anew") == true)
+        #expect(OrderClaim.lift(host: "pve9", epoch: old).objection(in: bench.bench.state, of: pve1) != nil)
+    }
+}

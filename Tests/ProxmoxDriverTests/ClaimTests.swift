@@ -1,0 +1,206 @@
+// Orders that come late: nothing is done under an epoch that the cluster has left behind.
+
+import Cluster
+import Consensus
+import Kinds
+import Synchronization
+import Testing
+
+@testable import ProxmoxDriver
+
+private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web"), form: .machine, vmid: 120)
+
+@Suite(.timeLimit(.minutes(2))) struct ClaimTests {
+    private let machine = GuestNumber(.machine, 120)!
+
+    private func holders(_ run: Run) throws -> [String] {
+        try GuestFiles(folder: "\(run.proxmox.folder.path)/pve").holders(of: machine).map(\.text)
+    }
+
+    @Test func aTakeOverThatIsSupersededTouchesNothing() async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve2", "name: web")
+        run.proxmox.change { $0.isQuorate = false }
+        let asked = Mutex<[OrderClaim]>([])
+        run.cluster.withLock {
+            $0 = { claim in
+                asked.withLock { $0.append(claim) }
+                return .superseded("it was placed anew since")
+            }
+        }
+        try await run { node, reports in
+            node.carryOut(.start(web, epoch: 4, takeFrom: "pve2", mayLowerVotes: true))
+            guard case .failed(_, 4, .start, let failure) = await reports.end() else {
+                Issue.record("it must not be carried out")
+                return
+            }
+            #expect(failure.reason.contains("placed anew"))
+            #expect(!failure.isPermanent)
+        }
+        #expect(asked.withLock { $0 } == [.start(web.workload, epoch: 4)])
+        #expect(!run.proxmox.votesWereLowered)
+        #expect(try holders(run) == ["pve2"])
+        #expect(run.proxmox.server.changes == [])
+    }
+
+    @Test func aTakeOverThatIsSupersededOnTheWayStartsNothing() async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve2", "name: web")
+        let files = GuestFiles(folder: "\(run.proxmox.folder.path)/pve")
+        let machine = machine
+        // The placement changes as soon as the configuration has been taken.
+        run.cluster.withLock {
+            $0 = { _ in files.exists(machine, on: NodeName("pve1")!) ? .superseded("it was placed anew since") : .holds
+            }
+        }
+        try await run { node, reports in
+            node.carryOut(.start(web, epoch: 4, takeFrom: "pve2", mayLowerVotes: false))
+            guard case .failed(_, 4, .start, _) = await reports.end() else {
+                Issue.record("it must not be started")
+                return
+            }
+        }
+        #expect(try holders(run) == ["pve1"])
+        #expect(run.proxmox.read { $0.running } == [])
+        #expect(run.proxmox.server.changes == [])
+    }
+
+    @Test func nothingIsStartedWhileNobodyCanSayWhetherItIsWanted() async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve1", "name: web")
+        run.cluster.withLock { $0 = { _ in .unknown("no leader") } }
+        try await run { node, reports in
+            node.carryOut(.start(web, epoch: 4, takeFrom: nil, mayLowerVotes: false))
+            guard case .failed(_, 4, .start, let failure) = await reports.end() else {
+                Issue.record("it must not be started")
+                return
+            }
+            #expect(failure.reason.contains("no leader"))
+        }
+        #expect(run.proxmox.server.changes == [])
+    }
+
+    @Test func anAnswerThatTookTooLongIsAskedForAgain() async throws {
+        let clock = Mutex(Instant(nanoseconds: 0))
+        let questions = Mutex(0)
+        let check = ClaimCheck(now: { clock.withLock { $0 } }) { _ in
+            // The first answer comes after the agent was stopped for a minute.
+            let isFirst = questions.withLock { questions in
+                questions += 1
+                return questions == 1
+            }
+            if isFirst { clock.withLock { $0 = $0 + .seconds(60) } }
+            return .holds
+        }
+        try await check.confirm(.start(web.workload, epoch: 4), "start vm 120")
+        #expect(questions.withLock { $0 } == 2)
+        let slow = ClaimCheck(now: { clock.withLock { $0 } }) { _ in
+            clock.withLock { $0 = $0 + .seconds(1) }
+            return .holds
+        }
+        await #expect(throws: StepFailure.self) { try await slow.confirm(.lift(host: "pve2", epoch: 1), "lift") }
+    }
+
+    // MARK: Fences
+
+    /// A stand-in for `ceph` that bars and lifts in a file of its own.
+    private func ceph(_ run: Run) -> CephFence {
+        let folder = run.proxmox.folder
+        let script = """
+            #!/bin/sh
+            echo "$@" >> \(folder.path)/ceph-calls
+            case "$*" in
+            *"blocklist add"*) : > \(folder.path)/barred ;;
+            *"blocklist rm"*) rm -f \(folder.path)/barred ;;
+            *dump*)
+              if [ -e \(folder.path)/barred ]; then entry='"10.77.0.2:0/0":"2036-01-01"'; else entry=''; fi
+              echo '{"epoch":41,"blocklist":{'"$entry"'},"osds":[]}' ;;
+            esac
+
+            """
+        return CephFence(ceph: LocalProgram(folder.write("ceph", script, mode: 0o700), limit: .seconds(20)))
+    }
+
+    private func isBarred(_ run: Run) -> Bool { FileText.read("\(run.proxmox.folder.path)/barred", most: 1) != nil }
+
+    @Test func aLateLiftingOpensNoNewerFence() async throws {
+        let run = try await Run()
+        // The cluster is at the fence with the epoch 8; what is lifted is that with the epoch 7.
+        run.cluster.withLock {
+            $0 = { claim in
+                switch claim {
+                case .fence("pve2", 8), .lift("pve2", 8): .holds
+                default: .superseded("pve2 was fenced anew since")
+                }
+            }
+        }
+        try await run({ $0.ceph = ceph(run) }) { node, _ in
+            node.carryOut(.blocklist(host: "pve2", epoch: 8, address: "10.77.0.2"))
+            guard case .fenced("pve2", 8, _) = await run.nextFence() else {
+                Issue.record("the fence holds")
+                return
+            }
+            node.carryOut(.unblocklist(host: "pve2", epoch: 7, address: "10.77.0.2"))
+            guard case .failed("pve2", 7, let reason) = await run.nextFence() else {
+                Issue.record("an old lifting is not carried out")
+                return
+            }
+            #expect(reason.contains("fenced anew"))
+            #expect(isBarred(run))
+            node.carryOut(.unblocklist(host: "pve2", epoch: 8, address: "10.77.0.2"))
+            #expect(await run.nextFence() == .lifted(host: "pve2", epoch: 8))
+            #expect(!isBarred(run))
+        }
+    }
+
+    @Test func anOldFenceIsNotCarriedOutAgain() async throws {
+        let run = try await Run()
+        run.cluster.withLock { $0 = { _ in .superseded("it is lifted long since") } }
+        let mark = "\(run.proxmox.folder.path)/off"
+        try await run({ $0.ceph = ceph(run) }) { node, _ in
+            node.carryOut(.blocklist(host: "pve2", epoch: 7, address: "10.77.0.2"))
+            guard case .failed("pve2", 7, _) = await run.nextFence() else {
+                Issue.record("an old fence bars nobody")
+                return
+            }
+            node.carryOut(.powerOff(host: "pve2", epoch: 7, command: ["/bin/sh", "-c", ": > \(mark)"]))
+            guard case .failed("pve2", 7, _) = await run.nextFence() else {
+                Issue.record("an old fence takes nobody's power")
+                return
+            }
+        }
+        #expect(!isBarred(run))
+        #expect(FileText.read(mark, most: 1) == nil)
+    }
+}
+
+@Suite struct FenceLanesTests {
+    private func bar(_ epoch: UInt64) -> FenceOrder { .blocklist(host: "pve2", epoch: epoch, address: "10.77.0.2") }
+    private func lift(_ epoch: UInt64) -> FenceOrder { .unblocklist(host: "pve2", epoch: epoch, address: "10.77.0.2") }
+
+    @Test func oneHostsFencesAreCarriedOutOneAfterTheOther() {
+        var lanes = FenceLanes()
+        #expect(lanes.admit(lift(7)) == true)
+        #expect(lanes.admit(lift(7)) == false)
+        #expect(lanes.admit(bar(8)) == false)
+        #expect(lanes.admit(.powerOff(host: "pve1", epoch: 1, command: [])) == true)
+        #expect(lanes.next("pve2") == lift(7))
+        lanes.ended("pve2")
+        #expect(lanes.next("pve2") == bar(8))
+        lanes.ended("pve2")
+        #expect(lanes.next("pve2") == nil)
+        #expect(lanes.admit(bar(9)) == true)
+    }
+
+    @Test func whatIsOlderThanTheNewestFenceIsDropped() {
+        var lanes = FenceLanes()
+        #expect(lanes.admit(bar(7)) == true)
+        #expect(lanes.admit(lift(7)) == false)
+        #expect(lanes.admit(bar(8)) == false)
+        #expect(lanes.admit(lift(7)) == false)
+        lanes.ended("pve2")
+        #expect(lanes.next("pve2") == bar(8))
+        lanes.ended("pve2")
+        #expect(lanes.next("pve2") == nil)
+    }
+}
