@@ -88,7 +88,7 @@ struct Judge {
             let isUp = after.state == "running" && !isCutOff
             let recovery = rehearsal.result.recoveries.last { $0.workload == name }
             if !isUp, let placement = rehearsal.state?.placements[key] ?? cluster.state.placements[key],
-                specs.shallRun(key, placement) == true || wasUp && spec.desired == .ignored
+                specs.shallRun(key, placement) == true
             {
                 let cutOff = isCutOff && after.state == "running" ? after.host : nil
                 let down = Forecast.Down(
@@ -107,7 +107,6 @@ struct Judge {
     private func why(
         _ key: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, _ specs: WorkloadSpecs
     ) -> String {
-        if spec.desired == .ignored { return "it is declared to be left alone" }
         guard rehearsal.leader != nil, let state = rehearsal.state else {
             return "without a majority nothing is started"
         }

@@ -180,6 +180,11 @@ extension PresentCluster {
 
     // MARK: All of them
 
+    /// Each machine with its own power.
+    public var machineLosses: [Supposition] {
+        machines.filter { name in state.member(named: name).map(answers) ?? false }.map { Supposition([.machine($0)]) }
+    }
+
     /// Everything that can be lost by one fault: each machine with its own power, and each link between two of them.
     public var singleLosses: [Supposition] {
         let machines = machines.filter { name in state.member(named: name).map(answers) ?? false }

@@ -8,7 +8,6 @@ extension World {
     func perform(_ happening: Happening) {
         note(14, outside, 0)
         tell("— \(happening) —")
-        saw(.befell(happening))
         switch happening {
         case .powerOn(let name): with(name) { powerOn($0) }
         case .powerOff(let name): with(name) { isCarried($0) ? endCarried($0) : powerOff($0) }

@@ -43,7 +43,10 @@ extension World {
             }
             rehearsal.leaderBefore = leaderName
             for group in groups {
-                for happening in group { perform(happening) }
+                for happening in group {
+                    saw(.befell(happening))
+                    perform(happening)
+                }
                 let began = now
                 let rests = comeToRest(calm: calm, within: bound)
                 rehearsal.restedAt = rests ? now - calm - planBegan : nil

@@ -16,6 +16,7 @@ public enum KindRegistry {
         StoragePoolSpec.schema,
         PlacementRuleSpec.schema,
         FencePolicySpec.schema,
+        ScenarioSpec.schema,
     ]
 
     /// By the name manifests use, to the letter.

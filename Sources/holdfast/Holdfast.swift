@@ -9,7 +9,8 @@ struct Holdfast: AsyncParsableCommand {
         commandName: "holdfast",
         abstract: "Keeps a home lab running: one cluster of hosts, their guests and a witness.",
         discussion: """
-            Exit codes: 0 fine or no difference, 1 difference found (plan, diff), 2 error, 3 not found, 4 conflict,
+            Exit codes: 0 fine or no difference, 1 difference found (plan, diff) or something
+            would stay down (what-if), 2 error, 3 not found, 4 conflict,
             5 no quorum or unreachable, 6 forbidden, 7 timed out waiting, 8 refused as unsafe.
             """,
         version: Version.current,
@@ -18,6 +19,7 @@ struct Holdfast: AsyncParsableCommand {
                 name: "Look",
                 subcommands: [
                     StatusCommand.self, GetCommand.self, DescribeCommand.self, ExplainCommand.self, WhyCommand.self,
+                    WhatIfCommand.self,
                     EventsCommand.self, AuditCommand.self, RevisionsCommand.self,
                     TopCommand.self, DoctorCommand.self, SupportCommand.self,
                 ]),

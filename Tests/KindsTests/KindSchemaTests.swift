@@ -26,13 +26,13 @@ func virtualIP(_ field: String, _ value: JSONValue?) -> Declaration {
         (
             declaration("VirtualIp", soundVirtualIP),
             [
-                #"kind: found the text "VirtualIp", expected one of Cluster, Host, Witness, VirtualIP, VirtualMachine, SystemContainer, StoragePool, PlacementRule, FencePolicy; did you mean VirtualIP?"#
+                #"kind: found the text "VirtualIp", expected one of Cluster, Host, Witness, VirtualIP, VirtualMachine, SystemContainer, StoragePool, PlacementRule, FencePolicy, Scenario; did you mean VirtualIP?"#
             ]
         ),
         (
             declaration("Pod", ["x": 1]),
             [
-                #"kind: found the text "Pod", expected one of Cluster, Host, Witness, VirtualIP, VirtualMachine, SystemContainer, StoragePool, PlacementRule, FencePolicy"#
+                #"kind: found the text "Pod", expected one of Cluster, Host, Witness, VirtualIP, VirtualMachine, SystemContainer, StoragePool, PlacementRule, FencePolicy, Scenario"#
             ]
         ),
         (
@@ -116,7 +116,7 @@ func virtualIP(_ field: String, _ value: JSONValue?) -> Declaration {
         (
             declaration("Cluster", .array([])),
             [
-                "spec: found an empty list, expected a map with the fields heartbeat, quorumLease, promise, memberLease, electionTimeout, driftPpm"
+                "spec: found an empty list, expected a map with the fields heartbeat, quorumLease, promise, memberLease, electionTimeout, driftPpm, admission"
             ]
         ),
     ]

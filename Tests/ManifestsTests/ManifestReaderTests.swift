@@ -125,7 +125,7 @@ import Testing
             #expect(
                 said(directory) == """
                     \(directory)/a.yaml: found an empty file, expected at least one resource
-                    \(directory)/b.yaml:2:7: kind: found the text "Hots", expected one of Cluster, Host, Witness, VirtualIP, VirtualMachine, SystemContainer, StoragePool, PlacementRule, FencePolicy; did you mean Host?
+                    \(directory)/b.yaml:2:7: kind: found the text "Hots", expected one of Cluster, Host, Witness, VirtualIP, VirtualMachine, SystemContainer, StoragePool, PlacementRule, FencePolicy, Scenario; did you mean Host?
                     \(directory)/d.yaml:3:18: metadata.name: found Host/pve2 a second time, expected each resource once: it is at \(directory)/c.yaml:1 already
                     """)
         }

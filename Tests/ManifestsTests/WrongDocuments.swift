@@ -111,7 +111,7 @@ extension WrongManifest {
             """,
             [
                 #"lab.yaml:1:13: apiVersion: found the text "v1", expected holdfast/v1"#,
-                #"lab.yaml:2:7: kind: found the text "Service", expected one of Cluster, Host, Witness, VirtualIP, VirtualMachine, SystemContainer, StoragePool, PlacementRule, FencePolicy"#,
+                #"lab.yaml:2:7: kind: found the text "Service", expected one of Cluster, Host, Witness, VirtualIP, VirtualMachine, SystemContainer, StoragePool, PlacementRule, FencePolicy, Scenario"#,
             ]),
         WrongManifest(
             "noApiVersion",
@@ -133,7 +133,7 @@ extension WrongManifest {
 
             """,
             [
-                "lab.yaml:1:1: kind: found nothing, expected one of Cluster, Host, Witness, VirtualIP, VirtualMachine, SystemContainer, StoragePool, PlacementRule, FencePolicy"
+                "lab.yaml:1:1: kind: found nothing, expected one of Cluster, Host, Witness, VirtualIP, VirtualMachine, SystemContainer, StoragePool, PlacementRule, FencePolicy, Scenario"
             ]),
         WrongManifest(
             "noMetadata",
@@ -191,7 +191,7 @@ extension WrongManifest {
 
             """,
             [
-                #"lab.yaml:2:7: kind: found the text "Container", expected one of Cluster, Host, Witness, VirtualIP, VirtualMachine, SystemContainer, StoragePool, PlacementRule, FencePolicy"#
+                #"lab.yaml:2:7: kind: found the text "Container", expected one of Cluster, Host, Witness, VirtualIP, VirtualMachine, SystemContainer, StoragePool, PlacementRule, FencePolicy, Scenario"#
             ]),
         WrongManifest(
             "aMistypedKind",
@@ -203,7 +203,7 @@ extension WrongManifest {
 
             """,
             [
-                #"lab.yaml:2:7: kind: found the text "VirtualIp", expected one of Cluster, Host, Witness, VirtualIP, VirtualMachine, SystemContainer, StoragePool, PlacementRule, FencePolicy; did you mean VirtualIP?"#
+                #"lab.yaml:2:7: kind: found the text "VirtualIp", expected one of Cluster, Host, Witness, VirtualIP, VirtualMachine, SystemContainer, StoragePool, PlacementRule, FencePolicy, Scenario; did you mean VirtualIP?"#
             ]),
         WrongManifest(
             "aNumberAsKind",
@@ -214,7 +214,7 @@ extension WrongManifest {
 
             """,
             [
-                "lab.yaml:2:7: kind: found the number 7, expected one of Cluster, Host, Witness, VirtualIP, VirtualMachine, SystemContainer, StoragePool, PlacementRule, FencePolicy"
+                "lab.yaml:2:7: kind: found the number 7, expected one of Cluster, Host, Witness, VirtualIP, VirtualMachine, SystemContainer, StoragePool, PlacementRule, FencePolicy, Scenario"
             ]),
         WrongManifest(
             "aStatus",

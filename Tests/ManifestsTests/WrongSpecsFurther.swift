@@ -4,6 +4,34 @@
 extension WrongManifest {
     static let furtherSpecs: [WrongManifest] = [
         WrongManifest(
+            "aLossMistyped",
+            """
+            apiVersion: holdfast/v1
+            kind: Scenario
+            metadata: {name: pve1-dies}
+            spec:
+              lost: ["hots/pve1"]
+
+            """,
+            [
+                #"lab.yaml:5:10: spec.lost[0]: found the text "hots/pve1", expected a loss such as host/pve1, vm/gitlab, link/pve1:pve2 or network/pve1; did you mean host/pve1?"#
+            ]),
+        WrongManifest(
+            "aLinkOfOneEnd",
+            """
+            apiVersion: holdfast/v1
+            kind: Scenario
+            metadata: {name: cut}
+            spec:
+              lost: ["link/pve1"]
+              expect: {staysDown: [gitlab]}
+
+            """,
+            [
+                #"lab.yaml:5:10: spec.lost[0]: found the text "link/pve1", expected a loss such as host/pve1, vm/gitlab, link/pve1:pve2 or network/pve1"#,
+                #"lab.yaml:6:24: spec.expect.staysDown[0]: found the text "gitlab", expected KIND/NAME of a workload or an address, or cluster"#,
+            ]),
+        WrongManifest(
             "followMistyped",
             """
             apiVersion: holdfast/v1

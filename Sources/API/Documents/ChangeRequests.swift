@@ -24,11 +24,16 @@ public struct ApplyRequest: Sendable, Codable {
     public var checkRevision: UInt64?
     /// On trial: undone after so many seconds, 1 to 86,400, unless it is confirmed (`POST /v1/trial`).
     public var trialSeconds: Int64?
+    /// Also when something could not be recovered any more afterwards.
+    public var force: Bool?
 
-    public init(declarations: [JSONValue], checkRevision: UInt64? = nil, trialSeconds: Int64? = nil) {
+    public init(
+        declarations: [JSONValue], checkRevision: UInt64? = nil, trialSeconds: Int64? = nil, force: Bool? = nil
+    ) {
         self.declarations = declarations
         self.checkRevision = checkRevision
         self.trialSeconds = trialSeconds
+        self.force = force
     }
 }
 
@@ -36,10 +41,13 @@ public struct ApplyRequest: Sendable, Codable {
 public struct DeleteRequest: Sendable, Codable {
     public var keys: [ResourceKey]
     public var checkRevision: UInt64?
+    /// Also when something could not be recovered any more afterwards.
+    public var force: Bool?
 
-    public init(keys: [ResourceKey], checkRevision: UInt64? = nil) {
+    public init(keys: [ResourceKey], checkRevision: UInt64? = nil, force: Bool? = nil) {
         self.keys = keys
         self.checkRevision = checkRevision
+        self.force = force
     }
 }
 

@@ -11,6 +11,11 @@ public struct PlanDocument: Hashable, Sendable, Codable {
     public var changes: [ResourceChange]
     /// How many of the declared resources are the same already.
     public var unchanged: Int
+    /// What could not be recovered any more after the change, each in a sentence; empty: nothing. Absent from a member of a
+    /// version that does not say.
+    public var objections: [String]?
+    /// Whether apply refuses it because of them; absent where there are none.
+    public var refused: Bool?
     public var read: ReadAge
 }
 

@@ -70,6 +70,9 @@ struct Operation: Sendable {
         Operation(
             "GET", "/v1/tolerance", "What can be lost now.", query: [consistency], gives: .json(ToleranceReport.self)),
         Operation(
+            "GET", "/v1/what-if", "The cluster as a rehearsal of a loss begins with it.", query: [consistency],
+            gives: .json(PresentDocument.self)),
+        Operation(
             "GET", "/v1/self", "What the asked member measures of itself.", gives: .json(SelfReadings.self)),
         Operation(
             "GET", "/v1/resources", "Everything declared.", query: [consistency],

@@ -32,11 +32,13 @@ extension API {
         let changes = declarations.compactMap {
             ResourceChange.between(state.resources[$0.key]?.declaration, and: $0)
         }
+        let objections = Self.objections(to: declarations, deleting: deletions, in: state, view)
         return PlanDocument(
             index: state.revision,
             changes: changes
                 + deletions.compactMap { state.resources[$0].map { ResourceChange.deleting($0.declaration) } },
-            unchanged: declarations.count - changes.count, read: ReadAge(consistency, state, view))
+            unchanged: declarations.count - changes.count, objections: objections.words,
+            refused: objections.words.isEmpty ? nil : objections.areFinal, read: ReadAge(consistency, state, view))
     }
 
     private func apply(_ call: Call) async throws -> OutcomeDocument {
@@ -45,8 +47,9 @@ extension API {
         if let seconds = request.trialSeconds, !(1...86_400).contains(seconds) {
             throw APIFailure(.badRequest, "trialSeconds is \(seconds); it must be 1 to 86400 (a day)")
         }
-        let (state, _) = try await freshState(for: call)
+        let (state, view) = try await freshState(for: call)
         let declarations = try declarations(in: request.declarations, against: state)
+        try Self.admit(declarations, deleting: [], in: state, view, force: request.force ?? false)
         return try await propose(
             .apply(
                 declarations: declarations, checkRevision: request.checkRevision,
@@ -56,6 +59,8 @@ extension API {
     private func delete(_ call: Call) async throws -> OutcomeDocument {
         let request = try call.decode(DeleteRequest.self)
         guard !request.keys.isEmpty else { throw APIFailure(.badRequest, "there is nothing to delete") }
+        let (state, view) = try await freshState(for: call)
+        try Self.admit([], deleting: request.keys, in: state, view, force: request.force ?? false)
         return try await propose(.delete(keys: request.keys, checkRevision: request.checkRevision), for: call)
     }
 

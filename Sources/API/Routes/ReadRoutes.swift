@@ -26,6 +26,10 @@ extension API {
                 tolerance: ToleranceDocument.all(state, view), departing: departing.isEmpty ? nil : departing,
                 read: ReadAge(consistency, state, view))
         },
+        Route(method: .get, path: "/v1/what-if", needs: .viewer) { api, call in
+            let (state, view, consistency) = try await api.state(for: call)
+            return PresentDocument(state, view, ReadAge(consistency, state, view))
+        },
         Route(method: .get, path: "/v1/self", needs: .viewer) { api, call in
             _ = try await api.state(for: call.locally)
             guard let readings = await api.selfMeasurement() else {

@@ -8,10 +8,21 @@ import Consensus
 public struct ClusterSpec: Hashable, Sendable {
     /// Sound: `timing.fault` is nil.
     public let timing: Timing
+    /// What becomes of a change after which something could not be recovered that could before.
+    public let admission: Admission
+
+    public enum Admission: String, Hashable, Sendable, CaseIterable {
+        /// plan says so.
+        case warn
+        /// apply and delete refuse it, unless they are told otherwise.
+        case refuse
+    }
 
     /// - Throws: everything that is wrong with the declaration.
     public init(_ declaration: Declaration) throws(InvalidDeclaration) {
-        timing = Self.timing(try Self.schema.checkedSpec(of: declaration))
+        let spec = try Self.schema.checkedSpec(of: declaration)
+        timing = Self.timing(spec)
+        admission = Admission(rawValue: spec.text("admission")) ?? .warn
     }
 
     private static func timing(_ spec: CheckedSpec) -> Timing {
@@ -94,6 +105,13 @@ extension ClusterSpec {
             Field(
                 "driftPpm", .integer(least: 0, most: 100_000), .byDefault(.int(defaults.driftPartsPerMillion)),
                 "How far apart two members' clocks may run at most, in parts per million."),
+            Field(
+                "admission", .choice(Admission.allCases.map(\.rawValue)),
+                .byDefault(.string(Admission.warn.rawValue)),
+                """
+                What becomes of a change after which something could not be recovered from the loss of a machine that could \
+                before: plan warns of it, or apply and delete refuse it unless they are told --force.
+                """),
         ]),
         example: """
             apiVersion: holdfast/v1

@@ -18,6 +18,10 @@ extension HoldfastClient {
     func tolerance(_ consistency: ReadConsistency, within limit: Duration) async throws -> ToleranceReport {
         try await get("/v1/tolerance", consistency: consistency, within: limit)
     }
+    /// The cluster as a rehearsal begins with it.
+    func present(_ consistency: ReadConsistency, within limit: Duration) async throws -> PresentDocument {
+        try await get("/v1/what-if", consistency: consistency, within: limit)
+    }
     /// All resources, or those of one kind.
     func resources(
         ofKind kind: String?, _ consistency: ReadConsistency, within limit: Duration

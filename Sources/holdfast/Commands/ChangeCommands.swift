@@ -16,11 +16,18 @@ struct PlanCommand: AsyncParsableCommand {
 
     func run() async throws {
         let declarations = try manifests.read()
-        let plan = try await connection.withClient { client, limit in
-            try await client.plan(PlanRequest(declarations: declarations.map(\.document)), within: limit)
+        let judged = try await connection.withClient { client, limit in
+            let plan = try await client.plan(PlanRequest(declarations: declarations.map(\.document)), within: limit)
+            // What changes nothing needs no verdict.
+            guard !plan.changes.isEmpty else { return JudgedPlan(plan: plan) }
+            return JudgedPlan(
+                plan: plan, verdict: await ChangeRehearsal(declarations: declarations).verdict(client, limit))
         }
+        let plan = judged.plan
         let names = plan.changes.map { "\($0.kind.lowercased())/\($0.name)" }.joined(separator: "\n")
-        output.show(plan, name: { names }) { _ in PlanText.plan(plan, style: Terminal.current.style) }
+        output.show(judged, name: { names }) { _ in
+            PlanText.plan(judged.plan, verdict: judged.verdict, style: Terminal.current.style)
+        }
         if !plan.changes.isEmpty { throw ExitCode(ExitStatus.difference) }
     }
 }
@@ -66,6 +73,7 @@ struct ApplyCommand: AsyncParsableCommand {
     @Flag(help: "Undo what is on trial, now.") var rollback = false
     @Option(help: "With --confirm or --rollback: the revision that is on trial, as --mode try printed it.")
     var revision: UInt64?
+    @Flag(help: "Also when something could not be recovered any more afterwards.") var force = false
     @Flag(help: "Wait until everything declared is healthy, at most --timeout (60s).") var wait = false
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
@@ -90,21 +98,29 @@ struct ApplyCommand: AsyncParsableCommand {
         }
         let declarations = try manifests.read()
         let documents = declarations.map(\.document)
-        if mode == .trial && !dryRun { return try await tryOut(documents) }
+        if mode == .trial && !dryRun { return try await tryOut(declarations) }
         try await connection.withClient(limit: wait ? .seconds(60) : ConnectionOptions.defaultLimit) { client, limit in
             let deadline = ContinuousClock.now + limit
             if dryRun {
                 let plan = try await client.plan(PlanRequest(declarations: documents), within: limit)
-                return output.show(plan, name: { "" }) { _ in PlanText.plan(plan, style: Terminal.current.style) }
+                let rehearsal = ChangeRehearsal(declarations: declarations)
+                let judged = JudgedPlan(
+                    plan: plan, verdict: plan.changes.isEmpty ? nil : await rehearsal.verdict(client, limit))
+                return output.show(judged, name: { "" }) { _ in
+                    PlanText.plan(judged.plan, verdict: judged.verdict, style: Terminal.current.style)
+                }
             }
+            try await ChangeRehearsal(declarations: declarations).holdScenarios(client, limit, force: force)
             if wait { try await connection.requireQuorum(client) }
-            let request = ApplyRequest(declarations: documents, checkRevision: checkIndex)
+            let request = ApplyRequest(
+                declarations: documents, checkRevision: checkIndex, force: force ? true : nil)
             output.show(try await client.apply(request, within: limit))
             if wait { try await Waiting.untilHealthy(declarations.map(\.key), client, deadline) }
         }
     }
 
-    private func tryOut(_ documents: [JSONValue]) async throws {
+    private func tryOut(_ declarations: [Declaration]) async throws {
+        let documents = declarations.map(\.document)
         let seconds = connection.timeout?.duration.components.seconds ?? 120
         guard (1...86_400).contains(seconds) else {
             throw CommandFailure(ExitStatus.error, "a trial takes from a second to a day", next: "--timeout 2m")
@@ -112,9 +128,11 @@ struct ApplyCommand: AsyncParsableCommand {
         // The time is the trial's; asking for it takes as long as any change.
         var connection = connection
         connection.timeout = nil
-        let request = ApplyRequest(declarations: documents, checkRevision: checkIndex, trialSeconds: seconds)
+        let request = ApplyRequest(
+            declarations: documents, checkRevision: checkIndex, trialSeconds: seconds, force: force ? true : nil)
         let outcome = try await connection.withClient { client, limit in
-            try await client.apply(request, within: limit)
+            try await ChangeRehearsal(declarations: declarations).holdScenarios(client, limit, force: force)
+            return try await client.apply(request, within: limit)
         }
         output.show(outcome)
         guard outcome.changed else { return }
@@ -132,6 +150,7 @@ struct DeleteCommand: AsyncParsableCommand {
     var files: [String] = []
     @Option(help: "The index plan printed; refused (exit code 4) when resources changed since.") var checkIndex: UInt64?
     @Flag(help: "Only show what would be deleted.") var dryRun = false
+    @Flag(help: "Also when something could not be recovered any more afterwards.") var force = false
     @Flag(name: [.customShort("y"), .long], help: "Do not ask.") var yes = false
     @Flag(help: "Wait until what they held is let go of, at most --timeout (60s).") var wait = false
     @OptionGroup var connection: ConnectionOptions
@@ -148,12 +167,17 @@ struct DeleteCommand: AsyncParsableCommand {
             let deadline = ContinuousClock.now + limit
             if dryRun {
                 let plan = try await client.plan(PlanRequest(declarations: [], deletions: wanted), within: limit)
-                return output.show(plan, name: { "" }) { _ in PlanText.plan(plan, style: terminal.style) }
+                let judged = JudgedPlan(
+                    plan: plan, verdict: await ChangeRehearsal(deletions: wanted).verdict(client, limit))
+                return output.show(judged, name: { "" }) { _ in
+                    PlanText.plan(judged.plan, verdict: judged.verdict, style: terminal.style)
+                }
             }
             let list = wanted.map(\.description).joined(separator: ", ")
             try terminal.confirm("Delete \(list)?", unless: yes)
+            try await ChangeRehearsal(deletions: wanted).holdScenarios(client, limit, force: force)
             if wait { try await connection.requireQuorum(client) }
-            let request = DeleteRequest(keys: wanted, checkRevision: checkIndex)
+            let request = DeleteRequest(keys: wanted, checkRevision: checkIndex, force: force ? true : nil)
             output.show(try await client.delete(request, within: limit))
             guard wait else { return }
             try await Waiting.until(deadline, "what was deleted is let go of") { left in

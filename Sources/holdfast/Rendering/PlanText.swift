@@ -5,11 +5,19 @@ import Cluster
 
 enum PlanText {
     /// Changes with their fields, a count, and the index to hand to apply.
-    static func plan(_ plan: PlanDocument, style: Style) -> String {
+    static func plan(_ plan: PlanDocument, verdict: ChangeVerdict? = nil, style: Style) -> String {
         var lines: [String] = []
         for change in plan.changes { lines += self.change(change, style) }
         if !plan.changes.isEmpty { lines.append("") }
         lines.append(summary(plan))
+        let objections = plan.objections ?? []
+        if !objections.isEmpty {
+            let words = "After this change something could not be recovered that can be now:"
+            lines += ["", style.warning(words)] + objections.map { "  \($0)" }
+            if plan.refused == true { lines.append(style.bad("apply refuses it, unless it is told --force.")) }
+            lines.append("")
+        }
+        if let verdict { lines += verdict.lines(style) }
         lines.append("Index \(plan.index)")
         return lines.joined(separator: "\n") + "\n"
     }
