@@ -172,6 +172,35 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
         #expect(!isBarred(run))
         #expect(FileText.read(mark, most: 1) == nil)
     }
+
+    /// However well it was meant when it was given: what the cluster said it would wait for is over.
+    @Test func whatIsToBeBegunTooLateIsNotBegun() async throws {
+        let run = try await Run()
+        let mark = "\(run.proxmox.folder.path)/off"
+        let past = BootTime.now()
+        try await run({ $0.ceph = ceph(run) }) { node, _ in
+            let command = ["/bin/sh", "-c", ": > \(mark)"]
+            for order in [
+                FenceOrder.blocklist(host: "pve2", epoch: 7, address: "10.77.0.2", until: past),
+                .powerOff(host: "pve2", epoch: 7, command: command, until: past),
+            ] {
+                node.carryOut(order)
+                guard case .failed("pve2", 7, let reason) = await run.nextFence() else {
+                    Issue.record("\(order) comes too late")
+                    return
+                }
+                #expect(reason.contains("could not be begun within 5 s"))
+            }
+            #expect(!isBarred(run))
+            #expect(FileText.read(mark, most: 1) == nil)
+            node.carryOut(.powerOff(host: "pve2", epoch: 7, command: command, until: past + .seconds(600)))
+            guard case .fenced("pve2", 7, _) = await run.nextFence() else {
+                Issue.record("this one is in time")
+                return
+            }
+        }
+        #expect(FileText.read(mark, most: 1) != nil)
+    }
 }
 
 @Suite struct FenceLanesTests {
