@@ -43,7 +43,7 @@ public final class ProxmoxNode: Sendable {
         var notes = GuestNotes()
         /// The health checks that run.
         var checks: SortedMap<ResourceKey, HealthCheck> = [:]
-        /// Fences that are under way, and those about the same hosts that wait for them, in their order.
+        /// Fences that are under way.
         var fences: [FenceOrder] = []
         /// A step has ended since the last look: report whether or not anything changed.
         var isReportDue = true
@@ -107,15 +107,14 @@ public final class ProxmoxNode: Sendable {
         }
     }
 
-    /// Takes an order. Never blocks. One that is under way is not begun a second time; one about the same host waits.
+    /// Takes an order. Never blocks. One that is under way is not begun a second time.
     public func carryOut(_ order: FenceOrder) {
-        let mayBegin = state.withLock { state in
+        let isNew = state.withLock { state in
             guard !state.fences.contains(order) else { return false }
-            let isFirst = !state.fences.contains { $0.host == order.host }
             state.fences.append(order)
-            return isFirst
+            return true
         }
-        if mayBegin { works.yield(.fence(order)) }
+        if isNew { works.yield(.fence(order)) }
     }
 
     /// Takes an order and has carried it out when it returns. Never blocks.
@@ -139,13 +138,8 @@ public final class ProxmoxNode: Sendable {
                 case .fence(let order):
                     group.addTask {
                         let outcome = await self.fences.carryOut(order)
-                        let next = self.state.withLock { state in
-                            state.fences.removeAll { $0 == order }
-                            return state.fences.first { $0.host == order.host }
-                        }
-                        if Task.isCancelled { return }
-                        self.reportFence(outcome)
-                        if let next { self.works.yield(.fence(next)) }
+                        self.state.withLock { $0.fences.removeAll { $0 == order } }
+                        if !Task.isCancelled { self.reportFence(outcome) }
                     }
                 }
             }
