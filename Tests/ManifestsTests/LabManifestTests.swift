@@ -21,7 +21,9 @@ import Testing
         let lab = try ManifestReader.read(path: "\(Self.deploy)/lab")
         #expect(
             lab.declarations.map(\.key.description) == [
-                "VirtualIP/kube-api", "VirtualIP/dns", "Cluster/home", "Host/pve1", "Host/pve2", "Witness/witness",
+                "VirtualIP/kube-api", "VirtualIP/dns", "Cluster/home", "StoragePool/rbd-vms", "VirtualMachine/gitlab",
+                "VirtualMachine/vault", "VirtualMachine/paperless", "VirtualMachine/wiki", "Host/pve1", "Host/pve2",
+                "Witness/witness",
             ])
         #expect(KindRegistry.crossCheck(lab.declarations, against: []).isEmpty)
         #expect(lab.declarations.allSatisfy { $0.kind != "VirtualIP" || $0.spec["follow"] == nil })

@@ -135,6 +135,28 @@ extension AsyncStream<GuestReport>.Iterator {
                 \.text) == ["pve1"])
     }
 
+    @Test func aTakeOverThatIsUndoneIsMadeAgain() async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve2", "name: web")
+        let files = GuestFiles(folder: "\(run.proxmox.folder.path)/pve")
+        let machine = GuestNumber(.machine, 120)!
+        // The cluster's file system comes together just then, and takes the other side's state: once.
+        run.proxmox.change { state in
+            state.beforeList = {
+                guard files.exists(machine, on: NodeName("pve1")!) else { return false }
+                try? files.take(machine, from: NodeName("pve1")!, to: NodeName("pve2")!)
+                return true
+            }
+        }
+        try await run { node, reports in
+            node.carryOut(.start(web, epoch: 4, takeFrom: "pve2", mayLowerVotes: false))
+            #expect(await reports.end() == .done(web, epoch: 4, .start))
+        }
+        #expect(run.proxmox.read { $0.beforeList == nil })
+        #expect(run.proxmox.read { $0.running } == [120])
+        #expect(try files.holders(of: machine).map(\.text) == ["pve1"])
+    }
+
     @Test func votesAreNotLoweredUnasked() async throws {
         let run = try await Run()
         run.proxmox.put(120, on: "pve2", "name: web")

@@ -28,6 +28,8 @@ final class SmallProxmox: Sendable {
         /// Starts that stay under way until they are cancelled.
         var hangsAtStart = false
         var isDead = false
+        /// Done before the guests are listed, until it says that it has been.
+        var beforeList: (@Sendable () -> Bool)?
     }
     let folder = TestFolder()
     private let state = Mutex(State())
@@ -115,6 +117,7 @@ final class SmallProxmox: Sendable {
             return .data(
                 "[" + state.managed.map { #"{"sid":"vm:\#($0)","state":"started"}"# }.joined(separator: ",") + "]")
         case "/nodes/pve1/qemu":
+            if state.beforeList?() == true { state.beforeList = nil }
             let list = numbers().map { number in
                 let word = state.standstill[number].map { #","qmpstatus":"\#($0)""# } ?? ""
                 return

@@ -56,7 +56,8 @@ struct HostCommand: AsyncParsableCommand {
     @Option(help: "Folder in place of /etc/pve.") var pveDir: String?
     @Flag(help: "Make that folder a mount that is read-only without a quorum, for root too.") var pveMount = false
     @Option(help: "Folder in place of /run/qemu-server; each guest then has a process `kvm -id N`.") var runDir: String?
-    @Option(help: "A command in place of that process, with {vmid} and {node} in it.") var guestCommand: String?
+    @Option(help: "A command in place of that process, with {vmid}, {node} and {incoming} in it.") var guestCommand:
+        String?
     @Option(help: "An API token made at the start: user@realm!id=secret, with the role Administrator.") var token:
         String?
     @Option(help: "The cluster's name.") var cluster = "lab"

@@ -11,6 +11,8 @@ struct GuestMachine: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "kvm", shouldDisplay: false)
 
     @Option(name: .customLong("id", withSingleDash: true)) var vmid: Int
+    /// 1: it is taking a running machine over, which writes until its own host ends it.
+    @Option var incoming: Int
     @Option var host: String
     /// The host's, as the storage knows its clients.
     @Option var hostAddress: String
@@ -23,6 +25,7 @@ struct GuestMachine: ParsableCommand {
         }
         let directory = LabDirectory(path: folder)
         let disk = try SharedDisk(guest, directory: directory, hostAddress: hostAddress)
+        try disk.hold(waiting: incoming == 1)
         // Before the network: what answers has its disk.
         try disk.write(DiskRecord(host: host, began: disk.began, number: 0, at: lab_boot_clock()))
         try GuestNetwork(guest).plug()
@@ -40,6 +43,7 @@ struct GuestMachine: ParsableCommand {
             } catch is BarredFromDisk {
                 // As QEMU with werror=stop: it stands still, answers nobody, and waits to be ended.
                 note("kvm \(vmid) on \(host): input/output error; it stands still")
+                disk.letGo()
                 _ = lab_set_link("eth0", 0)
                 while readAvailable(STDIN_FILENO) != nil {}
                 return
@@ -57,6 +61,7 @@ struct SharedDisk {
     let began = lab_boot_clock()
     private let file: Descriptor
     private let lock: Descriptor
+    private let held: Descriptor
     private let barred: String
     private let hostAddress: String
 
@@ -66,9 +71,23 @@ struct SharedDisk {
         file = try Descriptor(checking: opened < 0 ? -errno : opened, "open \(path)")
         let locked = open(directory.sharedStorage + ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         lock = try Descriptor(checking: locked < 0 ? -errno : locked, "open the lock of \(directory.sharedStorage)")
+        let holding = open(path, O_RDWR | O_CLOEXEC)
+        held = try Descriptor(checking: holding < 0 ? -errno : holding, "open \(path)")
         barred = guest.storage == .ceph ? directory.sharedStorage + ".barred" : ""
         self.hostAddress = hostAddress
     }
+
+    /// Says that this machine has the disk. One that takes another over by a live move waits until that one has ended, as
+    /// QEMU's target does. **Any other does not ask**: whether it should have been started is what the disk is to show.
+    func hold(waiting: Bool) throws {
+        while flock(held.number, waiting ? LOCK_EX : LOCK_EX | LOCK_NB) != 0 {
+            if !waiting && errno == EWOULDBLOCK { return }
+            guard errno == EINTR else { throw LabError("hold the disk: \(errorText(errno))") }
+        }
+    }
+
+    /// A machine that can write no more holds nothing.
+    func letGo() { flock(held.number, LOCK_UN) }
 
     /// Writes a record, unless this host is barred from the storage. The lock is the one under which a host is barred: once
     /// that has succeeded, no write comes through.

@@ -75,7 +75,7 @@ struct Hypervisor {
     var arguments: [String] {
         let nodes = Topology.homelab.nodes.filter { $0.kind == .host }
         let machine =
-            "exec \(folder)/bin/kvm -id {vmid} --host {node} --host-address \(host.address) --dir \(directory.path)"
+            "exec \(folder)/bin/kvm -id {vmid} --incoming {incoming} --host {node} --host-address \(host.address) --dir \(directory.path)"
         return [
             program, "host", "--node", host.name,
             "--nodes", nodes.map { "\($0.name)=\($0.address):\(Self.port)" }.joined(separator: ","),

@@ -122,7 +122,7 @@ extension Host {
             }
             guest.pid = takePID()
             running[handOver.guest] = guest
-            orders.append(.start(handOver.guest, pid: guest.pid))
+            orders.append(.start(handOver.guest, pid: guest.pid, isIncoming: true))
         }
         send(.tookOver(handOver.task), to: peer)
     }

@@ -75,7 +75,7 @@ extension Host {
         let pid = takePID()
         running[guest] = RunningGuest(
             pid: pid, started: now, configuration: configuration, images: images.map(\.volume), isOrphan: isOrphan)
-        orders.append(.start(guest, pid: pid))
+        orders.append(.start(guest, pid: pid, isIncoming: false))
     }
 
     /// Ends a guest's process.

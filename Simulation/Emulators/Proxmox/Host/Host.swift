@@ -145,7 +145,9 @@ public struct Host: Sendable {
 
     /// Whether a write by hand would be answered now. While it is not known who is there, pmxcfs lets it wait; the folder
     /// that stands for it can only refuse.
-    public var isFolderWritable: Bool { isFilesWritable && !membership.isUncertain(now: now) }
+    public var isFolderWritable: Bool {
+        isFilesWritable && !membership.isUncertain(now: now) && !membership.isBusy(now: now)
+    }
 
     public mutating func noteRefusedChange(_ text: String) {
         note("refused change of /etc/pve: \(text)", tag: "pmxcfs")

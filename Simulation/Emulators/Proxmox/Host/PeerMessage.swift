@@ -71,6 +71,7 @@ public struct NodeStatus: Hashable, Sendable, Codable {
 
 /// What a guest's process has to do; a simulated guest has none.
 public enum ProcessOrder: Hashable, Sendable {
-    case start(GuestID, pid: Int)
+    /// `isIncoming`: it takes a running guest over from another host, whose process has not ended yet.
+    case start(GuestID, pid: Int, isIncoming: Bool)
     case stop(GuestID, pid: Int)
 }

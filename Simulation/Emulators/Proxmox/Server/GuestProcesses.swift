@@ -34,11 +34,14 @@ public final class GuestProcesses: Sendable {
         }
     }
 
-    /// - Parameter ended: called with the process's number when it ends.
+    /// - Parameters:
+    ///   - isIncoming: the guest runs on another host still; `{incoming}` in the command is 1, else 0.
+    ///   - ended: called with the process's number when it ends.
     /// - Returns: the process's number; nil when it could not be started.
-    func start(_ guest: GuestID, node: String, ended: @escaping @Sendable (Int) -> Void) -> Int? {
+    func start(_ guest: GuestID, node: String, isIncoming: Bool, ended: @escaping @Sendable (Int) -> Void) -> Int? {
         let words = command.map {
             $0.replacing("{vmid}", with: String(guest.vmid)).replacing("{node}", with: node)
+                .replacing("{incoming}", with: isIncoming ? "1" : "0")
         }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: words[0])

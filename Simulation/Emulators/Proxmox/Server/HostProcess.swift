@@ -202,9 +202,9 @@ public actor HostProcess {
         for order in orders {
             switch order {
             case .stop(let guest, _): processes.stop(guest)
-            case .start(let guest, let pid):
+            case .start(let guest, let pid, let isIncoming):
                 let node = self
-                let real = processes.start(guest, node: name) { ended in
+                let real = processes.start(guest, node: name, isIncoming: isIncoming) { ended in
                     Task { await node.ended(guest, ended) }
                 }
                 if let real {

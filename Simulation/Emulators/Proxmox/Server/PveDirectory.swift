@@ -88,7 +88,9 @@ public final class PveDirectory: Sendable {
     /// What was changed since the last look. A change not accepted is undone by `show`.
     func changes() -> [DirectoryChange] {
         state.withLock { state in
-            let present = stamps()
+            var present = stamps()
+            // A file that was renamed while the look went from folder to folder may have been in neither; by now it is in one.
+            if state.files.keys.contains(where: { $0.hasPrefix("nodes/") && present[$0] == nil }) { present = stamps() }
             var gone = state.files.keys.filter { $0.hasPrefix("nodes/") && present[$0] == nil }.sorted()
             var found: [DirectoryChange] = []
             for (path, stamp) in present.sorted(by: { $0.key < $1.key }) {

@@ -50,8 +50,16 @@ struct GuestSteps: Sendable {
                     isPermanent: true)
             }
             let claims = claims
-            try await taking.take(number, from: node, mayLowerVotes: mayLowerVotes, until: deadline) {
-                () async throws(StepFailure) in try await claims.confirm(claim, attempted)
+            while true {
+                try await taking.take(number, from: node, mayLowerVotes: mayLowerVotes, until: deadline) {
+                    () async throws(StepFailure) in try await claims.confirm(claim, attempted)
+                }
+                // Until Proxmox sees it here too: a move made just while the cluster's file system comes together may be undone.
+                if case .here = try await place(of: number) { break }
+                guard ContinuousClock.now < deadline else {
+                    throw StepFailure("\(attempted): its configuration was taken from \(node), and is not seen here")
+                }
+                try await TakingOver.wait(attempted)
             }
         case .nowhere: try await create(number, declared, attempted)
         }
