@@ -128,6 +128,8 @@ extension AgentCore {
             guests.fencing.results[host] = .fenceLifted(host, epoch: epoch)
         case .failed(let host, let epoch, let reason):
             effects.append(.log("fencing \(host) failed: \(reason)"))
+            // Of another fence than this one's it says nothing.
+            guard guests.fencing.attempts[host]?.epoch == epoch else { return }
             guests.fencing.results[host] = .fenceFailed(host, epoch: epoch, reason: reason)
             guests.fencing.retryAt[host] = now + Fencing.retryAfter
         }
