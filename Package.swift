@@ -5,9 +5,12 @@
 // simulator build and test in well under a minute: HOLDFAST_PURE=1 swift test --scratch-path .build-pure
 // HOLDFAST_TESTS=A,B leaves out all test targets but those, so that one module and its tests build on their own:
 // HOLDFAST_TESTS=ProxmoxDriverTests swift build --product holdfastPackageTests
+// HOLDFAST_OPTIMIZED=1 has debug builds optimize the pure half and the simulator: the tests run thousands of simulated labs, and
+// that takes a tenth of the time. What is checked while it runs stays. deploy/test.sh sets it.
 import PackageDescription
 
 let pureOnly = Context.environment["HOLDFAST_PURE"] == "1"
+let optimized = Context.environment["HOLDFAST_OPTIMIZED"] == "1"
 
 let settings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
@@ -16,7 +19,9 @@ let settings: [SwiftSetting] = [
 
 // The pure half is small values that call each other across modules at every event of a simulated lab; compiled one module
 // at a time, most of what they do is not inlined.
-let pureSettings = settings + [.unsafeFlags(["-cross-module-optimization"], .when(configuration: .release))]
+let pureSettings =
+    settings + [.unsafeFlags(["-cross-module-optimization"], .when(configuration: .release))]
+    + (optimized ? [.unsafeFlags(["-O"], .when(configuration: .debug))] : [])
 
 // In release nobody asks, at every property of a simulated machine, whether two places change it at once: a world is run
 // by one thread. Debug builds, and with them the tests, do ask.

@@ -15,6 +15,8 @@ exec </dev/null
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"
 export PATH="$PATH:/usr/sbin:/sbin"
+# The tests run thousands of simulated labs.
+export HOLDFAST_OPTIMIZED=1
 
 # Every step has a bound in seconds, generous enough for a slow machine with one core. HOLDFAST_SECONDS bounds all of them
 # together: a step gets no more than what is left of it, so that the step which took too long is the one that is named.

@@ -13,7 +13,7 @@ import Testing
     private func fenced() -> GuestBench {
         var bench = GuestBench()
         bench.guest(on: "pve2")
-        bench.lose(pve2, for: .seconds(1))
+        bench.lose(pve2, for: FencePolicySpec().after)
         bench.settle()
         return bench
     }
@@ -37,6 +37,21 @@ import Testing
         #expect(bench.placement().phase == .on("pve2"))
         #expect(
             OrderClaim.start(vm, epoch: epoch).objection(in: bench.bench.state, of: pve2)?.contains("fenced") == true)
+    }
+
+    /// The host was back before anything was proven: whoever is to take the entry away may.
+    @Test func whatIsTakenBackIsLifted() {
+        var bench = fenced()
+        bench.apply(.fenceFailed("pve2", epoch: bench.fenceEpoch, reason: "no monitor answers"))
+        bench.find(pve2)
+        bench.settle()
+        guard case .withdrawn(.cephBlocklist, let member) = bench.fence else {
+            Issue.record("\(bench.fence)")
+            return
+        }
+        let claim = OrderClaim.lift(host: "pve2", epoch: bench.fenceEpoch)
+        #expect(claim.objection(in: bench.bench.state, of: member) == nil)
+        #expect(claim.objection(in: bench.bench.state, of: member == pve1 ? pve2 : pve1) != nil)
     }
 
     @Test func anOldLiftingOpensNoNewerFence() {

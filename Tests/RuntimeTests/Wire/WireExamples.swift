@@ -132,7 +132,8 @@ let exampleFrames: [PeerFrame] =
         frame(.recoveryStatus(id: 3, standing(leader: nil))),
         frame(.recoveryStatus(id: 3, standing(leader: MemberID(rawValue: 3)))),
         frame(.epoch(.asks)), frame(.epoch(.yours)), frame(.epoch(.over)),
-        frame(.handOver(to: nil)), frame(.handOver(to: MemberID(rawValue: 9))), frame(.membersAsked), frame(.members(records: Array("[]".utf8))),
+        frame(.handOver(to: nil)), frame(.handOver(to: MemberID(rawValue: 9))), frame(.membersAsked),
+        frame(.members(records: Array("[]".utf8))),
         PeerFrame(
             cluster: ClusterID(rawValue: 0xC1), from: MemberID(rawValue: 2), to: MemberID(rawValue: 1),
             epoch: .greatest, body: .epoch(.over)),
