@@ -127,10 +127,12 @@ say "building everything with its tests, in debug (log: $scratch/build.log)"
 # The index store stays on: without it SwiftPM 6.3 cannot list the tests of a package on Linux.
 logged "$scratch/build.log" $build_seconds swift build --scratch-path "$scratch" --build-tests
 
-# The long calculations apart from the tests that wait for sockets and clocks: all share as many threads as there are
-# cores, and what has a deadline must not stand in line behind minutes of simulation.
-readonly calculations='^(SimulationTests|SimulationRaftTests|SimulationChecksTests|ConsensusTests|ClusterTests|KindsTests|DecisionsTests|AgentTests|ManifestsTests)\.'
-status=0 summary="" ran=0
+# Apart from each other: all tests of one run share as many threads as there are cores, and what has a deadline must not stand
+# in line behind minutes of simulation, nor behind thirty clusters of real agents that start at the same moment.
+readonly calculations='^(SimulationTests|SimulationRaftTests|SimulationChecksTests|WhatIfTests|ConsensusTests|ClusterTests|KindsTests|DecisionsTests|AgentTests|ManifestsTests)\.'
+readonly hypervisors='^(ProxmoxDriverTests|ProxmoxEmulatorTests)\.'
+readonly agents='^(IntegrationTests|LabTests)\.'
+status=0 summary="" closing="" ran=0
 # tests LOG ARGUMENTS...: runs some of the tests, and shows what failed and what was skipped. Sets `summary` to the test
 # runner's closing line and adds to `ran`; a run without that line crashed.
 tests() {
@@ -158,18 +160,25 @@ tests() {
     fi
     if ((unexplained > 0)); then fail "$unexplained tests were skipped without a reason; give each a reason or run it"; fi
     ran=$((ran + $(sed -nE 's/.*Test run with ([0-9]+) tests? .*/\1/p' <<<"$summary") - skipped))
+    say "$summary"
+    # The line that is printed last is of a run that failed, if one did.
+    if ((status == 0)); then closing=$summary; fi
     if ((ended != 0)); then status=$ended; fi
 }
 
-say "testing (logs: $scratch/test-calculations.log, $scratch/test.log)"
+say "testing (logs: $scratch/test-*.log)"
 tests "$scratch/test-calculations.log" --filter "$calculations"
-say "$summary"
-tests "$scratch/test.log" --skip "$calculations"
-((ran > 0)) || fail "no test ran; see $scratch/test.log"
+if [[ -z ${HOLDFAST_PURE-} ]]; then
+    tests "$scratch/test-hypervisors.log" --filter "$hypervisors"
+    # Their agents are real-time processes; more of them at once than this leave the commands that drive them no time.
+    SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=4 tests "$scratch/test-agents.log" --filter "$agents"
+fi
+tests "$scratch/test-others.log" --skip "$calculations" --skip "$hypervisors" --skip "$agents"
+((ran > 0)) || fail "no test ran; see $scratch/test-*.log"
 if ((rehearses && status == 0)); then
     say "rehearsing: scenarios, seeds, etcd's raft, the specification, mutants"
     if (($(left) <= 0)); then fail "no time is left to rehearse"; fi
     HOLDFAST_SECONDS=$(left) Simulation/rehearse.sh || fail "something that the simulator checks does not hold"
 fi
-echo "$summary"
+echo "$closing"
 exit $status

@@ -110,8 +110,8 @@ struct ApplyCommand: AsyncParsableCommand {
                     PlanText.plan(judged.plan, verdict: judged.verdict, style: Terminal.current.style)
                 }
             }
-            try await ChangeRehearsal(declarations: declarations).holdScenarios(client, limit, force: force)
             if wait { try await connection.requireQuorum(client) }
+            try await ChangeRehearsal(declarations: declarations).holdScenarios(client, limit, force: force)
             let request = ApplyRequest(
                 declarations: documents, checkRevision: checkIndex, force: force ? true : nil)
             output.show(try await client.apply(request, within: limit))
@@ -175,8 +175,8 @@ struct DeleteCommand: AsyncParsableCommand {
             }
             let list = wanted.map(\.description).joined(separator: ", ")
             try terminal.confirm("Delete \(list)?", unless: yes)
-            try await ChangeRehearsal(deletions: wanted).holdScenarios(client, limit, force: force)
             if wait { try await connection.requireQuorum(client) }
+            try await ChangeRehearsal(deletions: wanted).holdScenarios(client, limit, force: force)
             let request = DeleteRequest(keys: wanted, checkRevision: checkIndex, force: force ? true : nil)
             output.show(try await client.delete(request, within: limit))
             guard wait else { return }
