@@ -20,8 +20,8 @@ seed_seconds=2400
 # What the seeds of the profile that draws from everything must have reached.
 marks=()
 if [[ ${1-} == nightly ]]; then
-    # Ten minutes with guests are not proven yet: seeds 502 (a watchdog that fires later than its margin, while the agent was
-    # started anew) and 507 (a strict rule) fail, and have to be mended.
+    # Ten minutes with guests are not proven yet: seeds 502 (a watchdog that fires later than its margin) and 507 (a strict rule)
+    # fail, and have to be mended.
     seeds=(swarm:9000 network:3000 storage:3000 people:3000 calm:1000 workloads:1000)
     programs=200000
     seed_seconds=14400
