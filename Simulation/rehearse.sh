@@ -81,10 +81,7 @@ if ((failed == 0)); then
     step specification 1500 Simulation/Specification/check.sh
     step traces 900 env HOLDFAST_SIM="$sim" Simulation/Specification/traces.sh
 fi
-# All of them by hand and at night; in the hour of continuous integration a third, another one each day.
-rotation=()
-if [[ ${CI-} == true && ${1-} != nightly ]]; then rotation=(--rotate day/3); fi
-step mutants 2400 python3 Simulation/Mutants/run.py ${rotation[@]+"${rotation[@]}"}
+step mutants 2400 python3 Simulation/Mutants/run.py
 
 echo "==> what the simulator proved"
 printf '%s\n' "${results[@]}"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Builds everything once and runs every test; the last line printed is the test runner's own summary.
 #
-#   deploy/test.sh           the whole package. From a clean clone on two cores: about six minutes to build, of which
-#                            one goes into fetching, and one or two to test. Built before: well under a minute to build.
+#   deploy/test.sh           the whole package. On two cores six minutes to test; from a clean clone it builds for longer
+#                            than that, and built before in well under a minute.
 #   deploy/test.sh --all     the same, and then everything that the simulator proves (Simulation/rehearse.sh)
 #   deploy/test.sh --pure    only the deciding half and the simulator, without sockets and TLS
 #
