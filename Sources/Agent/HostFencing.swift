@@ -36,6 +36,8 @@ struct Watchdog: Sendable {
     static let pace = Interval.seconds(1)
 
     var isArmed = false
+    /// Whether this process has found out if the one before it left it armed.
+    var hasInherited = false
     var fedUntil: Instant = .distantPast
     /// When the guests that need it are ended unless the lease is renewed before.
     var endsGuestsAt: Instant = .distantFuture
@@ -149,12 +151,26 @@ extension AgentCore {
     mutating func reconcileWatchdog(_ name: String, now: Instant) {
         guard let facts = guests.facts, facts.watchdogMilliseconds > 0 else { return }
         let isNeeded = watchdogIsNeeded(name)
-        if !guests.watchdog.isArmed && !isNeeded { return }
         let timeout = Interval.milliseconds(facts.watchdogMilliseconds)
-        if holdsLease(now: now) {
+        let holdsLease = holdsLease(now: now)
+        if holdsLease { inheritWatchdog(name, facts) }
+        if !guests.watchdog.isArmed && !isNeeded { return }
+        if holdsLease {
             feed(isNeeded: isNeeded, name, timeout: timeout, now: now)
         } else if guests.watchdog.isArmed {
             starve(name, now: now)
+        }
+    }
+
+    /// The process before this one, in the same boot, may have armed it and ended without disarming it: it would reset a machine
+    /// that is well, also when nothing needs it any more.
+    ///
+    /// Only under a lease, when the state is as new as what that process last said. Until then it stays said.
+    private mutating func inheritWatchdog(_ name: String, _ facts: HostFacts) {
+        guard !guests.watchdog.hasInherited else { return }
+        guests.watchdog.hasInherited = true
+        if let known = state.hosts[name]?.facts, known.isGuarded, known.boot == facts.boot {
+            guests.watchdog.isArmed = true
         }
     }
 
@@ -170,7 +186,7 @@ extension AgentCore {
         let isKnown = state.hosts[name]?.facts.isGuarded == true
         if !isNeeded, !isKnown {
             // Nobody counts on it any more.
-            guests.watchdog = Watchdog()
+            guests.watchdog = Watchdog(hasInherited: true)
             effects.append(.watchdog(.close))
             setGuarded(false)
             return
@@ -217,7 +233,7 @@ extension AgentCore {
         let isIdle = !guests.orders.values.contains { $0.step == .start || $0.step == .migrate }
         if !runs, isIdle, guests.seesGuests {
             effects.append(.log("no guest that the watchdog answers for runs here any more; it is disarmed"))
-            guests.watchdog = Watchdog()
+            guests.watchdog = Watchdog(hasInherited: true)
             effects.append(.watchdog(.close))
         }
     }

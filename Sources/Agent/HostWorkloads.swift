@@ -193,8 +193,11 @@ extension AgentCore {
     mutating func forget(_ what: String) { if guests.told.contains(what) { guests.told[what] = nil } }
 
     private mutating func tellFacts(_ name: String, now: Instant) {
-        guard let facts = guests.facts else { return }
+        guard var facts = guests.facts else { return }
         let known = state.hosts[name]
+        if !guests.watchdog.hasInherited, facts.watchdogMilliseconds > 0, known?.facts.boot == facts.boot {
+            facts.isGuarded = known?.facts.isGuarded == true
+        }
         if known?.facts != facts {
             tell("facts", .reportHost(name, facts), now: now)
         } else {

@@ -22,15 +22,17 @@ private struct HostBench {
     /// What of its own proposals has been committed.
     private var agreed: [[UInt8]] = []
 
-    /// - Parameter pools: the type of the pool of each guest.
-    init(pools: (gitlab: String, vault: String) = ("shared", "cephRbd")) {
+    /// - Parameters:
+    ///   - pools: the type of the pool of each guest.
+    ///   - leftArmed: what the process before this one had said of the watchdog.
+    init(pools: (gitlab: String, vault: String) = ("shared", "cephRbd"), leftArmed: Bool = false) {
         bench = AgentBench.follower(of: [], commit: 0)
         commit(
             .bootstrap(clusterName: "home", member: AgentBench.record(AgentBench.peer, "pve2", .host)),
             .createToken(JoinToken(id: "t", secretHash: "h", kind: .host, expiresMilliseconds: .max)),
             .join(tokenID: "t", secretHash: "h", member: AgentBench.record(AgentBench.own, "pve1", .host)),
             .observeMember(AgentBench.own, reachable: true, reason: "test"),
-            .workload(.reportHost("pve1", facts(isGuarded: false))),
+            .workload(.reportHost("pve1", facts(isGuarded: leftArmed))),
             .workload(.reportHost("pve2", HostFacts(boot: "b1", memoryBytes: 1 << 34, cores: 8))),
             .apply(
                 declarations: [
@@ -167,6 +169,25 @@ private struct HostBench {
         }
         #expect(host.orders(of: .destroy) == [gitlab])
         #expect(!host.isClosed)
+    }
+
+    /// Found by seed 753 of the profile `workloads`: the agent was killed, what needed the watchdog was deleted, and the process
+    /// after it left it to fire.
+    @Test func aWatchdogThatTheProcessBeforeLeftArmedIsFedAndDisarmedByThisOne() {
+        var host = HostBench(pools: ("cephRbd", "cephRbd"), leftArmed: true)
+        host.bench.run(for: .milliseconds(500))
+        #expect(host.bench.watchdogOrders.isEmpty, "without a lease it feeds nothing")
+        #expect(
+            !host.told.contains(.reportHost("pve1", host.facts(isGuarded: false))),
+            "what it cannot know it does not take back")
+        host.run(for: .milliseconds(200))
+        #expect(host.bench.watchdogOrders.contains { if case .feed = $0 { true } else { false } })
+        #expect(host.told.last == .reportHost("pve1", host.facts(isGuarded: false)), "nothing needs it")
+        #expect(!host.isClosed, "the cluster counts on it")
+        host.agree()
+        host.run(for: .milliseconds(200))
+        #expect(host.isClosed)
+        #expect(host.orders(of: .destroy).isEmpty)
     }
 
     // MARK: A planned stop

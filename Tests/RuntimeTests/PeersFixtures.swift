@@ -40,7 +40,7 @@ final class TestPeer: Sendable {
     /// Lets `members` in, and listens; connects to nobody yet.
     init(
         _ identity: MemberIdentity, admits members: [MemberIdentity], port: Int = 0,
-        handshakeTimeout: TimeAmount = .seconds(50),
+        handshakeTimeout: TimeAmount = .seconds(50), bulkIdle: TimeAmount = PeerStream.bulkIdle,
         isUnanswered: @escaping (tcp_info) -> Bool = OutgoingPeer.isUnanswered
     ) async throws {
         self.identity = identity
@@ -50,7 +50,7 @@ final class TestPeer: Sendable {
         transport = try PeerTransport(
             eventLoop: MultiThreadedEventLoopGroup.singleton.next(), identity: identity,
             log: Logger(label: identity.settings.name, factory: { _ in LedgerLog(ledger: log) }),
-            handshakeTimeout: handshakeTimeout, isUnanswered: isUnanswered,
+            handshakeTimeout: handshakeTimeout, bulkIdle: bulkIdle, isUnanswered: isUnanswered,
             isMember: { id, key in allowed.contains(id, key: key) }, received: { for frame in $0 { frames.add(frame) } }
         )
         self.port = try await transport.start(host: "127.0.0.1", port: port)
@@ -76,6 +76,23 @@ final class TestPeer: Sendable {
     }
 
     func connected() async throws -> [MemberID] { try await transport.loop.submit { self.transport.connected }.get() }
+
+    /// A part of a snapshot.
+    func part(to other: MemberIdentity, offset: Int, bytes: Int = 64 * 1024) -> PeerFrame {
+        let configuration = Configuration(voters: [identity.member])
+        let chunk = SnapshotChunk(
+            mark: SnapshotMark(index: LogIndex(rawValue: 7), term: Term(rawValue: 1), configuration: configuration),
+            size: 1 << 30,
+            checksum: 1, offset: offset, bytes: [UInt8](repeating: 7, count: bytes))
+        return PeerFrame(
+            cluster: identity.cluster, from: identity.member, to: other.member,
+            body: .consensus(Term(rawValue: 1), .snapshotChunk(chunk)))
+    }
+
+    /// What accepted connections are for.
+    func acceptedStreams() async throws -> [PeerStream] {
+        try await transport.loop.submit { self.transport.acceptedConnections.filter(\.isReady).map(\.stream) }.get()
+    }
 
     func frame(to other: MemberIdentity, _ id: UInt64) -> PeerFrame {
         PeerFrame(cluster: identity.cluster, from: identity.member, to: other.member, body: .readIndex(id: id))

@@ -54,11 +54,12 @@ extension World {
     private func handMove(_ name: String, _ host: String, _ lab: GuestLab) {
         with(name, lab) { guest in
             guard let target = machine(named: host)?.index, let source = lab.guests[guest].config, source != target,
-                machines[source].isPowered, lab.guests[guest].lock == nil
+                machines[source].isPowered, lab.guests[guest].lock == nil, !isStarting(guest, lab)
             else { return tell("nothing to move by hand") }
+            lab.guests[guest].lock = "migrate"
             let number = lab.number()
             lab.steps[number] = GuestStepState(
-                work: .handMove(to: target), guest: guest, machine: source, boot: lab.hosts[source].boot)
+                work: .handMove(to: target), guest: guest, machine: source, boot: lab.hosts[source].boot, stage: 1)
             let runs = lab.guests[guest].serving != nil
             again(number, after: runs ? lab.draws.number(lab.conditions.migration) : 500_000_000)
         }
@@ -105,7 +106,10 @@ extension World {
                 lab.guests[guest].memory = workload.memory
                 lab.guests[guest].cores = workload.cores
                 lab.guests[guest].isKnown = true
-                if old.config == nil || old.instances.isEmpty {
+                // Somebody who makes it anew on another host finds it gone there, and not in the middle of a task.
+                if old.config == nil
+                    || old.instances.isEmpty && !lab.steps.values.contains(where: { $0.guest == guest })
+                {
                     lab.guests[guest].config = machine(named: workload.host)?.index
                 }
                 declare(guest, happening, lab)

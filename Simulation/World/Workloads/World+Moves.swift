@@ -40,7 +40,7 @@ extension World {
             }
             let instance = Instance(
                 id: lab.number(), machine: target.index, nonce: lab.draws.next() >> 32, phase: .starting)
-            lab.guests[step.guest].instances.append(instance)
+            add(instance, of: step.guest, lab)
             checkWriters(of: step.guest, lab)
             checkPlace(of: step.guest, on: target.index, lab)
             guard truth.violation == nil else { return }
@@ -73,6 +73,12 @@ extension World {
             return end(number, GuestFailure("its configuration does not lie here"))
         }
         if let lock = guest.lock { return end(number, GuestFailure("VM is locked (\(lock))")) }
+        if isStarting(step.guest, lab) {
+            return end(
+                number,
+                GuestFailure(
+                    "can't lock file '/var/lock/qemu-server/lock-\(guest.workload.vmid).conf' - got timeout"))
+        }
         guard isQuorate(step.machine, lab) else { return end(number, GuestFailure("cluster not ready - no quorum?")) }
         if lab.storage(of: step.guest) == .local {
             return end(number, GuestFailure("can't migrate: its disks are local", isPermanent: true))
@@ -100,8 +106,21 @@ extension World {
     func isMoving(_ guest: Int, _ lab: GuestLab) -> Bool {
         lab.steps.values.contains { step in
             guard step.guest == guest, step.stage > 0, step.stage != 90 else { return false }
-            if case .order(.migrate, _, _) = step.work { return true }
-            return false
+            switch step.work {
+            case .order(.migrate, _, _), .handMove: return true
+            default: return false
+            }
+        }
+    }
+
+    /// A task starts it: it has read the configuration, and keeps everybody from changing it until it has ended.
+    func isStarting(_ guest: Int, _ lab: GuestLab) -> Bool {
+        lab.steps.values.contains { step in
+            guard step.guest == guest, step.stage == 2 || step.stage == 3 else { return false }
+            switch step.work {
+            case .order(.start, _, _), .handStart: return true
+            default: return false
+            }
         }
     }
 
@@ -132,7 +151,7 @@ extension World {
     func handOver(_ source: Instance, of guest: Int, to target: Int, _ lab: GuestLab) {
         remove(source.id, of: guest, lab)
         let instance = Instance(id: lab.number(), machine: target, nonce: lab.draws.next() >> 32, phase: .running)
-        lab.guests[guest].instances.append(instance)
+        add(instance, of: guest, lab)
         lab.guests[guest].config = target
         lab.guests[guest].lastHost = target
         saw(.runs(lab.guests[guest].guest.workload, machines[target].name))
@@ -147,6 +166,7 @@ extension World {
     func handMove(_ number: UInt64, to target: Int, _ lab: GuestLab) {
         guard let step = lab.steps[number] else { return }
         lab.steps[number] = nil
+        if lab.guests[step.guest].lock == "migrate" { lab.guests[step.guest].lock = nil }
         guard machines[target].isPowered, lab.guests[step.guest].config == step.machine else { return }
         if let source = lab.guests[step.guest].instances(on: step.machine).first(where: { !$0.isFenced }) {
             guard refusal(of: machines[target], from: step.machine, for: step.guest, lab) == nil else { return }

@@ -159,7 +159,7 @@ extension World {
         }
         let instance = Instance(
             id: lab.number(), machine: step.machine, nonce: lab.draws.next() >> 32, phase: .starting)
-        lab.guests[step.guest].instances.append(instance)
+        add(instance, of: step.guest, lab)
         checkWriters(of: step.guest, lab)
         if case .order = step.work { checkPlace(of: step.guest, on: step.machine, lab) }
         guard truth.violation == nil else { return }

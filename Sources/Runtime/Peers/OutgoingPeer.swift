@@ -8,7 +8,9 @@ import Glibc
 import NIOCore
 
 /// Opens a connection; the completed connection reports to its owner. Fails when there is none to be had.
-typealias PeerDial = (_ id: MemberID, _ attempt: UInt64, _ endpoint: Endpoint) -> EventLoopFuture<PeerConnection>
+typealias PeerDial = (_ id: MemberID, _ stream: PeerStream, _ attempt: UInt64, _ endpoint: Endpoint) -> EventLoopFuture<
+    PeerConnection
+>
 
 final class OutgoingPeer {
     /// What may wait for a peer whose connection is slow; beyond that the newest frame is dropped.
@@ -43,6 +45,7 @@ final class OutgoingPeer {
     /// For people; it may change.
     var name: String
     let endpoint: Endpoint
+    let stream: PeerStream
     private let loop: any EventLoop
     private let dial: PeerDial
     private let report: (OutgoingPeer, String) -> Void
@@ -64,13 +67,15 @@ final class OutgoingPeer {
     ///   - meaninglessFrame: a frame that its recipient drops unread.
     ///   - report: called with a reason when an attempt or a connection has ended.
     init(
-        id: MemberID, name: String, endpoint: Endpoint, loop: any EventLoop, meaninglessFrame: ByteBuffer,
+        id: MemberID, name: String, endpoint: Endpoint, stream: PeerStream = .messages, loop: any EventLoop,
+        meaninglessFrame: ByteBuffer,
         isUnanswered: @escaping (tcp_info) -> Bool, dial: @escaping PeerDial,
         report: @escaping (OutgoingPeer, String) -> Void
     ) {
         self.id = id
         self.name = name
         self.endpoint = endpoint
+        self.stream = stream
         self.loop = loop
         self.meaninglessFrame = meaninglessFrame
         self.isUnanswered = isUnanswered
@@ -92,6 +97,8 @@ final class OutgoingPeer {
     // MARK: Connecting
 
     func start() { if case .stopped = state { connect() } }
+
+    var isStopped: Bool { if case .stopped = state { true } else { false } }
 
     /// Ends the connection and does not open another.
     func stop(_ reason: String) {
@@ -164,7 +171,7 @@ final class OutgoingPeer {
         lastAttempt = .now()
         state = .connecting(nil)
         let current = attempt
-        dial(id, current, endpoint).assumeIsolated().whenComplete { [weak self] result in
+        dial(id, stream, current, endpoint).assumeIsolated().whenComplete { [weak self] result in
             self?.dialed(attempt: current, result)
         }
     }

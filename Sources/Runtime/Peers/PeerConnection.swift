@@ -28,13 +28,17 @@ final class PeerConnection: ChannelInboundHandler {
 
     enum Direction: Hashable {
         case incoming
-        /// The member we mean to reach, and which attempt at it this is.
-        case outgoing(MemberID, attempt: UInt64)
+        /// The member we mean to reach, for what, and which attempt at it this is.
+        case outgoing(MemberID, PeerStream, attempt: UInt64)
     }
 
     let direction: Direction
     /// Who is at the other end; set when it has proved it.
     private(set) var member: MemberID?
+    /// What it is for; set with the member.
+    private(set) var stream = PeerStream.messages
+    /// The other side has not agreed on a stream for snapshots.
+    private(set) var isOfOneStreamOnly = false
     private(set) var channel: (any Channel)?
     private let handshakeTimeout: TimeAmount
     private let trust: ClusterTrust
@@ -92,19 +96,26 @@ final class PeerConnection: ChannelInboundHandler {
 
     private func objection(to id: MemberID, _ key: String) -> String? {
         if id == own { return "it has this member's own key; is this machine a copy of another, or the other of this?" }
-        if case .outgoing(let expected, _) = direction, id != expected {
+        if case .outgoing(let expected, _, _) = direction, id != expected {
             return "member \(id) answers where member \(expected) was expected"
         }
         return owner?.objection(to: id, key: key, on: self)
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case TLSUserEvent.handshakeCompleted = event { handshakeCompleted() }
+        if case TLSUserEvent.handshakeCompleted(let negotiated) = event { handshakeCompleted(negotiated) }
         context.fireUserInboundEventTriggered(event)
     }
 
-    private func handshakeCompleted() {
+    private func handshakeCompleted(_ negotiated: String?) {
         handshakeAlarm?.cancel()
+        guard let agreed = PeerStream(negotiated: negotiated) else {
+            return end("it wants to speak a protocol that is not known here")
+        }
+        if case .outgoing(_, let wanted, _) = direction, wanted != agreed {
+            isOfOneStreamOnly = true
+            return end("it knows no stream for snapshots of its own; its version is older than that")
+        }
         // A resumed TLS session completes without a certificate being shown: not here.
         guard case .success((let id, let key)) = verdict else {
             return end("it presented no certificate in this handshake")
@@ -113,6 +124,7 @@ final class PeerConnection: ChannelInboundHandler {
         if let objection = objection(to: id, key) { return end(objection) }
         guard endReason == nil else { return }
         member = id
+        stream = agreed
         owner?.connectionReady(self, from: id)
     }
 

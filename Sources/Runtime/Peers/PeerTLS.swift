@@ -8,7 +8,16 @@ import X509
 /// The TLS contexts of one member. A renewed certificate needs new ones; connections that stand keep theirs.
 struct PeerTLS {
     let server: NIOSSLContext
-    let client: NIOSSLContext
+    private let messages: NIOSSLContext
+    private let bulk: NIOSSLContext
+
+    /// For opening a connection that carries this.
+    func client(for stream: PeerStream) -> NIOSSLContext {
+        switch stream {
+        case .messages: messages
+        case .bulk: bulk
+        }
+    }
 
     init(_ identity: MemberIdentity) throws {
         let roots = try identity.trust.authorities.map {
@@ -20,13 +29,17 @@ struct PeerTLS {
         // Asks the client for a certificate, and fails without one.
         server.certificateVerification = .noHostnameVerification
         server.trustRoots = .certificates(roots)
+        server.applicationProtocols = PeerStream.allCases.map(\.rawValue)
         var client = TLSConfiguration.makeClientConfiguration()
         client.certificateVerification = .noHostnameVerification
         client.trustRoots = .certificates(roots)
         client.certificateChain = chain
         client.privateKey = key
         self.server = try NIOSSLContext(configuration: Self.bounded(server))
-        self.client = try NIOSSLContext(configuration: Self.bounded(client))
+        client.applicationProtocols = [PeerStream.messages.rawValue]
+        messages = try NIOSSLContext(configuration: Self.bounded(client))
+        client.applicationProtocols = [PeerStream.bulk.rawValue]
+        bulk = try NIOSSLContext(configuration: Self.bounded(client))
     }
 
     private static func bounded(_ configuration: TLSConfiguration) -> TLSConfiguration {

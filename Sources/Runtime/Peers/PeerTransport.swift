@@ -1,6 +1,7 @@
 // Frames between members, over TLS, on one event loop: the agent's own, so that a frame crosses no thread on its way.
 // Each member keeps one connection to every other, for sending, and accepts one from every other, for receiving. That is
-// one connection more than needed, and spares all questions of who opens it and which of two is the right one.
+// one connection more than needed, and spares all questions of who opens it and which of two is the right one. While a
+// snapshot is on its way there is one more for that (`PeerStream`).
 //
 // It delivers in order or not at all, at most once, and never says what was lost; the consensus lives with that.
 // What a peer does wrong closes the connection, with a reason in the log, and does nothing else.
@@ -27,6 +28,7 @@ public final class PeerTransport: @unchecked Sendable {
 
     let loop: any EventLoop
     private let handshakeTimeout: TimeAmount
+    private let bulkIdle: TimeAmount
     private let isUnanswered: (tcp_info) -> Bool
     private let log: Logger
     private let isMember: @Sendable (MemberID, _ key: String?) -> Bool
@@ -35,10 +37,24 @@ public final class PeerTransport: @unchecked Sendable {
     private var tls: PeerTLS
     private var listener: (any Channel)?
     private var peers: [MemberID: OutgoingPeer] = [:]
+    /// For snapshots: opened with the first part of one, closed when there was none for a while.
+    private var bulk: [MemberID: Bulk] = [:]
     /// Every accepted connection, and the one of each member that counts.
     private var accepted: [ObjectIdentifier: PeerConnection] = [:]
-    private var incoming: [MemberID: PeerConnection] = [:]
+    private var incoming: [Sender: PeerConnection] = [:]
     var acceptedConnections: [PeerConnection] { Array(accepted.values) }
+    private struct Sender: Hashable {
+        let member: MemberID
+        let stream: PeerStream
+    }
+
+    private struct Bulk {
+        let peer: OutgoingPeer
+        var closing: Scheduled<Void>?
+        /// It has refused a stream of its own: parts go with everything else.
+        var isRefused = false
+    }
+
     private var throttle = ReportThrottle()
     private var isShutDown = false
 
@@ -58,11 +74,13 @@ public final class PeerTransport: @unchecked Sendable {
 
     init(
         eventLoop: any EventLoop, identity: MemberIdentity, log: Logger, handshakeTimeout: TimeAmount,
+        bulkIdle: TimeAmount = PeerStream.bulkIdle,
         isUnanswered: @escaping (tcp_info) -> Bool = OutgoingPeer.isUnanswered,
         isMember: @escaping @Sendable (MemberID, _ key: String?) -> Bool,
         received: @escaping ([PeerFrame]) -> Void
     ) throws {
         loop = eventLoop
+        self.bulkIdle = bulkIdle
         self.isUnanswered = isUnanswered
         self.handshakeTimeout = handshakeTimeout
         self.identity = identity
@@ -116,9 +134,12 @@ public final class PeerTransport: @unchecked Sendable {
     public func shutDown() async {
         let closing = loop.flatSubmit { [self] () -> EventLoopFuture<Void> in
             isShutDown = true
-            let channels = accepted.values.compactMap(\.channel) + peers.values.compactMap(\.channel)
-            for peer in peers.values { peer.stop("this member stops") }
+            let outgoing = Array(peers.values) + bulk.values.map(\.peer)
+            let channels = accepted.values.compactMap(\.channel) + outgoing.compactMap(\.channel)
+            for peer in outgoing { peer.stop("this member stops") }
+            for each in bulk.values { each.closing?.cancel() }
             peers = [:]
+            bulk = [:]
             for connection in accepted.values { connection.end("this member stops") }
             let listening = listener?.close()
             return EventLoopFuture.andAllComplete(
@@ -164,29 +185,52 @@ public final class PeerTransport: @unchecked Sendable {
             wanted[member.id] = (member.name, endpoint)
         }
         for (id, peer) in peers where wanted[id]?.endpoint != peer.endpoint {
+            let reason = wanted[id] == nil ? "it is no peer any more" : "its endpoint changed"
             peers[id] = nil
-            peer.stop(wanted[id] == nil ? "it is no peer any more" : "its endpoint changed")
+            peer.stop(reason)
+            guard let carrier = bulk.removeValue(forKey: id) else { continue }
+            carrier.closing?.cancel()
+            carrier.peer.stop(reason)
         }
         for (id, member) in wanted { peers[id]?.name = member.name }
-        for (id, connection) in incoming where !isMember(id, nil) {
-            connection.end("member \(id) does not belong to the cluster any more")
+        for (sender, connection) in incoming where !isMember(sender.member, nil) {
+            connection.end("member \(sender.member) does not belong to the cluster any more")
         }
         for (id, member) in wanted where peers[id] == nil {
-            let peer = OutgoingPeer(
-                id: id, name: member.name, endpoint: member.endpoint, loop: loop,
-                meaninglessFrame: WireCodec.meaninglessFrame(cluster: identity.cluster, from: identity.member, to: id),
-                isUnanswered: isUnanswered,
-                dial: { [unowned self] in dial($0, attempt: $1, $2) },
-                report: { [weak self] in self?.outgoingEnded($0, reason: $1) })
+            let peer = outgoing(id, member.name, member.endpoint, .messages)
             peers[id] = peer
             peer.start()
         }
     }
 
+    private func outgoing(_ id: MemberID, _ name: String, _ endpoint: Endpoint, _ stream: PeerStream) -> OutgoingPeer {
+        OutgoingPeer(
+            id: id, name: name, endpoint: endpoint, stream: stream, loop: loop,
+            meaninglessFrame: WireCodec.meaninglessFrame(cluster: identity.cluster, from: identity.member, to: id),
+            isUnanswered: isUnanswered,
+            dial: { [unowned self] in dial($0, $1, attempt: $2, $3) },
+            report: { [weak self] in self?.outgoingEnded($0, reason: $1) })
+    }
+
+    /// The connection for snapshots to this peer, opened now if need be; nil: it takes them with everything else.
+    private func carrier(to peer: OutgoingPeer) -> OutgoingPeer? {
+        let id = peer.id
+        var carrier = bulk[id] ?? Bulk(peer: outgoing(id, peer.name, peer.endpoint, .bulk))
+        guard !carrier.isRefused else { return nil }
+        carrier.closing?.cancel()
+        carrier.closing = loop.assumeIsolated().scheduleTask(in: bulkIdle) { [weak self] in
+            self?.bulk.removeValue(forKey: id)?.peer.stop("no snapshot is on its way any more")
+        }
+        bulk[id] = carrier
+        carrier.peer.start()
+        return carrier.peer
+    }
+
     /// Queues a frame for the peer it is addressed to. To anyone but a peer it is dropped.
     public func send(_ frame: PeerFrame) {
         loop.preconditionInEventLoop()
-        guard let peer = peers[frame.to] else { return }
+        guard var peer = peers[frame.to] else { return }
+        if PeerStream(for: frame) == .bulk, let carrier = carrier(to: peer) { peer = carrier }
         do throws(WireError) {
             try peer.send(frame)
         } catch {
@@ -198,6 +242,7 @@ public final class PeerTransport: @unchecked Sendable {
     public func flush() {
         loop.preconditionInEventLoop()
         for peer in peers.values { peer.flush() }
+        for each in bulk.values { each.peer.flush() }
     }
 
     /// Peers that frames can be sent to now, in order. A peer that refuses us is among them for a moment, because in
@@ -210,7 +255,7 @@ public final class PeerTransport: @unchecked Sendable {
     /// Frames dropped since the peer was set because its queue was full.
     public func droppedFrames(to id: MemberID) -> UInt64 {
         loop.preconditionInEventLoop()
-        return peers[id]?.dropped ?? 0
+        return (peers[id]?.dropped ?? 0) + (bulk[id]?.peer.dropped ?? 0)
     }
 
     /// What the connections do, for `/metrics`.
@@ -219,7 +264,7 @@ public final class PeerTransport: @unchecked Sendable {
         var dropped = MetricFamily(
             .counter, "holdfast_peer_frames_dropped_total", "Frames not sent because a peer's queue was full.")
         for peer in peers.values.sorted(by: { $0.name < $1.name }) {
-            dropped.add(Double(peer.dropped), .init("member", peer.name))
+            dropped.add(Double(droppedFrames(to: peer.id)), .init("member", peer.name))
         }
         return [
             MetricFamily(.gauge, "holdfast_peers", "Other members to be connected to.", value: Double(peers.count)),
@@ -247,16 +292,18 @@ public final class PeerTransport: @unchecked Sendable {
 
     // MARK: Opening and accepting
 
-    private func dial(_ id: MemberID, attempt: UInt64, _ endpoint: Endpoint) -> EventLoopFuture<PeerConnection> {
+    private func dial(
+        _ id: MemberID, _ stream: PeerStream, attempt: UInt64, _ endpoint: Endpoint
+    ) -> EventLoopFuture<PeerConnection> {
         let bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(.milliseconds(500))
             .channelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture {
                     try PeerSocket.prepare(channel)
                     let connection = PeerConnection(
-                        direction: .outgoing(id, attempt: attempt), identity: identity,
+                        direction: .outgoing(id, stream, attempt: attempt), identity: identity,
                         handshakeTimeout: handshakeTimeout, owner: self)
-                    let handler = try NIOSSLClientHandler(context: tls.client, serverHostname: nil) {
+                    let handler = try NIOSSLClientHandler(context: tls.client(for: stream), serverHostname: nil) {
                         $1.succeed(connection.verify($0))
                     }
                     try channel.pipeline.syncOperations.addHandlers([handler, connection])
@@ -300,7 +347,8 @@ public final class PeerTransport: @unchecked Sendable {
 
     private func outgoingEnded(_ peer: OutgoingPeer, reason: String) {
         warn(
-            ReportThrottle.subject("to \(peer.id)", reason), "no connection to a member",
+            ReportThrottle.subject("to \(peer.id) \(peer.stream)", reason),
+            peer.stream == .bulk ? "no connection for snapshots to a member" : "no connection to a member",
             [
                 "peer": "\(peer.name)", "member": "\(peer.id)", "address": "\(peer.endpoint)", "reason": "\(reason)",
                 "dropped": "\(peer.dropped)",
@@ -328,22 +376,32 @@ extension PeerTransport: PeerConnectionOwner {
     }
 
     func connectionReady(_ connection: PeerConnection, from member: MemberID) {
-        if case .outgoing(_, let attempt) = connection.direction {
-            guard let peer = peers[member] else { return connection.end("it is no peer any more") }
+        if case .outgoing(_, let stream, let attempt) = connection.direction {
+            guard let peer = outgoing(to: member, stream) else { return connection.end("it is no peer any more") }
             // One that refuses us looks connected for a moment, again and again; that is not worth a line each time.
             log.log(
-                level: peer.hasSettled ? .info : .debug, "connected to a member",
-                metadata: ["peer": "\(peer.name)", "address": "\(peer.endpoint)"])
+                level: peer.hasSettled && stream == .messages ? .info : .debug, "connected to a member",
+                metadata: ["peer": "\(peer.name)", "address": "\(peer.endpoint)", "stream": "\(stream)"])
             return peer.ready(connection, attempt: attempt)
         }
-        incoming[member]?.end("the member opened another connection, from \(connection.remote)")
-        incoming[member] = connection
-        log.info("a member connected", metadata: ["member": "\(member)", "address": "\(connection.remote)"])
+        let sender = Sender(member: member, stream: connection.stream)
+        incoming[sender]?.end("the member opened another connection, from \(connection.remote)")
+        incoming[sender] = connection
+        log.info(
+            "a member connected",
+            metadata: ["member": "\(member)", "address": "\(connection.remote)", "stream": "\(connection.stream)"])
         peers[member]?.hurry()
     }
 
+    private func outgoing(to member: MemberID, _ stream: PeerStream) -> OutgoingPeer? {
+        switch stream {
+        case .messages: peers[member]
+        case .bulk: bulk[member]?.peer
+        }
+    }
+
     func connectionWritable(_ connection: PeerConnection) {
-        if let member = connection.member { peers[member]?.flush() }
+        if let member = connection.member { outgoing(to: member, connection.stream)?.flush() }
     }
 
     func connection(_ connection: PeerConnection, received frames: [PeerFrame]) {
@@ -352,12 +410,21 @@ extension PeerTransport: PeerConnectionOwner {
     }
 
     func connectionEnded(_ connection: PeerConnection, reason: String) {
-        if case .outgoing(let id, _) = connection.direction {
-            peers[id]?.ended(connection, reason: reason)
+        if case .outgoing(let id, let stream, _) = connection.direction {
+            if connection.isOfOneStreamOnly, let refused = bulk[id] {
+                // Asked again at every part it would lose its connection each time: an older version takes the second one
+                // for the successor of the first.
+                refused.peer.stop(reason)
+                bulk[id]?.isRefused = true
+            }
+            outgoing(to: id, stream)?.ended(connection, reason: reason)
             return
         }
         accepted[ObjectIdentifier(connection)] = nil
-        if let member = connection.member, incoming[member] === connection { incoming[member] = nil }
+        if let member = connection.member {
+            let sender = Sender(member: member, stream: connection.stream)
+            if incoming[sender] === connection { incoming[sender] = nil }
+        }
         guard !isShutDown else { return }
         let who = connection.member.map { "member \($0)" } ?? "a stranger"
         warn(

@@ -1,0 +1,154 @@
+// Parts of snapshots on a connection of their own.
+
+import Agent
+import Cluster
+import Consensus
+import NIOCore
+import NIOPosix
+import NIOSSL
+import Synchronization
+import Testing
+
+@testable import Runtime
+
+@Suite(.timeLimit(.minutes(1))) struct PeersStreamTests {
+    let cluster: TestCluster
+    let other: MemberIdentity
+
+    init() throws {
+        cluster = try TestCluster()
+        other = try cluster.member("pve2")
+    }
+
+    /// The first is connected to the second.
+    private func pair(bulkIdle: TimeAmount = PeerStream.bulkIdle) async throws -> (TestPeer, TestPeer) {
+        let first = try await TestPeer(cluster.founder, admits: [other], bulkIdle: bulkIdle)
+        let second = try await TestPeer(other, admits: [cluster.founder])
+        try await first.setPeers([second.record])
+        _ = try await second.log.line("a member connected", "messages")
+        return (first, second)
+    }
+
+    @Test func partsOfASnapshotTakeAConnectionOfTheirOwn() async throws {
+        let (first, second) = try await pair()
+        #expect(try await second.acceptedStreams() == [.messages])
+        let parts = (0..<3).map { first.part(to: other, offset: $0 << 16) }
+        for part in parts {
+            try await first.send([part])
+            _ = try await second.frames.first { $0 == part }
+        }
+        #expect(second.frames.items == parts)
+        #expect(Set(try await second.acceptedStreams()) == [.messages, .bulk])
+        let frame = first.frame(to: other, 1)
+        try await first.send([frame])
+        _ = try await second.frames.first { $0 == frame }
+        #expect(try await second.acceptedStreams().count == 2, "neither replaces the other")
+        await first.transport.shutDown()
+        await second.transport.shutDown()
+    }
+
+    @Test func aHeartbeatIsNotHeldUpByASnapshotThatGetsNowhere() async throws {
+        let (first, second) = try await pair()
+        let opener = first.part(to: other, offset: 0)
+        try await first.send([opener])
+        _ = try await second.frames.first { $0 == opener }
+        // The receiver reads nothing more of it, as on a link on which a segment is lost again and again.
+        try await second.transport.loop.submit {
+            for connection in second.transport.acceptedConnections where connection.stream == .bulk {
+                try connection.channel!.syncOptions!.setOption(.autoRead, value: false)
+            }
+        }.get()
+        // More than the kernel's buffers and the queue hold together.
+        for offset in 1...512 { try await first.send([first.part(to: other, offset: offset << 16)]) }
+        let heartbeat = first.frame(to: other, 2)
+        try await first.send([heartbeat])
+        _ = try await second.frames.first { $0 == heartbeat }
+        let dropped = try await first.transport.onLoop { [other] in $0.droppedFrames(to: other.member) }
+        #expect(dropped > 0, "what waits is bounded")
+        await first.transport.shutDown()
+        await second.transport.shutDown()
+    }
+
+    @Test func withoutASnapshotTheConnectionForItEnds() async throws {
+        let (first, second) = try await pair(bulkIdle: .milliseconds(50))
+        for offset in [0, 1 << 16] {
+            let seen = second.log.items.count
+            let part = first.part(to: other, offset: offset)
+            try await first.send([part])
+            _ = try await second.frames.first { $0 == part }
+            _ = try await second.log.line(from: seen, "a connection ended", "it closed the connection")
+            #expect(try await second.acceptedStreams() == [.messages])
+        }
+        await first.transport.shutDown()
+        await second.transport.shutDown()
+    }
+
+    @Test func aMemberThatIsRemovedLosesBoth() async throws {
+        let (first, second) = try await pair()
+        let part = first.part(to: other, offset: 0)
+        try await first.send([part])
+        _ = try await second.frames.first { $0 == part }
+        second.allowed.remove(cluster.founder.member)
+        let closing = try await second.transport.onLoop {
+            $0.acceptedConnections.compactMap { $0.channel?.closeFuture }
+        }
+        #expect(closing.count == 2)
+        try await second.setPeers([])
+        for closed in closing { try await closed.get() }
+        await first.transport.shutDown()
+        await second.transport.shutDown()
+    }
+
+    /// A version from before there were two streams agrees on no protocol, and takes the second connection of a member for
+    /// the successor of the first.
+    @Test func anOlderMemberGetsItsSnapshotWithEverythingElse() async throws {
+        let older = try await OlderPeer(other)
+        let first = try await TestPeer(cluster.founder, admits: [other])
+        try await first.setPeers([older.record])
+        _ = try await first.log.line("connected to a member", "pve2")
+        try await first.send([first.part(to: other, offset: 0)])
+        _ = try await first.log.line("no connection for snapshots to a member", "older")
+        // The consensus repeats what was lost.
+        let again = first.part(to: other, offset: 1 << 16)
+        try await first.send([again])
+        _ = try await older.frames.first { $0 == again }
+        await first.transport.shutDown()
+        try await older.listener.close().get()
+    }
+}
+
+/// What a member accepts that knows of no streams.
+private final class OlderPeer: Sendable {
+    let record: MemberRecord
+    let frames = Ledger<PeerFrame>()
+    let listener: any Channel
+
+    init(_ identity: MemberIdentity) async throws {
+        var configuration = TLSConfiguration.makeServerConfiguration(
+            certificateChain: try identity.certificateChain(), privateKey: try identity.privateKeySource())
+        configuration.certificateVerification = .none
+        let context = try NIOSSLContext(configuration: configuration)
+        let frames = frames
+        listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandlers([
+                        NIOSSLServerHandler(context: context), PeerFrameBatches(), Collector(frames),
+                    ])
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        var record = identity.settings.record(version: "0.1.0")
+        record.peerEndpoint = "127.0.0.1:\(listener.localAddress!.port!)"
+        self.record = record
+    }
+
+    private final class Collector: ChannelInboundHandler {
+        typealias InboundIn = [PeerFrame]
+        let frames: Ledger<PeerFrame>
+        init(_ frames: Ledger<PeerFrame>) { self.frames = frames }
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            for frame in unwrapInboundIn(data) { frames.add(frame) }
+        }
+    }
+}
