@@ -95,6 +95,13 @@ was_replaced() { [[ $(property MainPID) != "$process" ]] && is ActiveState activ
 until_true 60 "the host has booted" has_booted
 in_host dpkg --install /srv/one.deb >/dev/null
 is ActiveState inactive || fail "the agent runs on a machine that belongs to no cluster"
+in_host install -D -m 0644 /usr/share/holdfast/proxmox.conf /etc/systemd/system/holdfast.service.d/proxmox.conf
+in_host systemctl daemon-reload
+[[ $(property User) == root && $(property ProtectProc) == default ]] || fail "the drop-in for Proxmox hosts is not in force"
+in_host systemd-analyze verify holdfast.service 2>&1 | grep holdfast && fail "systemd does not understand the drop-in"
+in_host rm -r /etc/systemd/system/holdfast.service.d
+in_host systemctl daemon-reload
+say "the drop-in for Proxmox hosts is understood"
 say "installed; nothing runs before the machine belongs to a cluster"
 
 in_host holdfast cluster init --name home --member pve1 --address 192.168.77.1

@@ -19,6 +19,12 @@ public struct HypervisorReadings: Hashable, Sendable, Codable {
     public var managed: [String]
     /// Why the watchdog that is configured cannot be had.
     public var watchdogProblem: String?
+    /// What of the host is out of its service's reach, so that no guest is run from there.
+    public var outOfReach: [String]?
+    /// What helps against that.
+    public var reachAdvice: String?
+    /// Guests that Proxmox starts by itself when the host starts: `vm:120`.
+    public var startedAtBoot: [String]?
 
     public init(version: String = "", hosts: Int = 1, isQuorate: Bool = true) {
         problem = nil
@@ -26,6 +32,7 @@ public struct HypervisorReadings: Hashable, Sendable, Codable {
         (missingPrivileges, managed) = ([], [])
         (certificateExpires, hasQDevice, watchdogProblem) = (nil, nil, nil)
         givesQDeviceVote = false
+        (outOfReach, reachAdvice, startedAtBoot) = (nil, nil, nil)
     }
 }
 
@@ -43,6 +50,11 @@ public enum HypervisorDiagnosis {
         if let problem = proxmox.problem {
             find(.wrong, "its Proxmox cannot be driven: \(problem)", "correct it; the agent tries again by itself")
         }
+        if let missing = proxmox.outOfReach, !missing.isEmpty {
+            find(
+                .wrong, "no guest can be run from there: \(missing.joined(separator: "; "))",
+                proxmox.reachAdvice ?? "let the service see and change what it needs, and restart it")
+        }
         if !proxmox.missingPrivileges.isEmpty {
             find(
                 .wrong, "the token lacks \(proxmox.missingPrivileges.joined(separator: ", "))",
@@ -56,6 +68,14 @@ public enum HypervisorDiagnosis {
                 "Proxmox's own high availability manages \(proxmox.managed.joined(separator: ", ")), which Holdfast leaves "
                     + "alone; and it may reset the host by its watchdog",
                 "ha-manager remove \(proxmox.managed[0]), for what Holdfast is to manage")
+        }
+        if let guests = proxmox.startedAtBoot, let first = guests.first {
+            let tool = first.hasPrefix("ct:") ? "pct" : "qm"
+            find(
+                .wrong,
+                "Proxmox starts \(guests.joined(separator: ", ")) by itself when the host starts, before anybody has asked "
+                    + "whether it runs elsewhere by then",
+                "\(tool) set \(first.split(separator: ":").last ?? "") --onboot 0; the agent starts what belongs there")
         }
         if let problem = proxmox.watchdogProblem {
             find(

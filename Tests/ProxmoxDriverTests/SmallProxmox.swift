@@ -43,6 +43,7 @@ final class SmallProxmox: Sendable {
                 _ = folder.write("pve/nodes/\(node)/\(kind.configurationFolder)/.keep", "")
             }
         }
+        _ = folder.write("proc/1/cmdline", "/sbin/init")
         box.proxmox = self
     }
 

@@ -24,6 +24,10 @@ public struct ProxmoxExamination: Hashable, Sendable {
     public var managed: [String] = []
     /// Why the watchdog that is configured here cannot be had; nil: it can, or none is configured.
     public var watchdogProblem: String?
+    /// What of this host is out of the driver's reach.
+    public var outOfReach: [String] = []
+    /// Guests that the cluster has to do with and that Proxmox starts by itself when this host starts: `vm:120`.
+    public var startedAtBoot: [String] = []
 
     public init() {}
 }
@@ -55,6 +59,7 @@ enum ProxmoxPrivileges {
 
 extension ProxmoxNode {
     static let questionLimit = Interval.seconds(2)
+    static let mostAsked = 64
 
     public func examine() async -> ProxmoxExamination {
         var found = ProxmoxExamination()
@@ -72,6 +77,8 @@ extension ProxmoxNode {
             (found.hasQDevice, found.givesQDeviceVote) = (votes.isQDeviceConfigured, votes.hasQDevice)
         }
         found.watchdogProblem = watchdogProblem()
+        found.outOfReach = settings.outOfReach()
+        found.startedAtBoot = await startedAtBoot()
         return found
     }
 
@@ -86,6 +93,18 @@ extension ProxmoxNode {
             all.first { $0["filename"]?.lenientText == "pveproxy-ssl.pem" }
             ?? all.first { $0["filename"]?.lenientText == "pve-ssl.pem" }
         return shown?["notafter"]?.lenientInt
+    }
+
+    /// The guests are the watched ones whose configurations lie here; each is asked for, the first `mostAsked`.
+    private func startedAtBoot() async -> [String] {
+        var found: [String] = []
+        let watched = state.withLock { $0.watched }.compactMap(GuestNumber.init)
+        guard let here = try? await host.guests().map(\.guest) else { return [] }
+        for guest in watched.filter(here.contains).prefix(Self.mostAsked) {
+            guard let configuration = try? await host.configuration(of: guest) else { continue }
+            if configuration.settings["onboot"] == "1" { found.append(guest.serviceName) }
+        }
+        return found
     }
 
     private func watchdogProblem() -> String? {

@@ -38,7 +38,7 @@ struct GuestSteps: Sendable {
         let claim = OrderClaim.start(guest.workload, epoch: epoch)
         let attempted = "start \(number) on \(settings.node)"
         let deadline = ContinuousClock.now + .nanoseconds(settings.quorumPatience.nanoseconds)
-        let taking = TakingOver(host: host, settings: settings)
+        let taking = TakingOver(host: host, settings: settings, log: log)
         let declared = try await declared(guest)
         var notes: [String] = []
         switch try await place(of: number) {
@@ -234,6 +234,10 @@ struct GuestSteps: Sendable {
                     ?? "\(attempted): it was killed and is still there; its storage may hang: see ps and dmesg")
         }
         if let trouble { throw trouble }
+        // What cannot be seen may be left: whoever hears that it has ended lets its disks be written again.
+        if number.kind == .machine, let blindness = settings.machines.blindness() {
+            throw StepFailure("\(attempted): \(blindness); as root: \(ProxmoxSettings.reachAdvice)", isPermanent: true)
+        }
     }
 
     private func killMachines(_ guest: GuestNumber) async -> Bool {

@@ -29,6 +29,7 @@ struct HostLook: Sendable {
             var observation = GuestObservation(guest, isProcess ? .stuck : .absent)
             if isProcess {
                 observation.detail = "it runs here, and its configuration does not lie here"
+                observation.clients = notes.clients[number.number] ?? []
             } else if let other = summaries.first(where: { $0.guest.number == number.number }) {
                 observation.detail = "the number is in use by \(other.guest) (\(other.name))"
             }
@@ -47,6 +48,9 @@ struct HostLook: Sendable {
         if let note = notes.words[number.number] { details.append(note) }
         if observation.state == .running {
             observation.healthy = notes.health[guest.workload]
+        }
+        // Also of one that stands still: it has its disks open, and may go on.
+        if observation.state == .running || observation.state == .stuck {
             observation.clients = notes.clients[number.number] ?? []
         }
         observation.detail = details.joined(separator: "; ")
@@ -80,6 +84,11 @@ struct HostLooker: Sendable {
 
     /// - Throws: what could not be asked; then nothing is known of any guest.
     mutating func look(at watched: [Guest]) async throws(ProxmoxError) -> HostLook {
+        if let blindness = settings.machines.blindness() {
+            throw ProxmoxError(
+                .unsafe, attempted: "look at the machines of \(settings.node)",
+                reason: "\(blindness); as root: \(ProxmoxSettings.reachAdvice)")
+        }
         var look = HostLook()
         look.isQuorate = try await host.quorum().isQuorate
         let isThorough = looks % Self.seldom == 0

@@ -2,13 +2,16 @@
 // guest's configuration file. That the other host is fenced, and that it is right to go on alone, stands in the order.
 
 import Consensus
+import Logging
 import NIOCore
 import NIOPosix
+import Synchronization
 
 /// Takes guests over. Every step can be repeated.
 struct TakingOver: Sendable {
     let host: ProxmoxHost
     let settings: ProxmoxSettings
+    let log: Logger
 
     /// How often it is looked whether quorum has come.
     static let pause = Duration.milliseconds(250)
@@ -72,9 +75,10 @@ struct TakingOver: Sendable {
         while true {
             try await confirm()
             do throws(StepFailure) {
-                return try await FileThread.run(settings, attempted) { () throws(GuestFileError) in
-                    try files.take(guest, from: dead, to: settings.node)
-                }
+                return try await FileThread.change(
+                    settings, attempted,
+                    hangs: { [log] in log.warning("\($0)") },
+                    { () throws(GuestFileError) in try files.take(guest, from: dead, to: settings.node) })
             } catch {
                 guard error.isWantOfQuorum, ContinuousClock.now < deadline else { throw error }
             }
@@ -113,6 +117,7 @@ struct TakingOver: Sendable {
 
 /// Calls that may hang while the cluster's file system has no quorum: on a thread that can be left behind.
 enum FileThread {
+    /// Looks at files. What hangs is left behind: nothing comes of it any more.
     static func run<Result: Sendable>(
         _ settings: ProxmoxSettings, _ attempted: String,
         _ body: @escaping @Sendable () throws(GuestFileError) -> Result
@@ -128,9 +133,58 @@ enum FileThread {
             guard case .active = state else { return promise.fail(CancellationError()) }
             do throws(GuestFileError) { promise.succeed(try body()) } catch { promise.fail(error) }
         }
+        return try await result(of: promise, attempted)
+    }
+
+    /// Changes files. **Once begun it is waited for, however long it hangs**: left behind it could still happen when quorum
+    /// returns, long after everybody was told that it has not, and take a guest's configuration from the host that has
+    /// started it meanwhile. Until then whatever stands before the guest waits too.
+    /// - Parameter hangs: called once when it has been under way for longer than it should, with words.
+    static func change<Result: Sendable>(
+        _ settings: ProxmoxSettings, _ attempted: String, hangs: @escaping @Sendable (String) -> Void,
+        _ body: @escaping @Sendable () throws(GuestFileError) -> Result
+    ) async throws(StepFailure) -> Result {
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let promise = loop.makePromise(of: Result.self)
+        let progress = ChangeProgress()
+        let alarm = loop.scheduleTask(in: .nanoseconds(settings.quorumPatience.nanoseconds)) {
+            let silence = "\(attempted): \(settings.files.folder) does not answer"
+            if progress.giveUp() {
+                promise.fail(StepFailure("\(silence), and it was not begun; see systemctl status pve-cluster"))
+            } else {
+                hangs("\(silence), and it may happen yet, so it is waited for; see systemctl status pve-cluster")
+            }
+        }
+        defer { alarm.cancel() }
+        NIOThreadPool.singleton.submit { state in
+            guard progress.begin() else { return }
+            guard case .active = state else { return promise.fail(CancellationError()) }
+            do throws(GuestFileError) { promise.succeed(try body()) } catch { promise.fail(error) }
+        }
+        return try await result(of: promise, attempted)
+    }
+
+    private static func result<Result: Sendable>(
+        of promise: EventLoopPromise<Result>, _ attempted: String
+    ) async throws(StepFailure) -> Result {
         do { return try await promise.futureResult.get() } catch {
             if let error = error as? GuestFileError { throw StepFailure(error) }
             throw error as? StepFailure ?? StepFailure("\(attempted): \(error)")
+        }
+    }
+
+    /// Either it is begun or it is given up, whichever comes first.
+    private final class ChangeProgress: Sendable {
+        private let isDecided = Mutex(false)
+
+        func begin() -> Bool { decide() }
+        func giveUp() -> Bool { decide() }
+
+        private func decide() -> Bool {
+            isDecided.withLock { isDecided in
+                defer { isDecided = true }
+                return !isDecided
+            }
         }
     }
 }
