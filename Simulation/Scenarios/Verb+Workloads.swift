@@ -35,6 +35,7 @@ extension Verb {
         Verb("unknown-outcome", [.host]) { .unknownOutcome($0.text(0)) },
         Verb("blocklist-expire", []) { _ in .expireBlocklist },
         Verb("late-watchdog", [.host, .length]) { .lateWatchdog($0.text(0), $0.number(1)) },
+        Verb("break-watchdog", [.host, .length]) { .breakWatchdog($0.text(0), $0.number(1)) },
         Verb("fire-watchdog", [.host]) { .fireWatchdog($0.text(0)) },
         Verb("expect-guest", [.workload, .machinesOrNobody]) { .expectGuest($0.text(0), $0.names(1)) },
     ]

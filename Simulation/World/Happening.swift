@@ -105,6 +105,8 @@ public enum Happening: Hashable, Sendable {
     case unknownOutcome(String)
     case expireBlocklist
     case lateWatchdog(String, Int64)
+    /// It resets nothing, and cannot be armed, for so long.
+    case breakWatchdog(String, Int64)
     case fireWatchdog(String)
 
     // Onlookers: nothing happens, but what they expect must be true at this moment.
@@ -192,6 +194,7 @@ extension Happening: CustomStringConvertible {
         case .unknownOutcome(let host): "unknown-outcome \(host)"
         case .expireBlocklist: "blocklist-expire"
         case .lateWatchdog(let host, let time): "late-watchdog \(host) \(TimeText.length(time))"
+        case .breakWatchdog(let host, let time): "break-watchdog \(host) \(TimeText.length(time))"
         case .fireWatchdog(let host): "fire-watchdog \(host)"
         case .expectGuest(let name, let hosts): "expect-guest \(name) \(Self.anyOf(hosts))"
         default: preconditionFailure("every happening has a verb")

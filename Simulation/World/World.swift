@@ -43,6 +43,7 @@ enum WorldEvent {
     indirect case fenceOrder(machine: Int, life: UInt64, FenceOrder)
     case fenceStep(UInt64)
     case watchdog(machine: Int)
+    case watchdogAnswers(machine: Int, life: UInt64, WatchdogReport)
     case quorumTurns(machine: Int, ticket: UInt64)
     case shutdownStep(machine: Int, boot: UInt64, since: Int64, isStopping: Bool, thenBoot: Bool)
     case labTick
@@ -226,6 +227,8 @@ public final class World {
         case .fenceOrder(let index, let life, let order): take(order, on: machines[index], life: life)
         case .fenceStep(let number): goOnWithFence(number)
         case .watchdog(let index): watchdogLooks(machines[index])
+        case .watchdogAnswers(let index, let life, let report):
+            if machines[index].life == life { turn(machines[index], .watchdog(report)) }
         case .quorumTurns(let index, let ticket): quorumTurns(index, ticket: ticket)
         case .shutdownStep(let index, let boot, let since, let isStopping, let thenBoot):
             goOnShuttingDown(

@@ -196,6 +196,7 @@ public struct AgentCore: Sendable {
         case .report(let report): receive(report, now: now)
         case .guests(let report): receive(report, now: now)
         case .fence(let report): receive(report, now: now)
+        case .watchdog(let report): receive(report)
         case .hostStops(let leaving): hostStops(leaving, now: now)
         case .identityChanged(let news): receive(news)
         case .stop: beginStop(now: now)

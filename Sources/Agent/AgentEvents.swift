@@ -19,6 +19,7 @@ public enum AgentEvent: Sendable {
     case report(RoleReport)
     case guests(GuestReport)
     case fence(FenceReport)
+    case watchdog(WatchdogReport)
     /// This machine goes down: its guests leave it or end first, then the agent stops.
     case hostStops(HostRecord.Leaving)
     /// This member has a new certificate, or trusts another authority.

@@ -2,7 +2,7 @@
 //
 // The watchdog is what makes a lost host's silence a proof: it is armed before the first guest that needs it is started,
 // fed only under a lease, and the cluster is told that it is armed before anybody counts on it, and that it no longer is
-// before it is disarmed.
+// before it is disarmed. That it is armed is what its driver reports, never what it was ordered to do.
 
 import Cluster
 import Consensus
@@ -35,7 +35,22 @@ struct Watchdog: Sendable {
     /// It is not fed more often.
     static let pace = Interval.seconds(1)
 
-    var isArmed = false
+    /// What the driver said last of the orders since the watchdog was closed.
+    enum Word: Hashable, Sendable {
+        case armed
+        /// Nothing resets this machine, and why.
+        case failed(String)
+    }
+
+    /// It was ordered to be fed and not to be closed since. So it may be armed, whatever the driver says: then it resets this
+    /// machine unless it is fed or closed.
+    var mayBeArmed = false
+    /// Nil until the driver has answered.
+    var word: Word?
+    /// Answers to orders before this one are about a watchdog that was closed since.
+    var begunAt: Instant = .distantPast
+    /// The cluster was told that it is armed, and is not certain to have heard otherwise.
+    var isCountedOn = false
     /// Whether this process has found out if the one before it left it armed.
     var hasInherited = false
     var fedUntil: Instant = .distantPast
@@ -43,7 +58,7 @@ struct Watchdog: Sendable {
     var endsGuestsAt: Instant = .distantFuture
     var hasEndedGuests = false
 
-    var nextDeadline: Instant { isArmed && !hasEndedGuests ? endsGuestsAt : .distantFuture }
+    var nextDeadline: Instant { mayBeArmed && !hasEndedGuests ? endsGuestsAt : .distantFuture }
 }
 
 extension AgentCore {
@@ -101,7 +116,7 @@ extension AgentCore {
         let until = now + FenceOrder.mostWait
         if method == .cephBlocklist {
             effects.append(
-                .fence(.blocklist(host: name, epoch: host.fenceEpoch, address: host.barred, until: until)))
+                .fence(.blocklist(host: name, epoch: host.fenceEpoch, addresses: host.barred, until: until)))
         } else {
             let command = workloadSpecs.policy.powerCommand.map { $0.replacing("{host}", with: name) }
             effects.append(.fence(.powerOff(host: name, epoch: host.fenceEpoch, command: command, until: until)))
@@ -113,7 +128,7 @@ extension AgentCore {
         effects.append(
             .fence(
                 .unblocklist(
-                    host: name, epoch: host.fenceEpoch, address: host.barred, until: now + FenceOrder.mostWait)))
+                    host: name, epoch: host.fenceEpoch, addresses: host.barred, until: now + FenceOrder.mostWait)))
     }
 
     mutating func receive(_ report: FenceReport, now: Instant) {
@@ -146,18 +161,33 @@ extension AgentCore {
     }
 
     /// Everybody knows that the watchdog is armed.
-    func isGuarded(_ host: HostRecord) -> Bool { host.facts.isGuarded && guests.watchdog.isArmed }
+    func isGuarded(_ host: HostRecord) -> Bool { host.facts.isGuarded && guests.watchdog.word == .armed }
+
+    mutating func receive(_ report: WatchdogReport) {
+        guard guests.watchdog.mayBeArmed, report.until >= guests.watchdog.begunAt else { return }
+        let word = report.failure.map(Watchdog.Word.failed) ?? .armed
+        guard guests.watchdog.word != word else { return }
+        if let failure = report.failure {
+            effects.append(
+                .log("nothing resets this host, and guests whose disks need that are not started here: \(failure)"))
+            setGuarded(false)
+        } else if case .failed = guests.watchdog.word {
+            effects.append(.log("the watchdog is armed again"))
+        }
+        guests.watchdog.word = word
+        guests.changes += 1
+    }
 
     mutating func reconcileWatchdog(_ name: String, now: Instant) {
         guard let facts = guests.facts, facts.watchdogMilliseconds > 0 else { return }
         let isNeeded = watchdogIsNeeded(name)
         let timeout = Interval.milliseconds(facts.watchdogMilliseconds)
         let holdsLease = holdsLease(now: now)
-        if holdsLease { inheritWatchdog(name, facts) }
-        if !guests.watchdog.isArmed && !isNeeded { return }
+        if holdsLease { inheritWatchdog(name, facts, isNeeded: isNeeded) }
+        if !guests.watchdog.mayBeArmed && !isNeeded { return }
         if holdsLease {
             feed(isNeeded: isNeeded, name, timeout: timeout, now: now)
-        } else if guests.watchdog.isArmed {
+        } else if guests.watchdog.mayBeArmed {
             starve(name, now: now)
         }
     }
@@ -166,11 +196,16 @@ extension AgentCore {
     /// that is well, also when nothing needs it any more.
     ///
     /// Only under a lease, when the state is as new as what that process last said. Until then it stays said.
-    private mutating func inheritWatchdog(_ name: String, _ facts: HostFacts) {
+    private mutating func inheritWatchdog(_ name: String, _ facts: HostFacts, isNeeded: Bool) {
         guard !guests.watchdog.hasInherited else { return }
         guests.watchdog.hasInherited = true
         if let known = state.hosts[name]?.facts, known.isGuarded, known.boot == facts.boot {
-            guests.watchdog.isArmed = true
+            guests.watchdog.mayBeArmed = true
+            // Said on until its driver has answered.
+            setGuarded(true)
+        } else if !isNeeded {
+            // Armed without anybody having heard of it, it would be fed by nobody.
+            effects.append(.watchdog(.close))
         }
     }
 
@@ -192,18 +227,26 @@ extension AgentCore {
             return
         }
         if leaseUntil >= guests.watchdog.fedUntil + min(Watchdog.pace, timeout / 4) || guests.watchdog.hasEndedGuests
-            || !guests.watchdog.isArmed
+            || !guests.watchdog.mayBeArmed
         {
-            guests.watchdog.isArmed = true
+            if guests.watchdog.begunAt == .distantPast { guests.watchdog.begunAt = leaseUntil }
+            guests.watchdog.mayBeArmed = true
             guests.watchdog.hasEndedGuests = false
             guests.watchdog.fedUntil = leaseUntil
             guests.watchdog.endsGuestsAt = leaseUntil + timeout / 2
             effects.append(.watchdog(.feed(until: leaseUntil, timeout: timeout)))
         }
-        setGuarded(isNeeded)
+        switch guests.watchdog.word {
+        case .armed?: setGuarded(isNeeded)
+        case .failed?:
+            setGuarded(false)
+            if !isKnown { guests.watchdog.isCountedOn = false }
+        case nil: if !isNeeded { setGuarded(false) }
+        }
     }
 
     private mutating func setGuarded(_ isGuarded: Bool) {
+        if isGuarded { guests.watchdog.isCountedOn = true }
         guard guests.facts?.isGuarded != isGuarded else { return }
         guests.facts?.isGuarded = isGuarded
         guests.changes += 1
@@ -213,17 +256,24 @@ extension AgentCore {
     /// there is nothing left to reset it for.
     ///
     /// Others stay, and keep it armed: a proof by the watchdog lets every guest be started elsewhere whose disks it is
-    /// proof for, also one that was meant to be fenced otherwise.
+    /// proof for, also one that was meant to be fenced otherwise. So they are ended too when nothing resets the machine and
+    /// the cluster may not have heard of that.
     private mutating func starve(_ name: String, now: Instant) {
         guard now >= guests.watchdog.endsGuestsAt else { return }
         guests.watchdog.hasEndedGuests = true
+        var isReset = true
+        if case .failed = guests.watchdog.word {
+            // Nobody takes its silence for a proof: what runs goes on.
+            guard guests.watchdog.isCountedOn else { return }
+            isReset = false
+        }
         var runs = false
         for (workload, spec) in workloadSpecs.workloads.pairs where workloadSpecs.suffices(.watchdog, for: spec) {
             // What nobody has looked at may be running.
             let seen = guests.observed[workload]?.state
             if seen == .absent || seen == .stopped { continue }
             runs = true
-            guard needsWatchdog(spec), seen != nil, guests.orders[workload]?.step != .destroy,
+            guard needsWatchdog(spec) || !isReset, seen != nil, guests.orders[workload]?.step != .destroy,
                 guests.retryAt[workload] == nil
             else { continue }
             let epoch = state.placements[workload]?.epoch ?? 0
@@ -232,7 +282,7 @@ extension AgentCore {
         }
         let isIdle = !guests.orders.values.contains { $0.step == .start || $0.step == .migrate }
         if !runs, isIdle, guests.seesGuests {
-            effects.append(.log("no guest that the watchdog answers for runs here any more; it is disarmed"))
+            effects.append(.log("no guest that the watchdog answers for runs here any more; it is not needed"))
             guests.watchdog = Watchdog(hasInherited: true)
             effects.append(.watchdog(.close))
         }

@@ -317,7 +317,15 @@ extension AgentCore {
         if observation.state == .stuck { return order(.destroy(spec.guest, epoch: placement.epoch)) }
         if isForbidden(workload, spec) { return }
         // It would lose its only proof against a second writer.
-        if needsWatchdog(spec), !isGuarded(host) { return }
+        if needsWatchdog(spec), !isGuarded(host) {
+            if case .failed(let reason) = guests.watchdog.word {
+                guests.retryAt[workload] = now + HostWorkloads.retryAfter
+                guests.results[workload] = .startFailed(
+                    epoch: placement.epoch, before: placement.failures,
+                    reason: "nothing would reset this host when it is cut off: \(reason)", isFinal: false)
+            }
+            return
+        }
         let mayLowerVotes = othersAreThereOrFenced(host)
         // What passes by itself is waited for, and uses up no try. A lock of a move may be left over from a host that died
         // in its midst; the driver finds out.

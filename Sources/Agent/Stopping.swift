@@ -65,7 +65,7 @@ extension AgentCore {
     mutating func beginStop(now: Instant) {
         guard !stop.isStopping else { return }
         stop.giveUp = now + StopProgress.patience
-        if guests.watchdog.isArmed {
+        if guests.watchdog.mayBeArmed {
             stop.giveUp = stop.giveUp + .milliseconds(guests.facts?.watchdogMilliseconds ?? 0)
         }
         stop.gaveAway = state.roles.values.contains { $0.holder == id }
@@ -78,7 +78,7 @@ extension AgentCore {
         case .running, .stopped: return
         case .givingRolesAway(let told):
             let mayHold = state.roles.values.contains { $0.holder == id }
-            if !proposals.isOpen(told) && !mayHold && !guests.watchdog.isArmed {
+            if !proposals.isOpen(told) && !mayHold && !guests.watchdog.mayBeArmed {
                 stop.phase = .handingOver
                 if stop.gaveAway { stop.drainedAt = now + LocalRoles.drain }
                 handOver(now: now)
@@ -114,7 +114,7 @@ extension AgentCore {
     private mutating func finishStop() {
         if case .stopped = stop.phase { return }
         letGoOfEverything()
-        if guests.watchdog.isArmed {
+        if guests.watchdog.mayBeArmed {
             // Whoever counts on it must not be wrong. That is worse than a reset.
             effects.append(
                 .log(

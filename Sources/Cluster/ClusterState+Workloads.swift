@@ -67,7 +67,7 @@ extension StateWriter {
         field(16, host.failures)
         field(17, host.lastEvent)
         field(18, host.facts.isGuarded ? 1 : 0)
-        field(19, host.barred)
+        for address in host.barred { present(19, address) }
         for declaration in host.retired.values { record(20) { $0.write(declaration) } }
     }
 
@@ -233,7 +233,9 @@ extension StateReader {
             case 16: host.failures = try count()
             case 17: host.lastEvent = try count()
             case 18: host.facts.isGuarded = try number() == 1
-            case 19: host.barred = try text()
+            case 19:
+                host.barred.append(try text())
+                guard host.barred.count <= HostRecord.mostBarred else { throw fault("more addresses than are kept") }
             case 20: try retired(of: &host)
             default: throw unknown(field, of: "a host")
             }

@@ -79,7 +79,11 @@ extension ClusterState {
         if case .withdrawn = present.fence {
             return refused(.conflict, "the fence of \(name) before this one is being taken back")
         }
+        if method == .cephBlocklist, let objection = objectionToBlocklist(of: name) {
+            return refused(.unsafe, objection)
+        }
         let isFirst = present.fence.isNone
+        let addresses = method == .cephBlocklist ? storageAddresses(of: name) : []
         let event = note(
             "FenceWanted", "host/\(name)", "by \(method.rawValue), through \(self.name(of: member)): \(reason)",
             cause: max(present.lastEvent, self.member(named: name)?.lastEvent ?? 0), record)
@@ -90,7 +94,7 @@ extension ClusterState {
                 $0.attempts = []
                 $0.failures = 0
             }
-            if method == .cephBlocklist, $0.barred.isEmpty { $0.barred = $0.facts.storageAddress }
+            $0.barred = Array(SortedMap(($0.barred + addresses).map { ($0, true) }).keys.prefix(HostRecord.mostBarred))
             $0.lastEvent = event
         }
         return done()
@@ -102,6 +106,23 @@ extension ClusterState {
         guard let present = hosts[name] else { return refused(.notFound, "no host \(name)") }
         guard present.fenceEpoch == epoch else { return stale(name, present, epoch) }
         guard case .wanted = present.fence else { return unchanged("\(name) is not being fenced") }
+        // What it said last was on its way when the fence was begun.
+        let missed = method == .cephBlocklist ? storageAddresses(of: name).filter { !present.barred.contains($0) } : []
+        guard missed.isEmpty else {
+            if let objection = objectionToBlocklist(of: name) {
+                return fenceFailed(name, epoch: epoch, reason: objection, record)
+            }
+            let all = SortedMap((present.barred + missed).map { ($0, true) }).keys
+            guard all.count <= HostRecord.mostBarred else {
+                return fenceFailed(
+                    name, epoch: epoch, reason: "it has more storage addresses than can be barred", record)
+            }
+            _ = hosts.update(name) { $0.barred = Array(all) }
+            return fenceFailed(
+                name, epoch: epoch,
+                reason: "its clients were seen at \(missed.joined(separator: ", ")) too, which was not barred yet",
+                record)
+        }
         proven(name, method, proof, record)
         return done()
     }
@@ -229,7 +250,7 @@ extension ClusterState {
             $0.fence = .none
             $0.attempts = []
             $0.failures = 0
-            $0.barred = ""
+            $0.barred = []
             $0.retired = [:]
             $0.lastEvent = event
         }

@@ -102,14 +102,17 @@ public struct HostRecord: Hashable, Sendable {
     public internal(set) var attempts: [String] = []
     /// How often each way was tried in vain, for this fence.
     public internal(set) var failures: UInt64 = 0
-    /// The address on which a blocklist was ordered for the present fence, whatever came of it. Empty: none was.
-    public internal(set) var barred = ""
+    /// The addresses on which a blocklist was ordered for the present fence, whatever came of it, in their order. Empty: none
+    /// was.
+    public internal(set) var barred: [String] = []
     /// Workloads that were deleted while a fence of this host was open and that other hosts may have run since: what is left
     /// of them here has to end before the fence does.
     public internal(set) var retired: SortedMap<ResourceKey, Declaration> = [:]
     public internal(set) var lastEvent: UInt64 = 0
 
     public static let mostAttempts = 8
+    /// A host with more storage addresses is not fenced by them.
+    public static let mostBarred = 32
     /// No more workloads can be deleted while a fence is open.
     public static let mostRetired = 1_024
 

@@ -41,7 +41,8 @@ public protocol HealthCheckTaker: Sendable {
 public protocol HypervisorOrderTaker: Sendable {
     func carryOut(_ order: GuestOrder)
     func carryOut(_ order: FenceOrder)
-    func carryOut(_ order: WatchdogOrder)
+    /// - Returns: what came of it; nil: nothing was to be done, or it is not asked about.
+    func carryOut(_ order: WatchdogOrder) -> WatchdogReport?
 }
 
 /// What the loop needs from the rest of the member.
@@ -296,7 +297,8 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
         case .healthChecks(let checks): world.health?.run(checks)
         case .guests(let order): world.hypervisor?.carryOut(order)
         case .fence(let order): world.hypervisor?.carryOut(order)
-        case .watchdog(let order): world.hypervisor?.carryOut(order)
+        case .watchdog(let order):
+            if let report = world.hypervisor?.carryOut(order) { enqueue(.watchdog(report)) }
         case .authorities(let book): world.followAuthorities(book)
         case .named(let name): world.followName(name)
         case .standReady(let places): world.addresses?.standReady(for: places)

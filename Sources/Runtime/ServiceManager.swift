@@ -1,9 +1,12 @@
 // What the service manager that started this process is told: that it is ready, alive, or about to stop
 // (systemd's sd_notify(3) protocol: datagrams of KEY=VALUE lines to the socket that NOTIFY_SOCKET names).
 //
+// It also keeps an open file over a restart of this process, and hands it to the next one.
+//
 // Relies on: nothing; without NOTIFY_SOCKET nobody asked, and nothing is sent.
 // Does not: fail anything. A message that cannot be sent is reported to the caller, who logs it; signs of life go on.
 
+import CKernel
 import Glibc
 import Logging
 import NIOCore
@@ -90,18 +93,73 @@ public struct ServiceManager: Sendable {
         }
     }
 
+    // MARK: What outlives this process
+
+    /// Has the manager keep an open file under a name until it is told to forget it, also while this process ends and is
+    /// started anew (`FDSTORE=1`; FileDescriptorStoreMax= in the unit). What was kept under the name before is kept beside it.
+    /// - Returns: why it could not be handed over; nil when it was.
+    public func keep(_ descriptor: Int32, as name: String) -> String? {
+        let text = Array("FDSTORE=1\nFDNAME=\(name)".utf8)
+        return reach { socket, address, length in
+            let result = holdfast_send_with_descriptor(socket, address, length, text, text.count, descriptor)
+            return result == 0 ? nil : Self.words(-result)
+        }
+    }
+
+    /// Has the manager close all that it keeps under a name.
+    /// - Returns: why it could not be told; nil when it was.
+    public func forget(_ name: String) -> String? {
+        send(Array("FDSTOREREMOVE=1\nFDNAME=\(name)".utf8), waitingSeconds: 0)
+    }
+
+    /// The open file that the manager kept under a name for this process; nil: there is none. It is the caller's from here
+    /// on. To be asked for once.
+    /// - Parameter environment: LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES as sd_listen_fds(3) defines them.
+    public static func kept(
+        as name: String, environment: [String: String], process: Int32 = getpid()
+    ) -> Int32? {
+        // Descriptors handed over begin after the three standard ones. More than a unit may store are a mistake.
+        guard environment["LISTEN_PID"] == "\(process)", let count = environment["LISTEN_FDS"].flatMap({ Int($0) }),
+            (1...1_024).contains(count)
+        else { return nil }
+        let names = (environment["LISTEN_FDNAMES"] ?? "").split(separator: ":", omittingEmptySubsequences: false)
+        // The last of several is the newest.
+        guard let place = names.prefix(count).lastIndex(where: { $0 == name }) else { return nil }
+        let descriptor = Int32(3 + place)
+        // No program that this one starts may have it.
+        guard fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0 else { return nil }
+        return descriptor
+    }
+
+    /// The same, of this process.
+    public static func kept(as name: String) -> Int32? {
+        var environment: [String: String] = [:]
+        for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] {
+            if let value = getenv(name) { environment[name] = String(cString: value) }
+        }
+        return kept(as: name, environment: environment)
+    }
+
     /// What `sun_path` takes, with the zero that ends a path.
     private static let mostPathBytes = 108
 
     /// - Parameter seconds: how long to wait for room in the manager's queue; zero: not at all.
     private func send(_ bytes: [UInt8], waitingSeconds seconds: Int) -> String? {
+        reach { descriptor, address, length in
+            var patience = timeval(tv_sec: seconds, tv_usec: 0)
+            // Refused, it waits for longer and is not lost.
+            _ = setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+            let flags = Int32(MSG_NOSIGNAL) | (seconds == 0 ? Int32(MSG_DONTWAIT) : 0)
+            let sent = sendto(descriptor, bytes, bytes.count, flags, address, length)
+            return sent == bytes.count ? nil : Self.words(errno)
+        }
+    }
+
+    /// Calls with a socket of its own and the manager's address.
+    private func reach(_ body: (Int32, UnsafePointer<sockaddr>, socklen_t) -> String?) -> String? {
         let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return Self.words(errno) }
         defer { close(descriptor) }
-        var patience = timeval(tv_sec: seconds, tv_usec: 0)
-        // Refused, it waits for longer and is not lost.
-        _ = setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
-        let flags = Int32(MSG_NOSIGNAL) | (seconds == 0 ? Int32(MSG_DONTWAIT) : 0)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         var path = Array(socket.utf8)
@@ -109,12 +167,9 @@ public struct ServiceManager: Sendable {
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path) }
         // An abstract name is exactly as long as it is said to be.
         let length = MemoryLayout<sa_family_t>.size + path.count + (path[0] == 0 ? 0 : 1)
-        let sent = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                sendto(descriptor, bytes, bytes.count, flags, $0, socklen_t(length))
-            }
+        return withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { body(descriptor, $0, socklen_t(length)) }
         }
-        return sent == bytes.count ? nil : Self.words(errno)
     }
 
     private static func words(_ error: Int32) -> String { String(cString: strerror(error)) }

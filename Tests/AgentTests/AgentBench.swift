@@ -29,6 +29,10 @@ struct AgentBench {
     private(set) var books: [AuthorityBook] = []
     private(set) var names: [String] = []
     private(set) var stopped = false
+    /// What the watchdog's driver answers; nil: it is armed.
+    var watchdogFailure: String?
+    /// The driver answers nothing.
+    var watchdogIsSilent = false
 
     init(kind: MemberKind = .host, founds: String?, hardState: HardState = HardState()) {
         let record = Self.record(Self.own, "pve1", kind)
@@ -93,7 +97,11 @@ struct AgentBench {
                 case .storeSnapshot(let snapshot): stored.append(snapshot)
                 case .guests(let order): guestOrders.append(order)
                 case .fence(let order): fenceOrders.append(order)
-                case .watchdog(let order): watchdogOrders.append(order)
+                case .watchdog(let order):
+                    watchdogOrders.append(order)
+                    if case .feed(let until, _) = order, !watchdogIsSilent {
+                        events.append(.watchdog(WatchdogReport(until: until, failure: watchdogFailure)))
+                    }
                 case .authorities(let book): books.append(book)
                 case .named(let name): names.append(name)
                 case .healthChecks, .standReady, .peers, .events, .log, .dropLog: break

@@ -144,7 +144,7 @@ extension AgentBench {
         let until = bench.now + FenceOrder.mostWait
         bench.request(
             .workload(.beginFence("pve2", epoch: 0, .cephBlocklist, by: AgentBench.own, reason: "test")))
-        #expect(bench.fenceOrders == [.blocklist(host: "pve2", epoch: 1, address: "10.0.0.2", until: until)])
+        #expect(bench.fenceOrders == [.blocklist(host: "pve2", epoch: 1, addresses: ["10.0.0.2"], until: until)])
         bench.turn([.fence(.failed(host: "pve2", epoch: 1, reason: "no monitor answers"))])
         bench.run(for: .seconds(3))
         #expect(bench.fenceOrders.count == 2, "tried again")
@@ -207,11 +207,11 @@ extension AgentBench {
             .workload(.beginFence("pve1", epoch: 0, .cephBlocklist, by: AgentBench.own, reason: "test")))
         bench.run(for: .seconds(3))
         for order in bench.fenceOrders {
-            guard case .unblocklist(_, _, let address, _) = order else {
+            guard case .unblocklist(_, _, let addresses, _) = order else {
                 Issue.record("\(order) was given")
                 continue
             }
-            #expect(address == "10.0.0.1")
+            #expect(addresses == ["10.0.0.1"])
         }
         #expect(!bench.fenceOrders.isEmpty, "what an earlier attempt may have done is taken away")
         bench.turn([.fence(.lifted(host: "pve1", epoch: 1))])

@@ -41,7 +41,8 @@ private struct Draws: RandomNumberGenerator {
         switch draws.below(20) {
         case 0, 1:
             var facts = HostFacts(
-                boot: "b\(draws.below(2))", memoryBytes: 9, cores: 2, storageAddress: "a", watchdogMilliseconds: 5,
+                boot: "b\(draws.below(2))", memoryBytes: 9, cores: 2, storageAddress: "a-\(host)",
+                watchdogMilliseconds: 5,
                 isQuorate: draws.below(2) == 0)
             facts.isGuarded = draws.below(2) == 0
             return .reportHost(host, facts)
@@ -56,7 +57,7 @@ private struct Draws: RandomNumberGenerator {
                 workload, on: host,
                 Sighting(
                     GuestState.allCases[Int(draws.below(4))], healthy: draws.below(2) == 0 ? true : nil,
-                    clients: ["c"]))
+                    clients: ["\(host):0/\(draws.below(2))", "c-\(host):0/7"]))
         case 10: return .startFailed(workload, epoch: epoch, on: host, reason: "r", isFinal: draws.below(2) == 0)
         case 11: return .block(workload, epoch: epoch, obstacle: draws.below(2) == 0 ? "" : "o")
         case 12: return .steer(workload, draws.below(2) == 0 ? .stop : .move(to: host, live: true))
@@ -160,12 +161,14 @@ private struct Draws: RandomNumberGenerator {
         )
         let fence = state.hosts["m1"]?.fenceEpoch ?? 0
         let epoch = state.placements[one]?.epoch ?? 0
-        let facts = HostFacts(boot: "b0", memoryBytes: 9, cores: 2, storageAddress: "a", watchdogMilliseconds: 5)
+        func facts(_ address: String) -> HostFacts {
+            HostFacts(boot: "b0", memoryBytes: 9, cores: 2, storageAddress: address, watchdogMilliseconds: 5)
+        }
         switch step {
         case 0: return .createToken(JoinToken(id: "late", secretHash: "h", kind: .host, expiresMilliseconds: .max))
         case 1: return .join(tokenID: "late", secretHash: "h", member: member(2))
-        case 2: return .workload(.reportHost("m1", facts))
-        case 3: return .workload(.reportHost("m2", facts))
+        case 2: return .workload(.reportHost("m1", facts("a")))
+        case 3: return .workload(.reportHost("m2", facts("b")))
         case 4:
             return .apply(
                 declarations: [one, other].map {
@@ -244,7 +247,7 @@ private struct Draws: RandomNumberGenerator {
         #expect(states.contains { $0.hosts.values.contains { !$0.fence.isNone } })
         #expect(states.contains { $0.placements.values.contains { $0.host != nil && !$0.sightings.isEmpty } })
         #expect(states.contains { $0.placements.values.contains { !$0.barredFrom.isEmpty } })
-        #expect(states.contains { $0.hosts.values.contains { !$0.barred.isEmpty && !$0.retired.isEmpty } })
+        #expect(states.contains { $0.hosts.values.contains { $0.barred.count > 1 && !$0.retired.isEmpty } })
         #expect(
             states.contains { state in
                 state.hosts.values.contains { if case .withdrawn = $0.fence { true } else { false } }

@@ -23,6 +23,56 @@ import Testing
         return bench
     }
 
+    // MARK: Storage addresses
+
+    @Test func everyAddressThatAGuestWasSeenAtIsBarred() {
+        var bench = GuestBench()
+        bench.guest(on: "pve2")
+        let clients = ["10.0.0.2:0/1", "v1:10.1.0.2:0/77", "[fd00::2]:0/3"]
+        bench.apply(.sight(vm, on: "pve2", Sighting(.running, clients: clients)))
+        bench.lose(pve2, for: .seconds(2))
+        bench.settle()
+        #expect(bench.fence.method == .cephBlocklist)
+        #expect(bench.bench.state.hosts["pve2"]?.barred == ["10.0.0.2", "10.1.0.2", "fd00::2"])
+    }
+
+    /// Its last word was on its way when the fence was begun.
+    @Test func anAddressThatWasSeenSinceIsBarredBeforeAnythingIsProven() {
+        var bench = GuestBench()
+        bench.guest(on: "pve2")
+        bench.lose(pve2, for: .seconds(2))
+        bench.settle()
+        bench.apply(.sight(vm, on: "pve2", Sighting(.running, clients: ["10.1.0.2:0/1"])))
+        bench.apply(.fenceProven("pve2", epoch: bench.fenceEpoch, .cephBlocklist, proof: "10.0.0.2 is barred"))
+        #expect(!bench.fence.isProven)
+        #expect(bench.bench.state.hosts["pve2"]?.failures == 1, "so that it is ordered anew")
+        #expect(bench.bench.state.hosts["pve2"]?.barred == ["10.0.0.2", "10.1.0.2"])
+        bench.apply(.fenceProven("pve2", epoch: bench.fenceEpoch, .cephBlocklist, proof: "both are barred"))
+        #expect(bench.fence.isProven)
+    }
+
+    /// Copied from one host's settings into the other's, or a client of the other was seen there.
+    @Test(arguments: [true, false])
+    func anAddressThatAnotherHostClaimsIsNotBarred(isConfigured: Bool) {
+        var bench = GuestBench()
+        bench.guest(on: "pve2")
+        if isConfigured {
+            var facts = bench.bench.state.hosts["pve2"]?.facts ?? HostFacts(boot: "b1", memoryBytes: 1 << 34, cores: 8)
+            facts.storageAddress = "10.0.0.1"
+            bench.apply(.reportHost("pve2", facts))
+        } else {
+            bench.apply(.sight(vm, on: "pve2", Sighting(.running, clients: ["10.0.0.1:0/5"])))
+        }
+        bench.lose(pve2, for: .seconds(60))
+        bench.settle()
+        #expect(bench.fence.method != .cephBlocklist)
+        #expect(bench.bench.state.hosts["pve2"]?.barred == [])
+        let outcome = bench.outcome(
+            .beginFence("pve2", epoch: bench.fenceEpoch, .cephBlocklist, by: pve1, reason: "in haste"))
+        #expect(outcome.code == .unsafe)
+        #expect(outcome.message.contains("10.0.0.1 is the storage address of pve1 as well"))
+    }
+
     // MARK: Letting go
 
     @Test func whoIsLostHasLetGoOfNothing() {
@@ -149,10 +199,10 @@ import Testing
         #expect(bench.fence == .clean(.word))
         bench.settle()
         #expect(bench.fence == .lifting(.word, by: pve1))
-        #expect(bench.bench.state.hosts["pve2"]?.barred == "10.0.0.2", "as it was when it was entered")
+        #expect(bench.bench.state.hosts["pve2"]?.barred == ["10.0.0.2"], "as it was when it was entered")
         bench.apply(.fenceLifted("pve2", epoch: bench.fenceEpoch))
         #expect(bench.fence.isNone)
-        #expect(bench.bench.state.hosts["pve2"]?.barred == "")
+        #expect(bench.bench.state.hosts["pve2"]?.barred == [])
     }
 
     @Test func aWatchdogFenceThatIsTakenBackLeavesNoEntryBehind() {

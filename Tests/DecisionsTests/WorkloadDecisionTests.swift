@@ -100,6 +100,25 @@ import Testing
         #expect(bench.placement().phase == .on("pve1"))
     }
 
+    /// Its word was under way when it was lost.
+    @Test func aHostThatHasSaidThatItsWatchdogIsGoneIsNotProvenByIt() {
+        var bench = GuestBench(pool: "shared")
+        bench.guest(on: "pve2")
+        bench.lose(pve2, for: .seconds(2))
+        bench.settle()
+        #expect(bench.fence.method == .watchdog)
+        guard var facts = bench.bench.state.hosts["pve2"]?.facts else {
+            Issue.record("pve2 is not known")
+            return
+        }
+        facts.isGuarded = false
+        bench.apply(.reportHost("pve2", facts))
+        bench.lose(pve2, for: .seconds(60))
+        bench.settle()
+        #expect(!bench.fence.isProven)
+        #expect(bench.placement().phase == .on("pve2"))
+    }
+
     @Test func aWatchdogThatWasNotArmedProvesNothing() {
         var bench = GuestBench(pool: "shared")
         bench.guest(on: "pve2")

@@ -2,6 +2,7 @@
 
 import Cluster
 import Consensus
+import Glibc
 import Kinds
 import Synchronization
 import Testing
@@ -135,21 +136,61 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
             }
         }
         try await run({ $0.ceph = ceph(run) }) { node, _ in
-            node.carryOut(.blocklist(host: "pve2", epoch: 8, address: "10.77.0.2"))
+            node.carryOut(.blocklist(host: "pve2", epoch: 8, addresses: ["10.77.0.2"]))
             guard case .fenced("pve2", 8, _) = await run.nextFence() else {
                 Issue.record("the fence holds")
                 return
             }
-            node.carryOut(.unblocklist(host: "pve2", epoch: 7, address: "10.77.0.2"))
+            node.carryOut(.unblocklist(host: "pve2", epoch: 7, addresses: ["10.77.0.2"]))
             guard case .failed("pve2", 7, let reason) = await run.nextFence() else {
                 Issue.record("an old lifting is not carried out")
                 return
             }
             #expect(reason.contains("fenced anew"))
             #expect(isBarred(run))
-            node.carryOut(.unblocklist(host: "pve2", epoch: 8, address: "10.77.0.2"))
+            node.carryOut(.unblocklist(host: "pve2", epoch: 8, addresses: ["10.77.0.2"]))
             #expect(await run.nextFence() == .lifted(host: "pve2", epoch: 8))
             #expect(!isBarred(run))
+        }
+    }
+
+    @Test func everyAddressOfAHostIsBarredAndLifted() async throws {
+        let run = try await Run()
+        let folder = run.proxmox.folder
+        let script = """
+            #!/bin/sh
+            case "$*" in
+            *"blocklist add"*) : > "\(folder.path)/at-${4%%:*}" ;;
+            *"blocklist rm"*) rm -f "\(folder.path)/at-${4%%:*}" ;;
+            *dump*)
+              cd \(folder.path)
+              list=''
+              for each in at-*; do
+                if [ -e "$each" ]; then list="$list,\\"${each#at-}:0/0\\":\\"2036-01-01\\""; fi
+              done
+              echo '{"epoch":41,"blocklist":{'"${list#,}"'},"osds":[]}' ;;
+            esac
+
+            """
+        let program = folder.write("ceph-many", script, mode: 0o700)
+        let addresses = ["10.77.0.2", "10.78.0.2"]
+        func barred() -> [String] { addresses.filter { access("\(folder.path)/at-\($0)", F_OK) == 0 } }
+        try await run({ $0.ceph = CephFence(ceph: LocalProgram(program, limit: .seconds(20))) }) { node, _ in
+            node.carryOut(.blocklist(host: "pve2", epoch: 8, addresses: addresses))
+            guard case .fenced("pve2", 8, let proof) = await run.nextFence() else {
+                Issue.record("both can be barred")
+                return
+            }
+            #expect(proof.contains("10.77.0.2, 10.78.0.2"))
+            #expect(barred() == addresses)
+            node.carryOut(.unblocklist(host: "pve2", epoch: 8, addresses: addresses))
+            #expect(await run.nextFence() == .lifted(host: "pve2", epoch: 8))
+            #expect(barred().isEmpty)
+            node.carryOut(.blocklist(host: "pve2", epoch: 9, addresses: []))
+            guard case .failed("pve2", 9, _) = await run.nextFence() else {
+                Issue.record("nothing barred is nothing proven")
+                return
+            }
         }
     }
 
@@ -158,7 +199,7 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
         run.cluster.withLock { $0 = { _ in .superseded("it is lifted long since") } }
         let mark = "\(run.proxmox.folder.path)/off"
         try await run({ $0.ceph = ceph(run) }) { node, _ in
-            node.carryOut(.blocklist(host: "pve2", epoch: 7, address: "10.77.0.2"))
+            node.carryOut(.blocklist(host: "pve2", epoch: 7, addresses: ["10.77.0.2"]))
             guard case .failed("pve2", 7, _) = await run.nextFence() else {
                 Issue.record("an old fence bars nobody")
                 return
@@ -181,7 +222,7 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
         try await run({ $0.ceph = ceph(run) }) { node, _ in
             let command = ["/bin/sh", "-c", ": > \(mark)"]
             for order in [
-                FenceOrder.blocklist(host: "pve2", epoch: 7, address: "10.77.0.2", until: past),
+                FenceOrder.blocklist(host: "pve2", epoch: 7, addresses: ["10.77.0.2"], until: past),
                 .powerOff(host: "pve2", epoch: 7, command: command, until: past),
             ] {
                 node.carryOut(order)
@@ -204,8 +245,9 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
 }
 
 @Suite struct FenceLanesTests {
-    private func bar(_ epoch: UInt64) -> FenceOrder { .blocklist(host: "pve2", epoch: epoch, address: "10.77.0.2") }
-    private func lift(_ epoch: UInt64) -> FenceOrder { .unblocklist(host: "pve2", epoch: epoch, address: "10.77.0.2") }
+    private let addresses = ["10.77.0.2"]
+    private func bar(_ epoch: UInt64) -> FenceOrder { .blocklist(host: "pve2", epoch: epoch, addresses: addresses) }
+    private func lift(_ epoch: UInt64) -> FenceOrder { .unblocklist(host: "pve2", epoch: epoch, addresses: addresses) }
 
     @Test func oneHostsFencesAreCarriedOutOneAfterTheOther() {
         var lanes = FenceLanes()

@@ -2,6 +2,8 @@
 
 import Consensus
 import Glibc
+import Kinds
+import Logging
 import Testing
 
 @testable import ProxmoxDriver
@@ -292,6 +294,47 @@ import Testing
         do throws(WatchdogError) { try watchdog.feed() } catch { refusals += 1 }
         do throws(WatchdogError) { try watchdog.release() } catch { refusals += 1 }
         #expect(refusals == 2)
+    }
+
+    private func keeper(_ path: String) -> WatchdogKeeper {
+        WatchdogKeeper(.multiplexer(socket: path), log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }) {
+            Instant(nanoseconds: 1_000)
+        }
+    }
+
+    private func feed(_ keeper: WatchdogKeeper, until: Int64 = 2_000) -> WatchdogReport? {
+        keeper.carryOut(.feed(until: Instant(nanoseconds: until), timeout: .seconds(70)))
+    }
+
+    @Test func whatCannotBeArmedIsReported() throws {
+        let path = "\(folder.path)/mux.sock"
+        let keeper = keeper(path)
+        #expect(feed(keeper)?.failure?.contains("arm the watchdog at \(path)") == true)
+        #expect(!keeper.isHeld)
+        let late = keeper.carryOut(.feed(until: Instant(nanoseconds: 500), timeout: .seconds(70)))
+        #expect(late == nil, "what came too late is not carried out")
+        let short = keeper.carryOut(.feed(until: Instant(nanoseconds: 2_000), timeout: .seconds(69)))
+        #expect(short?.failure?.contains("70000 ms") == true, "it would reset this host later than is reckoned with")
+    }
+
+    /// `systemctl restart watchdog-mux`, or it crashed.
+    @Test func aMultiplexerThatWasStartedAnewIsArmedAnew() throws {
+        let path = "\(folder.path)/mux.sock"
+        let keeper = keeper(path)
+        let first = try listen(path)
+        #expect(feed(keeper) == WatchdogReport(until: Instant(nanoseconds: 2_000)))
+        close(accept(first, nil, nil))
+        close(first)
+        unlink(path)
+        #expect(feed(keeper)?.failure?.contains("arm the watchdog at \(path)") == true)
+        #expect(!keeper.isHeld, "what is gone is not fed for ever")
+        let second = try listen(path)
+        defer { close(second) }
+        #expect(feed(keeper) == WatchdogReport(until: Instant(nanoseconds: 2_000)))
+        let client = accept(second, nil, nil)
+        defer { close(client) }
+        #expect(keeper.carryOut(.close) == nil)
+        #expect(received(client, 2) == [0, UInt8(ascii: "V")])
     }
 
     @Test func aFileIsNoWatchdog() {

@@ -391,7 +391,7 @@ extension AsyncStream<GuestReport>.Iterator {
     @Test func aFenceThatIsNotProvenIsReportedSo() async throws {
         let run = try await Run()
         try await run { node, _ in
-            node.carryOut(.blocklist(host: "pve2", epoch: 7, address: "10.77.0.2"))
+            node.carryOut(.blocklist(host: "pve2", epoch: 7, addresses: ["10.77.0.2"]))
             guard case .failed("pve2", 7, let reason) = await run.nextFence() else {
                 Issue.record("there is no Ceph")
                 return

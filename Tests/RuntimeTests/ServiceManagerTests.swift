@@ -38,6 +38,30 @@ import Testing
             return poll(&waiting, 1, 50_000) == 1 ? next() : nil
         }
 
+        /// The same, with the descriptor that came beside it.
+        func nextWithDescriptor() -> (String?, Int32?) {
+            var bytes = [UInt8](repeating: 0, count: 4_096)
+            // A header of 16 bytes, then the descriptor.
+            var control = [Int64](repeating: 0, count: 8)
+            return bytes.withUnsafeMutableBytes { text in
+                control.withUnsafeMutableBytes { beside in
+                    var part = iovec(iov_base: text.baseAddress, iov_len: text.count)
+                    var message = msghdr()
+                    return withUnsafeMutablePointer(to: &part) { part in
+                        message.msg_iov = part
+                        message.msg_iovlen = 1
+                        message.msg_control = beside.baseAddress
+                        message.msg_controllen = beside.count
+                        let count = recvmsg(descriptor, &message, Int32(MSG_DONTWAIT))
+                        guard count >= 0 else { return (nil, nil) }
+                        let words = String(decoding: text.prefix(count), as: UTF8.self)
+                        guard message.msg_controllen >= 20 else { return (words, nil) }
+                        return (words, beside.load(fromByteOffset: 16, as: Int32.self))
+                    }
+                }
+            }
+        }
+
         /// What has arrived; nil when nothing has.
         func next() -> String? {
             var bytes = [UInt8](repeating: 0, count: 4_096)
@@ -55,6 +79,47 @@ import Testing
         #expect(listener.next() == "WATCHDOG=1")
         #expect(manager.tell(.stopping) == nil)
         #expect(listener.next() == "STOPPING=1")
+    }
+
+    @Test func whatIsToBeKeptIsHandedOverWithItsName() throws {
+        let listener = try Listener("notify")
+        let manager = try #require(ServiceManager(environment: ["NOTIFY_SOCKET": listener.path]))
+        var ends: [Int32] = [0, 0]
+        try #require(pipe(&ends) == 0)
+        defer { ends.forEach { close($0) } }
+        #expect(manager.keep(ends[1], as: "watchdog") == nil)
+        let (text, descriptor) = listener.nextWithDescriptor()
+        #expect(text == "FDSTORE=1\nFDNAME=watchdog")
+        let other = try #require(descriptor)
+        var byte: UInt8 = 7
+        #expect(write(other, &byte, 1) == 1)
+        close(other)
+        var received: UInt8 = 0
+        #expect(read(ends[0], &received, 1) == 1 && received == 7, "it is the same file")
+        #expect(manager.forget("watchdog") == nil)
+        #expect(listener.next() == "FDSTOREREMOVE=1\nFDNAME=watchdog")
+        let gone = ServiceManager(environment: ["NOTIFY_SOCKET": "/nonexistent/notify"])
+        #expect(gone?.keep(ends[1], as: "watchdog") != nil)
+    }
+
+    @Test func whatWasKeptIsFoundByItsName() throws {
+        // The test has no say about which numbers it gets: one that is open, and counted from the first that is handed over.
+        var ends: [Int32] = [0, 0]
+        try #require(pipe(&ends) == 0)
+        defer { ends.forEach { close($0) } }
+        let place = Int(ends[0]) - 3
+        try #require((0..<1_000).contains(place))
+        let names = Array(repeating: "other", count: place) + ["watchdog"]
+        var environment = [
+            "LISTEN_PID": "41", "LISTEN_FDS": "\(names.count)", "LISTEN_FDNAMES": names.joined(separator: ":"),
+        ]
+        #expect(ServiceManager.kept(as: "watchdog", environment: environment, process: 41) == ends[0])
+        #expect(fcntl(ends[0], F_GETFD) == FD_CLOEXEC)
+        #expect(ServiceManager.kept(as: "watchdog", environment: environment, process: 42) == nil)
+        #expect(ServiceManager.kept(as: "nothing", environment: environment, process: 41) == nil)
+        environment["LISTEN_FDS"] = "0"
+        #expect(ServiceManager.kept(as: "watchdog", environment: environment, process: 41) == nil)
+        #expect(ServiceManager.kept(as: "watchdog", environment: [:], process: 41) == nil)
     }
 
     @Test func withoutAServiceManagerNobodyIsTold() {

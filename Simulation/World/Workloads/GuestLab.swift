@@ -108,6 +108,8 @@ struct Watchdog: Sendable {
     /// How much later than it should it fires.
     var lateness: Int64 = 0
     var fedFor: Interval = .zero
+    /// True time until which it can neither be armed nor fed.
+    var brokenUntil: Int64 = .min
 }
 
 /// The storage cluster: monitors that agree or do not, and whom the storage refuses.

@@ -57,26 +57,28 @@ extension World {
         note(24, waiting.machine, number)
         guard isBegun(number, waiting, lab), let step = lab.fences[number] else { return }
         switch step.order {
-        case .blocklist(let host, let epoch, let address, _):
+        case .blocklist(let host, let epoch, let addresses, _):
             guard askMonitors(number, step, lab) else { return }
             lab.ceph.map += 1
-            if !lab.ceph.refuses(address) { lab.ceph.blocked.append(address) }
-            if !lab.ceph.shutOut.contains(address) { lab.ceph.shutOut.append(address) }
-            lab.ceph.epochs[address] = max(epoch, lab.ceph.epochs[address] ?? 0)
-            keepOut(address, lab)
-            tell("Ceph refuses \(address) (\(host)) from map \(lab.ceph.map) on")
+            for address in addresses {
+                if !lab.ceph.refuses(address) { lab.ceph.blocked.append(address) }
+                if !lab.ceph.shutOut.contains(address) { lab.ceph.shutOut.append(address) }
+                lab.ceph.epochs[address] = max(epoch, lab.ceph.epochs[address] ?? 0)
+                keepOut(address, lab)
+            }
+            tell("Ceph refuses \(addresses.joined(separator: ", ")) (\(host)) from map \(lab.ceph.map) on")
             report(.fenced(host: host, epoch: epoch, proof: "blocklisted in OSD map \(lab.ceph.map)"), of: number)
-        case .unblocklist(let host, let epoch, let address, _):
+        case .unblocklist(let host, let epoch, let addresses, _):
             guard askMonitors(number, step, lab) else { return }
-            if let newer = lab.ceph.epochs[address], newer > epoch {
+            if let newer = addresses.compactMap({ lab.ceph.epochs[$0] }).max(), newer > epoch {
                 return violate(
                     "fenceOpened", "an order of fence \(epoch) takes the entry of fence \(newer) of \(host) away")
             }
             lab.ceph.map += 1
-            lab.ceph.blocked.removeAll { $0 == address }
-            lab.ceph.shutOut.removeAll { $0 == address }
+            lab.ceph.blocked.removeAll { addresses.contains($0) }
+            lab.ceph.shutOut.removeAll { addresses.contains($0) }
             marks.reach(.fenceLifted)
-            tell("Ceph serves \(address) (\(host)) again from map \(lab.ceph.map) on")
+            tell("Ceph serves \(addresses.joined(separator: ", ")) (\(host)) again from map \(lab.ceph.map) on")
             report(.lifted(host: host, epoch: epoch), of: number)
         case .powerOff(let host, let epoch, _, _): switchOff(number, step, host, epoch, lab)
         }
@@ -251,6 +253,14 @@ extension World {
             }
         case .feed(let until, let timeout):
             guard until > machine.reading(at: now) else { return }
+            var report = WatchdogReport(until: until)
+            defer {
+                queue.push(.watchdogAnswers(machine: machine.index, life: machine.life, report), at: now + 100_000)
+            }
+            guard lab.hosts[machine.index].watchdog.brokenUntil <= now else {
+                report.failure = "feed the watchdog: Broken pipe; see systemctl status watchdog-mux"
+                return
+            }
             lab.hosts[machine.index].watchdog.firesAt = until + timeout
             lab.hosts[machine.index].watchdog.fedFor = timeout
             let due = machine.clock.trueTime(of: until + timeout)
@@ -259,6 +269,13 @@ extension World {
             lab.hosts[machine.index].watchdog.isScheduled = true
             queue.push(.watchdog(machine: machine.index), at: due)
         }
+    }
+
+    /// Whatever resets the machine has ended, and cannot be had again for a while. What was armed before may be counted on
+    /// all the same, until the machine has found out: then its guests must have ended by the time it would have been reset.
+    func breakWatchdog(of machine: Machine, for time: Int64, _ lab: GuestLab) {
+        lab.hosts[machine.index].watchdog.brokenUntil = now + time
+        lab.hosts[machine.index].watchdog.firesAt = nil
     }
 
     func watchdogLooks(_ machine: Machine) {

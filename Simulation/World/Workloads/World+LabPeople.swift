@@ -23,6 +23,8 @@ extension World {
         case .pauseWorkload(let name, let time): with(name, lab) { pause($0, for: time, lab) }
         case .lateWatchdog(let name, let time):
             if let machine = machine(named: name) { lab.hosts[machine.index].watchdog.lateness = time }
+        case .breakWatchdog(let name, let time):
+            if let machine = machine(named: name) { breakWatchdog(of: machine, for: time, lab) }
         case .fireWatchdog(let name):
             if let machine = machine(named: name) { reset(machine, "its watchdog fired without cause") }
         case .expectGuest(let name, let hosts): with(name, lab) { expectGuest($0, hosts, lab) }

@@ -2,6 +2,7 @@
 #pragma once
 #include "CRC32C.h"
 #include "Clock.h"
+#include "DescriptorStore.h"
 #include "LabSockets.h"
 #include "Watchdog.h"
 

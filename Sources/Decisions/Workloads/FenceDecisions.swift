@@ -26,13 +26,13 @@ public enum FenceDecisions {
         to spec: WorkloadSpec, on host: String, specs: WorkloadSpecs, state: ClusterState
     ) -> String? {
         if specs.storage(of: spec) == .local { return "its disks are there" }
-        guard let facts = state.hosts.look(host, { $0.facts }) else { return "nothing is known of that host" }
+        guard state.hosts.contains(host) else { return "nothing is known of that host" }
         let methods = specs.methods(for: spec)
         if methods.isEmpty { return "no method of its FencePolicy keeps a lost host from its disks" }
-        if methods.contains(where: { isAtHand($0, facts, specs) }) { return nil }
+        if methods.contains(where: { isAtHand($0, on: host, state, specs) }) { return nil }
         let why = methods.map { method in
             switch method {
-            case .cephBlocklist: "its address on the storage network is not known"
+            case .cephBlocklist: state.objectionToBlocklist(of: host) ?? "its storage cannot keep it out"
             case .watchdog: "it had no watchdog armed"
             case .power: "no command cuts its power"
             case .word: "nobody has said that it is off"
@@ -42,9 +42,12 @@ public enum FenceDecisions {
     }
 
     /// Whether a method can be used on a host at all.
-    static func isAtHand(_ method: FenceMethod, _ facts: HostFacts, _ specs: WorkloadSpecs) -> Bool {
-        switch method {
-        case .cephBlocklist: !facts.storageAddress.isEmpty
+    static func isAtHand(
+        _ method: FenceMethod, on host: String, _ state: ClusterState, _ specs: WorkloadSpecs
+    ) -> Bool {
+        guard let facts = state.hosts.look(host, { $0.facts }) else { return false }
+        return switch method {
+        case .cephBlocklist: state.objectionToBlocklist(of: host) == nil
         case .watchdog: facts.isGuarded && facts.watchdogMilliseconds > 0
         case .power: !specs.policy.powerCommand.isEmpty
         case .word: false
@@ -102,7 +105,7 @@ private struct HostSituation {
 
     private func goOn(_ method: FenceMethod, _ executor: MemberID) -> WorkloadCommand? {
         if isThere { return spare(method, executor) }
-        if method == .watchdog {
+        if method == .watchdog, FenceDecisions.isAtHand(.watchdog, on: name, state, specs) {
             let needed = Interval.milliseconds(host.facts.watchdogMilliseconds) + specs.policy.watchdogMargin
             if !member.reachable, standing.leaseIsCertainlyOver, standing.lostFor >= needed {
                 let seconds = needed.milliseconds / 1_000
@@ -142,7 +145,7 @@ private struct HostSituation {
         guard let executor else { return [] }
         let recoverable = recoverable
         let methods = FenceMethod.allCases.filter { method in
-            FenceDecisions.isAtHand(method, host.facts, specs)
+            FenceDecisions.isAtHand(method, on: name, state, specs)
                 && recoverable.contains { specs.methods(for: $0).contains(method) }
         }
         let ranked = methods.map { method in

@@ -15,17 +15,18 @@ import Consensus
 ///   never; and it has its effect within `mostLength` of having begun, or never. What hangs is ended then.
 /// - Nothing of an order outlives the process that was given it.
 public enum FenceOrder: Hashable, Sendable {
-    /// Keep every client on the host's storage address from writing (`ceph osd blocklist add ADDRESS:0/0`), for years, mark
-    /// its OSDs down, and wait until the map with the entry is in force. Repeated, it reports again.
-    case blocklist(host: String, epoch: UInt64, address: String, until: Instant = .distantFuture)
-    /// Take the entry away: nothing of the host's old guests is left.
-    case unblocklist(host: String, epoch: UInt64, address: String, until: Instant = .distantFuture)
+    /// Keep every client on each of the host's storage addresses from writing (`ceph osd blocklist add ADDRESS:0/0`), for
+    /// years, mark its OSDs down, and wait until a map with all the entries is in force. Repeated, it reports again.
+    case blocklist(host: String, epoch: UInt64, addresses: [String], until: Instant = .distantFuture)
+    /// Take the entries away: nothing of the host's old guests is left.
+    case unblocklist(host: String, epoch: UInt64, addresses: [String], until: Instant = .distantFuture)
     /// Cut the host's power by the command of the user's, and make sure that it is off.
     case powerOff(host: String, epoch: UInt64, command: [String], until: Instant = .distantFuture)
 
     /// An order is begun within this, or reported as failed.
     public static let mostWait = Interval.seconds(5)
-    /// From its beginning to its effect: two commands of Ceph, which end after 20 s each.
+    /// From its beginning to its effect: two commands of Ceph, which end after 20 s each. More than two are given this time
+    /// together.
     public static let mostLength = Interval.seconds(40)
     /// After so long without a member nothing that it was ordered can come any more.
     public static let certainlyOver = mostWait + mostLength + .seconds(5)
@@ -57,8 +58,22 @@ public enum FenceReport: Hashable, Sendable {
 /// An order to this host's watchdog. A machine whose watchdog is armed and not fed is reset by it.
 public enum WatchdogOrder: Hashable, Sendable {
     /// Arm it, if it is not yet, and feed it, so that it fires `timeout` after `until` and not before. Repeated with a later
-    /// `until` at every renewal of the lease. An order whose `until` has passed feeds nothing.
+    /// `until` at every renewal of the lease. An order whose `until` has passed feeds nothing. Answered by a report.
     case feed(until: Instant, timeout: Interval)
     /// Disarm it: nothing that needs it runs here.
     case close
+}
+
+/// What came of an order to feed the watchdog. Until the first one says that it is armed nobody may count on it: a device
+/// that another program holds, or a multiplexer that has died, resets nothing.
+public struct WatchdogReport: Hashable, Sendable {
+    /// Of the order that it answers.
+    public var until: Instant
+    /// Why this machine would not be reset; nil: it is armed, and was fed.
+    public var failure: String?
+
+    public init(until: Instant, failure: String? = nil) {
+        self.until = until
+        self.failure = failure
+    }
 }

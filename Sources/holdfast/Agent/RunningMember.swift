@@ -124,7 +124,8 @@ struct RunningMember {
         }
         let drivers = MemberDrivers(record: record, dataDirectory: dataDirectory, log: log) { loop.report($0) }
 
-        let hypervisor = Hypervisor.open(record: record, dataDirectory: dataDirectory, loop: loop, log: log)
+        let found = Hypervisor.open(record: record, dataDirectory: dataDirectory, loop: loop, log: log)
+        let hypervisor = found.node
 
         store.start(warning: { [log] in log.warning("log: \($0)") }, completion: { loop.written($0) })
         loop.start(
@@ -138,12 +139,10 @@ struct RunningMember {
         // From the loop that heartbeats depend on. Its addresses have fallen silent when the manager ends it.
         let alive = ServiceManager.current?.proveLife(on: eventLoop, log: log)
 
-        var examination: (@Sendable () async -> HypervisorReadings)?
-        if let hypervisor { examination = { HypervisorReadings(await hypervisor.examine()) } }
         let measurements = MemberMeasurements(
             record: record, current: current, dataDirectory: dataDirectory, guardProblem: drivers.guardProblem,
             network: drivers.network,
-            hypervisor: examination, loop: loop,
+            hypervisor: found.examination, loop: loop,
             store: store, transport: transport)
         let end = await serve(loop, drivers, hypervisor, transport, measurements)
         alive?.cancel()

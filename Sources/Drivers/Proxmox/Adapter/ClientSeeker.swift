@@ -77,7 +77,7 @@ struct ClientSeeker: Sendable {
         log.error(
             """
             \(guest) has its disks open from \(watchers.map(\.address)), but this host's address for Ceph is \
-            \(found.storageAddress): a fence would miss it; configure the host's storage address
+            \(found.storageAddress); a fence bars all of them. Configure the host's storage address
             """)
     }
 

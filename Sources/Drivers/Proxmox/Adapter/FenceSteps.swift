@@ -10,30 +10,36 @@ struct FenceSteps: Sendable {
     let log: Logger
     /// Ten years. Lifting it is a step of its own, after a proof; by itself it must never end.
     static let seconds: Int64 = 10 * 365 * 86_400
+    /// Of one command of Ceph.
+    static let commandLimit = Interval.seconds(20)
 
     func carryOut(_ order: FenceOrder) async -> FenceReport {
         switch order {
-        case .blocklist(let host, let epoch, let address, _):
+        case .blocklist(let host, let epoch, let addresses, _):
             return await report(host, epoch) { () async throws(StepFailure) in
-                let ceph = try tool("fence \(host)", address)
+                let ceph = try tool("fence \(host)", addresses)
                 try await claims.confirm(.fence(host: host, epoch: epoch), "fence \(host)")
                 try inTime(order)
-                return try await bar(host, epoch, address, ceph)
+                return try await bar(host, epoch, addresses, ceph)
             }
-        case .unblocklist(let host, let epoch, let address, _):
+        case .unblocklist(let host, let epoch, let addresses, _):
             return await report(host, epoch) { () async throws(StepFailure) in
                 let attempted = "lift the fence of \(host)"
-                let ceph = try tool(attempted, address)
+                let ceph = try tool(attempted, addresses)
                 // An older order must not open a newer fence.
                 do throws(LocalProgramError) {
-                    guard try await ceph.isBarred(addresses: [address]) else {
+                    guard try await ceph.isBarred(addresses: addresses) else {
                         return .lifted(host: host, epoch: epoch)
                     }
                 } catch { throw StepFailure(error) }
                 try await claims.confirm(.lift(host: host, epoch: epoch), attempted)
                 try inTime(order)
-                do throws(LocalProgramError) { try await ceph.lift(addresses: [address]) } catch {
-                    throw StepFailure(error)
+                let begun = BootTime.now()
+                for address in addresses {
+                    try isStillAllowed(since: begun, attempted)
+                    do throws(LocalProgramError) { try await ceph.lift(addresses: [address]) } catch {
+                        throw StepFailure(error)
+                    }
                 }
                 return .lifted(host: host, epoch: epoch)
             }
@@ -57,29 +63,52 @@ struct FenceSteps: Sendable {
                 + "again")
     }
 
+    /// Whether a command that changes something may still be begun: each ends within its own limit, and all of them within
+    /// what the cluster waits for.
+    private func isStillAllowed(since begun: Instant, _ attempted: String) throws(StepFailure) {
+        guard BootTime.now() - begun > FenceOrder.mostLength - Self.commandLimit else { return }
+        throw StepFailure("\(attempted): Ceph answers too slowly for all of its addresses; it is tried again")
+    }
+
     private func bar(
-        _ host: String, _ epoch: UInt64, _ address: String, _ ceph: CephFence
+        _ host: String, _ epoch: UInt64, _ addresses: [String], _ ceph: CephFence
     ) async throws(StepFailure) -> FenceReport {
-        let proof: BlocklistProof
-        do throws(LocalProgramError) {
-            proof = try await ceph.fence(addresses: [address], seconds: Self.seconds)
-        } catch { throw StepFailure(error) }
+        let begun = BootTime.now()
+        var found: BlocklistProof?
+        for address in addresses {
+            try isStillAllowed(since: begun, "fence \(host)")
+            do throws(LocalProgramError) {
+                found = try await ceph.fence(addresses: [address], seconds: Self.seconds)
+            } catch { throw StepFailure(error) }
+        }
+        guard let proof = found else { throw StepFailure("fence \(host): there is no address to bar") }
+        // A newer map has to bar those that were entered first as well.
+        for address in addresses.dropLast() {
+            let isBarred: Bool
+            do throws(LocalProgramError) { isBarred = try await ceph.isBarred(addresses: [address]) } catch {
+                throw StepFailure(error)
+            }
+            guard isBarred else {
+                throw StepFailure("fence \(host): Ceph's map does not bar \(address) any more; it is tried again")
+            }
+        }
         // So that its OSDs are not waited for; the fence holds without it.
         do throws(LocalProgramError) {
-            let down = try await ceph.markDown(addresses: [address])
+            let down = try await ceph.markDown(addresses: addresses)
             if !down.isEmpty { log.notice("marked the storage daemons \(down) of \(host) down") }
         } catch { log.warning("\(error)") }
         return .fenced(
-            host: host, epoch: epoch, proof: "\(address) is barred from Ceph's images in OSD map \(proof.mapEpoch)")
+            host: host, epoch: epoch,
+            proof: "\(addresses.joined(separator: ", ")) barred from Ceph's images in OSD map \(proof.mapEpoch)")
     }
 
-    private func tool(_ attempted: String, _ address: String) throws(StepFailure) -> CephFence {
+    private func tool(_ attempted: String, _ addresses: [String]) throws(StepFailure) -> CephFence {
         guard let ceph else {
             throw StepFailure(
                 "\(attempted): Ceph is not configured on this member; configure Ceph's client here, or let another method "
                     + "fence", isPermanent: true)
         }
-        guard !address.isEmpty else {
+        guard !addresses.isEmpty, !addresses.contains("") else {
             throw StepFailure(
                 "\(attempted): its address as a client of Ceph is not known; configure the host's storage address",
                 isPermanent: true)

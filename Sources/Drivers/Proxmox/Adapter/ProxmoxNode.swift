@@ -56,12 +56,14 @@ public final class ProxmoxNode: Sendable {
     ///   - claim: whether what an order rests on is still so, by a linearizable read.
     ///   - report: called from any thread; must not block.
     ///   - reportFence: the same.
+    ///   - watchdogStore: keeps the watchdog open over a restart of this process; nil: nothing does.
     /// - Throws: when the authority's certificates cannot be read.
     public init(
         _ settings: ProxmoxSettings, log: Logger,
         declaration: @escaping @Sendable (ResourceKey) async -> Declaration?,
         claim: @escaping @Sendable (OrderClaim) async -> ClaimAnswer,
-        report: @escaping @Sendable (GuestReport) -> Void, reportFence: @escaping @Sendable (FenceReport) -> Void
+        report: @escaping @Sendable (GuestReport) -> Void, reportFence: @escaping @Sendable (FenceReport) -> Void,
+        watchdogStore: WatchdogStore? = nil
     ) throws(ProxmoxError) {
         self.settings = settings
         self.log = log
@@ -71,7 +73,7 @@ public final class ProxmoxNode: Sendable {
         let claims = ClaimCheck(ask: claim)
         steps = GuestSteps(host: host, settings: settings, log: log, declaration: declaration, claims: claims)
         fences = FenceSteps(ceph: settings.ceph, claims: claims, log: log)
-        watchdog = WatchdogKeeper(settings.watchdog, log: log, now: BootTime.now)
+        watchdog = WatchdogKeeper(settings.watchdog, log: log, store: watchdogStore, now: BootTime.now)
         self.report = report
         self.reportFence = reportFence
         let (verdicts, judging) = AsyncStream<RoleReport>.makeStream(bufferingPolicy: .bufferingNewest(1_024))
@@ -116,10 +118,8 @@ public final class ProxmoxNode: Sendable {
     }
 
     /// Takes an order and has carried it out when it returns. Never blocks.
-    public func carryOut(_ order: WatchdogOrder) { watchdog.carryOut(order) }
-
-    /// Whether the watchdog is armed.
-    public var isGuarded: Bool { watchdog.isArmed }
+    /// - Returns: whether it is armed now; nil for an order that came too late to be carried out, or that closes it.
+    public func carryOut(_ order: WatchdogOrder) -> WatchdogReport? { watchdog.carryOut(order) }
 
     // MARK: Work
 

@@ -7,55 +7,108 @@ import Kinds
 import Logging
 import Synchronization
 
+/// What keeps an armed watchdog open while this process ends and is started anew: a multiplexer resets the host when a
+/// connection ends without leave, although the next process would be there in time to feed it.
+public struct WatchdogStore: Sendable {
+    /// The name it is kept under.
+    public static let name = "watchdog"
+    /// What the process before this one had armed.
+    public var inherited: Int32?
+    /// Keeps one more. Answers why it cannot; nil: it does. Must not block.
+    public var keep: @Sendable (Int32) -> String?
+    /// Lets go of all that it keeps. Answers why it cannot. Must not block.
+    public var forget: @Sendable () -> String?
+
+    public init(
+        inherited: Int32?, keep: @escaping @Sendable (Int32) -> String?, forget: @escaping @Sendable () -> String?
+    ) {
+        (self.inherited, self.keep, self.forget) = (inherited, keep, forget)
+    }
+}
+
 /// Takes the orders, from any thread, and never blocks.
 final class WatchdogKeeper: Sendable {
     private struct State: ~Copyable {
         var watchdog: Watchdog? = nil
-        var isArmed = false
         /// The last trouble, so that it is logged once.
         var trouble = ""
     }
     private let kind: WatchdogKind?
     private let log: Logger
     private let now: @Sendable () -> Instant
-    private let state = Mutex(State())
+    private let store: WatchdogStore?
+    private let state: Mutex<State>
 
     /// - Parameter now: CLOCK_BOOTTIME, which the orders are in.
-    init(_ kind: WatchdogKind?, log: Logger, now: @escaping @Sendable () -> Instant) {
+    init(_ kind: WatchdogKind?, log: Logger, store: WatchdogStore? = nil, now: @escaping @Sendable () -> Instant) {
         self.kind = kind
+        self.store = store
+        var state = State()
+        if let kind, let open = store?.inherited {
+            state.watchdog = Watchdog(adopting: open, kind)
+            log.notice("the watchdog that the process before this one had armed is taken over")
+        }
+        self.state = Mutex(state)
         self.log = log
         self.now = now
     }
 
-    var isArmed: Bool { state.withLock { $0.isArmed } }
+    /// Whether one is held; whether it is still there only a feeding tells.
+    var isHeld: Bool { state.withLock { $0.watchdog != nil } }
 
     /// After so long without an order this host is reset; zero: there is no watchdog to be armed.
     var delay: Interval { kind?.longestDelay ?? .zero }
 
-    func carryOut(_ order: WatchdogOrder) {
-        do throws(WatchdogError) {
-            switch order {
-            // What came too late must not keep the host alive.
-            case .feed(let until, _) where until <= now(): return
-            case .feed(_, let timeout): try feed(timeout)
-            case .close: try close()
+    /// - Returns: of an order to feed, whether it is armed now; nil for one that came too late, and for one to close.
+    func carryOut(_ order: WatchdogOrder) -> WatchdogReport? {
+        switch order {
+        // What came too late must not keep the host alive.
+        case .feed(let until, _) where until <= now(): return nil
+        case .feed(let until, let timeout):
+            do throws(WatchdogError) {
+                try feed(timeout)
+                return WatchdogReport(until: until)
+            } catch {
+                complain(error)
+                return WatchdogReport(until: until, failure: error.description)
             }
-        } catch { complain(error) }
+        case .close:
+            do throws(WatchdogError) { try close() } catch { complain(error) }
+            return nil
+        }
     }
 
+    /// Feeds it, and arms it before where it is not: not yet, or not any more, since whatever stood behind the connection
+    /// has ended. Then it resets nothing until it is armed anew.
     private func feed(_ timeout: Interval) throws(WatchdogError) {
         let trouble: WatchdogError? = state.withLock { state in
             do throws(WatchdogError) {
-                if !state.isArmed {
+                try feedHeld(&state)
+                if state.watchdog == nil {
                     state.watchdog = try arm(timeout)
-                    state.isArmed = true
+                    try feedHeld(&state)
                 }
-                try state.watchdog?.feed()
+                guard state.watchdog != nil else {
+                    throw WatchdogError(
+                        attempted: "arm the watchdog", answer: "it was armed, and took no feeding",
+                        advice: "see systemctl status watchdog-mux")
+                }
                 state.trouble = ""
                 return nil
             } catch { return error }
         }
         if let trouble { throw trouble }
+    }
+
+    /// Feeds the one that is held, if any. One that is gone is held no more.
+    /// - Throws: when it is there and takes nothing.
+    private func feedHeld(_ state: inout State) throws(WatchdogError) {
+        do throws(WatchdogError) { try state.watchdog?.feed() } catch {
+            guard error.isGone else { throw error }
+            log.error("\(error); it is armed anew")
+            forgetStored()
+            if let gone = state.watchdog.take() { gone.abandon() }
+        }
     }
 
     /// - Throws: when it would reset this host later than the cluster reckons with: that would be no proof.
@@ -73,6 +126,13 @@ final class WatchdogKeeper: Sendable {
                 advice: "restart the agent, so that it tells the time of its watchdog anew")
         }
         let watchdog = try Watchdog(kind)
+        if let store, let trouble = store.keep(watchdog.openFile) {
+            log.warning(
+                """
+                the watchdog is not kept over a restart of this agent, which would reset this host: \(trouble); see \
+                FileDescriptorStoreMax= in holdfast.service
+                """)
+        }
         log.notice(
             "the watchdog is armed: without the cluster this host is reset after \(timeout.milliseconds / 1_000) s")
         return watchdog
@@ -80,8 +140,9 @@ final class WatchdogKeeper: Sendable {
 
     private func close() throws(WatchdogError) {
         let trouble: WatchdogError? = state.withLock { state in
-            state.isArmed = false
             guard let watchdog = state.watchdog.take() else { return nil }
+            // Kept open it would not be disarmed by a farewell.
+            forgetStored()
             do throws(WatchdogError) {
                 try watchdog.release()
                 log.notice("the watchdog is disarmed")
@@ -89,6 +150,15 @@ final class WatchdogKeeper: Sendable {
             } catch { return error }
         }
         if let trouble { throw trouble }
+    }
+
+    private func forgetStored() {
+        guard let store, let trouble = store.forget() else { return }
+        log.error(
+            """
+            the service manager still keeps a watchdog that nobody feeds, and this host may be reset: \(trouble); \
+            systemctl restart holdfast
+            """)
     }
 
     private func complain(_ error: WatchdogError) {

@@ -11,6 +11,8 @@ public struct WatchdogError: Error, Hashable, Sendable, CustomStringConvertible 
     public let attempted: String
     public let answer: String
     public let advice: String
+    /// What stood behind the connection has ended, and nothing comes of feeding it again: it has to be armed anew.
+    public var isGone = false
     public var description: String { "\(attempted): \(answer); \(advice)" }
 }
 
@@ -35,7 +37,7 @@ public enum WatchdogKind: Hashable, Sendable {
 }
 
 /// An armed watchdog. **From here on this host is reset unless `feed` is called again and again, or `release` once.**
-/// When the process dies, it resets too: nothing is closed by itself. To be used from one thread at a time.
+/// When the process dies, it resets too, unless another keeps it open: nothing is closed by itself. To be used from one thread at a time.
 public struct Watchdog: ~Copyable, Sendable {
     public let kind: WatchdogKind
     private let descriptor: Int32
@@ -48,6 +50,12 @@ public struct Watchdog: ~Copyable, Sendable {
         case .device(let path, let timeout): descriptor = try Self.open(path, timeout)
         }
     }
+
+    /// The one that the process before this one had armed.
+    init(adopting descriptor: Int32, _ kind: WatchdogKind) { (self.descriptor, self.kind) = (descriptor, kind) }
+
+    /// For whoever keeps it open over the end of this process.
+    var openFile: Int32 { descriptor }
 
     /// Gives this host another `longestDelay`. Never blocks.
     public borrowing func feed() throws(WatchdogError) {
@@ -66,6 +74,9 @@ public struct Watchdog: ~Copyable, Sendable {
         if let failure { throw failure }
     }
 
+    /// Lets go of one that is gone, without a farewell: what may be left of it resets this host all the same.
+    consuming func abandon() { close(descriptor) }
+
     private borrowing func write(_ byte: UInt8, _ attempted: String) throws(WatchdogError) {
         var byte = byte
         while true {
@@ -77,9 +88,12 @@ public struct Watchdog: ~Copyable, Sendable {
                 case .device: Glibc.write(descriptor, &byte, 1)
                 }
             if count == 1 { return }
-            if count < 0 && errno == EINTR { continue }
+            let code = count < 0 ? errno : EIO
+            if code == EINTR { continue }
             throw WatchdogError(
-                attempted: attempted, answer: SystemText.of(errno), advice: "see systemctl status watchdog-mux")
+                attempted: attempted, answer: SystemText.of(code), advice: "see systemctl status watchdog-mux",
+                // A full queue is one that somebody may still read.
+                isGone: code != EAGAIN)
         }
     }
 
