@@ -42,6 +42,9 @@ struct Watchdog: Sendable {
     /// When the guests that need it are ended unless the lease is renewed before.
     var endsGuestsAt: Instant = .distantFuture
     var hasEndedGuests = false
+    /// Disarmed without a lease, because no guest ran any more: the cluster counts on it all the same, and no guest may run
+    /// again before there is a lease.
+    var isCountedOn = false
 
     var nextDeadline: Instant { isArmed && !hasEndedGuests ? endsGuestsAt : .distantFuture }
 }
@@ -90,11 +93,13 @@ extension AgentCore {
         guard method == .cephBlocklist || method == .power,
             begins(name, host, method, isLifting: false, now: now)
         else { return }
-        if state.member(named: name)?.reachable == true {
-            // Its guests are well; it would lose them for nothing. What an attempt before this one did is taken back.
+        let isThere = state.member(named: name)?.reachable == true
+        if isThere || state.disarmed != nil {
+            // Its guests are well, and it would lose them for nothing; or somebody wants no host to lose any. What an attempt
+            // before this one did is taken back.
             let spared = method == .power ? "its power is left alone" : "its storage is left to it"
-            guests.fencing.results[name] = .fenceFailed(
-                name, epoch: host.fenceEpoch, reason: "\(name) is there again; \(spared)")
+            let why = isThere ? "\(name) is there again" : "the cluster is disarmed"
+            guests.fencing.results[name] = .fenceFailed(name, epoch: host.fenceEpoch, reason: "\(why); \(spared)")
             guests.fencing.retryAt[name] = now + Fencing.retryAfter
             return
         }
@@ -153,11 +158,14 @@ extension AgentCore {
         let isNeeded = watchdogIsNeeded(name)
         let timeout = Interval.milliseconds(facts.watchdogMilliseconds)
         let holdsLease = holdsLease(now: now)
-        if holdsLease { inheritWatchdog(name, facts) }
-        if !guests.watchdog.isArmed && !isNeeded { return }
+        if holdsLease {
+            inheritWatchdog(name, facts)
+            guests.watchdog.isCountedOn = false
+        }
+        if !guests.watchdog.isArmed && !guests.watchdog.isCountedOn && !isNeeded { return }
         if holdsLease {
             feed(isNeeded: isNeeded, name, timeout: timeout, now: now)
-        } else if guests.watchdog.isArmed {
+        } else if guests.watchdog.isArmed || guests.watchdog.isCountedOn {
             starve(name, now: now)
         }
     }
@@ -212,6 +220,8 @@ extension AgentCore {
     /// Without a lease the machine would be reset in a while. Its guests that need that are ended first: once nothing runs
     /// there is nothing left to reset it for.
     ///
+    /// What somebody starts by hand afterwards is ended as well, until there is a lease again.
+    ///
     /// Others stay, and keep it armed: a proof by the watchdog lets every guest be started elsewhere whose disks it is
     /// proof for, also one that was meant to be fenced otherwise.
     private mutating func starve(_ name: String, now: Instant) {
@@ -220,8 +230,8 @@ extension AgentCore {
         var runs = false
         for (workload, spec) in workloadSpecs.workloads.pairs where workloadSpecs.suffices(.watchdog, for: spec) {
             // What nobody has looked at may be running.
-            let seen = guests.observed[workload]?.state
-            if seen == .absent || seen == .stopped { continue }
+            let seen = guests.observed[workload]
+            if let seen, !seen.mayRun { continue }
             runs = true
             guard needsWatchdog(spec), seen != nil, guests.orders[workload]?.step != .destroy,
                 guests.retryAt[workload] == nil
@@ -231,9 +241,10 @@ extension AgentCore {
             effects.append(.guests(.destroy(spec.guest, epoch: epoch)))
         }
         let isIdle = !guests.orders.values.contains { $0.step == .start || $0.step == .migrate }
-        if !runs, isIdle, guests.seesGuests {
+        if !runs, isIdle, guests.seesGuests, guests.watchdog.isArmed {
             effects.append(.log("no guest that the watchdog answers for runs here any more; it is disarmed"))
-            guests.watchdog = Watchdog(hasInherited: true)
+            guests.watchdog = Watchdog(
+                hasInherited: true, endsGuestsAt: guests.watchdog.endsGuestsAt, hasEndedGuests: true, isCountedOn: true)
             effects.append(.watchdog(.close))
         }
     }

@@ -96,6 +96,8 @@ extension AgentCore {
         case .host(let facts):
             var facts = facts
             facts.isGuarded = guests.facts?.isGuarded ?? false
+            // From the first on this is a host to itself, which needs a lease, whether or not the state changes soon.
+            if guests.facts == nil { followed = nil }
             guests.facts = facts
         case .blind(let reason):
             if guests.seesGuests { effects.append(.log("the hypervisor cannot be asked: \(reason)")) }
@@ -303,7 +305,8 @@ extension AgentCore {
             }
             return
         }
-        guard observation.state != .running, host.fence.isNone else { return }
+        // One that is being started here already is waited for: by a person, or by the process before this one.
+        guard observation.state != .running, !observation.isStarting, host.fence.isNone else { return }
         var takeFrom = placement.takenFrom.isEmpty ? nil : placement.takenFrom
         if let old = takeFrom, state.hosts.look(old, { $0.fence.isProven }) == false {
             // That host is back: it may start what lies in its folder, and nothing is taken out of it any more.
@@ -318,7 +321,7 @@ extension AgentCore {
         if isForbidden(workload, spec) { return }
         // It would lose its only proof against a second writer.
         if needsWatchdog(spec), !isGuarded(host) { return }
-        let mayLowerVotes = othersAreThereOrFenced(host)
+        let mayLowerVotes = othersAreFenced
         // What passes by itself is waited for, and uses up no try. A lock of a move may be left over from a host that died
         // in its midst; the driver finds out.
         if let lock = observation.lock, lock != "migrate" { return }
@@ -330,8 +333,9 @@ extension AgentCore {
     /// or here before there was the rule. The leader moves it, or says why it cannot.
     private func isForbidden(_ workload: ResourceKey, _ spec: WorkloadSpec) -> Bool {
         func runsHere(_ other: ResourceKey) -> Bool {
-            other != workload
-                && (guests.observed[other]?.state == .running || guests.orders[other]?.step == .start)
+            guard other != workload else { return false }
+            if guests.orders[other]?.step == .start { return true }
+            return guests.observed[other].map { $0.isStarting || $0.state == .running } ?? false
         }
         if spec.apartFrom.contains(where: runsHere) { return true }
         return workloadSpecs.rules.contains { rule in
@@ -344,11 +348,10 @@ extension AgentCore {
         }
     }
 
-    /// Whether every other host is there, or proven to be away.
-    private func othersAreThereOrFenced(_ own: HostRecord) -> Bool {
-        state.hosts.pairs.allSatisfy { name, host in
-            host.fence.isProven || state.member(named: name)?.reachable == true
-        }
+    /// Whether every other host is proven to be away. One that is there is not enough: it may be so only for this cluster, and
+    /// not for Proxmox's own, and with the votes lowered on both sides its file system would part in two.
+    private var othersAreFenced: Bool {
+        state.hosts.pairs.allSatisfy { name, host in name == hostName || host.fence.isProven }
     }
 
     private func dependenciesAreMet(_ spec: WorkloadSpec) -> Bool {
@@ -392,8 +395,8 @@ extension AgentCore {
 
     // MARK: Back from a fence
 
-    /// Nothing that ran here before the fence may go on: it is placed elsewhere, or its disks are lost to it. One that is to
-    /// be left alone, belongs here, and kept its disks is left alone.
+    /// Nothing that ran here before the fence may go on, and nothing that was begun before it may come of itself: it is placed
+    /// elsewhere, or its disks are lost to it. One that is to be left alone, belongs here, and kept its disks is left alone.
     private mutating func cleanUp(_ name: String, _ host: HostRecord, now: Instant) {
         guard case .proven = host.fence else { return forget("clean") }
         var isClean = true
@@ -404,7 +407,8 @@ extension AgentCore {
                 isClean = false
                 continue
             }
-            guard observation.state == .running || observation.state == .stuck else { continue }
+            // Also one that is about to run: to end it ends what starts it.
+            guard observation.mayRun else { continue }
             if workloadSpecs.workloads[guest.workload]?.desired == .ignored, host.barred.isEmpty,
                 state.placements[guest.workload]?.phase == .on(name)
             {

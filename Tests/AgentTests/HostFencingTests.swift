@@ -155,6 +155,25 @@ private struct HostBench {
         #expect(host.isClosed)
     }
 
+    /// Found by seed 620 of the profile `workloads`: the cluster waits for the time of a watchdog that is disarmed by then.
+    @Test func whatIsStartedByHandAfterTheWatchdogWasDisarmedWithoutALeaseIsEndedToo() {
+        var host = HostBench(pools: ("shared", "shared"))
+        host.guarded()
+        host.bench.run(for: .milliseconds(5_500))
+        for guest in [gitlab, vault] {
+            host.bench.turn([.guests(.done(guest, epoch: host.placement(guest.workload).epoch, .destroy))])
+        }
+        host.observe(.stopped, .stopped)
+        #expect(host.isClosed)
+        host.observe(.stopped, .running)
+        #expect(host.orders(of: .destroy) == [gitlab, vault, vault])
+        host.bench.turn([.guests(.done(vault, epoch: host.placement(HostBench.vault).epoch, .destroy))])
+        host.observe(.stopped, .stopped)
+        host.lease()
+        host.observe(.stopped, .running)
+        #expect(host.orders(of: .destroy).count == 3, "under a lease it may run")
+    }
+
     @Test func aGuestThatCannotBeEndedIsNotOrderedToEndAgainAtOnce() {
         var host = HostBench()
         host.guarded()
@@ -370,7 +389,16 @@ private struct HostBench {
     }
 
     /// The other half of the hypervisor's cluster may be at work.
-    @Test func votesAreLoweredOnlyWhenEveryHostThatIsAwayIsFenced() {
+    @Test func votesAreLoweredOnlyWhenEveryOtherHostIsFenced() {
+        // It is there for this cluster, which says nothing of Proxmox's own.
+        var beside = HostBench(pools: ("cephRbd", "cephRbd"))
+        beside.commit(.observeMember(AgentBench.peer, reachable: true, reason: "test"))
+        beside.observe(.stopped)
+        beside.run(for: .milliseconds(200))
+        #expect(
+            beside.bench.guestOrders.last
+                == .start(
+                    gitlab, epoch: beside.placement(HostBench.gitlab).epoch, takeFrom: nil, mayLowerVotes: false))
         for isFenced in [false, true] {
             var host = HostBench(pools: ("cephRbd", "cephRbd"))
             host.commit(

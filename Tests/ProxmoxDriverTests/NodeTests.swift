@@ -297,6 +297,22 @@ extension AsyncStream<GuestReport>.Iterator {
         #expect(run.proxmox.server.changes.contains { $0.hasPrefix("DELETE /nodes/pve1/tasks/") })
     }
 
+    @Test(arguments: [
+        ("qmstart", "120", true), ("qmigrate", "120", true), ("qmstop", "120", false), ("qmstart", "121", false),
+    ])
+    func whatSomebodyElsesTaskBringsUpIsTold(type: String, subject: String, isStarting: Bool) async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve1", "name: web")
+        let task = "UPID:pve1:00000001:00000001:6B0432A8:\(type):\(subject):root@pam:"
+        run.proxmox.change { $0.ends[task] = .some(nil) }
+        try await run { node, reports in
+            node.carryOut(.watch([web]))
+            #expect(await reports.observation { _ in true }?.isStarting == isStarting)
+            run.proxmox.change { $0.ends[task] = "OK" }
+            if isStarting { #expect(await reports.observation { !$0.isStarting } != nil) }
+        }
+    }
+
     @Test func whoCannotLookSaysSoAndSeesAgain() async throws {
         let run = try await Run()
         run.proxmox.put(120, on: "pve1", "name: web")

@@ -158,19 +158,11 @@ extension World {
     func guestsGetPower(on machine: Machine) {
         guard let lab, runsGuests(machine) else { return }
         lab.hosts[machine.index].isProvenOff = false
+        // What its watchdog proves of the boot before stays true.
         machineIsWired()
     }
 
     // MARK: What must hold
-
-    /// A process of a guest is there from now on. One that no armed watchdog would end is no part of what a watchdog proves:
-    /// until then a machine that has started anew runs nothing of before, whoever resets it.
-    func add(_ instance: Instance, of guest: Int, _ lab: GuestLab) {
-        lab.guests[guest].instances.append(instance)
-        if lab.hosts[instance.machine].watchdog.firesAt == nil {
-            lab.hosts[instance.machine].watchdog.firesAtTrue = .min
-        }
-    }
 
     /// At most one process can write the disks of a guest, ever.
     func checkWriters(of guest: Int, _ lab: GuestLab) {

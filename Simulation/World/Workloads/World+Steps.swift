@@ -159,7 +159,7 @@ extension World {
         }
         let instance = Instance(
             id: lab.number(), machine: step.machine, nonce: lab.draws.next() >> 32, phase: .starting)
-        add(instance, of: step.guest, lab)
+        lab.guests[step.guest].instances.append(instance)
         checkWriters(of: step.guest, lab)
         if case .order = step.work { checkPlace(of: step.guest, on: step.machine, lab) }
         guard truth.violation == nil else { return }
@@ -195,12 +195,24 @@ extension World {
         }
     }
 
+    /// Tasks that nobody follows any more. An agent's own start is over before it ends the same guest.
+    private func cancelStarts(of guest: Int, on machine: Int, _ lab: GuestLab) {
+        for (number, step) in lab.steps.pairs where step.guest == guest && step.machine == machine {
+            switch step.work {
+            case .order(.start, let index, let life) where machines[index].life != life: lab.steps[number] = nil
+            case .handStart: lab.steps[number] = nil
+            default: break
+            }
+        }
+    }
+
     private func destroy(_ number: UInt64, _ lab: GuestLab) {
         guard let step = lab.steps[number] else { return }
         switch step.stage {
         case 0: stage(number, 1, after: lab.draws.number(100_000_000...500_000_000))
         case 1:
             endAll(step.guest, on: step.machine, isLoss: true, lab)
+            cancelStarts(of: step.guest, on: step.machine, lab)
             end(number, nil)
         default: findOut(number, isDone: lab.guests[step.guest].instances(on: step.machine).isEmpty)
         }

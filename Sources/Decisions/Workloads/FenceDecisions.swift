@@ -101,7 +101,8 @@ private struct HostSituation {
     }
 
     private func goOn(_ method: FenceMethod, _ executor: MemberID) -> WorkloadCommand? {
-        if isThere { return spare(method, executor) }
+        // Disarmed meanwhile: what has been ordered goes through, and nothing more is tried.
+        if isThere || state.disarmed != nil { return spare(method, executor) }
         if method == .watchdog {
             let needed = Interval.milliseconds(host.facts.watchdogMilliseconds) + specs.policy.watchdogMargin
             if !member.reachable, standing.leaseIsCertainlyOver, standing.lostFor >= needed {
@@ -121,7 +122,7 @@ private struct HostSituation {
             reason: host.attempts.last ?? "the way before failed")
     }
 
-    /// The host is there again and holds its lease, before anything was proven. What its executor is at goes through, since
+    /// The host is there again and holds its lease, before anything was proven, or no host is to be fenced. What its executor is at goes through, since
     /// nobody can stop it. What has failed is not tried again: the guests are well where they are, and would lose their disks
     /// for nothing. An executor that is lost itself is replaced by one that finds the host there, and says that it has failed.
     private func spare(_ method: FenceMethod, _ present: MemberID) -> WorkloadCommand? {

@@ -93,23 +93,30 @@ public struct GuestObservation: Hashable, Sendable {
     public var state: GuestState
     /// Who else works on it: `migrate`, `backup` … Nil: nobody.
     public var lock: String?
+    /// A task brings it up here, or in from another host, whoever gave it that: a person, or an agent's process that has ended
+    /// since. It may run at any moment.
+    public var isStarting: Bool
     /// Why it must be left alone: Proxmox's own HA runs it.
     public var isManagedElsewhere: Bool
     /// What its health check says; nil inside `healthy` is unknown or unchecked.
     public var healthy: Bool?
     /// The addresses, with nonces, under which its disks are open: `192.168.1.106:0/2816435123`.
     public var clients: [String]
+
+    /// It runs here, or may before anybody has looked again.
+    public var mayRun: Bool { isStarting || state == .running || state == .stuck }
     /// A sentence for people; empty when there is nothing to add.
     public var detail: String
 
     public init(
-        _ guest: Guest, _ state: GuestState, lock: String? = nil, isManagedElsewhere: Bool = false,
-        healthy: Bool? = nil,
+        _ guest: Guest, _ state: GuestState, lock: String? = nil, isStarting: Bool = false,
+        isManagedElsewhere: Bool = false, healthy: Bool? = nil,
         clients: [String] = [], detail: String = ""
     ) {
         self.guest = guest
         self.state = state
         self.lock = lock
+        self.isStarting = isStarting
         self.isManagedElsewhere = isManagedElsewhere
         self.healthy = healthy
         self.clients = clients

@@ -30,6 +30,7 @@ public enum OrderClaim: Hashable, Sendable {
             guard state.hosts[host]?.fence.isNone ?? false else { return "\(host) is being fenced" }
             return nil
         case .fence(let host, let epoch):
+            if state.disarmed != nil { return "the cluster is disarmed: no host is to be fenced" }
             return fence(of: host, epoch, in: state) { phase in
                 if case .wanted(_, member) = phase { nil } else { "it is not this member's to be carried out" }
             }
