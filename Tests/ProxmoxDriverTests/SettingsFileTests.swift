@@ -46,7 +46,14 @@ import Testing
         #expect(try self.settings("", api: #"{"authority": "/ca.pem"}"#).access.trust == .authority(path: "/ca.pem"))
     }
 
+    /// It is compared with what Ceph and the system write.
+    @Test func theStorageAddressIsTakenInTheOneWayInWhichItIsWritten() throws {
+        #expect(try settings(#", "storageAddress": "FD00:0:0::00AB""#).storageAddress == "fd00::ab")
+    }
+
     @Test(arguments: [
+        (#", "storageAddress": "pve1.lan""#, "storageAddress is pve1.lan"),
+        (#", "storageAddress": "10.0.0.7/24""#, "storageAddress is 10.0.0.7/24"),
         (#", "nod": "pve1""#, "nod is not known"), (#", "node": "a.b""#, "node is a.b"),
         (#", "node": 7"#, "node is no text"), (#", "ceph": true"#, "ceph is something else"),
         (#", "ceph": {"user": "x"}"#, "ceph.user is not known"),

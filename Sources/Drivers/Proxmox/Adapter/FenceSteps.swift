@@ -66,8 +66,8 @@ struct FenceSteps: Sendable {
         } catch { throw StepFailure(error) }
         // So that its OSDs are not waited for; the fence holds without it.
         do throws(LocalProgramError) {
-            let down = try await ceph.markDown(addresses: [address])
-            if !down.isEmpty { log.notice("marked the storage daemons \(down) of \(host) down") }
+            try await ceph.markDown(proof.daemonsUp)
+            if !proof.daemonsUp.isEmpty { log.notice("marked the storage daemons \(proof.daemonsUp) of \(host) down") }
         } catch { log.warning("\(error)") }
         return .fenced(
             host: host, epoch: epoch, proof: "\(address) is barred from Ceph's images in OSD map \(proof.mapEpoch)")

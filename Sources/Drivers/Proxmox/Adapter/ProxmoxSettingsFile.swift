@@ -60,7 +60,13 @@ extension ProxmoxSettings {
         self.init(node: node, access: try Self.access(fields))
         try takeCeph(fields)
         try takeWatchdog(fields)
-        storageAddress = try fields.text("storageAddress")
+        if let address = try fields.text("storageAddress") {
+            guard let canonical = StorageAddress.canonical(address) else {
+                throw fields.error(
+                    "storageAddress", found: address, expected: "this host's IP address as a client of Ceph: 10.0.0.1")
+            }
+            storageAddress = canonical
+        }
         if let reserved = try fields.number("reservedMemoryMebibytes", 0...1_048_576) {
             reservedMemoryBytes = reserved << 20
         }
