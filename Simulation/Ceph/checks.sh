@@ -53,6 +53,7 @@ cut_off() {
     epoch=$((epoch + 1))
     start_guest h1
     check "a guest on h1 writes" until_true 20 "it writes" has_written h1 100
+    comparison_sees
     listen h1
     fence_on h1 clients "$image"
     detail=$answer
@@ -105,6 +106,17 @@ cut_off() {
     start_guest h1
     check "the guest can run on h1 again" first_write h1 60
     end_guest h1
+}
+
+# While nobody is fenced, the comparison that is made later on finds writes, and blocks that are missing.
+comparison_sees() {
+    read_image "$folder/before.img"
+    until_true 30 "it goes on" has_written h1 $(($(acknowledged h1) + 50))
+    read_image "$folder/after.img"
+    check "without a fence the comparison finds that it goes on writing" \
+        bash -c "! python3 Simulation/Ceph/image.py compare $folder/before.img $folder/after.img ${writer[h1]}"
+    check "and that an older image lacks what it was told" \
+        bash -c "! python3 Simulation/Ceph/image.py holds $folder/before.img ${writer[h1]} $folder/guest-h1/acks"
 }
 
 # What the old guest was told is written, early or late: an answer of before the fence may come through only when the cut has
