@@ -1,12 +1,13 @@
 #!/bin/bash
 # Everything that the simulator proves, in one run: what continuous integration does after the tests.
 #
-#   Simulation/rehearse.sh            scenarios, 2,200 seeds, etcd's raft beside ours, the specification, the mutants
+#   Simulation/rehearse.sh            scenarios, 2,200 seeds, etcd's raft beside ours, the specification, the fence with a
+#                                     real Ceph, the mutants
 #   Simulation/rehearse.sh nightly    the same with ten times the seeds, and the list of branches never reached must be empty
 #
 # Builds holdfast-sim in release without sockets and TLS. Every step is bounded. What a step needs and the machine does not
-# have (Go with etcd's raft, a Java runtime) makes it say "skipped" and why; with CI=true that is a failure, since a check
-# that did not run proves nothing. One line for each step at the end; 0 only when nothing failed.
+# have (Go with etcd's raft, a Java runtime, Ceph and QEMU) makes it say "skipped" and why; with CI=true that is a failure,
+# since a check that did not run proves nothing. One line for each step at the end; 0 only when nothing failed.
 set -uo pipefail
 exec </dev/null
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -79,6 +80,8 @@ if ((failed == 0)); then
     step specification 1500 Simulation/Specification/check.sh
     step traces 900 env HOLDFAST_SIM="$sim" Simulation/Specification/traces.sh
 fi
+# Built by deploy/test.sh, with everything that touches the world.
+step ceph 240 Simulation/Ceph/fence.sh --repetitions 1
 step mutants 2400 python3 Simulation/Mutants/run.py
 
 echo "==> what the simulator proved"

@@ -9,15 +9,20 @@ micros() { local whole=${1%[.,]*} part=${1#*[.,]}; echo $((whole * 1000000 + 10#
 
 image=vms/vm-120-disk-0
 
+# Each guest that is started writes under a number of its own, so that no block of one passes for another's.
+declare -A writer=()
+writers=0
 # start_guest MACHINE: guest 120 on it. What the disk has acknowledged is in guest-MACHINE/acks, one line for each block.
 start_guest() {
-    local place=$folder/guest-$1 identity=${1#h}
+    local place=$folder/guest-$1
+    writers=$((writers + 1))
+    writer[$1]=$writers
     rm -rf "$place"
     mkdir "$place"
     as --32 -o "$place/writer.o" Simulation/Ceph/writer.s
     ld -m elf_i386 --oformat binary -Ttext 0x7c00 -e _start -o "$place/120" "$place/writer.o"
     # Who writes, at `identity`; and as long as a disk of the BIOS has to be.
-    printf "\\x0$identity" | dd of="$place/120" bs=1 seek=4 conv=notrunc status=none
+    printf "\\x$(printf %02x $((writers % 256)))\\x$(printf %02x $((writers / 256)))" | dd of="$place/120" bs=1 seek=4 conv=notrunc status=none
     truncate -s 1M "$place/120"
     # Proxmox's QEMU takes `-id NUMBER`, and Debian's does not: to it, these words are a folder for firmware that is not there,
     # and the disk it boots from. So the process says who it is in the way in which the driver looks for it.

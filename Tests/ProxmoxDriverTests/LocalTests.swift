@@ -131,8 +131,8 @@ import Testing
         let proof = try await fence.fence(addresses: ["10.77.0.2"], seconds: 1_000)
         #expect(proof.mapEpoch == 41)
         #expect(proof.daemonsUp == [1])
-        try await fence.markDown(proof.daemonsUp)
-        try await fence.markDown([])
+        try await fence.markDown(proof.daemonsUp, within: .seconds(20))
+        try await fence.markDown([], within: .seconds(20))
         #expect(
             text("ceph-calls").split(separator: "\n") == [
                 "--id holdfast osd blocklist add 10.77.0.2:0/0 1000", "--id holdfast osd dump --format json",
@@ -140,6 +140,20 @@ import Testing
             ])
         // The command succeeded, and the map does not say so: no proof.
         await #expect(throws: LocalProgramError.self) { try await fence.fence(addresses: ["10.77.0.3"], seconds: 1) }
+    }
+
+    /// What an order may still do when its time is over is nothing.
+    @Test func daemonsAreMarkedDownWithinTheOrdersTime() async throws {
+        let fence = CephFence(ceph: program("echo begun >> \(folder.path)/ceph-calls; exec sleep 30"))
+        let cut = await #expect(throws: LocalProgramError.self) {
+            try await fence.markDown([1], within: .milliseconds(300))
+        }
+        #expect(cut?.cause == .tooLong)
+        let late = await #expect(throws: LocalProgramError.self) {
+            try await fence.markDown([1], within: .milliseconds(-1))
+        }
+        #expect(late?.cause == .notStarted)
+        #expect(text("ceph-calls").split(separator: "\n").count <= 1)
     }
 
     /// Ceph writes every address in one way, whatever it was told.

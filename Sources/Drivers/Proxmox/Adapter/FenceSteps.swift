@@ -60,13 +60,14 @@ struct FenceSteps: Sendable {
     private func bar(
         _ host: String, _ epoch: UInt64, _ address: String, _ ceph: CephFence
     ) async throws(StepFailure) -> FenceReport {
+        let began = BootTime.now()
         let proof: BlocklistProof
         do throws(LocalProgramError) {
             proof = try await ceph.fence(addresses: [address], seconds: Self.seconds)
         } catch { throw StepFailure(error) }
         // So that its OSDs are not waited for; the fence holds without it.
         do throws(LocalProgramError) {
-            try await ceph.markDown(proof.daemonsUp)
+            try await ceph.markDown(proof.daemonsUp, within: began + FenceOrder.mostLength - BootTime.now())
             if !proof.daemonsUp.isEmpty { log.notice("marked the storage daemons \(proof.daemonsUp) of \(host) down") }
         } catch { log.warning("\(error)") }
         return .fenced(

@@ -103,11 +103,19 @@ public struct CephFence: Hashable, Sendable {
     }
 
     /// Marks storage daemons of a dead host down, so that nobody waits for them. One that lives comes up again by itself.
-    public func markDown(_ daemons: [Int64]) async throws(LocalProgramError) {
+    /// - Parameter within: what is left of the time in which the order may have an effect. Without any nothing is done.
+    public func markDown(_ daemons: [Int64], within: Interval) async throws(LocalProgramError) {
         guard !daemons.isEmpty else { return }
+        let attempted = "mark the storage daemons \(daemons) down"
+        var ceph = ceph
+        ceph.limit = min(ceph.limit, within)
+        guard ceph.limit > .zero else {
+            throw LocalProgramError(
+                .notStarted, attempted: attempted, answer: "the fence took all the time that its order had",
+                advice: "they are found to be down by the others: see ceph osd tree")
+        }
         _ = try await ceph.run(
-            options + ["osd", "down"] + daemons.map { "\($0)" }, attempted: "mark the storage daemons \(daemons) down",
-            advice: Self.advice)
+            options + ["osd", "down"] + daemons.map { "\($0)" }, attempted: attempted, advice: Self.advice)
     }
 
     /// Which clients have an image open for writing: recorded while they live, since looking for them after a failure
