@@ -44,6 +44,23 @@ struct HostWorkloads: Sendable {
         var epoch: UInt64
     }
 
+    /// A process without its configuration is stuck, and so is, until the very moment in which a live move ends, what
+    /// takes a guest over:
+    ///
+    ///     driver:    look: stuck ─────── (the move ends: it runs) ──────── look: running
+    ///     cluster:                        the guest belongs here now
+    ///     agent:                          seen is "stuck", and what is seen here is ended and started again
+    ///
+    /// Ending it then would kill a guest that has just been moved. So one is ended only after two looks that were reported
+    /// since it belongs here: the first may have begun before.
+    struct Doubt: Hashable, Sendable {
+        static let looks: UInt64 = 2
+
+        var epoch: UInt64
+        /// The looks before.
+        var since: UInt64
+    }
+
     /// Nil until the driver has said what this host is; a member without a hypervisor has no part in any of this.
     var facts: HostFacts?
     var observed: SortedMap<ResourceKey, GuestObservation> = [:]
@@ -52,6 +69,10 @@ struct HostWorkloads: Sendable {
     var watched: [Guest]?
     /// Guests of whom nothing was seen since their last step ended: what was seen before says nothing about now.
     var unseen: SortedMap<ResourceKey, GuestStep> = [:]
+    /// Guests that seem to be stuck here, where they shall run, until that is certain.
+    var doubts: SortedMap<ResourceKey, Doubt> = [:]
+    /// Counts the looks that were reported.
+    var looks: UInt64 = 0
     var orders: SortedMap<ResourceKey, Order> = [:]
     var results: SortedMap<ResourceKey, Result> = [:]
     var retryAt: SortedMap<ResourceKey, Instant> = [:]
@@ -103,6 +124,12 @@ extension AgentCore {
         case .observed(let observations):
             guests.seesGuests = true
             guests.unseen = [:]
+            guests.looks += 1
+            for observation in observations where observation.state != .stuck {
+                if guests.doubts.contains(observation.guest.workload) {
+                    guests.doubts[observation.guest.workload] = nil
+                }
+            }
             guests.observed = SortedMap(observations.map { ($0.guest.workload, $0) })
         case .done(let guest, let epoch, let step):
             endOrder(guest.workload, step, epoch)
@@ -311,7 +338,14 @@ extension AgentCore {
             takeFrom = nil
         }
         guard placement.failures <= UInt64(spec.budget.restarts), dependenciesAreMet(spec) else { return }
-        if observation.state == .stuck { return order(.destroy(spec.guest, epoch: placement.epoch)) }
+        if observation.state == .stuck {
+            if isCertainlyStuck(workload, placement.epoch) {
+                order(.destroy(spec.guest, epoch: placement.epoch))
+            } else {
+                effects.append(.guests(.watch(guests.watched ?? [])))
+            }
+            return
+        }
         if isForbidden(workload, spec) { return }
         // It would lose its only proof against a second writer.
         if needsWatchdog(spec), !isGuarded(host) { return }
@@ -321,6 +355,15 @@ extension AgentCore {
         if let lock = observation.lock, lock != "migrate" { return }
         if guests.facts?.isQuorate == false, !mayLowerVotes { return }
         order(.start(spec.guest, epoch: placement.epoch, takeFrom: takeFrom, mayLowerVotes: mayLowerVotes))
+    }
+
+    /// Whether it was seen so in looks that began since it belongs here; until then another look is due.
+    private mutating func isCertainlyStuck(_ workload: ResourceKey, _ epoch: UInt64) -> Bool {
+        guard let doubt = guests.doubts[workload], doubt.epoch == epoch else {
+            guests.doubts[workload] = HostWorkloads.Doubt(epoch: epoch, since: guests.looks)
+            return false
+        }
+        return guests.looks >= doubt.since + HostWorkloads.Doubt.looks
     }
 
     /// Whether a rule that is never given up forbids that it is started here. It may lie here all the same: found here,
