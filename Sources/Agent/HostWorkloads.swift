@@ -59,6 +59,8 @@ struct HostWorkloads: Sendable {
         var epoch: UInt64
         /// The looks before.
         var since: UInt64
+        /// The looks before another one was last asked for; nil: none was.
+        var askedAfter: UInt64?
     }
 
     /// Nil until the driver has said what this host is; a member without a hypervisor has no part in any of this.
@@ -339,11 +341,7 @@ extension AgentCore {
         }
         guard placement.failures <= UInt64(spec.budget.restarts), dependenciesAreMet(spec) else { return }
         if observation.state == .stuck {
-            if isCertainlyStuck(workload, placement.epoch) {
-                order(.destroy(spec.guest, epoch: placement.epoch))
-            } else {
-                effects.append(.guests(.watch(guests.watched ?? [])))
-            }
+            if isCertainlyStuck(workload, placement.epoch) { order(.destroy(spec.guest, epoch: placement.epoch)) }
             return
         }
         if isForbidden(workload, spec) { return }
@@ -357,13 +355,17 @@ extension AgentCore {
         order(.start(spec.guest, epoch: placement.epoch, takeFrom: takeFrom, mayLowerVotes: mayLowerVotes))
     }
 
-    /// Whether it was seen so in looks that began since it belongs here; until then another look is due.
+    /// Whether it was seen so in looks that began since it belongs here; until then another look is asked for, once for each.
     private mutating func isCertainlyStuck(_ workload: ResourceKey, _ epoch: UInt64) -> Bool {
-        guard let doubt = guests.doubts[workload], doubt.epoch == epoch else {
-            guests.doubts[workload] = HostWorkloads.Doubt(epoch: epoch, since: guests.looks)
-            return false
+        var doubt = HostWorkloads.Doubt(epoch: epoch, since: guests.looks)
+        if let present = guests.doubts[workload], present.epoch == epoch { doubt = present }
+        guard guests.looks < doubt.since + HostWorkloads.Doubt.looks else { return true }
+        if doubt.askedAfter != guests.looks {
+            doubt.askedAfter = guests.looks
+            effects.append(.guests(.watch(guests.watched ?? [])))
         }
-        return guests.looks >= doubt.since + HostWorkloads.Doubt.looks
+        guests.doubts[workload] = doubt
+        return false
     }
 
     /// Whether a rule that is never given up forbids that it is started here. It may lie here all the same: found here,
