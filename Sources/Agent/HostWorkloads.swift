@@ -44,6 +44,25 @@ struct HostWorkloads: Sendable {
         var epoch: UInt64
     }
 
+    /// A process without its configuration is stuck, and so is, until the very moment in which a live move ends, what
+    /// takes a guest over:
+    ///
+    ///     driver:    look: stuck ─────── (the move ends: it runs) ──────── look: running
+    ///     cluster:                        the guest belongs here now
+    ///     agent:                          seen is "stuck", and what is seen here is ended and started again
+    ///
+    /// Ending it then would kill a guest that has just been moved. So one is ended only after two looks that were reported
+    /// since it belongs here: the first may have begun before.
+    struct Doubt: Hashable, Sendable {
+        static let looks: UInt64 = 2
+
+        var epoch: UInt64
+        /// The looks before.
+        var since: UInt64
+        /// The looks before another one was last asked for; nil: none was.
+        var askedAfter: UInt64?
+    }
+
     /// Nil until the driver has said what this host is; a member without a hypervisor has no part in any of this.
     var facts: HostFacts?
     var observed: SortedMap<ResourceKey, GuestObservation> = [:]
@@ -52,6 +71,10 @@ struct HostWorkloads: Sendable {
     var watched: [Guest]?
     /// Guests of whom nothing was seen since their last step ended: what was seen before says nothing about now.
     var unseen: SortedMap<ResourceKey, GuestStep> = [:]
+    /// Guests that seem to be stuck here, where they shall run, until that is certain.
+    var doubts: SortedMap<ResourceKey, Doubt> = [:]
+    /// Counts the looks that were reported.
+    var looks: UInt64 = 0
     var orders: SortedMap<ResourceKey, Order> = [:]
     var results: SortedMap<ResourceKey, Result> = [:]
     var retryAt: SortedMap<ResourceKey, Instant> = [:]
@@ -105,6 +128,12 @@ extension AgentCore {
         case .observed(let observations):
             guests.seesGuests = true
             guests.unseen = [:]
+            guests.looks += 1
+            for observation in observations where observation.state != .stuck {
+                if guests.doubts.contains(observation.guest.workload) {
+                    guests.doubts[observation.guest.workload] = nil
+                }
+            }
             guests.observed = SortedMap(observations.map { ($0.guest.workload, $0) })
         case .done(let guest, let epoch, let step):
             endOrder(guest.workload, step, epoch)
@@ -317,7 +346,10 @@ extension AgentCore {
             takeFrom = nil
         }
         guard placement.failures <= UInt64(spec.budget.restarts), dependenciesAreMet(spec) else { return }
-        if observation.state == .stuck { return order(.destroy(spec.guest, epoch: placement.epoch)) }
+        if observation.state == .stuck {
+            if isCertainlyStuck(workload, placement.epoch) { order(.destroy(spec.guest, epoch: placement.epoch)) }
+            return
+        }
         if isForbidden(workload, spec) { return }
         // It would lose its only proof against a second writer.
         if needsWatchdog(spec), !isGuarded(host) { return }
@@ -327,6 +359,19 @@ extension AgentCore {
         if let lock = observation.lock, lock != "migrate" { return }
         if guests.facts?.isQuorate == false, !mayLowerVotes { return }
         order(.start(spec.guest, epoch: placement.epoch, takeFrom: takeFrom, mayLowerVotes: mayLowerVotes))
+    }
+
+    /// Whether it was seen so in looks that began since it belongs here; until then another look is asked for, once for each.
+    private mutating func isCertainlyStuck(_ workload: ResourceKey, _ epoch: UInt64) -> Bool {
+        var doubt = HostWorkloads.Doubt(epoch: epoch, since: guests.looks)
+        if let present = guests.doubts[workload], present.epoch == epoch { doubt = present }
+        guard guests.looks < doubt.since + HostWorkloads.Doubt.looks else { return true }
+        if doubt.askedAfter != guests.looks {
+            doubt.askedAfter = guests.looks
+            effects.append(.guests(.watch(guests.watched ?? [])))
+        }
+        guests.doubts[workload] = doubt
+        return false
     }
 
     /// Whether a rule that is never given up forbids that it is started here. It may lie here all the same: found here,

@@ -92,6 +92,36 @@ extension AgentBench {
         #expect(bench.placement.obstacle.contains("no such image"))
     }
 
+    /// At the target of a live move the guest's process is there before its configuration is, and is seen as stuck. When the
+    /// move has ended, that is what was seen last.
+    @Test func aGuestThatHasJustArrivedIsNotEndedForWhatWasSeenBefore() {
+        var bench = AgentBench.host()
+        bench.observe(.running)
+        let before = bench.guestOrders.count
+        bench.observe(.stuck)
+        #expect(Array(bench.guestOrders.dropFirst(before)) == [.watch([guest])], "another look is asked for")
+        bench.observe(.running)
+        bench.run(for: .seconds(5))
+        #expect(bench.guestOrders.count == before + 1, "it runs")
+        bench.observe(.stuck)
+        bench.observe(.running)
+        bench.observe(.stuck)
+        #expect(!bench.guestOrders.contains(.destroy(guest, epoch: bench.placement.epoch)), "each time it may be so")
+    }
+
+    @Test func aGuestThatIsStuckInLooksSinceIsEndedAndStarted() {
+        var bench = AgentBench.host()
+        bench.observe(.running)
+        for _ in 0..<3 {
+            #expect(!bench.guestOrders.contains(.destroy(guest, epoch: bench.placement.epoch)))
+            bench.observe(.stuck)
+        }
+        #expect(bench.guestOrders.last == .destroy(guest, epoch: bench.placement.epoch))
+        bench.turn([.guests(.done(guest, epoch: bench.placement.epoch, .destroy))])
+        bench.observe(.stopped)
+        #expect(bench.starts == 1)
+    }
+
     @Test func withoutALeaseNothingIsStarted() {
         var bench = AgentBench.host()
         bench.observe(.running)

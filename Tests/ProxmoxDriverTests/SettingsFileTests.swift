@@ -43,6 +43,11 @@ import Testing
         #expect(settings.files.folder == "/c")
         #expect(settings.votes.program.path == "/p")
         #expect(try self.settings(#", "watchdog": "proxmox""#).watchdog == .ofProxmox)
+        let usual = try self.settings(#", "watchdog": {"socket": "/run/wd.sock"}"#).watchdog
+        #expect(usual == .multiplexer(socket: "/run/wd.sock", delay: .seconds(70)))
+        let quick = try self.settings(#", "watchdog": {"socket": "/run/wd.sock", "seconds": 15}"#).watchdog
+        #expect(quick == .multiplexer(socket: "/run/wd.sock", delay: .seconds(15)))
+        #expect(quick?.longestDelay == .seconds(15))
         #expect(try self.settings("", api: #"{"authority": "/ca.pem"}"#).access.trust == .authority(path: "/ca.pem"))
     }
 
@@ -58,6 +63,8 @@ import Testing
         (#", "node": 7"#, "node is no text"), (#", "ceph": true"#, "ceph is something else"),
         (#", "ceph": {"user": "x"}"#, "ceph.user is not known"),
         (#", "watchdog": {"seconds": 0}"#, "watchdog.seconds is 0"),
+        (#", "watchdog": {"socket": "/s", "seconds": 0}"#, "watchdog.seconds is 0"),
+        (#", "watchdog": {"socket": "/s", "device": "/dev/wd"}"#, "watchdog.device is given beside"),
         (#", "reservedMemoryMebibytes": "x""#, "reservedMemoryMebibytes is x"), (",", "no JSON"),
     ]) func whatIsWrongIsNamed(rest: String, words: String) {
         let error = #expect(throws: ProxmoxSettingsError.self) { try settings(rest) }

@@ -44,7 +44,8 @@ extension World {
         if let lost = lab.guests[guest].lostAt {
             lab.recoveries.append(
                 RunResult.Recovery(
-                    workload: lab.guests[guest].name, lostAt: lost - planBegan, startedAt: now - planBegan,
+                    workload: lab.guests[guest].name, lostAt: lost - planBegan,
+                    issuedAt: lab.guests[guest].issuedAt.map { $0 - planBegan }, startedAt: now - planBegan,
                     from: lab.guests[guest].lostFrom.map { machines[$0].name }, to: machines[machine].name,
                     fence: lab.guests[guest].fence))
         }
@@ -61,6 +62,7 @@ extension World {
             lab.guests[guest].longestWait = max(lab.guests[guest].longestWait, now - since)
         }
         lab.guests[guest].lostAt = nil
+        lab.guests[guest].issuedAt = nil
         lab.guests[guest].lostFrom = nil
         lab.guests[guest].waitsSince = nil
         lab.guests[guest].fence = nil
@@ -71,6 +73,7 @@ extension World {
         guard lab.hasBegun, lab.guests[guest].lostAt == nil, lab.guests[guest].desired == "running" else { return }
         let since = lab.hosts[machine].cutSince ?? now
         lab.guests[guest].lostAt = since
+        lab.guests[guest].issuedAt = nil
         lab.guests[guest].lostFrom = machine
         lab.guests[guest].waitsSince = since
     }

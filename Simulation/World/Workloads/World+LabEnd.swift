@@ -203,6 +203,12 @@ extension World {
         guard let lab else { return }
         for number in lab.guests.indices { result.workloads[lab.guests[number].name] = found(number, lab) }
         result.recoveries = lab.recoveries
+        for guest in lab.guests {
+            guard let lostAt = guest.lostAt else { continue }
+            result.lost.append(
+                RunResult.Lost(
+                    workload: guest.name, lostAt: lostAt - planBegan, from: guest.lostFrom.map { machines[$0].name }))
+        }
         result.resets = lab.resets
     }
 }

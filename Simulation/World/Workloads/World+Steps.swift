@@ -135,6 +135,7 @@ extension World {
         if let lock = lab.guests[step.guest].lock {
             return end(number, GuestFailure("VM is locked (\(lock)); it is waited for"))
         }
+        if lab.guests[step.guest].issuedAt == nil { lab.guests[step.guest].issuedAt = now }
         stage(number, 2, after: lab.draws.number(lab.conditions.start) / 3)
     }
 

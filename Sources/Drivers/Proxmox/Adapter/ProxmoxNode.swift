@@ -90,8 +90,8 @@ public final class ProxmoxNode: Sendable {
     /// Takes an order. Never blocks.
     public func carryOut(_ order: GuestOrder) {
         if case .watch(let guests) = order {
+            // Whoever orders it again wants to be told what is true now, also when that is what was true before.
             state.withLock { state in
-                guard state.watched != guests else { return }
                 state.watched = guests
                 state.isReportDue = true
             }
