@@ -133,7 +133,7 @@ extension World {
             if sighting.state == .running { lab.guests[number].lastHost = machine.index }
         }
         // Not seen anywhere: it lies where it was taken from, or where it belongs.
-        for host in [placement.takenFrom, placement.host ?? ""] where config == nil {
+        for host in placement.sources + [placement.host ?? ""] where config == nil {
             config = machine(named: host)?.index
         }
         lab.guests[number].config = config

@@ -38,9 +38,11 @@ extension StateWriter {
         field(14, placement.reason)
         field(15, placement.since)
         field(16, UInt64(bitPattern: placement.sinceMilliseconds))
-        field(17, placement.takenFrom)
+        field(17, placement.sources.first ?? "")
         field(18, placement.lastEvent)
         for host in placement.barredFrom { present(19, host) }
+        field(23, placement.isUnseen ? 1 : 0)
+        for host in placement.sources.dropFirst() { present(24, host) }
     }
 
     private mutating func write(_ sighting: Sighting, on host: String) {
@@ -69,6 +71,15 @@ extension StateWriter {
         field(18, host.facts.isGuarded ? 1 : 0)
         field(19, host.barred)
         for declaration in host.retired.values { record(20) { $0.write(declaration) } }
+        field(23, host.orderedAt)
+        for proof in host.proofs {
+            record(24) {
+                $0.field(1, proof.method.rawValue)
+                $0.field(2, proof.words)
+                $0.field(3, proof.ordered)
+                $0.field(4, proof.since)
+            }
+        }
     }
 
     /// Fields 10 to 13.
@@ -173,8 +184,12 @@ extension StateReader {
         case 14: placement.reason = try text()
         case 15: placement.since = try count()
         case 16: placement.sinceMilliseconds = Int64(bitPattern: try number())
-        case 17: placement.takenFrom = try text()
+        case 17: placement.sources = [try text()]
         case 18: placement.lastEvent = try count()
+        case 23: placement.isUnseen = try number() == 1
+        case 24:
+            guard (1..<Placement.mostTried).contains(placement.sources.count) else { throw fault("more hosts than are kept") }
+            placement.sources.append(try text())
         default: throw unknown(field, of: "a placement")
         }
     }
@@ -235,11 +250,36 @@ extension StateReader {
             case 18: host.facts.isGuarded = try number() == 1
             case 19: host.barred = try text()
             case 20: try retired(of: &host)
+            case 23: host.orderedAt = try count()
+            case 24:
+                host.proofs.append(try record { (inner) throws(StateDecodingError) in try inner.proof() })
+                guard host.proofs.count <= FenceMethod.allCases.count else { throw fault("more proofs than there are") }
             default: throw unknown(field, of: "a host")
             }
         }
         host.fence = try phase(fence)
+        // Earlier versions kept one proof only, in the phase.
+        if host.proofs.isEmpty, host.fence.isProven, let method = host.fence.method {
+            host.proofs = [FenceProof(method, words: fence.proof, ordered: 0, since: 0)]
+        }
         return (name, host)
+    }
+
+    private mutating func proof() throws(StateDecodingError) -> FenceProof {
+        var proof = FenceProof(.word, words: "", ordered: 0, since: 0)
+        var method = ""
+        while let field = try next() {
+            switch field {
+            case 1: method = try text()
+            case 2: proof.words = try text()
+            case 3: proof.ordered = try count()
+            case 4: proof.since = try count()
+            default: throw unknown(field, of: "the proof of a fence")
+            }
+        }
+        guard let known = FenceMethod(rawValue: method) else { throw .newer(what: "the fence method \(method)") }
+        proof.method = known
+        return proof
     }
 
     private mutating func retired(of host: inout HostRecord) throws(StateDecodingError) {

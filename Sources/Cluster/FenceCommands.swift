@@ -85,6 +85,7 @@ extension ClusterState {
             cause: max(present.lastEvent, self.member(named: name)?.lastEvent ?? 0), record)
         _ = hosts.update(name) {
             $0.fence = .wanted(method, by: member)
+            $0.orderedAt = revision
             if isFirst {
                 $0.fenceEpoch += 1
                 $0.attempts = []
@@ -102,6 +103,10 @@ extension ClusterState {
         guard let present = hosts[name] else { return refused(.notFound, "no host \(name)") }
         guard present.fenceEpoch == epoch else { return stale(name, present, epoch) }
         guard case .wanted = present.fence else { return unchanged("\(name) is not being fenced") }
+        // It may have said since the fence was begun that its watchdog is disarmed: then nothing has reset it.
+        guard method != .watchdog || present.facts.isGuarded else {
+            return refused(.unsafe, "\(name) has said that its watchdog is not armed; it proves nothing")
+        }
         proven(name, method, proof, record)
         return done()
     }
@@ -111,6 +116,9 @@ extension ClusterState {
             "HostFenced", "host/\(name)", "by \(method.rawValue): \(proof)", cause: hosts[name]?.lastEvent ?? 0, record)
         _ = hosts.update(name) {
             $0.fence = .proven(method, proof: proof)
+            $0.proofs.removeAll { $0.method == method }
+            $0.proofs.append(
+                FenceProof(method, words: proof, ordered: method == .word ? revision : $0.orderedAt, since: revision))
             $0.lastEvent = event
         }
     }
@@ -227,11 +235,17 @@ extension ClusterState {
         let event = note(type, "host/\(name)", message, cause: hosts[name]?.lastEvent ?? 0, record)
         _ = hosts.update(name) {
             $0.fence = .none
+            $0.proofs = []
+            $0.orderedAt = 0
             $0.attempts = []
             $0.failures = 0
             $0.barred = ""
             $0.retired = [:]
             $0.lastEvent = event
+        }
+        // What it said while it was fenced may be said again, now that it counts.
+        for (workload, placement) in placements.pairs where placement.isUnseen(on: name) {
+            _ = placements.update(workload) { $0.sightings[name] = nil }
         }
     }
 

@@ -9,6 +9,9 @@
 // through an order that takes it away.
 //
 // Nothing that ran on a host is placed elsewhere before `proven`, and the host starts nothing before `none`.
+//
+// A proof is about what was on the host at a certain moment: what came there later, with a move that was under way, may run
+// and write all the same (Placements.swift, `isUnseen`).
 
 import Consensus
 
@@ -84,6 +87,24 @@ public enum FencePhase: Hashable, Sendable {
     }
 }
 
+/// One proof that a host writes no more, and what it is a proof of.
+public struct FenceProof: Hashable, Sendable {
+    public var method: FenceMethod
+    /// What makes it certain, for people: `blocklisted in OSD map 812`. Empty where an earlier version did not keep it.
+    public var words: String
+    /// The revision at which it was ordered: what had come to the host by then had come before the proof.
+    public var ordered: UInt64
+    /// The revision at which it was known.
+    public var since: UInt64
+
+    public init(_ method: FenceMethod, words: String, ordered: UInt64, since: UInt64) {
+        self.method = method
+        self.words = words
+        self.ordered = ordered
+        self.since = since
+    }
+}
+
 /// A machine that runs guests. Its name is its member's.
 public struct HostRecord: Hashable, Sendable {
     /// Why a host goes down by its own word.
@@ -96,6 +117,11 @@ public struct HostRecord: Hashable, Sendable {
     public internal(set) var isDraining = false
     public internal(set) var leaving: Leaving?
     public internal(set) var fence: FencePhase = .none
+    /// What is proven of it, in the order in which it was: empty until the first proof, and when no fence is open. At most one
+    /// of each method, the newest.
+    public internal(set) var proofs: [FenceProof] = []
+    /// The revision at which the present way of proving was ordered.
+    public internal(set) var orderedAt: UInt64 = 0
     /// Counts the fences of this host.
     public internal(set) var fenceEpoch: UInt64 = 0
     /// What was tried for the present fence in vain, each in a sentence; the newest `mostAttempts`.

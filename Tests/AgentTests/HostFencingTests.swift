@@ -382,7 +382,7 @@ private struct HostBench {
             let epoch = host.placement(HostBench.gitlab).epoch
             #expect(
                 host.bench.guestOrders.last
-                    == .start(gitlab, epoch: epoch, takeFrom: nil, mayLowerVotes: isFenced))
+                    == .start(gitlab, epoch: epoch, takeFrom: [], mayLowerVotes: isFenced))
         }
     }
 
@@ -442,7 +442,7 @@ private struct HostBench {
         host.observe(.stopped)
         host.run(for: .milliseconds(500))
         let epoch = host.placement(HostBench.gitlab).epoch
-        #expect(host.bench.guestOrders.last == .start(gitlab, epoch: epoch, takeFrom: nil, mayLowerVotes: false))
+        #expect(host.bench.guestOrders.last == .start(gitlab, epoch: epoch, takeFrom: [], mayLowerVotes: false))
     }
 
     @Test func anOrderThatIsUnderWayIsWaitedForBeforeAnythingIsHandedBack() {
@@ -450,7 +450,7 @@ private struct HostBench {
         host.observe(.absent)
         host.run(for: .milliseconds(200))
         let epoch = host.placement(HostBench.gitlab).epoch
-        #expect(host.bench.guestOrders.last == .start(gitlab, epoch: epoch, takeFrom: "pve2", mayLowerVotes: true))
+        #expect(host.bench.guestOrders.last == .start(gitlab, epoch: epoch, takeFrom: ["pve2"], mayLowerVotes: true))
         host.commit(.workload(.hostIsClean("pve2", epoch: 1)))
         host.run(for: .seconds(5))
         #expect(!host.told.contains(.handBack(HostBench.gitlab, epoch: epoch, from: "pve1")))

@@ -29,7 +29,7 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
             }
         }
         try await run { node, reports in
-            node.carryOut(.start(web, epoch: 4, takeFrom: "pve2", mayLowerVotes: true))
+            node.carryOut(.start(web, epoch: 4, takeFrom: ["pve2"], mayLowerVotes: true))
             guard case .failed(_, 4, .start, let failure) = await reports.end() else {
                 Issue.record("it must not be carried out")
                 return
@@ -54,7 +54,7 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
             }
         }
         try await run { node, reports in
-            node.carryOut(.start(web, epoch: 4, takeFrom: "pve2", mayLowerVotes: false))
+            node.carryOut(.start(web, epoch: 4, takeFrom: ["pve2"], mayLowerVotes: false))
             guard case .failed(_, 4, .start, _) = await reports.end() else {
                 Issue.record("it must not be started")
                 return
@@ -70,7 +70,7 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
         run.proxmox.put(120, on: "pve1", "name: web")
         run.cluster.withLock { $0 = { _ in .unknown("no leader") } }
         try await run { node, reports in
-            node.carryOut(.start(web, epoch: 4, takeFrom: nil, mayLowerVotes: false))
+            node.carryOut(.start(web, epoch: 4, takeFrom: [], mayLowerVotes: false))
             guard case .failed(_, 4, .start, let failure) = await reports.end() else {
                 Issue.record("it must not be started")
                 return

@@ -102,7 +102,8 @@ private struct HostSituation {
 
     private func goOn(_ method: FenceMethod, _ executor: MemberID) -> WorkloadCommand? {
         if isThere { return spare(method, executor) }
-        if method == .watchdog {
+        // It may have said since that its watchdog is disarmed.
+        if method == .watchdog, FenceDecisions.isAtHand(.watchdog, host.facts, specs) {
             let needed = Interval.milliseconds(host.facts.watchdogMilliseconds) + specs.policy.watchdogMargin
             if !member.reachable, standing.leaseIsCertainlyOver, standing.lostFor >= needed {
                 let seconds = needed.milliseconds / 1_000

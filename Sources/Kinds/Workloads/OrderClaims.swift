@@ -11,6 +11,8 @@ import Consensus
 public enum OrderClaim: Hashable, Sendable {
     /// The guest is to run on this host, by the placement with this epoch.
     case start(ResourceKey, epoch: UInt64)
+    /// The guest is to be given to another host, by the placement with this epoch.
+    case migrate(ResourceKey, epoch: UInt64, to: String)
     /// The fence of the host with this epoch is this member's to carry out.
     case fence(host: String, epoch: UInt64)
     /// What bars the host is the fence with this epoch and no newer one, and it is this member's to lift.
@@ -21,14 +23,15 @@ public enum OrderClaim: Hashable, Sendable {
     public func objection(in state: ClusterState, of member: MemberID) -> String? {
         switch self {
         case .start(let workload, let epoch):
-            guard let host = state.members[member]?.name else { return "this host is no member any more" }
-            guard let placement = state.placements[workload] else { return "\(workload) has no place any more" }
-            guard placement.epoch == epoch else {
-                return "\(workload) was placed anew since: its epoch is \(placement.epoch), the order's \(epoch)"
+            return placement(of: workload, epoch, in: state, for: member) { phase, host in
+                phase == .on(host) ? nil : "\(workload) is not to run on \(host)"
             }
-            guard placement.phase == .on(host) else { return "\(workload) is not to run on \(host)" }
-            guard state.hosts[host]?.fence.isNone ?? false else { return "\(host) is being fenced" }
-            return nil
+        case .migrate(let workload, let epoch, let to):
+            return placement(of: workload, epoch, in: state, for: member) { phase, host in
+                guard case .moving(host, to, _) = phase else { return "\(workload) is not to leave \(host) for \(to)" }
+                // What comes there now would come after what proves that the host writes no more.
+                return state.hosts[to]?.fence.isNone ?? false ? nil : "\(to) is being fenced"
+            }
         case .fence(let host, let epoch):
             return fence(of: host, epoch, in: state) { phase in
                 if case .wanted(_, member) = phase { nil } else { "it is not this member's to be carried out" }
@@ -41,6 +44,19 @@ public enum OrderClaim: Hashable, Sendable {
                 }
             }
         }
+    }
+
+    private func placement(
+        of workload: ResourceKey, _ epoch: UInt64, in state: ClusterState, for member: MemberID,
+        _ objection: (Placement.Phase, String) -> String?
+    ) -> String? {
+        guard let host = state.members[member]?.name else { return "this host is no member any more" }
+        guard let placement = state.placements[workload] else { return "\(workload) has no place any more" }
+        guard placement.epoch == epoch else {
+            return "\(workload) was placed anew since: its epoch is \(placement.epoch), the order's \(epoch)"
+        }
+        if let words = objection(placement.phase, host) { return words }
+        return state.hosts[host]?.fence.isNone ?? false ? nil : "\(host) is being fenced"
     }
 
     private func fence(
