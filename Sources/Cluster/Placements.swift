@@ -113,7 +113,7 @@ public struct Placement: Hashable, Sendable {
     public func sighting(on host: String) -> GuestState? { sightings.look(host) { $0.state } }
 
     /// Whether it may have come to a host without that one having said so.
-    func isUnseen(on host: String) -> Bool {
+    public func isUnseen(on host: String) -> Bool {
         switch phase {
         case .on(host), .moving(_, to: host, _): isUnseen
         default: false

@@ -214,7 +214,8 @@ private struct Planning {
         guard placement.sighting(on: host) == .absent else { return false }
         let elsewhere = placement.sightings.pairs.first { name, sighting in
             // One that was to be taken over from there: its host may be at it, and hands it back when it is not.
-            name != host && !placement.sources.contains(name) && (sighting.state == .running || sighting.state == .stopped)
+            name != host && !placement.sources.contains(name)
+                && (sighting.state == .running || sighting.state == .stopped)
                 && state.hosts[name]?.fence.isNone == true && isThere(name)
         }
         guard let elsewhere else { return false }

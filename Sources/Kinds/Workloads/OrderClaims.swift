@@ -33,12 +33,14 @@ public enum OrderClaim: Hashable, Sendable {
                 return state.hosts[to]?.fence.isNone ?? false ? nil : "\(to) is being fenced"
             }
         case .fence(let host, let epoch):
-            return fence(of: host, epoch, in: state) { phase in
-                if case .wanted(_, member) = phase { nil } else { "it is not this member's to be carried out" }
+            return fence(of: host, epoch, in: state) { record in
+                record.task?.member == member ? nil : "it is not this member's to be carried out"
             }
         case .lift(let host, let epoch):
-            return fence(of: host, epoch, in: state) { phase in
-                switch phase {
+            return fence(of: host, epoch, in: state) { record in
+                // An entry that another member makes after it was taken away would stay for ever.
+                if record.isOrdered(besides: member) { return "another member may still be at an order of it" }
+                return switch record.fence {
                 case .lifting(_, member), .withdrawn(_, member): nil
                 default: "it is not this member's to be lifted"
                 }
@@ -60,13 +62,13 @@ public enum OrderClaim: Hashable, Sendable {
     }
 
     private func fence(
-        of host: String, _ epoch: UInt64, in state: ClusterState, _ objection: (FencePhase) -> String?
+        of host: String, _ epoch: UInt64, in state: ClusterState, _ objection: (HostRecord) -> String?
     ) -> String? {
         guard let record = state.hosts[host] else { return "there is no host \(host) any more" }
         guard record.fenceEpoch == epoch else {
             return "\(host) was fenced anew since: its fence has the epoch \(record.fenceEpoch), the order's \(epoch)"
         }
-        return objection(record.fence).map { "the fence of \(host): \($0)" }
+        return objection(record).map { "the fence of \(host): \($0)" }
     }
 }
 
