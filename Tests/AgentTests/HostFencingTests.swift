@@ -50,7 +50,8 @@ private struct HostBench {
 
     /// Its watchdog is armed.
     static var peerFacts: HostFacts {
-        var facts = HostFacts(boot: "b1", memoryBytes: 1 << 34, cores: 8, watchdogMilliseconds: 10_000)
+        var facts = HostFacts(
+            boot: "b1", memoryBytes: 1 << 34, cores: 8, storageAddress: "10.0.0.2", watchdogMilliseconds: 10_000)
         facts.isGuarded = true
         return facts
     }
@@ -444,6 +445,7 @@ private struct HostBench {
             return
         }
         host.bench.turn([.fence(.fenced(host: "pve2", epoch: 1, proof: "in OSD map 7"))])
+        host.run(for: .milliseconds(200))
         host.agree()
         #expect(host.bench.core.state.hosts["pve2"]?.proofs.map(\.method) == [.watchdog, .cephBlocklist])
     }
