@@ -13,11 +13,15 @@ import Kinds
 struct Fencing: Sendable {
     /// A fence that could not be reported, or did not succeed, is tried again after this.
     static let retryAfter = Interval.seconds(1)
+    /// The same where something is proven already: it may go on for days, until a person has looked.
+    static let retryFurtherAfter = Interval.seconds(30)
 
     struct Attempt: Hashable, Sendable {
         var method: FenceMethod
         var epoch: UInt64
         var isLifting: Bool
+        /// The revision at which it was ordered: the same may be ordered again.
+        var orderedAt: UInt64
         /// Every attempt is one of its own.
         var failures: UInt64
     }
@@ -57,7 +61,12 @@ extension AgentCore {
         for (name, host) in state.hosts.pairs {
             switch host.fence {
             case .wanted(let method, id): carryOut(method, on: name, host, now: now)
-            case .lifting(let method, id), .withdrawn(let method, id): lift(method, from: name, host, now: now)
+            case .proven where host.further?.member == id && state.member(named: name)?.reachable != true:
+                if let further = host.further { carryOut(further.method, on: name, host, now: now) }
+            // The leader says when nothing of the others' orders can come any more.
+            case .lifting(let method, id) where !host.isOrdered(besides: id),
+                .withdrawn(let method, id) where !host.isOrdered(besides: id):
+                lift(method, from: name, host, now: now)
             default:
                 // Also what the driver reported when the fence was none of this member's any more: told again and again,
                 // nobody would ever take note of it.
@@ -80,7 +89,8 @@ extension AgentCore {
         // again, and still less may an old lifting undo a new fence. A lease that counts says that the state is as new.
         guard holdsLease(now: now) else { return false }
         let attempt = Fencing.Attempt(
-            method: method, epoch: host.fenceEpoch, isLifting: isLifting, failures: host.failures)
+            method: method, epoch: host.fenceEpoch, isLifting: isLifting, orderedAt: host.orderedAt,
+            failures: host.failures)
         if guests.fencing.attempts[name] == attempt { return false }
         // The cluster has taken note of what came of the one before.
         guests.fencing.results[name] = nil
@@ -138,7 +148,8 @@ extension AgentCore {
             // Of another fence than this one's it says nothing.
             guard guests.fencing.attempts[host]?.epoch == epoch else { return }
             guests.fencing.results[host] = .fenceFailed(host, epoch: epoch, reason: reason)
-            guests.fencing.retryAt[host] = now + Fencing.retryAfter
+            let isProven = state.hosts[host]?.further != nil
+            guests.fencing.retryAt[host] = now + (isProven ? Fencing.retryFurtherAfter : Fencing.retryAfter)
         }
     }
 

@@ -336,15 +336,12 @@ extension AgentCore {
         }
         // One that is being started here already is waited for: by a person, or by the process before this one.
         guard observation.state != .running, !observation.isStarting, host.fence.isNone else { return }
-        var takeFrom = placement.takenFrom.isEmpty ? nil : placement.takenFrom
-        if let old = takeFrom, state.hosts.look(old, { $0.fence.isProven }) == false {
-            // That host is back: it may start what lies in its folder, and nothing is taken out of it any more.
-            if observation.state == .absent {
-                guests.results[workload] = .handBack(epoch: placement.epoch)
-                return
-            }
-            takeFrom = nil
+        // A host that is back may start what lies in its folder, and nothing is taken out of it any more.
+        if observation.state == .absent, state.hostToHandBack(placement) != nil {
+            guests.results[workload] = .handBack(epoch: placement.epoch)
+            return
         }
+        let takeFrom = placement.sources.filter { state.hosts[$0]?.fence.isProven ?? true }
         guard placement.failures <= UInt64(spec.budget.restarts), dependenciesAreMet(spec) else { return }
         if observation.state == .stuck {
             if isCertainlyStuck(workload, placement.epoch) { order(.destroy(spec.guest, epoch: placement.epoch)) }
@@ -413,6 +410,14 @@ extension AgentCore {
         _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, _ observation: GuestObservation,
         to: String, live: Bool
     ) {
+        // Nothing is sent to a host that is fenced: it would come there after what is proven of it. What is under way already
+        // ends as it does.
+        if observation.state == .running || observation.state == .stopped, state.hosts[to]?.fence.isNone != true {
+            if observation.lock != nil { return }
+            guests.results[workload] = .moveEnded(
+                epoch: placement.epoch, at: hostName ?? "", reason: "\(to) is fenced, or about to be")
+            return
+        }
         switch observation.state {
         case .absent: guests.results[workload] = .moveEnded(epoch: placement.epoch, at: to, reason: "")
         case .stuck: order(.destroy(spec.guest, epoch: placement.epoch))

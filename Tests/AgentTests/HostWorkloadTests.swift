@@ -66,7 +66,7 @@ extension AgentBench {
         bench.observe(.stopped)
         #expect(bench.placement.phase == .on("pve1"))
         #expect(
-            bench.guestOrders.last == .start(guest, epoch: bench.placement.epoch, takeFrom: nil, mayLowerVotes: true))
+            bench.guestOrders.last == .start(guest, epoch: bench.placement.epoch, takeFrom: [], mayLowerVotes: true))
         bench.run(for: .seconds(30))
         for _ in 0..<3 { bench.observe(.stopped) }
         #expect(bench.starts == 1, "one order at a time")

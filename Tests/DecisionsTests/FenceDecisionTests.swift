@@ -275,7 +275,7 @@ import Testing
         #expect(bench.decide().isEmpty)
         #expect(bench.outcome(.handBack(vm, epoch: epoch, from: "pve1")).succeeded)
         #expect(bench.placement().phase == .on("pve2"))
-        #expect(bench.placement().takenFrom == "")
+        #expect(bench.placement().sources.isEmpty)
     }
 
     @Test func whatLiesOnAFencedHostIsNotAdopted() {

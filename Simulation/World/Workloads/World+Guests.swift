@@ -178,14 +178,22 @@ extension World {
     }
 
     /// What an agent must not do, even where nothing comes of it.
-    func checkStart(of guest: Guest, _ takeFrom: String?, by machine: Machine, _ lab: GuestLab) {
+    func checkStart(of guest: Guest, _ takeFrom: [String], by machine: Machine, _ lab: GuestLab) {
         guard let number = lab.index(of: guest.workload) else { return }
         let isOnCeph = lab.storage(of: number) == .ceph
         if isOnCeph, lab.ceph.refuses(lab.address(of: machine.index)) {
             return violate(
                 "startWhileFenced", "\(machine.name) starts \(lab.guests[number].name) while its storage refuses it")
         }
-        guard let takeFrom, let source = self.machine(named: takeFrom), source !== machine else { return }
+        for name in takeFrom {
+            guard let source = self.machine(named: name), source !== machine else { continue }
+            checkProof(of: number, source, by: machine, lab)
+        }
+    }
+
+    /// An order to start says that another host writes no more: that must be true of it.
+    private func checkProof(of number: Int, _ source: Machine, by machine: Machine, _ lab: GuestLab) {
+        let isOnCeph = lab.storage(of: number) == .ceph
         lab.guests[number].fence = nil
         let host = lab.hosts[source.index]
         var proof: String?

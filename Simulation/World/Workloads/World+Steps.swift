@@ -34,7 +34,7 @@ extension World {
         case .order(.destroy, _, _): destroy(number, lab)
         case .order(.watch, _, _): lab.steps[number] = nil
         case .handMove(let to): handMove(number, to: to, lab)
-        case .handStart: start(number, takeFrom: nil, mayLowerVotes: false, lab)
+        case .handStart: start(number, takeFrom: [], mayLowerVotes: false, lab)
         }
     }
 
@@ -83,7 +83,7 @@ extension World {
 
     // MARK: Start
 
-    private func start(_ number: UInt64, takeFrom: String?, mayLowerVotes: Bool, _ lab: GuestLab) {
+    private func start(_ number: UInt64, takeFrom: [String], mayLowerVotes: Bool, _ lab: GuestLab) {
         guard let step = lab.steps[number] else { return }
         let machine = step.machine
         let guest = lab.guests[step.guest]
@@ -111,23 +111,23 @@ extension World {
         }
     }
 
-    private func takeOver(_ number: UInt64, _ takeFrom: String?, _ lab: GuestLab) {
+    private func takeOver(_ number: UInt64, _ takeFrom: [String], _ lab: GuestLab) {
         guard let step = lab.steps[number] else { return }
         let machine = step.machine
         let guest = lab.guests[step.guest]
-        let source = takeFrom.flatMap { name in machines.first { $0.name == name }?.index }
+        let sources = takeFrom.compactMap { name in machines.first { $0.name == name }?.index }
         if let config = guest.config, config != machine {
-            guard config == source else {
+            guard sources.contains(config) else {
                 return end(
                     number,
-                    GuestFailure("its configuration lies on \(machines[config].name)", isPermanent: source == nil))
+                    GuestFailure("its configuration lies on \(machines[config].name)", isPermanent: sources.isEmpty))
             }
             lab.guests[step.guest].config = machine
             // What held a lock there is gone with the machine.
             lab.guests[step.guest].lock = nil
         } else if guest.config == nil {
             lab.guests[step.guest].config = machine
-        } else if source != nil {
+        } else if !sources.isEmpty {
             lab.guests[step.guest].lock = nil
         }
         // A lock of a move that ended with its machine is nobody's any more.

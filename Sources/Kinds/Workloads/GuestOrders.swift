@@ -36,12 +36,12 @@ public enum GuestOrder: Hashable, Sendable {
     /// Observe exactly these from now on, and report what changes of them; guests that run here and are none of them are
     /// of no concern.
     case watch([Guest])
-    /// Bring the guest up here: take its configuration over from `takeFrom`, when it lies there still, bring it in line
+    /// Bring the guest up here: take its configuration over from one of `takeFrom`, when it lies there still, bring it in line
     /// with what is declared, start it. Does nothing and reports `done` when it runs here already.
-    /// `takeFrom` is a host whose fence is committed; nil: the configuration must lie here, or the guest is new.
+    /// `takeFrom` are hosts whose fences are committed; none: the configuration must lie here, or the guest is new.
     /// `mayLowerVotes`: every other host of the hypervisor's own cluster that is away is fenced, so this one may go on
     /// alone when that cluster has lost its quorum.
-    case start(Guest, epoch: UInt64, takeFrom: String?, mayLowerVotes: Bool)
+    case start(Guest, epoch: UInt64, takeFrom: [String], mayLowerVotes: Bool)
     /// Let the guest end by itself, and end it when it has not within `grace`.
     case stop(Guest, epoch: UInt64, grace: Interval)
     /// Give the guest to another host: `live`, while it runs, else stopped. One that runs and is not to be moved live is

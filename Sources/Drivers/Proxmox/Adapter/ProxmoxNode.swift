@@ -209,7 +209,8 @@ public final class ProxmoxNode: Sendable {
                     state.notes.words[Int(step.guest.vmid)] = notes.isEmpty ? nil : notes.joined(separator: "; ")
                 }
             case .stop(let grace): try await steps.stop(step.guest, grace: grace)
-            case .migrate(let target, let live): try await steps.migrate(step.guest, to: target, live: live)
+            case .migrate(let target, let live):
+                try await steps.migrate(step.guest, epoch: step.epoch, to: target, live: live)
             case .destroy: try await steps.destroy(step.guest)
             }
             return nil
