@@ -199,6 +199,10 @@ if !pureOnly {
         .executableTarget(
             name: "holdfast-proxmox", dependencies: ["ProxmoxEmulator", argumentParser],
             path: "Simulation/Emulators/holdfast-proxmox", swiftSettings: settings),
+        // The driver's fence on its own, against a real Ceph: what Simulation/Ceph/fence.sh fences with.
+        .executableTarget(
+            name: "holdfast-fence", dependencies: ["Consensus", "Cluster", "Kinds", "ProxmoxDriver", logging],
+            path: "Simulation/Ceph/holdfast-fence", swiftSettings: settings),
         .testTarget(
             name: "ProxmoxEmulatorTests", dependencies: ["ProxmoxEmulator", httpClient] + nio,
             swiftSettings: settings),

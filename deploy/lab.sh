@@ -4,6 +4,11 @@
 #
 #   deploy/lab.sh                 the tour; about eight minutes to build from a clean clone, ten seconds to run
 #   deploy/lab.sh COMMAND...      another command of the laboratory: up, status, probe, bench --repetitions 30 …
+#   deploy/lab.sh bench --only guests --repetitions 30
+#                                 virtual machines: their host is lost by each way of fencing, leading or not; drained,
+#                                 stopped by plan; what-if; an agent with 100 guests at rest. Some hours
+#   deploy/lab.sh bench --only "storage fence" --only "power fence" --repetitions 30
+#                                 a part of it; "watchdog of 15 s", watchdog-mux, drain, "planned stop", what-if, "at rest"
 #
 # Needs Swift 6.2 or later. Installs what is missing when it runs as root on Debian (keepalived too, for `bench`);
 # otherwise it names the packages. Everything runs in namespaces of its own, also for an ordinary user, and nothing is
@@ -80,5 +85,6 @@ install_packages "${1-}"
 mkdir -p .build
 build holdfast
 build holdfast-lab
+build holdfast-proxmox
 if (($# == 0)); then set -- tour; fi
 exec "$(swift build -c release --show-bin-path)/holdfast-lab" "$@"

@@ -12,10 +12,11 @@ extension Swarm {
         case set, move, drain, disarm, load, shutdown, addOrDelete, pauseWorkload
     }
 
-    mutating func drawWorkloadLab() {
+    /// - Parameter isPlain: two hosts and a witness, whatever is drawn otherwise.
+    mutating func drawWorkloadLab(isPlain: Bool = false) {
         var members = [Plan.Member(name: "pve1", kind: .host), Plan.Member(name: "pve2", kind: .host)]
-        if draws.chance(250) { members.append(Plan.Member(name: "pve3", kind: .host)) }
-        if members.count == 3 ? draws.chance(500) : draws.chance(900) {
+        if !isPlain, draws.chance(250) { members.append(Plan.Member(name: "pve3", kind: .host)) }
+        if isPlain || (members.count == 3 ? draws.chance(500) : draws.chance(900)) {
             members.append(Plan.Member(name: "witness", kind: .witness))
         }
         let hosts = members.filter { $0.kind == .host }.map(\.name)

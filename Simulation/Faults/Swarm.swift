@@ -45,6 +45,16 @@ public struct Swarm {
         return swarm.plan
     }
 
+    /// A lab of two hosts and a witness with workloads, under the conditions that are drawn for any other, and nothing that
+    /// befalls it.
+    static func plainLab(seed: UInt64, length: Int64) -> Plan {
+        var swarm = Swarm(seed: seed, length: length, profile: .workloads)
+        swarm.drawWorkloadLab(isPlain: true)
+        swarm.drawConditions()
+        swarm.drawSnapshots()
+        return swarm.plan
+    }
+
     private init(seed: UInt64, length: Int64, profile: Profile) {
         draws = Draws(seed: seed, purpose: 0xFA)
         self.profile = profile

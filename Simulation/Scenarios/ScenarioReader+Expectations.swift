@@ -10,7 +10,7 @@ extension ScenarioReader {
     public static let promises = [
         "doubleAddress", "twoLeaders", "logMatching", "leaderCompleteness", "stateMachineSafety", "stateDiverged",
         "nonLinearizable", "snapshotsDiffer", "logGap", "doubleRun", "doubleWrite", "startBeforeFence",
-        "startWhileFenced", "fenceOpened", "strictRule", "overcommitted", "hostReset",
+        "startWhileFenced", "fenceOpened", "strictRule", "overcommitted", "hostReset", "votesLowered",
     ]
 
     mutating func readExpectations(_ node: ScenarioNode?) {

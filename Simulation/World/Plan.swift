@@ -135,6 +135,8 @@ public struct Plan: Hashable, Sendable {
     public var members: [Member] = []
     public var addresses: [Address] = []
     public var storage = Storage.local
+    /// Everything is declared only when every host has said what it has, as people do who look before.
+    public var declaresLate = false
     public var workloads: [Workload] = []
     public var rules: [Rule] = []
     public var policy = Policy()

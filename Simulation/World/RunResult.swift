@@ -46,11 +46,39 @@ public struct RunResult: Hashable, Sendable {
     public struct Recovery: Hashable, Sendable {
         public var workload: String
         public var lostAt: Int64
+        /// When the hypervisor that runs it now was first asked to start it, its configuration being there; nil: it was
+        /// started otherwise.
+        public var issuedAt: Int64?
         public var startedAt: Int64
         public var from: String?
         public var to: String
         /// blocklist, watchdog or power; nil: nothing had to be fenced.
         public var fence: String?
+
+        public init(
+            workload: String, lostAt: Int64, issuedAt: Int64?, startedAt: Int64, from: String?, to: String,
+            fence: String?
+        ) {
+            self.workload = workload
+            self.lostAt = lostAt
+            self.issuedAt = issuedAt
+            self.startedAt = startedAt
+            self.from = from
+            self.to = to
+            self.fence = fence
+        }
+    }
+
+    /// A workload that is to run, was lost, and does not run again when the run ends.
+    public struct Lost: Hashable, Sendable {
+        public var workload: String
+        /// True nanoseconds since the plan began.
+        public var lostAt: Int64
+        public var from: String?
+
+        public init(workload: String, lostAt: Int64, from: String?) {
+            (self.workload, self.lostAt, self.from) = (workload, lostAt, from)
+        }
     }
 
     public struct Reset: Hashable, Sendable {
@@ -63,6 +91,7 @@ public struct RunResult: Hashable, Sendable {
     public var seed: UInt64
     public var workloads: SortedMap<String, Workload> = [:]
     public var recoveries: [Recovery] = []
+    public var lost: [Lost] = []
     public var resets: [Reset] = []
     public var hash: UInt64 = 0
     public var events: UInt64 = 0

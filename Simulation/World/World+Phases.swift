@@ -21,6 +21,12 @@ extension World {
             bringGuestsUp()
             machineIsWired()
             guard reachesLevel(2) else { return false }
+            if plan.declaresLate {
+                advance(to: now + 20_000_000_000) {
+                    let known = machines.first?.process?.core.state.hosts
+                    return machines.allSatisfy { !runsGuests($0) || known?.contains($0.name) == true }
+                }
+            }
         }
         let declarations = plan.addresses.map { Self.declaration($0) } + labDeclarations()
         if !declarations.isEmpty {

@@ -109,13 +109,15 @@ extension World {
         }
         for (name, host) in state.hosts.pairs {
             guard let machine = machine(named: name) else { continue }
-            if host.fence.method == .cephBlocklist, host.fence.isProven, !host.facts.storageAddress.isEmpty {
-                lab.ceph.blocked.append(host.facts.storageAddress)
-                lab.ceph.shutOut.append(host.facts.storageAddress)
+            if !host.barred.isEmpty, host.proofs.contains(where: { $0.method == .cephBlocklist }) {
+                lab.ceph.blocked += host.barred
+                lab.ceph.shutOut += host.barred
             }
             guard !machine.isPowered else { continue }
             // What was proven of a machine is true of it, and a watchdog that it had armed is not fed any more.
-            if host.fence.isProven, host.fence.method != .cephBlocklist { lab.hosts[machine.index].isProvenOff = true }
+            if host.proofs.contains(where: { $0.method != .cephBlocklist }) {
+                lab.hosts[machine.index].isProvenOff = true
+            }
             if host.facts.isGuarded { lab.hosts[machine.index].watchdog.firesAtTrue = now }
         }
     }
@@ -133,7 +135,7 @@ extension World {
             if sighting.state == .running { lab.guests[number].lastHost = machine.index }
         }
         // Not seen anywhere: it lies where it was taken from, or where it belongs.
-        for host in [placement.takenFrom, placement.host ?? ""] where config == nil {
+        for host in placement.sources + [placement.host ?? ""] where config == nil {
             config = machine(named: host)?.index
         }
         lab.guests[number].config = config

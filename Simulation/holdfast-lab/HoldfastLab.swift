@@ -14,7 +14,7 @@ struct HoldfastLab: ParsableCommand {
             Up.self, Down.self, Status.self, Exec.self, PowerOff.self, PowerOn.self, Cut.self, Isolate.self, Heal.self,
             Unplug.self, Plug.self, KillAgent.self, PauseAgent.self, ResumeAgent.self, StopAgent.self, StartAgent.self,
             ProbeCommand.self, Tour.self, Bench.self, KeeperCommand.self, WriterCommand.self, GuestMachine.self,
-            FenceByPower.self,
+            FenceByPower.self, WatchdogMachine.self,
         ])
 
     static func main() {

@@ -29,6 +29,9 @@ struct LabDirectory: Sendable {
     func agentLog(of node: String) -> String { "\(folder(of: node))/agent.log" }
     /// Requests to the emulated Proxmox of a host that change something, with when they came.
     func accessLog(of host: String) -> String { "\(folder(of: host))/access.log" }
+    func watchdogLog(of host: String) -> String { "\(folder(of: host))/watchdog.log" }
+    /// In place of /run/watchdog-mux.sock.
+    func watchdogSocket(of host: String) -> String { "\(path)/\(host).watchdog" }
     func emulatorLog(of host: String) -> String { "\(folder(of: host))/proxmox.log" }
     /// What both hosts reach, whatever happens to the network: the emulated storage's images, and what guests write.
     var sharedFolder: String { "\(path)/shared" }

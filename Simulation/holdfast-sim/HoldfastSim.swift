@@ -10,6 +10,7 @@ struct HoldfastSim: ParsableCommand {
             RunCommand.self,
             SeedsCommand.self,
             FamiliesCommand.self,
+            FailoversCommand.self,
             ReplayCommand.self,
             ShrinkCommand.self,
             WhatIfCommand.self,

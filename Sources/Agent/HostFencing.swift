@@ -13,11 +13,15 @@ import Kinds
 struct Fencing: Sendable {
     /// A fence that could not be reported, or did not succeed, is tried again after this.
     static let retryAfter = Interval.seconds(1)
+    /// The same where something is proven already: it may go on for days, until a person has looked.
+    static let retryFurtherAfter = Interval.seconds(30)
 
     struct Attempt: Hashable, Sendable {
         var method: FenceMethod
         var epoch: UInt64
         var isLifting: Bool
+        /// The revision at which it was ordered: the same may be ordered again.
+        var orderedAt: UInt64
         /// Every attempt is one of its own.
         var failures: UInt64
     }
@@ -50,13 +54,16 @@ struct Watchdog: Sendable {
     /// Answers to orders before this one are about a watchdog that was closed since.
     var begunAt: Instant = .distantPast
     /// The cluster was told that it is armed, and is not certain to have heard otherwise.
-    var isCountedOn = false
+    var isSaid = false
     /// Whether this process has found out if the one before it left it armed.
     var hasInherited = false
     var fedUntil: Instant = .distantPast
     /// When the guests that need it are ended unless the lease is renewed before.
     var endsGuestsAt: Instant = .distantFuture
     var hasEndedGuests = false
+    /// Disarmed without a lease, because no guest ran any more: the cluster counts on it all the same, and no guest may run
+    /// again before there is a lease.
+    var isCountedOn = false
 
     var nextDeadline: Instant { mayBeArmed && !hasEndedGuests ? endsGuestsAt : .distantFuture }
 }
@@ -69,7 +76,12 @@ extension AgentCore {
         for (name, host) in state.hosts.pairs {
             switch host.fence {
             case .wanted(let method, id): carryOut(method, on: name, host, now: now)
-            case .lifting(let method, id), .withdrawn(let method, id): lift(method, from: name, host, now: now)
+            case .proven where host.further?.member == id && state.member(named: name)?.reachable != true:
+                if let further = host.further { carryOut(further.method, on: name, host, now: now) }
+            // The leader says when nothing of the others' orders can come any more.
+            case .lifting(let method, id) where !host.isOrdered(besides: id),
+                .withdrawn(let method, id) where !host.isOrdered(besides: id):
+                lift(method, from: name, host, now: now)
             default:
                 // Also what the driver reported when the fence was none of this member's any more: told again and again,
                 // nobody would ever take note of it.
@@ -92,7 +104,8 @@ extension AgentCore {
         // again, and still less may an old lifting undo a new fence. A lease that counts says that the state is as new.
         guard holdsLease(now: now) else { return false }
         let attempt = Fencing.Attempt(
-            method: method, epoch: host.fenceEpoch, isLifting: isLifting, failures: host.failures)
+            method: method, epoch: host.fenceEpoch, isLifting: isLifting, orderedAt: host.orderedAt,
+            failures: host.failures)
         if guests.fencing.attempts[name] == attempt { return false }
         // The cluster has taken note of what came of the one before.
         guests.fencing.results[name] = nil
@@ -105,11 +118,13 @@ extension AgentCore {
         guard method == .cephBlocklist || method == .power,
             begins(name, host, method, isLifting: false, now: now)
         else { return }
-        if state.member(named: name)?.reachable == true {
-            // Its guests are well; it would lose them for nothing. What an attempt before this one did is taken back.
+        let isThere = state.member(named: name)?.reachable == true
+        if isThere || state.disarmed != nil {
+            // Its guests are well, and it would lose them for nothing; or somebody wants no host to lose any. What an attempt
+            // before this one did is taken back.
             let spared = method == .power ? "its power is left alone" : "its storage is left to it"
-            guests.fencing.results[name] = .fenceFailed(
-                name, epoch: host.fenceEpoch, reason: "\(name) is there again; \(spared)")
+            let why = isThere ? "\(name) is there again" : "the cluster is disarmed"
+            guests.fencing.results[name] = .fenceFailed(name, epoch: host.fenceEpoch, reason: "\(why); \(spared)")
             guests.fencing.retryAt[name] = now + Fencing.retryAfter
             return
         }
@@ -148,7 +163,8 @@ extension AgentCore {
             // Of another fence than this one's it says nothing.
             guard guests.fencing.attempts[host]?.epoch == epoch else { return }
             guests.fencing.results[host] = .fenceFailed(host, epoch: epoch, reason: reason)
-            guests.fencing.retryAt[host] = now + Fencing.retryAfter
+            let isProven = state.hosts[host]?.further != nil
+            guests.fencing.retryAt[host] = now + (isProven ? Fencing.retryFurtherAfter : Fencing.retryAfter)
         }
     }
 
@@ -183,11 +199,14 @@ extension AgentCore {
         let isNeeded = watchdogIsNeeded(name)
         let timeout = Interval.milliseconds(facts.watchdogMilliseconds)
         let holdsLease = holdsLease(now: now)
-        if holdsLease { inheritWatchdog(name, facts, isNeeded: isNeeded) }
-        if !guests.watchdog.mayBeArmed && !isNeeded { return }
+        if holdsLease {
+            inheritWatchdog(name, facts, isNeeded: isNeeded)
+            guests.watchdog.isCountedOn = false
+        }
+        if !guests.watchdog.mayBeArmed && !guests.watchdog.isCountedOn && !isNeeded { return }
         if holdsLease {
             feed(isNeeded: isNeeded, name, timeout: timeout, now: now)
-        } else if guests.watchdog.mayBeArmed {
+        } else if guests.watchdog.mayBeArmed || guests.watchdog.isCountedOn {
             starve(name, now: now)
         }
     }
@@ -240,13 +259,13 @@ extension AgentCore {
         case .armed?: setGuarded(isNeeded)
         case .failed?:
             setGuarded(false)
-            if !isKnown { guests.watchdog.isCountedOn = false }
+            if !isKnown { guests.watchdog.isSaid = false }
         case nil: if !isNeeded { setGuarded(false) }
         }
     }
 
     private mutating func setGuarded(_ isGuarded: Bool) {
-        if isGuarded { guests.watchdog.isCountedOn = true }
+        if isGuarded { guests.watchdog.isSaid = true }
         guard guests.facts?.isGuarded != isGuarded else { return }
         guests.facts?.isGuarded = isGuarded
         guests.changes += 1
@@ -254,6 +273,8 @@ extension AgentCore {
 
     /// Without a lease the machine would be reset in a while. Its guests that need that are ended first: once nothing runs
     /// there is nothing left to reset it for.
+    ///
+    /// What somebody starts by hand afterwards is ended as well, until there is a lease again.
     ///
     /// Others stay, and keep it armed: a proof by the watchdog lets every guest be started elsewhere whose disks it is
     /// proof for, also one that was meant to be fenced otherwise. So they are ended too when nothing resets the machine and
@@ -264,14 +285,14 @@ extension AgentCore {
         var isReset = true
         if case .failed = guests.watchdog.word {
             // Nobody takes its silence for a proof: what runs goes on.
-            guard guests.watchdog.isCountedOn else { return }
+            guard guests.watchdog.isSaid else { return }
             isReset = false
         }
         var runs = false
         for (workload, spec) in workloadSpecs.workloads.pairs where workloadSpecs.suffices(.watchdog, for: spec) {
             // What nobody has looked at may be running.
-            let seen = guests.observed[workload]?.state
-            if seen == .absent || seen == .stopped { continue }
+            let seen = guests.observed[workload]
+            if let seen, !seen.mayRun { continue }
             runs = true
             guard needsWatchdog(spec) || !isReset, seen != nil, guests.orders[workload]?.step != .destroy,
                 guests.retryAt[workload] == nil
@@ -281,9 +302,10 @@ extension AgentCore {
             effects.append(.guests(.destroy(spec.guest, epoch: epoch)))
         }
         let isIdle = !guests.orders.values.contains { $0.step == .start || $0.step == .migrate }
-        if !runs, isIdle, guests.seesGuests {
+        if !runs, isIdle, guests.seesGuests, guests.watchdog.mayBeArmed {
             effects.append(.log("no guest that the watchdog answers for runs here any more; it is not needed"))
-            guests.watchdog = Watchdog(hasInherited: true)
+            guests.watchdog = Watchdog(
+                hasInherited: true, endsGuestsAt: guests.watchdog.endsGuestsAt, hasEndedGuests: true, isCountedOn: true)
             effects.append(.watchdog(.close))
         }
     }

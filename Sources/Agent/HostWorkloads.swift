@@ -44,6 +44,25 @@ struct HostWorkloads: Sendable {
         var epoch: UInt64
     }
 
+    /// A process without its configuration is stuck, and so is, until the very moment in which a live move ends, what
+    /// takes a guest over:
+    ///
+    ///     driver:    look: stuck ─────── (the move ends: it runs) ──────── look: running
+    ///     cluster:                        the guest belongs here now
+    ///     agent:                          seen is "stuck", and what is seen here is ended and started again
+    ///
+    /// Ending it then would kill a guest that has just been moved. So one is ended only after two looks that were reported
+    /// since it belongs here: the first may have begun before.
+    struct Doubt: Hashable, Sendable {
+        static let looks: UInt64 = 2
+
+        var epoch: UInt64
+        /// The looks before.
+        var since: UInt64
+        /// The looks before another one was last asked for; nil: none was.
+        var askedAfter: UInt64?
+    }
+
     /// Nil until the driver has said what this host is; a member without a hypervisor has no part in any of this.
     var facts: HostFacts?
     var observed: SortedMap<ResourceKey, GuestObservation> = [:]
@@ -52,6 +71,10 @@ struct HostWorkloads: Sendable {
     var watched: [Guest]?
     /// Guests of whom nothing was seen since their last step ended: what was seen before says nothing about now.
     var unseen: SortedMap<ResourceKey, GuestStep> = [:]
+    /// Guests that seem to be stuck here, where they shall run, until that is certain.
+    var doubts: SortedMap<ResourceKey, Doubt> = [:]
+    /// Counts the looks that were reported.
+    var looks: UInt64 = 0
     var orders: SortedMap<ResourceKey, Order> = [:]
     var results: SortedMap<ResourceKey, Result> = [:]
     var retryAt: SortedMap<ResourceKey, Instant> = [:]
@@ -96,6 +119,8 @@ extension AgentCore {
         case .host(let facts):
             var facts = facts
             facts.isGuarded = guests.facts?.isGuarded ?? false
+            // From the first on this is a host to itself, which needs a lease, whether or not the state changes soon.
+            if guests.facts == nil { followed = nil }
             guests.facts = facts
         case .blind(let reason):
             if guests.seesGuests { effects.append(.log("the hypervisor cannot be asked: \(reason)")) }
@@ -103,6 +128,12 @@ extension AgentCore {
         case .observed(let observations):
             guests.seesGuests = true
             guests.unseen = [:]
+            guests.looks += 1
+            for observation in observations where observation.state != .stuck {
+                if guests.doubts.contains(observation.guest.workload) {
+                    guests.doubts[observation.guest.workload] = nil
+                }
+            }
             guests.observed = SortedMap(observations.map { ($0.guest.workload, $0) })
         case .done(let guest, let epoch, let step):
             endOrder(guest.workload, step, epoch)
@@ -303,18 +334,19 @@ extension AgentCore {
             }
             return
         }
-        guard observation.state != .running, host.fence.isNone else { return }
-        var takeFrom = placement.takenFrom.isEmpty ? nil : placement.takenFrom
-        if let old = takeFrom, state.hosts.look(old, { $0.fence.isProven }) == false {
-            // That host is back: it may start what lies in its folder, and nothing is taken out of it any more.
-            if observation.state == .absent {
-                guests.results[workload] = .handBack(epoch: placement.epoch)
-                return
-            }
-            takeFrom = nil
+        // One that is being started here already is waited for: by a person, or by the process before this one.
+        guard observation.state != .running, !observation.isStarting, host.fence.isNone else { return }
+        // A host that is back may start what lies in its folder, and nothing is taken out of it any more.
+        if observation.state == .absent, state.hostToHandBack(placement) != nil {
+            guests.results[workload] = .handBack(epoch: placement.epoch)
+            return
         }
+        let takeFrom = placement.sources.filter { state.hosts[$0]?.fence.isProven ?? true }
         guard placement.failures <= UInt64(spec.budget.restarts), dependenciesAreMet(spec) else { return }
-        if observation.state == .stuck { return order(.destroy(spec.guest, epoch: placement.epoch)) }
+        if observation.state == .stuck {
+            if isCertainlyStuck(workload, placement.epoch) { order(.destroy(spec.guest, epoch: placement.epoch)) }
+            return
+        }
         if isForbidden(workload, spec) { return }
         // It would lose its only proof against a second writer.
         if needsWatchdog(spec), !isGuarded(host) {
@@ -326,7 +358,7 @@ extension AgentCore {
             }
             return
         }
-        let mayLowerVotes = othersAreThereOrFenced(host)
+        let mayLowerVotes = othersAreFenced
         // What passes by itself is waited for, and uses up no try. A lock of a move may be left over from a host that died
         // in its midst; the driver finds out.
         if let lock = observation.lock, lock != "migrate" { return }
@@ -334,12 +366,26 @@ extension AgentCore {
         order(.start(spec.guest, epoch: placement.epoch, takeFrom: takeFrom, mayLowerVotes: mayLowerVotes))
     }
 
+    /// Whether it was seen so in looks that began since it belongs here; until then another look is asked for, once for each.
+    private mutating func isCertainlyStuck(_ workload: ResourceKey, _ epoch: UInt64) -> Bool {
+        var doubt = HostWorkloads.Doubt(epoch: epoch, since: guests.looks)
+        if let present = guests.doubts[workload], present.epoch == epoch { doubt = present }
+        guard guests.looks < doubt.since + HostWorkloads.Doubt.looks else { return true }
+        if doubt.askedAfter != guests.looks {
+            doubt.askedAfter = guests.looks
+            effects.append(.guests(.watch(guests.watched ?? [])))
+        }
+        guests.doubts[workload] = doubt
+        return false
+    }
+
     /// Whether a rule that is never given up forbids that it is started here. It may lie here all the same: found here,
     /// or here before there was the rule. The leader moves it, or says why it cannot.
     private func isForbidden(_ workload: ResourceKey, _ spec: WorkloadSpec) -> Bool {
         func runsHere(_ other: ResourceKey) -> Bool {
-            other != workload
-                && (guests.observed[other]?.state == .running || guests.orders[other]?.step == .start)
+            guard other != workload else { return false }
+            if guests.orders[other]?.step == .start { return true }
+            return guests.observed[other].map { $0.isStarting || $0.state == .running } ?? false
         }
         if spec.apartFrom.contains(where: runsHere) { return true }
         return workloadSpecs.rules.contains { rule in
@@ -352,11 +398,10 @@ extension AgentCore {
         }
     }
 
-    /// Whether every other host is there, or proven to be away.
-    private func othersAreThereOrFenced(_ own: HostRecord) -> Bool {
-        state.hosts.pairs.allSatisfy { name, host in
-            host.fence.isProven || state.member(named: name)?.reachable == true
-        }
+    /// Whether every other host is proven to be away. One that is there is not enough: it may be so only for this cluster, and
+    /// not for Proxmox's own, and with the votes lowered on both sides its file system would part in two.
+    private var othersAreFenced: Bool {
+        state.hosts.pairs.allSatisfy { name, host in name == hostName || host.fence.isProven }
     }
 
     private func dependenciesAreMet(_ spec: WorkloadSpec) -> Bool {
@@ -373,6 +418,14 @@ extension AgentCore {
         _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, _ observation: GuestObservation,
         to: String, live: Bool
     ) {
+        // Nothing is sent to a host that is fenced: it would come there after what is proven of it. What is under way already
+        // ends as it does.
+        if observation.state == .running || observation.state == .stopped, state.hosts[to]?.fence.isNone != true {
+            if observation.lock != nil { return }
+            guests.results[workload] = .moveEnded(
+                epoch: placement.epoch, at: hostName ?? "", reason: "\(to) is fenced, or about to be")
+            return
+        }
         switch observation.state {
         case .absent: guests.results[workload] = .moveEnded(epoch: placement.epoch, at: to, reason: "")
         case .stuck: order(.destroy(spec.guest, epoch: placement.epoch))
@@ -400,8 +453,8 @@ extension AgentCore {
 
     // MARK: Back from a fence
 
-    /// Nothing that ran here before the fence may go on: it is placed elsewhere, or its disks are lost to it. One that is to
-    /// be left alone, belongs here, and kept its disks is left alone.
+    /// Nothing that ran here before the fence may go on, and nothing that was begun before it may come of itself: it is placed
+    /// elsewhere, or its disks are lost to it. One that is to be left alone, belongs here, and kept its disks is left alone.
     private mutating func cleanUp(_ name: String, _ host: HostRecord, now: Instant) {
         guard case .proven = host.fence else { return forget("clean") }
         var isClean = true
@@ -412,7 +465,8 @@ extension AgentCore {
                 isClean = false
                 continue
             }
-            guard observation.state == .running || observation.state == .stuck else { continue }
+            // Also one that is about to run: to end it ends what starts it.
+            guard observation.mayRun else { continue }
             if workloadSpecs.workloads[guest.workload]?.desired == .ignored, host.barred.isEmpty,
                 state.placements[guest.workload]?.phase == .on(name)
             {

@@ -22,6 +22,20 @@ struct LeaderDuties: Sendable {
     /// Since when each member has been coming and going.
     var unsteadySince: SortedMap<MemberID, Instant> = [:]
 
+    /// Since when each member that was ordered something under a fence has had none of it to carry out any more.
+    var idleSince: SortedMap<FenceOrderKey, Instant> = [:]
+
+    /// What a member was ordered under one fence of a host.
+    struct FenceOrderKey: Hashable, Comparable, Sendable {
+        var host: String
+        var epoch: UInt64
+        var member: MemberID
+
+        static func < (left: Self, right: Self) -> Bool {
+            (left.host, left.epoch, left.member) < (right.host, right.epoch, right.member)
+        }
+    }
+
     mutating func reset(now: Instant) {
         self = LeaderDuties()
         nextDecision = now
@@ -113,11 +127,12 @@ extension AgentCore {
         duties.decidedRevision = state.revision
         duties.nextDecision = nextLook(standings, now: now)
 
-        let view = LeaderView(
+        var view = LeaderView(
             leader: id, standings: standings, configuration: raft.configuration,
             longGone: duties.silentSince.isEmpty
                 ? [] : duties.silentSince.pairs.filter { now - $0.1 >= LevelDecisions.patience }.map { $0.0 },
             mayExchangeVoters: knowsWhoReadsJointConfigurations(now: now))
+        view.finished = finishedFenceOrders(now: now)
         // Time alone ends a trial, and the patience with operators who have not renewed.
         if let command = endOfTrial(now: now) { decree(command, now: now) }
         if let command = RotationDecisions.next(state: state, view: view, wallMilliseconds: wallMilliseconds) {
@@ -224,6 +239,26 @@ extension AgentCore {
                     .seconds((now - unsteady).milliseconds / 1_000), FenceDecisions.mostUnsteady)
             }
         }
+    }
+
+    /// Who has had no order under a fence for so long that nothing can come of an earlier one, there or not: it gives its
+    /// driver one only under a lease, with a state that is as new, and what is given has its effect in time or never.
+    private mutating func finishedFenceOrders(now: Instant) -> SortedMap<String, [MemberID]> {
+        guard !duties.idleSince.isEmpty || state.hosts.values.contains(where: { !$0.ordered.isEmpty }) else {
+            return [:]
+        }
+        var since: SortedMap<LeaderDuties.FenceOrderKey, Instant> = [:]
+        var finished: SortedMap<String, [MemberID]> = [:]
+        for (name, host) in state.hosts.pairs {
+            for member in host.ordered where !host.isAtWork(member) {
+                let key = LeaderDuties.FenceOrderKey(host: name, epoch: host.fenceEpoch, member: member)
+                let began = duties.idleSince[key] ?? now
+                since[key] = began
+                if now - began >= FenceOrder.certainlyOver { finished[name] = (finished[name] ?? []) + [member] }
+            }
+        }
+        duties.idleSince = since
+        return finished
     }
 
     private mutating func noteSteadiness(_ standings: SortedMap<MemberID, LeaderView.Standing>, now: Instant) {

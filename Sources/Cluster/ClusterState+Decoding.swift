@@ -53,7 +53,7 @@ extension ClusterState {
             case 43:
                 let (name, former) = try reader.record { (inner) throws(StateDecodingError) in try inner.formerName() }
                 try Self.add(name, former, to: &formerNames, most: Self.mostFormerNames, reader)
-            case 44...46: try readWorkloads(field, &reader)
+            case 44...46, 51, 52: try readWorkloads(field, &reader)
             default: throw reader.unknown(field, of: "the state")
             }
         }

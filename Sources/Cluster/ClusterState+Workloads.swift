@@ -1,4 +1,4 @@
-// The part of a snapshot's bytes that concerns workloads and the hosts that run them. Fields 44 to 46 of the state;
+// The part of a snapshot's bytes that concerns workloads and the hosts that run them. Fields 44 to 46, 51 and 52 of the state;
 // StateCoding.swift has the form.
 
 import Consensus
@@ -14,6 +14,7 @@ extension StateWriter {
                 $0.field(3, disarmed.actor)
             }
         }
+        writeLeftFences(state)
     }
 
     private mutating func write(_ placement: Placement, of key: ResourceKey) {
@@ -38,9 +39,11 @@ extension StateWriter {
         field(14, placement.reason)
         field(15, placement.since)
         field(16, UInt64(bitPattern: placement.sinceMilliseconds))
-        field(17, placement.takenFrom)
+        field(17, placement.sources.first ?? "")
         field(18, placement.lastEvent)
         for host in placement.barredFrom { present(19, host) }
+        field(23, placement.isUnseen ? 1 : 0)
+        for host in placement.sources.dropFirst() { present(24, host) }
     }
 
     private mutating func write(_ sighting: Sighting, on host: String) {
@@ -69,6 +72,22 @@ extension StateWriter {
         field(18, host.facts.isGuarded ? 1 : 0)
         for address in host.barred { present(19, address) }
         for declaration in host.retired.values { record(20) { $0.write(declaration) } }
+        field(23, host.orderedAt)
+        for proof in host.proofs {
+            record(24) {
+                $0.field(1, proof.method.rawValue)
+                $0.field(2, proof.words)
+                $0.field(3, proof.ordered)
+                $0.field(4, proof.since)
+            }
+        }
+        if let further = host.further {
+            record(25) {
+                $0.field(1, further.method.rawValue)
+                $0.field(2, further.member.rawValue)
+            }
+        }
+        for member in host.ordered { present(26, member.rawValue) }
     }
 
     /// Fields 10 to 13.
@@ -102,7 +121,7 @@ extension ClusterState {
     /// Hosts a state may have; a cluster has far fewer.
     private static let mostHosts = 10_000
 
-    /// Reads one of the fields 44 to 46.
+    /// Reads one of the fields 44 to 46, 51 and 52.
     mutating func readWorkloads(_ field: UInt8, _ reader: inout StateReader) throws(StateDecodingError) {
         switch field {
         case 44:
@@ -111,6 +130,10 @@ extension ClusterState {
         case 45:
             let (name, host) = try reader.record { (inner) throws(StateDecodingError) in try inner.host() }
             try Self.add(name, host, to: &hosts, most: Self.mostHosts, reader)
+        case 51: retiredFenceEpoch = try reader.count()
+        case 52:
+            let (address, left) = try reader.record { (inner) throws(StateDecodingError) in try inner.leftFence() }
+            try Self.add(address, left, to: &leftFences, most: Self.mostLeftFences, reader)
         case 46: disarmed = try reader.record { (inner) throws(StateDecodingError) in try inner.disarmed() }
         default: throw reader.unknown(field, of: "the state")
         }
@@ -173,8 +196,14 @@ extension StateReader {
         case 14: placement.reason = try text()
         case 15: placement.since = try count()
         case 16: placement.sinceMilliseconds = Int64(bitPattern: try number())
-        case 17: placement.takenFrom = try text()
+        case 17: placement.sources = [try text()]
         case 18: placement.lastEvent = try count()
+        case 23: placement.isUnseen = try number() == 1
+        case 24:
+            guard (1..<Placement.mostTried).contains(placement.sources.count) else {
+                throw fault("more hosts than are kept")
+            }
+            placement.sources.append(try text())
         default: throw unknown(field, of: "a placement")
         }
     }
@@ -237,19 +266,64 @@ extension StateReader {
                 host.barred.append(try text())
                 guard host.barred.count <= HostRecord.mostBarred else { throw fault("more addresses than are kept") }
             case 20: try retired(of: &host)
+            case 23: host.orderedAt = try count()
+            case 24:
+                host.proofs.append(try record { (inner) throws(StateDecodingError) in try inner.proof() })
+                guard host.proofs.count <= FenceMethod.allCases.count else { throw fault("more proofs than there are") }
+            case 25: host.further = try record { (inner) throws(StateDecodingError) in try inner.task() }
+            case 26: host.ordered.append(MemberID(rawValue: try number()))
             default: throw unknown(field, of: "a host")
             }
         }
         host.fence = try phase(fence)
+        // Earlier versions kept one proof only and one member, in the phase.
+        if host.ordered.isEmpty, let task = host.task, task.method != .watchdog { host.ordered = [task.member] }
+        if host.proofs.isEmpty, host.fence.isProven, let method = host.fence.method {
+            host.proofs = [FenceProof(method, words: fence.proof, ordered: 0, since: 0)]
+        }
         return (name, host)
     }
 
-    private mutating func retired(of host: inout HostRecord) throws(StateDecodingError) {
-        let declaration = try record { (inner) throws(StateDecodingError) in
+    private mutating func task() throws(StateDecodingError) -> FenceTask {
+        var (method, member) = ("", MemberID(rawValue: 0))
+        while let field = try next() {
+            switch field {
+            case 1: method = try text()
+            case 2: member = MemberID(rawValue: try number())
+            default: throw unknown(field, of: "what is to prove a fence")
+            }
+        }
+        guard let known = FenceMethod(rawValue: method) else { throw .newer(what: "the fence method \(method)") }
+        return FenceTask(known, by: member)
+    }
+
+    private mutating func proof() throws(StateDecodingError) -> FenceProof {
+        var proof = FenceProof(.word, words: "", ordered: 0, since: 0)
+        var method = ""
+        while let field = try next() {
+            switch field {
+            case 1: method = try text()
+            case 2: proof.words = try text()
+            case 3: proof.ordered = try count()
+            case 4: proof.since = try count()
+            default: throw unknown(field, of: "the proof of a fence")
+            }
+        }
+        guard let known = FenceMethod(rawValue: method) else { throw .newer(what: "the fence method \(method)") }
+        proof.method = known
+        return proof
+    }
+
+    mutating func retiredDeclaration() throws(StateDecodingError) -> Declaration {
+        try record { (inner) throws(StateDecodingError) in
             var declaration = Declaration(kind: "", name: "", spec: .null)
             while let field = try inner.next() { try inner.read(field, of: &declaration) }
             return declaration
         }
+    }
+
+    private mutating func retired(of host: inout HostRecord) throws(StateDecodingError) {
+        let declaration = try retiredDeclaration()
         try ascend(declaration.key, after: host.retired.keys.last)
         host.retired[declaration.key] = declaration
         guard host.retired.count <= HostRecord.mostRetired + ClusterState.mostResources else {

@@ -63,6 +63,10 @@ public struct ClusterState: Hashable, Sendable {
     /// By the names of their members; see Hosts.swift.
     public internal(set) var hosts: SortedMap<String, HostRecord> = [:]
     public internal(set) var disarmed: Disarmed?
+    /// The highest epoch of a fence of a host that went; those of new hosts go on from there.
+    var retiredFenceEpoch: UInt64 = 0
+    /// By address; see LeftFences.swift.
+    public internal(set) var leftFences: SortedMap<String, LeftFence> = [:]
     /// Bytes of all keys and values. Follows from `values`, so a snapshot does not say it.
     public internal(set) var valueBytes = 0
 

@@ -11,11 +11,14 @@ extension ClusterState {
         guard let present = hosts[name] else {
             var host = HostRecord(facts: facts)
             host.lastEvent = note("HostReported", "host/\(name)", "it can run guests", cause: member.lastEvent, record)
+            host.fenceEpoch = retiredFenceEpoch
             hosts[name] = host
+            takeUpFence(of: name, record)
             return done()
         }
         guard present.facts != facts || present.leaving != nil else { return unchanged() }
         _ = hosts.update(name) { $0.facts = facts }
+        if present.facts.storageAddress != facts.storageAddress { takeUpFence(of: name, record) }
         // Another machine, or one whose hypervisor can write again: what could not be moved to it may be now.
         if present.facts.boot != facts.boot || present.facts.isQuorate != facts.isQuorate {
             for (workload, placement) in placements.pairs where placement.barredFrom.contains(name) {
@@ -73,11 +76,13 @@ extension ClusterState {
     ) -> Outcome {
         guard let present = hosts[name] else { return refused(.notFound, "no host \(name)") }
         guard present.fenceEpoch == epoch else { return stale(name, present, epoch) }
-        guard !present.fence.isProven else { return unchanged("\(name) is fenced already") }
-        if present.fence == .wanted(method, by: member) { return unchanged() }
+        let task = FenceTask(method, by: member)
+        if present.task == task { return unchanged() }
+        switch present.fence {
+        case .none, .wanted, .proven: break
+        case .clean, .lifting: return unchanged("\(name) is fenced already, and is back")
         // An order to take the entry away is under way, and would meet the new one.
-        if case .withdrawn = present.fence {
-            return refused(.conflict, "the fence of \(name) before this one is being taken back")
+        case .withdrawn: return refused(.conflict, "the fence of \(name) before this one is being taken back")
         }
         if method == .cephBlocklist, let objection = objectionToBlocklist(of: name) {
             return refused(.unsafe, objection)
@@ -88,7 +93,9 @@ extension ClusterState {
             "FenceWanted", "host/\(name)", "by \(method.rawValue), through \(self.name(of: member)): \(reason)",
             cause: max(present.lastEvent, self.member(named: name)?.lastEvent ?? 0), record)
         _ = hosts.update(name) {
-            $0.fence = .wanted(method, by: member)
+            if case .proven = present.fence { $0.further = task } else { $0.fence = .wanted(method, by: member) }
+            $0.orderedAt = revision
+            if method != .watchdog, !$0.ordered.contains(member) { $0.ordered.append(member) }
             if isFirst {
                 $0.fenceEpoch += 1
                 $0.attempts = []
@@ -105,7 +112,7 @@ extension ClusterState {
     ) -> Outcome {
         guard let present = hosts[name] else { return refused(.notFound, "no host \(name)") }
         guard present.fenceEpoch == epoch else { return stale(name, present, epoch) }
-        guard case .wanted = present.fence else { return unchanged("\(name) is not being fenced") }
+        guard present.task != nil else { return unchanged("\(name) is not being fenced") }
         // What it said last was on its way when the fence was begun.
         let missed = method == .cephBlocklist ? storageAddresses(of: name).filter { !present.barred.contains($0) } : []
         guard missed.isEmpty else {
@@ -123,20 +130,31 @@ extension ClusterState {
                 reason: "its clients were seen at \(missed.joined(separator: ", ")) too, which was not barred yet",
                 record)
         }
+        // It may have said since the fence was begun that its watchdog is disarmed: then nothing has reset it.
+        guard method != .watchdog || present.facts.isGuarded else {
+            return refused(.unsafe, "\(name) has said that its watchdog is not armed; it proves nothing")
+        }
         proven(name, method, proof, record)
         return done()
     }
 
+    /// Adds a proof. The first one makes the fence proven; further ones are about more guests, or about more disks.
     private mutating func proven(_ name: String, _ method: FenceMethod, _ proof: String, _ record: CommandRecord) {
+        // An earlier order that is reported late was given at a moment that nobody remembers.
+        let ordered = method == .word ? revision : hosts[name]?.task?.method == method ? hosts[name]?.orderedAt ?? 0 : 0
         let event = note(
             "HostFenced", "host/\(name)", "by \(method.rawValue): \(proof)", cause: hosts[name]?.lastEvent ?? 0, record)
         _ = hosts.update(name) {
-            $0.fence = .proven(method, proof: proof)
+            if !$0.fence.isProven { $0.fence = .proven(method, proof: proof) }
+            if $0.further?.method == method { $0.further = nil }
+            $0.proofs.removeAll { $0.method == method }
+            $0.proofs.append(FenceProof(method, words: proof, ordered: ordered, since: revision))
             $0.lastEvent = event
         }
     }
 
-    /// A person says that the machine is off. Refused while the cluster hears of it.
+    /// A person says that the machine is off. Refused while the cluster hears of it. Whatever was proven before: that may not
+    /// suffice for every guest.
     mutating func fenceByWord(_ name: String, _ record: CommandRecord) -> Outcome {
         guard let present = hosts[name], let member = member(named: name) else {
             return refused(.notFound, "no host \(name)")
@@ -144,16 +162,20 @@ extension ClusterState {
         guard !member.reachable else {
             return refused(.unsafe, "\(name) is there and answers; a host that is off does not (holdfast host list)")
         }
-        guard !present.fence.isProven else { return unchanged("\(name) is fenced already") }
+        if present.proofs.contains(where: { $0.method == .word }), !isAnyUnseen(on: name) {
+            return unchanged("that \(name) is off has been said already")
+        }
         let isFirst = present.fence.isNone
         _ = hosts.update(name) { if isFirst { $0.fenceEpoch += 1 } }
         proven(name, .word, "\(record.actor) says that it is off", record)
         return done()
     }
 
+    private func isAnyUnseen(on name: String) -> Bool { placements.values.contains { $0.isUnseen(on: name) } }
+
     /// A host that a recovery goes on without.
     mutating func fenceTheDead(_ name: String, _ record: CommandRecord) {
-        guard let present = hosts[name], !present.fence.isProven else { return }
+        guard let present = hosts[name] else { return }
         if present.fence.isNone { _ = hosts.update(name) { $0.fenceEpoch += 1 } }
         proven(name, .word, "\(record.actor) declared it dead", record)
     }
@@ -213,6 +235,7 @@ extension ClusterState {
             "HostClean", "host/\(name)", "nothing of its old guests is left on it", cause: present.lastEvent, record)
         _ = hosts.update(name) {
             $0.fence = .clean(method)
+            $0.further = nil
             $0.lastEvent = event
         }
         return done()
@@ -223,15 +246,23 @@ extension ClusterState {
         guard present.fenceEpoch == epoch else { return stale(name, present, epoch) }
         switch present.fence {
         case .clean(let method), .lifting(let method, _):
-            guard present.fence != .lifting(method, by: member) else { return unchanged() }
-            _ = hosts.update(name) { $0.fence = .lifting(method, by: member) }
-            return done()
+            return hand(name, present, to: .lifting(method, by: member), member)
         case .withdrawn(let method, _):
-            guard present.fence != .withdrawn(method, by: member) else { return unchanged() }
-            _ = hosts.update(name) { $0.fence = .withdrawn(method, by: member) }
-            return done()
+            return hand(name, present, to: .withdrawn(method, by: member), member)
         case .none, .wanted, .proven: return refused(.conflict, "\(name) is not clean")
         }
+    }
+
+    /// From here on one member alone has an order about the host: nothing of the others' can come any more.
+    private mutating func hand(
+        _ name: String, _ present: HostRecord, to phase: FencePhase, _ member: MemberID
+    ) -> Outcome {
+        guard present.fence != phase || present.ordered != [member] else { return unchanged() }
+        _ = hosts.update(name) {
+            $0.fence = phase
+            $0.ordered = [member]
+        }
+        return done()
     }
 
     mutating func fenceLifted(_ name: String, epoch: UInt64, _ record: CommandRecord) -> Outcome {
@@ -248,12 +279,22 @@ extension ClusterState {
         let event = note(type, "host/\(name)", message, cause: hosts[name]?.lastEvent ?? 0, record)
         _ = hosts.update(name) {
             $0.fence = .none
+            $0.proofs = []
+            $0.further = nil
+            $0.orderedAt = 0
+            $0.ordered = []
             $0.attempts = []
             $0.failures = 0
             $0.barred = []
             $0.retired = [:]
             $0.lastEvent = event
         }
+        // What it said while it was fenced may be said again, now that it counts.
+        for (workload, placement) in placements.pairs where placement.isUnseen(on: name) {
+            _ = placements.update(workload) { $0.sightings[name] = nil }
+        }
+        // It may have come back with the address of another one.
+        takeUpFence(of: name, record)
     }
 
     /// - Parameter milliseconds: for how long; nil: not any more.

@@ -2,13 +2,16 @@
 //
 //     none ──beginFence──▶ wanted ──fenceProven──▶ proven ──hostIsClean──▶ clean ──liftFence──▶ lifting ──fenceLifted──▶ none
 //                          │ │  ▲
-//                          │ └──┘ fenceFailed, beginFence by another method or member
+//                          │ └──┘ fenceFailed, beginFence by another method or member; in `proven` too, for a further proof
 //                          └──cancelFence──▶ withdrawn ──fenceLifted──▶ none
 //
 // Whatever proves it in the end: once a blocklist was ordered its entry may be in force, and no way leads to `none` but
 // through an order that takes it away.
 //
 // Nothing that ran on a host is placed elsewhere before `proven`, and the host starts nothing before `none`.
+//
+// A proof is about what was on the host at a certain moment: what came there later, with a move that was under way, may run
+// and write all the same (Placements.swift, `isUnseen`).
 
 import Consensus
 
@@ -84,6 +87,35 @@ public enum FencePhase: Hashable, Sendable {
     }
 }
 
+/// A way of proving, and the member that is to carry it out.
+public struct FenceTask: Hashable, Sendable {
+    public var method: FenceMethod
+    public var member: MemberID
+
+    public init(_ method: FenceMethod, by member: MemberID) {
+        self.method = method
+        self.member = member
+    }
+}
+
+/// One proof that a host writes no more, and what it is a proof of.
+public struct FenceProof: Hashable, Sendable {
+    public var method: FenceMethod
+    /// What makes it certain, for people: `blocklisted in OSD map 812`. Empty where an earlier version did not keep it.
+    public var words: String
+    /// The revision at which it was ordered: what had come to the host by then had come before the proof.
+    public var ordered: UInt64
+    /// The revision at which it was known.
+    public var since: UInt64
+
+    public init(_ method: FenceMethod, words: String, ordered: UInt64, since: UInt64) {
+        self.method = method
+        self.words = words
+        self.ordered = ordered
+        self.since = since
+    }
+}
+
 /// A machine that runs guests. Its name is its member's.
 public struct HostRecord: Hashable, Sendable {
     /// Why a host goes down by its own word.
@@ -96,6 +128,16 @@ public struct HostRecord: Hashable, Sendable {
     public internal(set) var isDraining = false
     public internal(set) var leaving: Leaving?
     public internal(set) var fence: FencePhase = .none
+    /// What is proven of it, in the order in which it was: empty until the first proof, and when no fence is open. At most one
+    /// of each method, the newest.
+    public internal(set) var proofs: [FenceProof] = []
+    /// What is to prove it besides: what is proven does not suffice for every guest that is there.
+    public internal(set) var further: FenceTask?
+    /// The revision at which the present way of proving was ordered.
+    public internal(set) var orderedAt: UInt64 = 0
+    /// Who was ordered anything about the host's storage or power under the present fence, and may be at it still. In the order
+    /// in which they were asked; the entry is taken away by one of them, or by another when nothing of theirs can come any more.
+    public internal(set) var ordered: [MemberID] = []
     /// Counts the fences of this host.
     public internal(set) var fenceEpoch: UInt64 = 0
     /// What was tried for the present fence in vain, each in a sentence; the newest `mostAttempts`.
@@ -109,6 +151,23 @@ public struct HostRecord: Hashable, Sendable {
     /// of them here has to end before the fence does.
     public internal(set) var retired: SortedMap<ResourceKey, Declaration> = [:]
     public internal(set) var lastEvent: UInt64 = 0
+
+    /// What a member is to carry out now.
+    public var task: FenceTask? {
+        if case .wanted(let method, let member) = fence { return FenceTask(method, by: member) }
+        if case .proven = fence { return further }
+        return nil
+    }
+    /// Whether somebody but a member may still be at an order of the present fence.
+    public func isOrdered(besides member: MemberID) -> Bool { ordered.contains { $0 != member } }
+    /// Whether a member gives its driver orders about the host now, under the present fence.
+    public func isAtWork(_ member: MemberID) -> Bool {
+        switch fence {
+        case .lifting(_, member): true
+        case .withdrawn(_, member): !isOrdered(besides: member)
+        default: task?.member == member
+        }
+    }
 
     public static let mostAttempts = 8
     /// A host with more storage addresses is not fenced by them.

@@ -128,11 +128,19 @@ extension ClusterState {
             return refused(
                 .unsafe, "\(guest.0) belongs on \(member.name); drain it first (holdfast host drain \(member.name))")
         }
+        let bars = hosts.look(member.name) { $0.barred.count } ?? 0
+        guard bars == 0 || leftFences.count + bars <= Self.mostLeftFences else {
+            return refused(
+                .unsafe,
+                "the storage bars \(leftFences.count) addresses of hosts that went; let a machine with one of them join"
+            )
+        }
         dropMember(id)
-        if level >= 2 { hosts[member.name] = nil }
+        let barred = level >= 2 ? forgetHost(member.name) : ""
         _ = note(
             "MemberRemoved", "member/\(member.name)", "removed by \(record.actor)", cause: member.lastEvent, record)
-        return done()
+        guard !barred.isEmpty else { return done() }
+        return done("the storage bars \(barred) until a host joins that has this address; then it is let in again")
     }
 
     /// Ends that a member is waited for which a recovery went on without: from then on it is a stranger, whom nobody lets in

@@ -6,6 +6,10 @@
 //                          └──── place (a is fenced) ──▶ on(b) ──handBack──▶ on(a), if b has not taken it over
 //
 // Every change counts the epoch up. A host that was away compares epochs before it touches anything.
+//
+// A move is carried out by the hypervisors, and goes on while the host it leads to is lost, reset, and up again without its
+// agent. So who has arrived by the word of its old host alone is `isUnseen`, and a proof about its new host need not be
+// about it.
 
 import Consensus
 
@@ -73,8 +77,15 @@ public struct Placement: Hashable, Sendable {
     public internal(set) var reason = ""
     public internal(set) var since: UInt64 = 0
     public internal(set) var sinceMilliseconds: Int64 = 0
-    /// The host whose fence had to be proven before it was placed here; its configuration lies there still. Empty: none.
-    public internal(set) var takenFrom = ""
+    /// The hosts whose fences had to be proven before it was placed here, until it was seen to run here: its configuration
+    /// lies with one of them, or here. The newest first; more than one where a host was lost before it had taken it over. At
+    /// most `mostTried`.
+    public internal(set) var sources: [String] = [] {
+        didSet { if sources.count > Self.mostTried { sources.removeLast(sources.count - Self.mostTried) } }
+    }
+    /// It was sent to its present host, or to the one that it is moved to, and that one has not said since that it has it.
+    /// A word that is given while a fence of it is open does not count: what that fence proves may be older.
+    public internal(set) var isUnseen = false
     public internal(set) var lastEvent: UInt64 = 0
 
     public static let mostTried = 16
@@ -100,4 +111,46 @@ public struct Placement: Hashable, Sendable {
     /// Hosts that are not tried while there is another.
     public var passedOver: [String] { tried + barredFrom.filter { !tried.contains($0) } }
     public func sighting(on host: String) -> GuestState? { sightings.look(host) { $0.state } }
+
+    /// Whether it may have come to a host without that one having said so.
+    public func isUnseen(on host: String) -> Bool {
+        switch phase {
+        case .on(host), .moving(_, to: host, _): isUnseen
+        default: false
+        }
+    }
+}
+
+extension ClusterState {
+    /// What proves that a host no longer writes to the disks of a workload that was placed there, or may have come there.
+    /// Empty while there is no proof. Whether one of them suffices hangs on where the disks lie; that is known in Decisions.
+    public func proofs(that host: String, lostItsHoldOn placement: Placement) -> [FenceMethod] {
+        guard let record = hosts[host], record.fence.isProven else { return [] }
+        return record.proofs.filter { isAbout(placement, on: host, record, $0) }.map(\.method)
+    }
+
+    /// Whether a proof of a host is about a workload.
+    private func isAbout(_ placement: Placement, on host: String, _ record: HostRecord, _ proof: FenceProof) -> Bool {
+        guard placement.isUnseen(on: host) else { return true }
+        switch proof.method {
+        // It resets a machine once, at a moment that nobody knows. Whatever comes there later, it says nothing of it.
+        case .watchdog: return false
+        // While the entry stands, also who comes later is kept out.
+        case .cephBlocklist:
+            if case .proven = record.fence { return true }
+        case .power, .word: break
+        }
+        return arrivedBy(placement).map { proof.ordered >= $0 } ?? false
+    }
+
+    /// The revision by which a workload that is unseen had come to its host, or would never come there. Nil: it may come yet.
+    private func arrivedBy(_ placement: Placement) -> UInt64? {
+        switch placement.phase {
+        case .nowhere: 0
+        case .on: placement.since
+        // The move ends with the machine that it begins at; that its storage keeps it out does not end it.
+        case .moving(let from, _, _):
+            hosts[from]?.proofs.filter { $0.method != .cephBlocklist }.map(\.since).min()
+        }
+    }
 }

@@ -42,7 +42,9 @@ extension ClusterState {
             }
         }
         // Hosts say anew what they are and what they have.
-        state.hosts = [:]
+        for name in state.hosts.keys { state.forgetHost(name) }
+        // What was ordered in the old cluster was ordered of members that are none of this one.
+        for address in state.leftFences.keys { _ = state.leftFences.update(address) { $0.ordered = [] } }
         state.disarmed = nil
         for (key, placement) in state.placements.pairs {
             var unplaced = Placement()

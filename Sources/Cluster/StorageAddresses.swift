@@ -37,7 +37,8 @@ extension ClusterState {
         let own = storageAddresses(of: host)
         if own.isEmpty { return "its address on the storage network is not known" }
         if own.count > HostRecord.mostBarred { return "it has more than \(HostRecord.mostBarred) storage addresses" }
-        for other in hosts.keys where other != host {
+        // One that a recovery went on without says nothing any more.
+        for other in hosts.keys where other != host && member(named: other) != nil {
             let others = storageAddresses(of: other)
             guard let shared = own.first(where: { others.contains($0) }) else { continue }
             return "\(shared) is the storage address of \(other) as well; correct storageAddress on one of them"

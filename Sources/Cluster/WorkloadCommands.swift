@@ -74,14 +74,16 @@ extension ClusterState {
         if let host, hosts[host]?.fence.isNone != true {
             return refused(.unsafe, "\(host) is fenced and may start nothing")
         }
-        let old = present.hosts.first { $0 != host && hosts[$0]?.fence.isProven == true }
+        let fenced = present.hosts.filter { hosts[$0]?.fence.isProven == true }
         let event = note(
             host == nil ? "WorkloadUnplaced" : "WorkloadPlaced", workload.description,
             host.map { "belongs on \($0): \(reason)" } ?? reason, cause: cause(because, present.lastEvent), record)
         _ = placements.update(workload) {
             $0.phase = host.map { .on($0) } ?? .nowhere
             $0.epoch += 1
-            $0.takenFrom = host == nil ? "" : old ?? ($0.takenFrom == host ? "" : $0.takenFrom)
+            // Who had not taken it over is lost as well: then it lies there, or still where it was to be taken from.
+            $0.sources = host == nil ? [] : (fenced + $0.sources).filter { $0 != host }
+            $0.isUnseen = false
             $0.failures = 0
             $0.barredFrom = []
             $0.obstacle = ""
@@ -93,7 +95,10 @@ extension ClusterState {
 
     /// Why a workload cannot be taken from a host that is not known to have let go; nil: it can.
     private func objection(toTaking workload: ResourceKey, _ placement: Placement, from host: String) -> String? {
-        if hosts[host]?.fence.isProven == true { return nil }
+        if hosts[host]?.fence.isProven == true {
+            guard proofs(that: host, lostItsHoldOn: placement).isEmpty else { return nil }
+            return "\(workload) may have come to \(host) after what proves that \(host) writes no more"
+        }
         // What it said last may have been overtaken: a move under way goes on without us.
         guard member(named: host)?.reachable == true else {
             return "\(host) does not answer and is not fenced"
@@ -118,10 +123,15 @@ extension ClusterState {
             cause: cause(because, present.lastEvent), record)
         _ = placements.update(workload) {
             $0.phase = .moving(from: from, to: host, live: live)
+            $0.isUnseen = true
+            // What it said before is of an earlier stay; it says again what is so.
+            if let old = $0.sightings[host], old.state != .absent { $0.sightings[host] = nil }
             $0.epoch += 1
             $0.obstacle = ""
             if $0.failures > 0 { Self.append(from, to: &$0.tried) }
             if $0.wish == host { $0.wish = "" }
+            // It has been taken over, and goes with the move. What has not been stays where it lies.
+            if let here = $0.sighting(on: from), here != .absent { $0.sources = [] }
         }
         settled(workload, reason, event, record)
         return done()
@@ -141,8 +151,8 @@ extension ClusterState {
         _ = placements.update(workload) {
             $0.phase = .on(host)
             $0.epoch += 1
-            $0.takenFrom = ""
             if host == from {
+                $0.isUnseen = false
                 $0.obstacle = "it could not be moved to \(to): \(reason)"
                 if !$0.barredFrom.contains(to) { Self.append(to, to: &$0.barredFrom) }
             } else {
@@ -157,34 +167,46 @@ extension ClusterState {
         return done()
     }
 
-    /// Says that a host did not take over what lay on a fenced one, and that the fence has ended before it could.
+    /// Says that a host did not take over what lay on a fenced one, and that the fence has ended before it could. With
+    /// several hosts that it may lie on: that one of them is back and has it, or that all are back.
     mutating func handBack(_ workload: ResourceKey, epoch: UInt64, from host: String, _ record: CommandRecord)
         -> Outcome
     {
         guard let present = placements[workload] else { return refused(.notFound, "no workload \(workload)") }
         guard present.epoch == epoch else { return stale(workload, present.epoch, epoch) }
-        guard present.phase == .on(host), !present.takenFrom.isEmpty, let old = hosts[present.takenFrom] else {
+        guard present.phase == .on(host), present.sources.contains(where: { hosts.contains($0) }) else {
             return refused(.conflict, "\(workload) was not to be taken over by \(host)")
         }
-        guard !old.fence.isProven else {
-            return refused(.conflict, "\(present.takenFrom) is fenced; \(host) may take \(workload) over")
+        guard let old = hostToHandBack(present) else {
+            let names = present.sources.joined(separator: ", ")
+            return refused(.conflict, "\(names) is fenced; \(host) may take \(workload) over")
         }
         let event = note(
             "WorkloadHandedBack", workload.description,
-            "belongs on \(present.takenFrom) again, which is back: \(host) had not taken it over",
-            cause: cause(present.takenFrom, present.lastEvent), record)
+            "belongs on \(old) again, which is back: \(host) had not taken it over",
+            cause: cause(old, present.lastEvent), record)
         _ = placements.update(workload) {
-            $0.phase = .on(present.takenFrom)
+            $0.phase = .on(old)
+            $0.isUnseen = false
             $0.epoch += 1
-            $0.takenFrom = ""
+            $0.sources = $0.sources.filter { $0 != old && hosts[$0]?.fence.isProven == true }
             $0.sightings[host] = Sighting(.absent)
             if $0.failures > 0 { Self.append(host, to: &$0.tried) }
             $0.failures = 0
             $0.obstacle = ""
-            if $0.wish == present.takenFrom { $0.wish = "" }
+            if $0.wish == old { $0.wish = "" }
         }
-        settled(workload, "\(present.takenFrom) was back before it was taken over", event, record)
+        settled(workload, "\(old) was back before it was taken over", event, record)
         return done()
+    }
+
+    /// The host to which a workload goes back that its host has not taken over; nil: it can be taken over, as far as anybody
+    /// has said.
+    public func hostToHandBack(_ placement: Placement) -> String? {
+        let known = placement.sources.filter { hosts.contains($0) }
+        let back = known.filter { hosts[$0]?.fence.isProven == false }
+        let having = back.first { [.running, .stopped].contains(placement.sighting(on: $0)) }
+        return having ?? (back.count == known.count ? back.first : nil)
     }
 
     mutating func sight(
@@ -195,6 +217,7 @@ extension ClusterState {
         guard sighting.clients.count <= Placement.mostClients else { return refused(.invalid, "too many clients") }
         guard present.sightings[host] != sighting else { return unchanged() }
         let before = present.sighting(on: host)
+        let isFree = hosts[host]?.fence.isNone == true
         var event = present.lastEvent
         if before != sighting.state, before != nil || sighting.state != .absent {
             let words = sighting.detail.isEmpty ? "" : ": \(sighting.detail)"
@@ -205,11 +228,14 @@ extension ClusterState {
         _ = placements.update(workload) {
             $0.sightings[host] = sighting
             $0.lastEvent = event
+            // What lies there while it is moved is not there for good, and a process alone may be of a move that fails.
+            let isHere = sighting.state == .running || sighting.state == .stopped && $0.phase == .on(host)
+            if isFree, isHere, $0.isUnseen(on: host) { $0.isUnseen = false }
             if sighting.state == .running, $0.phase == .on(host) {
                 $0.failures = 0
                 $0.tried = []
                 $0.obstacle = ""
-                $0.takenFrom = ""
+                $0.sources = []
             }
         }
         return done()

@@ -48,6 +48,8 @@ public struct LeaderView: Hashable, Sendable {
     public var configuration: Configuration
     /// Members that have been away for longer than `LevelDecisions.patience`, in the order of their ids.
     public var longGone: [MemberID]
+    /// Members that were ordered something under the fence of a host and of whose orders nothing can come any more, by host.
+    public var finished: SortedMap<String, [MemberID]> = [:]
     /// Everyone who is there can read a joint configuration.
     public var mayExchangeVoters: Bool
 

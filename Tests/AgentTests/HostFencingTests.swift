@@ -33,7 +33,7 @@ struct HostBench {
             .join(tokenID: "t", secretHash: "h", member: AgentBench.record(AgentBench.own, "pve1", .host)),
             .observeMember(AgentBench.own, reachable: true, reason: "test"),
             .workload(.reportHost("pve1", facts(isGuarded: leftArmed))),
-            .workload(.reportHost("pve2", HostFacts(boot: "b1", memoryBytes: 1 << 34, cores: 8))),
+            .workload(.reportHost("pve2", Self.peerFacts)),
             .apply(
                 declarations: [
                     Declaration(kind: "StoragePool", name: "a", spec: ["type": .string(pools.gitlab)]),
@@ -46,6 +46,14 @@ struct HostBench {
             commit(.workload(.place(key, epoch: placement(key).epoch, on: "pve1", reason: "test", because: nil)))
         }
         observe()
+    }
+
+    /// Its watchdog is armed.
+    static var peerFacts: HostFacts {
+        var facts = HostFacts(
+            boot: "b1", memoryBytes: 1 << 34, cores: 8, storageAddress: "10.0.0.2", watchdogMilliseconds: 10_000)
+        facts.isGuarded = true
+        return facts
     }
 
     func facts(isGuarded: Bool) -> HostFacts {
@@ -153,6 +161,25 @@ struct HostBench {
         #expect(!host.isClosed, "what nobody has looked at may be running")
         host.observe(.stopped, .stopped)
         #expect(host.isClosed)
+    }
+
+    /// Found by seed 620 of the profile `workloads`: the cluster waits for the time of a watchdog that is disarmed by then.
+    @Test func whatIsStartedByHandAfterTheWatchdogWasDisarmedWithoutALeaseIsEndedToo() {
+        var host = HostBench(pools: ("shared", "shared"))
+        host.guarded()
+        host.bench.run(for: .milliseconds(5_500))
+        for guest in [gitlab, vault] {
+            host.bench.turn([.guests(.done(guest, epoch: host.placement(guest.workload).epoch, .destroy))])
+        }
+        host.observe(.stopped, .stopped)
+        #expect(host.isClosed)
+        host.observe(.stopped, .running)
+        #expect(host.orders(of: .destroy) == [gitlab, vault, vault])
+        host.bench.turn([.guests(.done(vault, epoch: host.placement(HostBench.vault).epoch, .destroy))])
+        host.observe(.stopped, .stopped)
+        host.lease()
+        host.observe(.stopped, .running)
+        #expect(host.orders(of: .destroy).count == 3, "under a lease it may run")
     }
 
     @Test func aGuestThatCannotBeEndedIsNotOrderedToEndAgainAtOnce() {
@@ -370,7 +397,16 @@ struct HostBench {
     }
 
     /// The other half of the hypervisor's cluster may be at work.
-    @Test func votesAreLoweredOnlyWhenEveryHostThatIsAwayIsFenced() {
+    @Test func votesAreLoweredOnlyWhenEveryOtherHostIsFenced() {
+        // It is there for this cluster, which says nothing of Proxmox's own.
+        var beside = HostBench(pools: ("cephRbd", "cephRbd"))
+        beside.commit(.observeMember(AgentBench.peer, reachable: true, reason: "test"))
+        beside.observe(.stopped)
+        beside.run(for: .milliseconds(200))
+        #expect(
+            beside.bench.guestOrders.last
+                == .start(
+                    gitlab, epoch: beside.placement(HostBench.gitlab).epoch, takeFrom: nil, mayLowerVotes: false))
         for isFenced in [false, true] {
             var host = HostBench(pools: ("cephRbd", "cephRbd"))
             host.commit(
@@ -382,7 +418,7 @@ struct HostBench {
             let epoch = host.placement(HostBench.gitlab).epoch
             #expect(
                 host.bench.guestOrders.last
-                    == .start(gitlab, epoch: epoch, takeFrom: nil, mayLowerVotes: isFenced))
+                    == .start(gitlab, epoch: epoch, takeFrom: [], mayLowerVotes: isFenced))
         }
     }
 
@@ -400,6 +436,64 @@ struct HostBench {
         host.commit(.workload(.fenceProven("pve2", epoch: 1, .watchdog, proof: "p")))
         host.run(for: .milliseconds(200))
         #expect(host.orders(of: .start) == [gitlab])
+    }
+
+    // MARK: Giving away
+
+    @Test func nothingIsSentToAHostThatIsBeingFenced() {
+        var host = HostBench(pools: ("cephRbd", "cephRbd"))
+        host.commit(
+            .workload(
+                .move(
+                    HostBench.gitlab, epoch: host.placement(HostBench.gitlab).epoch, to: "pve2", live: true,
+                    reason: "test", because: nil)),
+            .observeMember(AgentBench.peer, reachable: false, reason: "test"),
+            .workload(.beginFence("pve2", epoch: 0, .watchdog, by: AgentBench.own, reason: "test")))
+        host.run(for: .milliseconds(500))
+        #expect(host.orders(of: .migrate).isEmpty)
+        let epoch = host.placement(HostBench.gitlab).epoch
+        #expect(
+            host.told.contains {
+                if case .moveEnded(HostBench.gitlab, epoch, at: "pve1", _) = $0 { true } else { false }
+            })
+    }
+
+    // MARK: Further proofs
+
+    @Test func whatIsToProveAFenceBesideAnotherProofIsCarriedOut() {
+        var host = HostBench(pools: ("cephRbd", "cephRbd"))
+        host.commit(
+            .observeMember(AgentBench.peer, reachable: false, reason: "test"),
+            .workload(.beginFence("pve2", epoch: 0, .watchdog, by: AgentBench.own, reason: "test")),
+            .workload(.fenceProven("pve2", epoch: 1, .watchdog, proof: "p")),
+            .workload(.beginFence("pve2", epoch: 1, .cephBlocklist, by: AgentBench.own, reason: "for others")))
+        host.run(for: .milliseconds(200))
+        guard case .blocklist("pve2", 1, _, _)? = host.bench.fenceOrders.last else {
+            Issue.record("\(host.bench.fenceOrders)")
+            return
+        }
+        host.bench.turn([.fence(.fenced(host: "pve2", epoch: 1, proof: "in OSD map 7"))])
+        host.run(for: .milliseconds(200))
+        host.agree()
+        #expect(host.bench.core.state.hosts["pve2"]?.proofs.map(\.method) == [.watchdog, .cephBlocklist])
+    }
+
+    @Test func anEntryIsNotTakenAwayWhileAnotherMemberMayMakeIt() {
+        var host = HostBench(pools: ("cephRbd", "cephRbd"))
+        host.commit(
+            .observeMember(AgentBench.peer, reachable: false, reason: "test"),
+            .workload(.beginFence("pve2", epoch: 0, .cephBlocklist, by: AgentBench.peer, reason: "test")),
+            .workload(.beginFence("pve2", epoch: 1, .cephBlocklist, by: AgentBench.own, reason: "test")),
+            .workload(.fenceFailed("pve2", epoch: 1, reason: "no monitor answers")),
+            .workload(.cancelFence("pve2", epoch: 1)))
+        host.run(for: .milliseconds(200))
+        func lifts() -> Bool {
+            host.bench.fenceOrders.contains { if case .unblocklist = $0 { true } else { false } }
+        }
+        #expect(!lifts())
+        host.commit(.workload(.liftFence("pve2", epoch: 1, by: AgentBench.own)))
+        host.run(for: .milliseconds(200))
+        #expect(lifts())
     }
 
     // MARK: Taking over
@@ -442,7 +536,7 @@ struct HostBench {
         host.observe(.stopped)
         host.run(for: .milliseconds(500))
         let epoch = host.placement(HostBench.gitlab).epoch
-        #expect(host.bench.guestOrders.last == .start(gitlab, epoch: epoch, takeFrom: nil, mayLowerVotes: false))
+        #expect(host.bench.guestOrders.last == .start(gitlab, epoch: epoch, takeFrom: [], mayLowerVotes: false))
     }
 
     @Test func anOrderThatIsUnderWayIsWaitedForBeforeAnythingIsHandedBack() {
@@ -450,7 +544,7 @@ struct HostBench {
         host.observe(.absent)
         host.run(for: .milliseconds(200))
         let epoch = host.placement(HostBench.gitlab).epoch
-        #expect(host.bench.guestOrders.last == .start(gitlab, epoch: epoch, takeFrom: "pve2", mayLowerVotes: true))
+        #expect(host.bench.guestOrders.last == .start(gitlab, epoch: epoch, takeFrom: ["pve2"], mayLowerVotes: true))
         host.commit(.workload(.hostIsClean("pve2", epoch: 1)))
         host.run(for: .seconds(5))
         #expect(!host.told.contains(.handBack(HostBench.gitlab, epoch: epoch, from: "pve1")))

@@ -66,7 +66,7 @@ extension AgentBench {
         bench.observe(.stopped)
         #expect(bench.placement.phase == .on("pve1"))
         #expect(
-            bench.guestOrders.last == .start(guest, epoch: bench.placement.epoch, takeFrom: nil, mayLowerVotes: true))
+            bench.guestOrders.last == .start(guest, epoch: bench.placement.epoch, takeFrom: [], mayLowerVotes: true))
         bench.run(for: .seconds(30))
         for _ in 0..<3 { bench.observe(.stopped) }
         #expect(bench.starts == 1, "one order at a time")
@@ -92,6 +92,36 @@ extension AgentBench {
         #expect(bench.placement.obstacle.contains("no such image"))
     }
 
+    /// At the target of a live move the guest's process is there before its configuration is, and is seen as stuck. When the
+    /// move has ended, that is what was seen last.
+    @Test func aGuestThatHasJustArrivedIsNotEndedForWhatWasSeenBefore() {
+        var bench = AgentBench.host()
+        bench.observe(.running)
+        let before = bench.guestOrders.count
+        bench.observe(.stuck)
+        #expect(Array(bench.guestOrders.dropFirst(before)) == [.watch([guest])], "another look is asked for")
+        bench.observe(.running)
+        bench.run(for: .seconds(5))
+        #expect(bench.guestOrders.count == before + 1, "it runs")
+        bench.observe(.stuck)
+        bench.observe(.running)
+        bench.observe(.stuck)
+        #expect(!bench.guestOrders.contains(.destroy(guest, epoch: bench.placement.epoch)), "each time it may be so")
+    }
+
+    @Test func aGuestThatIsStuckInLooksSinceIsEndedAndStarted() {
+        var bench = AgentBench.host()
+        bench.observe(.running)
+        for _ in 0..<3 {
+            #expect(!bench.guestOrders.contains(.destroy(guest, epoch: bench.placement.epoch)))
+            bench.observe(.stuck)
+        }
+        #expect(bench.guestOrders.last == .destroy(guest, epoch: bench.placement.epoch))
+        bench.turn([.guests(.done(guest, epoch: bench.placement.epoch, .destroy))])
+        bench.observe(.stopped)
+        #expect(bench.starts == 1)
+    }
+
     @Test func withoutALeaseNothingIsStarted() {
         var bench = AgentBench.host()
         bench.observe(.running)
@@ -112,6 +142,12 @@ extension AgentBench {
         bench.run(for: .milliseconds(300))
         #expect(bench.guestOrders.last == .destroy(guest, epoch: 1))
         #expect(bench.core.state.hosts["pve1"]?.fence == .proven(.cephBlocklist, proof: "in OSD map 7"))
+        bench.turn([.guests(.done(guest, epoch: 1, .destroy))])
+        // A start from before the fence is still under way: it would open the disks once they are given back.
+        bench.turn([.guests(.observed([GuestObservation(guest, .absent, isStarting: true)]))])
+        bench.run(for: .milliseconds(300))
+        #expect(bench.core.state.hosts["pve1"]?.fence == .proven(.cephBlocklist, proof: "in OSD map 7"))
+        #expect(bench.guestOrders.count { $0 == .destroy(guest, epoch: 1) } == 2)
         bench.turn([.guests(.done(guest, epoch: 1, .destroy))])
         bench.observe(.stopped)
         bench.run(for: .milliseconds(300))
@@ -243,6 +279,40 @@ extension AgentBench {
         #expect(bench.placement.phase == .on("pve1") && bench.starts == 0)
         bench.observe(.stopped)
         #expect(bench.starts == 1)
+    }
+
+    /// Found by seed 507 of the profile `workloads`: the process before this one had ordered a start that did not show yet.
+    @Test func whatIsBeingStartedIsNotStartedAgainAndStandsInTheWayOfWhatMustBeApart() {
+        var bench = AgentBench.host(pool: "local")
+        let other = Guest(workload: ResourceKey(kind: vm.kind, name: "archive"), form: .machine, vmid: 119)
+        bench.request(
+            .apply(
+                declarations: [
+                    Declaration(
+                        kind: vm.kind, name: "archive",
+                        spec: [
+                            "proxmox": ["vmid": 119, "memory": "4Gi"], "disks": [["name": "scsi0", "pool": "rbd"]],
+                        ]),
+                    Declaration(
+                        kind: "PlacementRule", name: "two",
+                        spec: ["affinity": "apart", "workloads": ["gitlab", "archive"]]),
+                ], checkRevision: nil))
+        for _ in 0..<3 {
+            bench.turn([
+                .guests(
+                    .observed([GuestObservation(other, .stopped, isStarting: true), GuestObservation(guest, .stopped)])
+                )
+            ])
+            bench.run(for: .seconds(3))
+        }
+        #expect(bench.placement.phase == .on("pve1"))
+        #expect(bench.starts == 0)
+        bench.turn([
+            .guests(.observed([GuestObservation(other, .absent), GuestObservation(guest, .stopped)]))
+        ])
+        bench.run(for: .milliseconds(200))
+        #expect(
+            bench.guestOrders.last == .start(guest, epoch: bench.placement.epoch, takeFrom: nil, mayLowerVotes: true))
     }
 
     @Test func nothingIsDecidedOnWhatWasSeenBeforeTheLastStepEnded() {

@@ -227,7 +227,8 @@ private struct Draws: RandomNumberGenerator {
             "events", "lastEventID", "operators", "auditLog", "lastAuditID", "declarationChanges",
             "forgottenDeclarations", "trial", "epoch", "leftBehind", "authority", "rotation", "formerNames", "sessions",
             "level",
-            "rules", "operatorsAreListed", "placements", "hosts", "disarmed",
+            "rules", "operatorsAreListed", "placements", "hosts", "disarmed", "retiredFenceEpoch",
+            "leftFences",
             // Follows from the values, and is counted anew.
             "valueBytes",
         ]

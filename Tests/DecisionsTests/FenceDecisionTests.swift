@@ -170,6 +170,35 @@ import Testing
         #expect(bench.fenceEpoch == old + 1)
     }
 
+    @Test func aFenceThatIsWantedWhenTheClusterIsDisarmedIsGivenUp() {
+        for (pool, given) in [("cephRbd", false), ("cephRbd", true), ("shared", true)] {
+            var bench = GuestBench(pool: pool)
+            bench.guest(on: "pve2")
+            bench.lose(pve2, for: .seconds(5))
+            bench.apply(
+                .beginFence(
+                    "pve2", epoch: 0, pool == "shared" ? .watchdog : .cephBlocklist, by: pve1, reason: "test"))
+            bench.apply(.disarm(milliseconds: 60_000))
+            if pool == "cephRbd" {
+                bench.lose(pve2, for: .seconds(60))
+                #expect(bench.decide().isEmpty, "what its executor is at cannot be called back")
+                #expect(
+                    OrderClaim.fence(host: "pve2", epoch: bench.fenceEpoch).objection(in: bench.bench.state, of: pve1)
+                        != nil, "what it has not begun it does not begin")
+                if given {
+                    bench.apply(.fenceFailed("pve2", epoch: bench.fenceEpoch, reason: "the cluster is disarmed"))
+                }
+            }
+            bench.settle()
+            switch (pool, given) {
+            case ("shared", _): #expect(bench.fence.isNone, "its watchdog proves nothing now")
+            case (_, true):
+                #expect(bench.fence == .withdrawn(.cephBlocklist, by: pve1), "it may be in force all the same")
+            default: #expect(bench.fence == .wanted(.cephBlocklist, by: pve1))
+            }
+        }
+    }
+
     @Test func aLostExecutorIsReplacedAlsoWhenTheFencedHostIsThereAgain() {
         var bench = three()
         bench.guest(on: "pve2")
@@ -296,7 +325,7 @@ import Testing
         #expect(bench.decide().isEmpty)
         #expect(bench.outcome(.handBack(vm, epoch: epoch, from: "pve1")).succeeded)
         #expect(bench.placement().phase == .on("pve2"))
-        #expect(bench.placement().takenFrom == "")
+        #expect(bench.placement().sources.isEmpty)
     }
 
     @Test func whatLiesOnAFencedHostIsNotAdopted() {

@@ -61,7 +61,7 @@ import Testing
         bench.apply(.fenceProven("pve2", epoch: bench.fenceEpoch, .cephBlocklist, proof: "in OSD map 7"))
         bench.settle()
         #expect(bench.placement().phase == .on("pve1"))
-        #expect(bench.placement().takenFrom == "pve2")
+        #expect(bench.placement().sources == ["pve2"])
     }
 
     @Test func aHostIsNotFencedWhenNobodyCouldTakeItsGuests() {

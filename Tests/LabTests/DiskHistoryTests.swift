@@ -53,7 +53,7 @@ import Testing
     }
 
     @Test func aWayOfFencingIsJudgedByWhenStartsWereIssued() {
-        var result = GuestCaseResult(fencing: .storage, hitsLeader: true)
+        var result = GuestCaseResult(fencing: .storage, means: .powerOff, hitsLeader: true)
         #expect(!result.isKept)
         let back = GuestReturn(guest: "gitlab", host: "pve2", startIssued: 2_900, answered: 4_500)
         result.repetitions = [GuestRepetition(host: "pve1", wasLeader: true, guests: [back])]

@@ -52,6 +52,10 @@ enum Layout {
             Module(
                 name: "holdfast_proxmox", folder: "Simulation/Emulators/holdfast-proxmox", isPure: false,
                 mayImport: ["ProxmoxEmulator"]),
+            // The driver's fence with a real Ceph under it.
+            Module(
+                name: "holdfast_fence", folder: "Simulation/Ceph/holdfast-fence", isPure: false,
+                mayImport: ["Consensus", "Cluster", "Kinds", "ProxmoxDriver"]),
             // The laboratory talks to `holdfast` as a person does, by its command line.
             Module(name: "holdfast_lab", folder: "Simulation/holdfast-lab", isPure: false, mayImport: ["CKernel"]),
         ]

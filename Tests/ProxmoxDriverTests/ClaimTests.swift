@@ -30,7 +30,7 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
             }
         }
         try await run { node, reports in
-            node.carryOut(.start(web, epoch: 4, takeFrom: "pve2", mayLowerVotes: true))
+            node.carryOut(.start(web, epoch: 4, takeFrom: ["pve2"], mayLowerVotes: true))
             guard case .failed(_, 4, .start, let failure) = await reports.end() else {
                 Issue.record("it must not be carried out")
                 return
@@ -55,7 +55,7 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
             }
         }
         try await run { node, reports in
-            node.carryOut(.start(web, epoch: 4, takeFrom: "pve2", mayLowerVotes: false))
+            node.carryOut(.start(web, epoch: 4, takeFrom: ["pve2"], mayLowerVotes: false))
             guard case .failed(_, 4, .start, _) = await reports.end() else {
                 Issue.record("it must not be started")
                 return
@@ -66,12 +66,38 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
         #expect(run.proxmox.server.changes == [])
     }
 
+    /// Neither stopped for it nor sent: what comes to a host after the proof that it writes no more may write all the same.
+    @Test func aGuestIsNotSentToAHostThatIsBeingFenced() async throws {
+        for live in [true, false] {
+            let run = try await Run()
+            run.proxmox.put(120, on: "pve1", "name: web")
+            let asked = Mutex<[OrderClaim]>([])
+            run.cluster.withLock {
+                $0 = { claim in
+                    asked.withLock { $0.append(claim) }
+                    return .superseded("pve2 is being fenced")
+                }
+            }
+            try await run { node, reports in
+                node.carryOut(.migrate(web, epoch: 4, to: "pve2", live: live))
+                guard case .failed(_, 4, .migrate, let failure) = await reports.end() else {
+                    Issue.record("it must not be sent")
+                    return
+                }
+                #expect(failure.reason.contains("being fenced"))
+            }
+            #expect(asked.withLock { $0 } == [.migrate(web.workload, epoch: 4, to: "pve2")])
+            #expect(run.proxmox.server.changes == [])
+            #expect(try holders(run) == ["pve1"])
+        }
+    }
+
     @Test func nothingIsStartedWhileNobodyCanSayWhetherItIsWanted() async throws {
         let run = try await Run()
         run.proxmox.put(120, on: "pve1", "name: web")
         run.cluster.withLock { $0 = { _ in .unknown("no leader") } }
         try await run { node, reports in
-            node.carryOut(.start(web, epoch: 4, takeFrom: nil, mayLowerVotes: false))
+            node.carryOut(.start(web, epoch: 4, takeFrom: [], mayLowerVotes: false))
             guard case .failed(_, 4, .start, let failure) = await reports.end() else {
                 Issue.record("it must not be started")
                 return

@@ -132,14 +132,58 @@ import Testing
         let fence = CephFence(ceph: ceph, options: ["--id", "holdfast"])
         let proof = try await fence.fence(addresses: ["10.77.0.2"], seconds: 1_000)
         #expect(proof.mapEpoch == 41)
-        #expect(try await fence.markDown(addresses: ["10.77.0.2"]) == [1])
+        #expect(proof.daemonsUp == [1])
+        try await fence.markDown(proof.daemonsUp, within: .seconds(20))
+        try await fence.markDown([], within: .seconds(20))
         #expect(
             text("ceph-calls").split(separator: "\n") == [
                 "--id holdfast osd blocklist add 10.77.0.2:0/0 1000", "--id holdfast osd dump --format json",
-                "--id holdfast osd dump --format json", "--id holdfast osd down 1",
+                "--id holdfast osd down 1",
             ])
         // The command succeeded, and the map does not say so: no proof.
         await #expect(throws: LocalProgramError.self) { try await fence.fence(addresses: ["10.77.0.3"], seconds: 1) }
+    }
+
+    /// What an order may still do when its time is over is nothing.
+    @Test func daemonsAreMarkedDownWithinTheOrdersTime() async throws {
+        let fence = CephFence(ceph: program("echo begun >> \(folder.path)/ceph-calls; exec sleep 30"))
+        let cut = await #expect(throws: LocalProgramError.self) {
+            try await fence.markDown([1], within: .milliseconds(300))
+        }
+        #expect(cut?.cause == .tooLong)
+        let late = await #expect(throws: LocalProgramError.self) {
+            try await fence.markDown([1], within: .milliseconds(-1))
+        }
+        #expect(late?.cause == .notStarted)
+        #expect(text("ceph-calls").split(separator: "\n").count <= 1)
+    }
+
+    /// Ceph writes every address in one way, whatever it was told.
+    @Test func anAddressInAnotherSpellingIsFencedAndLifted() async throws {
+        let dump =
+            #"{"epoch":7,"blocklist":{"[fd00::ab]:0/0":"2036-01-01"},"osds":[{"osd":3,"up":1,"public_addr":"[fd00::ab]:6801/7"}]}"#
+        let ceph = program("echo \"$@\" >> \(folder.path)/ceph-calls; case \"$*\" in *dump*) echo '\(dump)';; esac")
+        let fence = CephFence(ceph: ceph)
+        #expect(try await fence.fence(addresses: ["FD00:0::00AB"], seconds: 9).daemonsUp == [3])
+        #expect(try await fence.isBarred(addresses: ["fd00:0:0:0::ab"]))
+        try await fence.lift(addresses: ["fd00:0::ab"])
+        #expect(
+            text("ceph-calls").split(separator: "\n").filter { $0.contains("blocklist") } == [
+                "osd blocklist add [fd00::ab]:0/0 9", "osd blocklist rm [fd00::ab]:0/0",
+            ])
+    }
+
+    @Test func whatIsNoAddressIsNotHandedToCeph() async throws {
+        let fence = CephFence(ceph: program("echo \"$@\" >> \(folder.path)/ceph-calls"))
+        for word in ["pve2.lan", "10.77.0", "10.77.0.2:0", "10.77.0.02/24", "", "clear"] {
+            let error = await #expect(throws: LocalProgramError.self) {
+                try await fence.fence(addresses: [word], seconds: 1)
+            }
+            #expect(error?.description.contains("\(word) is no IP address") == true)
+            await #expect(throws: LocalProgramError.self) { try await fence.lift(addresses: [word]) }
+            await #expect(throws: LocalProgramError.self) { try await fence.isBarred(addresses: [word]) }
+        }
+        #expect(text("ceph-calls") == "")
     }
 
     @Test func theClientsOfAnImageAreNamed() async throws {

@@ -43,14 +43,28 @@ import Testing
         #expect(settings.files.folder == "/c")
         #expect(settings.votes.program.path == "/p")
         #expect(try self.settings(#", "watchdog": "proxmox""#).watchdog == .ofProxmox)
+        let usual = try self.settings(#", "watchdog": {"socket": "/run/wd.sock"}"#).watchdog
+        #expect(usual == .multiplexer(socket: "/run/wd.sock", delay: .seconds(70)))
+        let quick = try self.settings(#", "watchdog": {"socket": "/run/wd.sock", "seconds": 15}"#).watchdog
+        #expect(quick == .multiplexer(socket: "/run/wd.sock", delay: .seconds(15)))
+        #expect(quick?.longestDelay == .seconds(15))
         #expect(try self.settings("", api: #"{"authority": "/ca.pem"}"#).access.trust == .authority(path: "/ca.pem"))
     }
 
+    /// It is compared with what Ceph and the system write.
+    @Test func theStorageAddressIsTakenInTheOneWayInWhichItIsWritten() throws {
+        #expect(try settings(#", "storageAddress": "FD00:0:0::00AB""#).storageAddress == "fd00::ab")
+    }
+
     @Test(arguments: [
+        (#", "storageAddress": "pve1.lan""#, "storageAddress is pve1.lan"),
+        (#", "storageAddress": "10.0.0.7/24""#, "storageAddress is 10.0.0.7/24"),
         (#", "nod": "pve1""#, "nod is not known"), (#", "node": "a.b""#, "node is a.b"),
         (#", "node": 7"#, "node is no text"), (#", "ceph": true"#, "ceph is something else"),
         (#", "ceph": {"user": "x"}"#, "ceph.user is not known"),
         (#", "watchdog": {"seconds": 0}"#, "watchdog.seconds is 0"),
+        (#", "watchdog": {"socket": "/s", "seconds": 0}"#, "watchdog.seconds is 0"),
+        (#", "watchdog": {"socket": "/s", "device": "/dev/wd"}"#, "watchdog.device is given beside"),
         (#", "reservedMemoryMebibytes": "x""#, "reservedMemoryMebibytes is x"), (",", "no JSON"),
     ]) func whatIsWrongIsNamed(rest: String, words: String) {
         let error = #expect(throws: ProxmoxSettingsError.self) { try settings(rest) }

@@ -126,6 +126,7 @@ final class SmallProxmox: Sendable {
             }
             return .data("[" + list.joined(separator: ",") + "]")
         case "/nodes/pve1/lxc": return .data("[]")
+        case "/storage": return .data(#"[{"storage":"rbd","type":"rbd","pool":"vms","namespace":"home"}]"#)
         case "/nodes/pve1/status": return .data(#"{"memory":{"total":8589934592,"free":1},"cpuinfo":{"cpus":4}}"#)
         case "/nodes/pve1/storage":
             return .data(#"[{"storage":"rbd","type":"rbd","shared":1},{"storage":"local","type":"dir","shared":0}]"#)

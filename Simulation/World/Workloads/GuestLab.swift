@@ -51,7 +51,9 @@ struct GuestTruth: Sendable {
     /// Since when it has not run although it should, and which machine it was lost with.
     var lostAt: Int64?
     var lostFrom: Int?
-    /// The same, but not counting while no host could have run it.
+    /// When a hypervisor was first asked to start it since then, its configuration being there.
+    var issuedAt: Int64?
+    /// As `lostAt`, but not counting while no host could have run it.
     var waitsSince: Int64?
     var longestWait: Int64 = 0
     /// How the machine that it was lost with was fenced, as far as an order to start said so.

@@ -231,6 +231,18 @@ extension World {
 
     func lowerVotes(_ index: Int, _ lab: GuestLab) {
         guard !lab.hosts[index].isQuorate else { return }
+        for other in machines where runsGuests(other) && other.hasJoined && other.isPowered {
+            let host = lab.hosts[other.index]
+            // A machine on the other side that lives could do the same, and the cluster's file system would part in two.
+            let isFenced =
+                host.isProvenOff || host.watchdog.firesAtTrue != .min && host.watchdog.firesAtTrue <= now
+                || lab.ceph.refuses(lab.address(of: other.index))
+            if other.index != index, !isConnected(index, other.index), !isFenced {
+                violate(
+                    "votesLowered",
+                    "\(machines[index].name) lowers its votes while \(other.name) lives and is not fenced")
+            }
+        }
         lab.hosts[index].isLowered = true
         lab.hosts[index].loweredWith =
             machines.filter {

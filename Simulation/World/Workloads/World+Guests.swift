@@ -44,7 +44,8 @@ extension World {
         if let lost = lab.guests[guest].lostAt {
             lab.recoveries.append(
                 RunResult.Recovery(
-                    workload: lab.guests[guest].name, lostAt: lost - planBegan, startedAt: now - planBegan,
+                    workload: lab.guests[guest].name, lostAt: lost - planBegan,
+                    issuedAt: lab.guests[guest].issuedAt.map { $0 - planBegan }, startedAt: now - planBegan,
                     from: lab.guests[guest].lostFrom.map { machines[$0].name }, to: machines[machine].name,
                     fence: lab.guests[guest].fence))
         }
@@ -61,6 +62,7 @@ extension World {
             lab.guests[guest].longestWait = max(lab.guests[guest].longestWait, now - since)
         }
         lab.guests[guest].lostAt = nil
+        lab.guests[guest].issuedAt = nil
         lab.guests[guest].lostFrom = nil
         lab.guests[guest].waitsSince = nil
         lab.guests[guest].fence = nil
@@ -71,6 +73,7 @@ extension World {
         guard lab.hasBegun, lab.guests[guest].lostAt == nil, lab.guests[guest].desired == "running" else { return }
         let since = lab.hosts[machine].cutSince ?? now
         lab.guests[guest].lostAt = since
+        lab.guests[guest].issuedAt = nil
         lab.guests[guest].lostFrom = machine
         lab.guests[guest].waitsSince = since
     }
@@ -158,19 +161,11 @@ extension World {
     func guestsGetPower(on machine: Machine) {
         guard let lab, runsGuests(machine) else { return }
         lab.hosts[machine.index].isProvenOff = false
+        // What its watchdog proves of the boot before stays true.
         machineIsWired()
     }
 
     // MARK: What must hold
-
-    /// A process of a guest is there from now on. One that no armed watchdog would end is no part of what a watchdog proves:
-    /// until then a machine that has started anew runs nothing of before, whoever resets it.
-    func add(_ instance: Instance, of guest: Int, _ lab: GuestLab) {
-        lab.guests[guest].instances.append(instance)
-        if lab.hosts[instance.machine].watchdog.firesAt == nil {
-            lab.hosts[instance.machine].watchdog.firesAtTrue = .min
-        }
-    }
 
     /// At most one process can write the disks of a guest, ever.
     func checkWriters(of guest: Int, _ lab: GuestLab) {
@@ -183,14 +178,22 @@ extension World {
     }
 
     /// What an agent must not do, even where nothing comes of it.
-    func checkStart(of guest: Guest, _ takeFrom: String?, by machine: Machine, _ lab: GuestLab) {
+    func checkStart(of guest: Guest, _ takeFrom: [String], by machine: Machine, _ lab: GuestLab) {
         guard let number = lab.index(of: guest.workload) else { return }
         let isOnCeph = lab.storage(of: number) == .ceph
         if isOnCeph, lab.ceph.refuses(lab.address(of: machine.index)) {
             return violate(
                 "startWhileFenced", "\(machine.name) starts \(lab.guests[number].name) while its storage refuses it")
         }
-        guard let takeFrom, let source = self.machine(named: takeFrom), source !== machine else { return }
+        for name in takeFrom {
+            guard let source = self.machine(named: name), source !== machine else { continue }
+            checkProof(of: number, source, by: machine, lab)
+        }
+    }
+
+    /// An order to start says that another host writes no more: that must be true of it.
+    private func checkProof(of number: Int, _ source: Machine, by machine: Machine, _ lab: GuestLab) {
+        let isOnCeph = lab.storage(of: number) == .ceph
         lab.guests[number].fence = nil
         let host = lab.hosts[source.index]
         var proof: String?

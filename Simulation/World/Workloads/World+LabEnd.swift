@@ -10,6 +10,7 @@ extension World {
     func labTick() {
         guard let lab, now - planBegan < plan.length + (plan.healsWithin ?? 0) + 10_000_000_000 else { return }
         queue.push(.labTick, at: now + 500_000_000)
+        checkBars(lab)
         for guest in lab.guests.indices {
             guard lab.guests[guest].lostAt != nil else { continue }
             // Waiting counts only while there is a host that could run it.
@@ -18,6 +19,22 @@ extension World {
             } else {
                 lab.guests[guest].waitsSince = nil
             }
+        }
+    }
+
+    /// An entry that no open fence knows of bars a machine for years, and nobody takes it away. What is on its way may be about
+    /// to change that.
+    private func checkBars(_ lab: GuestLab) {
+        guard lab.fences.isEmpty, let core = machines.first(where: { leads($0) })?.process?.core,
+            core.applied == core.raft.commitIndex
+        else { return }
+        for machine in machines where runsGuests(machine) {
+            let address = lab.address(of: machine.index)
+            guard lab.ceph.refuses(address), !core.state.leftFences.contains(address),
+                core.state.hosts[machine.name]?.fence.isNone ?? true
+            else { continue }
+            return violate(
+                "barred", "Ceph refuses \(address) (\(machine.name)), and no fence is open that could be lifted")
         }
     }
 
@@ -203,6 +220,12 @@ extension World {
         guard let lab else { return }
         for number in lab.guests.indices { result.workloads[lab.guests[number].name] = found(number, lab) }
         result.recoveries = lab.recoveries
+        for guest in lab.guests {
+            guard let lostAt = guest.lostAt else { continue }
+            result.lost.append(
+                RunResult.Lost(
+                    workload: guest.name, lostAt: lostAt - planBegan, from: guest.lostFrom.map { machines[$0].name }))
+        }
         result.resets = lab.resets
     }
 }

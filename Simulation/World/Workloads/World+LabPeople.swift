@@ -145,13 +145,19 @@ extension World {
     /// Everything about workloads that is declared before the plan begins.
     func labDeclarations() -> [Declaration] {
         guard let lab else { return [] }
-        let type =
-            switch plan.storage {
-            case .ceph: "cephRbd"
-            case .shared: "shared"
-            case .local: "local"
-            }
-        var all = [Declaration(kind: "StoragePool", name: "disks", spec: ["type": .string(type)])]
+        var storages = [plan.storage]
+        for workload in lab.guests.filter(\.isKnown).compactMap(\.workload.storage) where !storages.contains(workload) {
+            storages.append(workload)
+        }
+        var all = storages.map { storage in
+            let type =
+                switch storage {
+                case .ceph: "cephRbd"
+                case .shared: "shared"
+                case .local: "local"
+                }
+            return Declaration(kind: "StoragePool", name: pool(of: storage), spec: ["type": .string(type)])
+        }
         var policy: SortedMap<String, JSONValue> = [:]
         if let methods = plan.policy.methods {
             policy["methods"] = .array(methods.map { .string($0) })
@@ -167,6 +173,12 @@ extension World {
         return all
     }
 
+    /// `disks` for the storage of all; that of a workload with one of its own is called after it.
+    private func pool(of storage: Plan.Storage?) -> String {
+        guard let storage, storage != plan.storage else { return "disks" }
+        return "disks-\(storage.rawValue)"
+    }
+
     private func declaration(of guest: GuestTruth) -> Declaration {
         let workload = guest.workload
         var spec: SortedMap<String, JSONValue> = [
@@ -174,7 +186,12 @@ extension World {
                 "vmid": .int(workload.vmid), "cores": .int(guest.cores),
                 "memory": .string(ByteSize.text(guest.memory)),
             ],
-            "disks": [["name": .string(workload.isContainer ? "rootfs" : "scsi0"), "pool": "disks"]],
+            "disks": [
+                [
+                    "name": .string(workload.isContainer ? "rootfs" : "scsi0"),
+                    "pool": .string(pool(of: workload.storage)),
+                ]
+            ],
             "desired": .string(guest.desired),
         ]
         if let live = workload.isLive, !workload.isContainer { spec["live"] = .bool(live) }

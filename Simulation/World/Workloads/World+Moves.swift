@@ -40,7 +40,7 @@ extension World {
             }
             let instance = Instance(
                 id: lab.number(), machine: target.index, nonce: lab.draws.next() >> 32, phase: .starting)
-            add(instance, of: step.guest, lab)
+            lab.guests[step.guest].instances.append(instance)
             checkWriters(of: step.guest, lab)
             checkPlace(of: step.guest, on: target.index, lab)
             guard truth.violation == nil else { return }
@@ -151,7 +151,7 @@ extension World {
     func handOver(_ source: Instance, of guest: Int, to target: Int, _ lab: GuestLab) {
         remove(source.id, of: guest, lab)
         let instance = Instance(id: lab.number(), machine: target, nonce: lab.draws.next() >> 32, phase: .running)
-        add(instance, of: guest, lab)
+        lab.guests[guest].instances.append(instance)
         lab.guests[guest].config = target
         lab.guests[guest].lastHost = target
         saw(.runs(lab.guests[guest].guest.workload, machines[target].name))

@@ -169,8 +169,10 @@ extension World {
         let clients =
             lab.storage(of: number) == .ceph ? here.map { "\(lab.address(of: machine.index)):0/\($0.nonce)" } : []
         let isHere = guest.config == machine.index
+        let isStarting = isBroughtUp(number, on: machine, lab)
         guard let instance = here.first else {
-            return GuestObservation(guest.guest, isHere ? .stopped : .absent, lock: isHere ? guest.lock : nil)
+            return GuestObservation(
+                guest.guest, isHere ? .stopped : .absent, lock: isHere ? guest.lock : nil, isStarting: isStarting)
         }
         if instance.isFenced {
             return GuestObservation(
@@ -178,8 +180,23 @@ extension World {
         }
         guard isHere else {
             return GuestObservation(
-                guest.guest, .stuck, clients: clients, detail: "a process without a configuration on this host")
+                guest.guest, .stuck, isStarting: isStarting, clients: clients,
+                detail: "a process without a configuration on this host")
         }
-        return GuestObservation(guest.guest, .running, lock: guest.lock, clients: clients)
+        return GuestObservation(guest.guest, .running, lock: guest.lock, isStarting: isStarting, clients: clients)
+    }
+
+    /// Whether the hypervisor there has a task that starts it, or lets it in.
+    private func isBroughtUp(_ guest: Int, on machine: Machine, _ lab: GuestLab) -> Bool {
+        lab.steps.values.contains { step in
+            guard step.guest == guest, step.stage < 90, step.boot == lab.hosts[step.machine].boot else { return false }
+            switch step.work {
+            case .order(.start, _, let life): return step.machine == machine.index && (step.stage > 0 || life == .max)
+            case .handStart: return step.machine == machine.index
+            case .order(.migrate(_, _, let to, _), _, _):
+                return to == machine.name && [1, 3, 4].contains(step.stage)
+            case .order, .handMove: return false
+            }
+        }
     }
 }

@@ -34,7 +34,7 @@ extension World {
         case .order(.destroy, _, _): destroy(number, lab)
         case .order(.watch, _, _): lab.steps[number] = nil
         case .handMove(let to): handMove(number, to: to, lab)
-        case .handStart: start(number, takeFrom: nil, mayLowerVotes: false, lab)
+        case .handStart: start(number, takeFrom: [], mayLowerVotes: false, lab)
         }
     }
 
@@ -83,7 +83,7 @@ extension World {
 
     // MARK: Start
 
-    private func start(_ number: UInt64, takeFrom: String?, mayLowerVotes: Bool, _ lab: GuestLab) {
+    private func start(_ number: UInt64, takeFrom: [String], mayLowerVotes: Bool, _ lab: GuestLab) {
         guard let step = lab.steps[number] else { return }
         let machine = step.machine
         let guest = lab.guests[step.guest]
@@ -111,23 +111,23 @@ extension World {
         }
     }
 
-    private func takeOver(_ number: UInt64, _ takeFrom: String?, _ lab: GuestLab) {
+    private func takeOver(_ number: UInt64, _ takeFrom: [String], _ lab: GuestLab) {
         guard let step = lab.steps[number] else { return }
         let machine = step.machine
         let guest = lab.guests[step.guest]
-        let source = takeFrom.flatMap { name in machines.first { $0.name == name }?.index }
+        let sources = takeFrom.compactMap { name in machines.first { $0.name == name }?.index }
         if let config = guest.config, config != machine {
-            guard config == source else {
+            guard sources.contains(config) else {
                 return end(
                     number,
-                    GuestFailure("its configuration lies on \(machines[config].name)", isPermanent: source == nil))
+                    GuestFailure("its configuration lies on \(machines[config].name)", isPermanent: sources.isEmpty))
             }
             lab.guests[step.guest].config = machine
             // What held a lock there is gone with the machine.
             lab.guests[step.guest].lock = nil
         } else if guest.config == nil {
             lab.guests[step.guest].config = machine
-        } else if source != nil {
+        } else if !sources.isEmpty {
             lab.guests[step.guest].lock = nil
         }
         // A lock of a move that ended with its machine is nobody's any more.
@@ -135,6 +135,7 @@ extension World {
         if let lock = lab.guests[step.guest].lock {
             return end(number, GuestFailure("VM is locked (\(lock)); it is waited for"))
         }
+        if lab.guests[step.guest].issuedAt == nil { lab.guests[step.guest].issuedAt = now }
         stage(number, 2, after: lab.draws.number(lab.conditions.start) / 3)
     }
 
@@ -159,7 +160,7 @@ extension World {
         }
         let instance = Instance(
             id: lab.number(), machine: step.machine, nonce: lab.draws.next() >> 32, phase: .starting)
-        add(instance, of: step.guest, lab)
+        lab.guests[step.guest].instances.append(instance)
         checkWriters(of: step.guest, lab)
         if case .order = step.work { checkPlace(of: step.guest, on: step.machine, lab) }
         guard truth.violation == nil else { return }
@@ -195,12 +196,24 @@ extension World {
         }
     }
 
+    /// Tasks that nobody follows any more. An agent's own start is over before it ends the same guest.
+    private func cancelStarts(of guest: Int, on machine: Int, _ lab: GuestLab) {
+        for (number, step) in lab.steps.pairs where step.guest == guest && step.machine == machine {
+            switch step.work {
+            case .order(.start, let index, let life) where machines[index].life != life: lab.steps[number] = nil
+            case .handStart: lab.steps[number] = nil
+            default: break
+            }
+        }
+    }
+
     private func destroy(_ number: UInt64, _ lab: GuestLab) {
         guard let step = lab.steps[number] else { return }
         switch step.stage {
         case 0: stage(number, 1, after: lab.draws.number(100_000_000...500_000_000))
         case 1:
             endAll(step.guest, on: step.machine, isLoss: true, lab)
+            cancelStarts(of: step.guest, on: step.machine, lab)
             end(number, nil)
         default: findOut(number, isDone: lab.guests[step.guest].instances(on: step.machine).isEmpty)
         }

@@ -7,7 +7,8 @@ struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure, case by case, how long a client sees an address silent.",
         discussion: "Aims, in milliseconds: faults at most 500 at the median and 700 at the 99th percentile; planned "
-            + "moves at most 20; nothing when a partition heals; never two owners.")
+            + "moves at most 20; nothing when a partition heals; never two owners. Of guests (--only guests): starts issued "
+            + "3000 and 6000 ms after their host is lost, 25000 by the watchdog; leaving a host at most 2000 ms.")
     @OptionGroup var lab: LabOptions
     @OptionGroup var program: HoldfastOptions
     @Option(help: "The manifests to apply. Default: deploy/lab, here or above the program.") var manifests: String?
@@ -19,7 +20,7 @@ struct Bench: ParsableCommand {
         guard (1...1000).contains(repetitions) else { throw ValidationError("--repetitions: 1 to 1000") }
     }
 
-    private func isWanted(_ system: String, _ name: String) -> Bool {
+    func isWanted(_ system: String, _ name: String) -> Bool {
         only.isEmpty || only.contains { system.contains($0) || name.contains($0) }
     }
 
@@ -27,9 +28,12 @@ struct Bench: ParsableCommand {
         var result = BenchResult()
         try measureHoldfast(into: &result)
         try measureGuests(into: &result)
+        try measureCrowds(into: &result)
         try measureKeepalived(into: &result)
-        guard !result.cases.isEmpty || !result.guests.isEmpty else {
-            let names = (Disturbance.allCases.map(\.rawValue) + GuestFencing.allCases.map(\.rawValue))
+        guard !result.isEmpty else {
+            let names =
+                (Disturbance.allCases.map(\.rawValue) + GuestFencing.allCases.map(\.rawValue)
+                + Departure.allCases.map(\.rawValue) + [RehearsalResult.name, RestResult.name])
                 .joined(separator: "; ")
             throw LabError("--only names no case; there are: \(names)", exitCode: 3)
         }
@@ -55,39 +59,6 @@ struct Bench: ParsableCommand {
                     try measure(found, once: { try bench.repeatOnce(disturbance, number: $0) }, recover: bench.recover))
             }
         }
-    }
-
-    private func measureGuests(into result: inout BenchResult) throws {
-        for fencing in GuestFencing.allCases {
-            let wanted = [false, true].map { GuestCaseResult(fencing: fencing, hitsLeader: $0) }
-                .filter { isWanted("guests", $0.name) }
-            guard !wanted.isEmpty else { continue }
-            let binary = try program.binary()
-            let folder = try Manifests.folder(manifests)
-            try withLab(lab.directory) { client in
-                try Bootstrap(
-                    client: client, binary: binary, detectionMilliseconds: fencing.detectionMilliseconds
-                ).run { note($0) }
-                let bench = GuestBench(
-                    client: client, holdfast: HoldfastClient(client: client, binary: binary), fencing: fencing)
-                try bench.declare(manifests: folder)
-                for empty in wanted { result.guests.append(try measure(empty, bench)) }
-            }
-        }
-    }
-
-    private func measure(_ empty: GuestCaseResult, _ bench: GuestBench) throws -> GuestCaseResult {
-        var result = empty
-        for number in 0..<repetitions {
-            do { result.repetitions.append(try bench.repeatOnce(hitsLeader: result.hitsLeader)) } catch {
-                result.failures.append("\(error)")
-                note("guests, \(result.name), repetition \(number + 1): \(error)")
-                try bench.recover()
-            }
-        }
-        result.disksWithTwoWriters = try bench.disksWithTwoWriters()
-        note(GuestCaseResult.table([result]))
-        return result
     }
 
     private func measureKeepalived(into result: inout BenchResult) throws {
@@ -135,7 +106,7 @@ struct Bench: ParsableCommand {
     }
 
     /// A lab for the time of `body`; data and logs stay only when it failed.
-    private func withLab(_ directory: LabDirectory, _ body: (KeeperClient) throws -> Void) throws {
+    func withLab(_ directory: LabDirectory, _ body: (KeeperClient) throws -> Void) throws {
         let client = try LabLauncher.start(directory, leashed: true)
         do { try body(client) } catch {
             // The failure that is told is the first one.

@@ -113,11 +113,26 @@ struct CaseResult: Encodable, Equatable {
 struct BenchResult: Encodable, Equatable {
     var cases: [CaseResult] = []
     var guests: [GuestCaseResult] = []
+    var departures: [DepartureResult] = []
+    var rehearsals: [RehearsalResult] = []
+    var rests: [RestResult] = []
 
-    var isKept: Bool { cases.allSatisfy { $0.aim == .none || $0.isKept } && guests.allSatisfy(\.isKept) }
+    var isEmpty: Bool {
+        cases.isEmpty && guests.isEmpty && departures.isEmpty && rehearsals.isEmpty && rests.isEmpty
+    }
+    var isKept: Bool {
+        cases.allSatisfy { $0.aim == .none || $0.isKept } && guests.allSatisfy(\.isKept)
+            && departures.allSatisfy(\.isKept) && rehearsals.allSatisfy { $0.failures.isEmpty }
+            && rests.allSatisfy { $0.failure == nil }
+    }
 
     var table: String {
-        let parts = (cases.isEmpty ? [] : [addresses]) + (guests.isEmpty ? [] : [GuestCaseResult.table(guests)])
+        var parts: [String] = []
+        if !cases.isEmpty { parts.append(addresses) }
+        if !guests.isEmpty { parts.append(GuestCaseResult.table(guests) + "\n" + GuestCaseResult.comparison) }
+        if !departures.isEmpty { parts.append(DepartureResult.table(departures)) }
+        if !rehearsals.isEmpty { parts.append(RehearsalResult.table(rehearsals)) }
+        if !rests.isEmpty { parts.append(RestResult.table(rests)) }
         return parts.joined(separator: "\n\n")
     }
 

@@ -3,15 +3,25 @@
 
 import Glibc
 
+/// What a lab has beyond what every lab has.
+struct LabOutfit {
+    /// When corosync takes a silent host for gone.
+    var detectionMilliseconds = Hypervisor.usualDetection
+    /// From the last feeding of the hosts' watchdogs to their reset, at most; nil: they have none.
+    var watchdogSeconds: Int?
+    /// Guests beside the lab's own.
+    var crowd: [LabGuest] = []
+}
+
 /// Brings the agents of a lab up.
 struct Bootstrap {
     let client: KeeperClient
     let holdfast: HoldfastClient
-    private let detectionMilliseconds: Int
+    private let outfit: LabOutfit
 
-    init(client: KeeperClient, binary: String, detectionMilliseconds: Int = Hypervisor.usualDetection) {
+    init(client: KeeperClient, binary: String, outfit: LabOutfit = LabOutfit()) {
         self.client = client
-        self.detectionMilliseconds = detectionMilliseconds
+        self.outfit = outfit
         holdfast = HoldfastClient(client: client, binary: binary)
     }
 
@@ -23,7 +33,8 @@ struct Bootstrap {
         // All that were members when the lab ended: the first one alone may be no quorum any more.
         let present = try hasJoined(first) ? members.filter(hasJoined) : [initialize(first, tell: tell)]
         for (hypervisor, fingerprint) in hypervisors {
-            try hypervisor.tellAgent(fingerprint: fingerprint, watchdog: nil)
+            if let seconds = outfit.watchdogSeconds { try startWatchdog(of: hypervisor.host, seconds: seconds) }
+            try hypervisor.tellAgent(fingerprint: fingerprint, watchdogSeconds: outfit.watchdogSeconds)
         }
         try present.forEach(start)
         try holdfast.wait(for: "a leader among \(present.map(\.name).joined(separator: ", "))", seconds: 30) {
@@ -43,7 +54,7 @@ struct Bootstrap {
     private func startHypervisors(tell: (String) -> Void) throws -> [(Hypervisor, fingerprint: String)] {
         let program = try Hypervisor.program(beside: holdfast.binary)
         let all = Hypervisor.all(
-            in: client.directory, program: program, detectionMilliseconds: detectionMilliseconds)
+            in: client.directory, program: program, detectionMilliseconds: outfit.detectionMilliseconds)
         let areNew = all.filter { !$0.hasState }
         for hypervisor in all {
             try hypervisor.prepare()
@@ -52,11 +63,18 @@ struct Bootstrap {
         }
         let answering = try all.map { ($0, fingerprint: try $0.waitUntilItAnswers()) }
         try Hypervisor.waitUntilTheySeeEachOther(all)
-        for hypervisor in areNew { try hypervisor.furnish() }
+        for hypervisor in areNew { try hypervisor.furnish(crowd: outfit.crowd) }
         tell(
             "\(all.count) hosts run an emulated Proxmox, with the guests \(LabGuest.all.map(\.name).joined(separator: ", "))"
         )
         return answering
+    }
+
+    private func startWatchdog(of host: Node, seconds: Int) throws {
+        let program = [
+            try Executables.own(), "watchdog", "--dir", client.directory.path, "--seconds", "\(seconds)", host.name,
+        ]
+        try client.ask(Request(.startWatchdog, node: host.name, arguments: program))
     }
 
     /// Whether its agent starts without a token. The founder's administrator is written after its identity, so only

@@ -8,6 +8,7 @@ struct Request: Codable, Equatable {
         case cut, isolate, heal, unplug, plug
         case startAgent, stopAgent, killAgent, pauseAgent, resumeAgent, memberJoined
         case startHypervisor, killHypervisor
+        case startWatchdog, reset
     }
 
     var verb: Verb
@@ -17,7 +18,7 @@ struct Request: Codable, Equatable {
     var other: String?
     /// For a cut: only what `node` sends to `other`.
     var oneWay: Bool?
-    /// For `startAgent` and `startHypervisor`: the program with its arguments; without it, what the node ran last.
+    /// For `startAgent`, `startHypervisor` and `startWatchdog`: the program with its arguments; without it, what the node ran last.
     var arguments: [String]?
 
     init(_ verb: Verb, node: String? = nil, other: String? = nil, oneWay: Bool? = nil, arguments: [String]? = nil) {
@@ -56,6 +57,8 @@ struct LabStatus: Codable, Equatable {
         var agent: String
         /// First process of its namespaces, as the keeper numbers it.
         var process: Int32?
+        /// Of its agent, as the keeper numbers it; nil: none runs.
+        var agentProcess: Int32?
     }
 
     var userNamespace: Bool

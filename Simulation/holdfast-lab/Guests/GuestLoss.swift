@@ -17,7 +17,7 @@ struct GuestStatus: Codable, Equatable {
     var isRunning: Bool { state == "running" }
 }
 
-/// What became of one guest, in milliseconds since its host lost power.
+/// What became of one guest, in milliseconds since its host was lost.
 struct GuestReturn: Codable, Equatable {
     var guest: String
     var host: String
@@ -60,8 +60,15 @@ extension HoldfastClient {
     }
 }
 
-/// Takes the power from a host and follows its guests.
+/// Takes a host away and follows its guests.
 struct GuestLoss {
+    /// How it is taken away.
+    enum Means: String, Codable {
+        case powerOff = "power-off"
+        /// Nothing passes to or from it, and it goes on.
+        case isolation
+    }
+
     let client: KeeperClient
     let holdfast: HoldfastClient
     let guests: [LabGuest]
@@ -86,15 +93,16 @@ struct GuestLoss {
         seen.contains { $0.name == guest.name && $0.host == host.name }
     }
 
-    /// Pulls the plug of `host` and waits until its guests answer from elsewhere.
-    func measure(_ host: Node, _ lost: [LabGuest]) throws -> [GuestReturn] {
+    /// Takes `host` away and waits until its guests answer from elsewhere.
+    func measure(_ host: Node, _ lost: [LabGuest], by means: Means = .powerOff) throws -> [GuestReturn] {
         let probes = try lost.map { guest in
             (guest, try ProbeInstrument(client, address: guest.address, from: "client", everyMilliseconds: 5))
         }
         for (guest, probe) in probes {
             try probe.wait(for: "\(guest.name) answering", milliseconds: 10_000) { $0.event == .answering }
         }
-        let off = try client.ask(Request(.powerOff, node: host.name)).at.required("time of the power cut")
+        let verb: Request.Verb = means == .powerOff ? .powerOff : .isolate
+        let off = try client.ask(Request(verb, node: host.name)).at.required("time of the loss")
         let answers = try probes.map { guest, probe in
             let event = try probe.wait(
                 for: "\(guest.name) answering again", milliseconds: patienceSeconds * 1_000
@@ -171,10 +179,27 @@ extension HoldfastClient {
     private struct HostStatus: Decodable {
         var name: String
         var fence: String
+        var guarded: Bool
     }
 
     /// Waits until every host may run guests again.
     func waitUntilNothingIsFenced(seconds: Int = 60) throws {
+        let known = Topology.homelab.nodes.filter { $0.kind == .host }
+        try waitForHosts("the fences being lifted", seconds: seconds) { hosts in
+            known.allSatisfy { node in hosts.contains { $0.name == node.name && $0.fence == "none" } }
+        }
+    }
+
+    /// Waits until the cluster knows that the watchdog of `host` is armed.
+    func waitUntilGuarded(_ host: Node, seconds: Int = 60) throws {
+        try waitForHosts("the watchdog of \(host.name) being armed", seconds: seconds) { hosts in
+            hosts.contains { $0.name == host.name && $0.guarded }
+        }
+    }
+
+    private func waitForHosts(
+        _ expectation: String, seconds: Int, _ condition: ([HostStatus]) -> Bool
+    ) throws {
         let deadline = Deadline.after(milliseconds: seconds * 1000)
         var seen = "no peer answered"
         repeat {
@@ -184,14 +209,12 @@ extension HoldfastClient {
                 do { hosts = try JSONDecoder().decode([HostStatus].self, from: Data(result.output.utf8)) } catch {
                     throw LabError("holdfast host list -o json: not what was agreed on: \(error)")
                 }
-                let known = Topology.homelab.nodes.filter { $0.kind == .host }
-                if known.allSatisfy({ node in hosts.contains { $0.name == node.name && $0.fence == "none" } }) {
-                    return
-                }
-                seen = hosts.map { "\($0.name): \($0.fence)" }.joined(separator: ", ")
+                if condition(hosts) { return }
+                seen = hosts.map { "\($0.name): fence \($0.fence)\($0.guarded ? ", watchdog armed" : "")" }
+                    .joined(separator: "; ")
             }
             _ = waitReadable([], until: .after(milliseconds: 100))
         } while !deadline.hasPassed
-        throw LabError.timedOut("the fences were not lifted within \(seconds) s; last seen: \(seen)")
+        throw LabError.timedOut("\(expectation) did not happen within \(seconds) s; last seen: \(seen)")
     }
 }

@@ -29,13 +29,13 @@ struct GuestMachine: ParsableCommand {
         // Before the network: what answers has its disk.
         try disk.write(DiskRecord(host: host, began: disk.began, number: 0, at: lab_boot_clock()))
         try GuestNetwork(guest).plug()
-        try live(with: disk)
+        try live(with: disk, pauseMilliseconds: guest.pauseMilliseconds)
     }
 
-    private func live(with disk: SharedDisk) throws {
+    private func live(with disk: SharedDisk, pauseMilliseconds: Int) throws {
         var number = 0
         while true {
-            let ready = waitReadable([STDIN_FILENO], until: .after(milliseconds: 5))
+            let ready = waitReadable([STDIN_FILENO], until: .after(milliseconds: pauseMilliseconds))
             if !ready.isEmpty, readAvailable(STDIN_FILENO) == nil { return }
             number += 1
             do {

@@ -11,6 +11,9 @@ struct LabGuest: Equatable {
     let address: String
     /// A storage of `LabStorage`.
     var storage: LabStorage = .ceph
+    var memoryMebibytes = 512
+    /// Between two writes to its disk.
+    var pauseMilliseconds = 5
 
     /// Of its network card, wherever it runs: 02:03:c0:a8:01:78 is 192.168.1.120.
     var hardwareAddress: String {
@@ -38,7 +41,22 @@ struct LabGuest: Equatable {
         LabGuest(name: "mail", vmid: 141, host: "pve2", address: "192.168.1.141", storage: .shared),
     ]
 
-    static func guest(_ vmid: Int) -> LabGuest? { (all + onFiles).first { $0.vmid == vmid } }
+    /// Most guests of `crowd`.
+    static let mostOfACrowd = 100
+
+    /// Declared by the bench alone: many small guests of one host, which write less often.
+    static func crowd(_ count: Int, on host: String = "pve1") -> [LabGuest] {
+        precondition((0...mostOfACrowd).contains(count), "there are addresses for \(mostOfACrowd)")
+        return (0..<count).map { number in
+            LabGuest(
+                name: "crowd-\(100 + number)", vmid: 200 + number, host: host, address: "192.168.1.\(150 + number)",
+                memoryMebibytes: 128, pauseMilliseconds: 200)
+        }
+    }
+
+    static func guest(_ vmid: Int) -> LabGuest? {
+        (all + onFiles + crowd(mostOfACrowd)).first { $0.vmid == vmid }
+    }
 }
 
 /// The storages that both hosts reach, by their names in Proxmox.

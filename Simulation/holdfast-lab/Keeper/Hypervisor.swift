@@ -103,18 +103,25 @@ struct Hypervisor {
         var storageAddress: String
         var folders: [String: String]
         var programs: [String: String]
-        var watchdog: [String: String]?
+        struct Watchdog: Encodable {
+            var socket: String
+            var seconds: Int
+        }
+        var watchdog: Watchdog?
     }
 
     /// Writes the settings of the host's agent into its data folder.
-    /// - Parameter watchdog: the socket of a watchdog; nil: the host has none.
-    func tellAgent(fingerprint: String, watchdog: String?) throws {
+    /// - Parameter watchdogSeconds: from the last feeding of the host's watchdog to its reset; nil: the host has none.
+    func tellAgent(fingerprint: String, watchdogSeconds: Int?) throws {
         let programs = ["pvecm", "qm", "pct", "ceph", "rbd"].map { ($0, "\(folder)/bin/\($0)") }
         let settings = Settings(
             node: host.name, api: .init(host: "127.0.0.1", fingerprint: fingerprint), token: tokenFile,
             ceph: ["conf": directory.sharedStorage], storageAddress: host.address,
             folders: ["configurations": "\(folder)/pve", "machines": "\(folder)/run", "boot": bootFile],
-            programs: Dictionary(uniqueKeysWithValues: programs), watchdog: watchdog.map { ["socket": $0] })
+            programs: Dictionary(uniqueKeysWithValues: programs),
+            watchdog: watchdogSeconds.map {
+                Settings.Watchdog(socket: directory.watchdogSocket(of: host.name), seconds: $0)
+            })
         let data = directory.data(of: host.name)
         try FileManager.default.createDirectory(atPath: data, withIntermediateDirectories: true)
         try write(try jsonLine(settings), to: "\(data)/proxmox.json")
@@ -142,6 +149,7 @@ struct Hypervisor {
         var fingerprint: String
         var online: [String]
         var running: [Int]
+        var requests: Int
     }
 
     private func status() throws -> Reply {
@@ -150,6 +158,9 @@ struct Hypervisor {
 
     /// The numbers of the guests that run there.
     func running() throws -> [Int] { try status().running }
+
+    /// How many requests its API was asked since its start.
+    func requests() throws -> Int { try status().requests }
 
     /// Whether it has been run before.
     var hasState: Bool { access(stateFile, F_OK) == 0 }
@@ -184,15 +195,16 @@ struct Hypervisor {
     }
 
     /// Adds the storages and this host's guests, as they are when a lab is new.
-    func furnish() throws {
+    /// - Parameter crowd: guests that are there beside the lab's own.
+    func furnish(crowd: [LabGuest] = []) throws {
         for storage in LabStorage.allCases {
             try order(
                 #"{"command":"add-storage","storage":"\#(storage.rawValue)","type":"\#(storage.type)","shared":1}"#)
         }
-        for guest in LabGuest.all + LabGuest.onFiles where guest.host == host.name {
+        for guest in LabGuest.all + LabGuest.onFiles + crowd where guest.host == host.name {
             try order(
                 #"{"command":"add-guest","vmid":\#(guest.vmid),"running":1,"settings":{"name":"\#(guest.name)","#
-                    + #""memory":"512","cores":"1","scsi0":"\#(guest.volume),size=1G"}}"#)
+                    + #""memory":"\#(guest.memoryMebibytes)","cores":"1","scsi0":"\#(guest.volume),size=1G"}}"#)
         }
     }
 }

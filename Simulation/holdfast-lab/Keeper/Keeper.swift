@@ -100,6 +100,11 @@ final class Keeper {
             guard !machines.isOn(node) else { throw LabError("\(name) has power already", exitCode: 4) }
             try machines.powerOn(node)
             return Reply(note: "\(name) is on")
+        case .reset:
+            let at = try machines.powerOff(node)
+            try machines.powerOn(node)
+            note("\(name) was reset")
+            return Reply(note: "\(name) was reset", at: at)
         case .cut:
             let other = try machines.topology.node(request.other ?? "")
             let at = lab_wall_clock()
@@ -128,6 +133,9 @@ final class Keeper {
         case .startHypervisor:
             try machines.startHypervisor(node, program: request.arguments)
             return Reply(note: "the emulated Proxmox of \(name) runs")
+        case .startWatchdog:
+            try machines.startWatchdog(node, program: request.arguments)
+            return Reply(note: "the watchdog of \(name) runs")
         case .killHypervisor:
             return Reply(note: "the emulated Proxmox of \(name) is dead", at: try machines.killHypervisor(node))
         case .status, .down, .heal: preconditionFailure("orders without a node are obeyed elsewhere")

@@ -16,6 +16,8 @@ final class Machines {
     private var programs: [String: [String]] = [:]
     /// The same for the emulated Proxmox of a host.
     private var hypervisors: [String: [String]] = [:]
+    /// The same for the watchdog of a host.
+    private var watchdogs: [String: [String]] = [:]
 
     init(topology: Topology, directory: LabDirectory) throws {
         self.topology = topology
@@ -54,6 +56,7 @@ final class Machines {
                 }
                 if unplugged.contains(member.name) { try network.setPort(of: member, host: host, up: false) }
                 if hypervisors[member.name] != nil { try startHypervisor(member, program: nil) }
+                if watchdogs[member.name] != nil { try startWatchdog(member, program: nil) }
                 if let program = programs[member.name] { try startAgent(member, program: program, keep: true) }
             } catch {
                 _ = try? powerOff(member)
@@ -101,7 +104,8 @@ final class Machines {
             let process = waitpid(-1, &status, WNOHANG)
             guard process > 0 else { return }
             for machine in running.values {
-                for program in [machine.agent, machine.hypervisor] where program?.child.identifier == process {
+                for program in [machine.agent, machine.hypervisor, machine.watchdog]
+                where program?.child.identifier == process {
                     program?.child.collected(Ending(status: status))
                 }
             }
@@ -159,6 +163,21 @@ final class Machines {
                 program, in: .of(machine.descriptor), output: .descriptor(log), errors: .descriptor(log),
                 ownSession: true))
         hypervisors[node.name] = program
+    }
+
+    /// Starts what takes the part of a host's watchdog, now and whenever the power returns.
+    func startWatchdog(_ node: Node, program: [String]?) throws {
+        let machine = try powered(node)
+        if let watchdog = machine.watchdog, watchdog.child.poll() == nil {
+            throw LabError("the watchdog of \(node.name) runs already", exitCode: 4)
+        }
+        guard let program = program ?? watchdogs[node.name] else { throw LabError("\(node.name) has no watchdog") }
+        let log = try directory.appending(directory.watchdogLog(of: node.name))
+        machine.watchdog = AgentProcess(
+            try ChildProcess(
+                program, in: .of(machine.descriptor), output: .descriptor(log), errors: .descriptor(log),
+                ownSession: true))
+        watchdogs[node.name] = program
     }
 
     /// Kills the emulated Proxmox of a host, and with it its guests, while the host goes on. Answers when.
@@ -233,7 +252,8 @@ final class Machines {
             return LabStatus.NodeStatus(
                 name: node.name, kind: node.kind.word, host: host, address: node.address, powered: machine != nil,
                 plugged: !unplugged.contains(node.name), isolated: cuts.isolated.contains(node.name),
-                agent: machine?.agent.map { "\($0.state)" } ?? "none", process: machine?.firstProcess)
+                agent: machine?.agent.map { "\($0.state)" } ?? "none", process: machine?.firstProcess,
+                agentProcess: machine?.agent.flatMap { $0.child.poll() == nil ? $0.child.identifier : nil })
         }
         return LabStatus(userNamespace: userNamespace, nodes: nodes, cuts: cuts.cuts.sorted().map(\.description))
     }

@@ -11,6 +11,8 @@ final class RunningNode {
     var agent: AgentProcess?
     /// The emulated Proxmox of a host.
     var hypervisor: AgentProcess?
+    /// What takes the part of a host's watchdog.
+    var watchdog: AgentProcess?
 
     /// Switches the power on: new, empty namespaces.
     init(name: String) throws {

@@ -154,7 +154,7 @@ extension HostDocument {
             switch host.fence {
             case .none: phase = "none"
             case .wanted: phase = "wanted"
-            case .proven(_, let words): (phase, proof) = ("proven", words)
+            case .proven: (phase, proof) = ("proven", host.proofs.map(\.words).joined(separator: "; "))
             case .clean: phase = "clean"
             case .lifting: phase = "lifting"
             case .withdrawn: phase = "withdrawn"

@@ -69,17 +69,31 @@ private struct HostSituation {
         case .none: begin()
         case .wanted(let method, let executor): goOn(method, executor)
         // The host itself says when it is clean.
-        case .proven: nil
-        case .clean: executor.map { .liftFence(name, epoch: host.fenceEpoch, by: $0) }
-        case .lifting(_, let present), .withdrawn(_, let present): hand(to: executor, from: present)
+        case .proven: prove()
+        case .clean: lift(by: host.ordered)
+        case .lifting(_, let present): hand(from: present)
+        case .withdrawn(_, let present):
+            host.isOrdered(besides: present) ? lift(by: [present] + host.ordered) : hand(from: present)
         }
+    }
+
+    /// An entry that is made after it was taken away would bar the host for ever, and no fence would be open that anybody
+    /// could lift. So it is taken away only when nobody else can make it any more: by one of those who were ordered to, if one
+    /// is there, since his own orders come one after another.
+    private func lift(by preferred: [MemberID]) -> WorkloadCommand? {
+        guard let next = preferred.first(where: able.contains) ?? executor else { return nil }
+        let finished = view.finished[name] ?? []
+        guard host.ordered.allSatisfy({ $0 == next || finished.contains($0) || isCertainlyDone($0) }) else {
+            return nil
+        }
+        return .liftFence(name, epoch: host.fenceEpoch, by: next)
     }
 
     /// To take an entry away has time, and must not come late: it would open a newer fence. So another member is asked only
     /// when nothing can come of the first one's order any more.
-    private func hand(to next: MemberID?, from present: MemberID) -> WorkloadCommand? {
-        guard isCertainlyDone(present), let next, next != present else { return nil }
-        return .liftFence(name, epoch: host.fenceEpoch, by: next)
+    private func hand(from present: MemberID) -> WorkloadCommand? {
+        guard isCertainlyDone(present), let executor, executor != present else { return nil }
+        return .liftFence(name, epoch: host.fenceEpoch, by: executor)
     }
 
     private func isCertainlyDone(_ member: MemberID) -> Bool {
@@ -97,34 +111,56 @@ private struct HostSituation {
     }
 
     private func begin() -> WorkloadCommand? {
-        guard isLost, state.disarmed == nil, let way = ways.first else { return nil }
+        guard isLost, state.disarmed == nil, let way = ways(for: recoverable).first else { return nil }
         return .beginFence(
-            name, epoch: host.fenceEpoch, way.method, by: way.executor,
+            name, epoch: host.fenceEpoch, way.method, by: way.member,
             reason: "it is lost, and its guests can be started elsewhere")
     }
 
     private func goOn(_ method: FenceMethod, _ executor: MemberID) -> WorkloadCommand? {
-        if isThere { return spare(method, executor) }
-        if method == .watchdog, FenceDecisions.isAtHand(.watchdog, on: name, state, specs) {
-            let needed = Interval.milliseconds(host.facts.watchdogMilliseconds) + specs.policy.watchdogMargin
-            if !member.reachable, standing.leaseIsCertainlyOver, standing.lostFor >= needed {
-                let seconds = needed.milliseconds / 1_000
-                return .fenceProven(
-                    name, epoch: host.fenceEpoch, .watchdog,
-                    proof: "its watchdog has not been fed for \(seconds) s, and resets it within less")
-            }
-        }
-        // After each failure the next way, and again from the first.
-        let ways = ways
-        guard !ways.isEmpty else { return nil }
-        let next = ways[Int(host.failures % UInt64(ways.count))]
-        guard next.method != method || (next.executor != executor && !view.isReachable(executor)) else { return nil }
+        // Disarmed meanwhile: what has been ordered goes through, and nothing more is tried.
+        if isThere || state.disarmed != nil { return spare(method, executor) }
+        if method == .watchdog, let proof = proofByWatchdog { return proof }
+        guard let next = next(of: ways(for: recoverable), after: FenceTask(method, by: executor)) else { return nil }
         return .beginFence(
-            name, epoch: host.fenceEpoch, next.method, by: next.executor,
+            name, epoch: host.fenceEpoch, next.method, by: next.member,
             reason: host.attempts.last ?? "the way before failed")
     }
 
-    /// The host is there again and holds its lease, before anything was proven. What its executor is at goes through, since
+    /// What is proven need not suffice for all that is there: other disks want another proof, and so does what may have come
+    /// there after it.
+    private func prove() -> WorkloadCommand? {
+        guard !isThere, isLost, state.disarmed == nil else { return nil }
+        if host.further?.method == .watchdog, let proof = proofByWatchdog { return proof }
+        let blocked = recoverable.filter { guest in
+            !state.proofs(that: name, lostItsHoldOn: guest.placement).contains { specs.suffices($0, for: guest.spec) }
+        }
+        guard let next = next(of: ways(for: blocked), after: host.further) else { return nil }
+        return .beginFence(
+            name, epoch: host.fenceEpoch, next.method, by: next.member,
+            reason: "what is proven does not suffice for all of its guests")
+    }
+
+    /// Nil until enough time has passed, and when it has said since that its watchdog is disarmed.
+    private var proofByWatchdog: WorkloadCommand? {
+        guard FenceDecisions.isAtHand(.watchdog, on: name, state, specs) else { return nil }
+        let needed = Interval.milliseconds(host.facts.watchdogMilliseconds) + specs.policy.watchdogMargin
+        guard !member.reachable, standing.leaseIsCertainlyOver, standing.lostFor >= needed else { return nil }
+        return .fenceProven(
+            name, epoch: host.fenceEpoch, .watchdog,
+            proof: "its watchdog has not been fed for \(needed.milliseconds / 1_000) s, and resets it within less")
+    }
+
+    /// After each failure the next way, and again from the first. Nil: the present one goes on.
+    private func next(of ways: [FenceTask], after present: FenceTask?) -> FenceTask? {
+        guard !ways.isEmpty else { return nil }
+        let next = ways[Int(host.failures % UInt64(ways.count))]
+        guard let present else { return next }
+        let isReplaced = next.member != present.member && !view.isReachable(present.member)
+        return next.method != present.method || isReplaced ? next : nil
+    }
+
+    /// The host is there again and holds its lease, before anything was proven, or no host is to be fenced. What its executor is at goes through, since
     /// nobody can stop it. What has failed is not tried again: the guests are well where they are, and would lose their disks
     /// for nothing. An executor that is lost itself is replaced by one that finds the host there, and says that it has failed.
     private func spare(_ method: FenceMethod, _ present: MemberID) -> WorkloadCommand? {
@@ -134,46 +170,48 @@ private struct HostSituation {
             name, epoch: host.fenceEpoch, method, by: next, reason: "\(state.name(of: present)) is lost as well")
     }
 
-    private struct Way {
-        var method: FenceMethod
-        var executor: MemberID
-    }
-
     /// In the order in which they are tried: methods that suffice for all guests that could be recovered before those that
     /// suffice for some. Empty: nothing could be gained.
-    private var ways: [Way] {
-        guard let executor else { return [] }
-        let recoverable = recoverable
+    private func ways(for guests: [Guest]) -> [FenceTask] {
+        guard let executor, !guests.isEmpty else { return [] }
         let methods = FenceMethod.allCases.filter { method in
-            FenceDecisions.isAtHand(method, on: name, state, specs)
-                && recoverable.contains { specs.methods(for: $0).contains(method) }
+            FenceDecisions.isAtHand(method, on: name, state, specs) && guests.contains { $0.methods.contains(method) }
         }
         let ranked = methods.map { method in
             (
-                method: method, missed: recoverable.filter { !specs.methods(for: $0).contains(method) }.count,
-                place: recoverable.compactMap { specs.methods(for: $0).firstIndex(of: method) }.min() ?? 0
+                method: method, missed: guests.filter { !$0.methods.contains(method) }.count,
+                place: guests.compactMap { $0.methods.firstIndex(of: method) }.min() ?? 0
             )
         }
         return ranked.sorted { ($0.missed, $0.place) < ($1.missed, $1.place) }
-            .map { Way(method: $0.method, executor: executor) }
+            .map { FenceTask($0.method, by: executor) }
+    }
+
+    private struct Guest {
+        var spec: WorkloadSpec
+        var placement: Placement
+        /// In order, those that could be a proof about it.
+        var methods: [FenceMethod]
     }
 
     /// Guests of this host that shall run, and that another host could run once this one is fenced.
-    private var recoverable: [WorkloadSpec] {
+    private var recoverable: [Guest] {
         let placer = Placer(state: state, specs: specs) { view.isReachable($0) }
         return state.placements.pairs.compactMap { workload, placement in
             guard placement.hosts.contains(name), specs.shallRun(workload, placement) == true,
-                let spec = specs.workloads[workload], !specs.methods(for: spec).isEmpty,
-                placer.best(for: workload, excluding: [name]).host != nil
+                let spec = specs.workloads[workload],
+                case let methods = specs.methods(for: spec).filter({ $0 != .watchdog || !placement.isUnseen(on: name) }),
+                !methods.isEmpty, placer.best(for: workload, excluding: [name]).host != nil
             else { return nil }
-            return spec
+            return Guest(spec: spec, placement: placement, methods: methods)
         }
     }
 
     /// Who carries a fence out: a host that is there and not fenced itself; the leader if it is one.
-    private var executor: MemberID? {
-        let able = state.hosts.keys.filter { $0 != name && state.hosts.look($0) { $0.fence.isNone } == true }
+    private var executor: MemberID? { able.contains(view.leader) ? view.leader : able.first }
+
+    private var able: [MemberID] {
+        state.hosts.keys.filter { $0 != name && state.hosts.look($0) { $0.fence.isNone } == true }
             .compactMap { state.member(named: $0) }.filter { view.isReachable($0.id) && !$0.stopping }.map(\.id)
-        return able.contains(view.leader) ? view.leader : able.first
     }
 }

@@ -66,9 +66,14 @@ private struct Planning {
             }
         case .moving(let from, let to, _):
             guard state.hosts[from]?.fence.isProven == true else { return }
-            if placement.sighting(on: to) == .running, isThere(to), state.hosts[to]?.fence.isNone == true {
+            // It may be on either, so neither may be able to write.
+            if state.hosts[to]?.fence.isProven == true {
+                recover(workload, spec, placement, from: from, to)
+            } else if !isThere(to) {
+                tellLoss(workload, spec, placement, of: to)
+            } else if placement.sighting(on: to) == .running, state.hosts[to]?.fence.isNone == true {
                 place(workload, placement, on: to, "it had arrived when \(from) was lost", because: from)
-            } else {
+            } else if [.absent, .stopped].contains(placement.sighting(on: to)) {
                 recover(workload, spec, placement, from: from)
             }
         }
@@ -111,18 +116,16 @@ private struct Planning {
     // MARK: One whose host is lost
 
     private mutating func recover(
-        _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, from host: String
+        _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, from host: String, _ other: String? = nil
     ) {
-        guard state.disarmed == nil, shallRun(workload, placement), let method = state.hosts[host]?.fence.method else {
-            return
-        }
+        guard state.disarmed == nil, shallRun(workload, placement) else { return }
         guard specs.storage(of: spec) != .local else {
             return block(workload, placement, "\(host) is lost, and its disks are there")
         }
-        guard specs.suffices(method, for: spec) else {
-            return block(
-                workload, placement,
-                "\(host) is fenced by \(method.rawValue), which does not keep it from disks on shared storage")
+        for lost in [host] + (other.map { [$0] } ?? []) {
+            if let objection = objection(toTaking: placement, spec, from: lost) {
+                return block(workload, placement, objection)
+            }
         }
         // Where it could not go once it may go now: with its host lost, that is better than nowhere.
         let untried = placer.best(for: workload, excluding: [host] + placement.passedOver)
@@ -130,6 +133,18 @@ private struct Planning {
         case .host(let target): place(workload, placement, on: target, "\(host) was lost", because: host)
         case .none(let why): block(workload, placement, "\(host) was lost: \(why)")
         }
+    }
+
+    /// Why the fence of a host does not let one that is there, or may be, be started elsewhere; nil: it does.
+    private func objection(toTaking placement: Placement, _ spec: WorkloadSpec, from host: String) -> String? {
+        let proofs = state.proofs(that: host, lostItsHoldOn: placement)
+        if proofs.contains(where: { specs.suffices($0, for: spec) }) { return nil }
+        let methods = (state.hosts[host]?.proofs ?? []).map(\.method.rawValue).joined(separator: " and ")
+        let why =
+            proofs.isEmpty
+            ? "it was on its way there, and may have come there later" : "that does not keep \(host) from its disks"
+        return
+            "\(host) is fenced by \(methods), and \(why); if \(host) is off, say so: holdfast fence \(host) --i-verified-it-is-off"
     }
 
     /// Says why one on a host that is away is not started elsewhere.
@@ -199,7 +214,8 @@ private struct Planning {
         guard placement.sighting(on: host) == .absent else { return false }
         let elsewhere = placement.sightings.pairs.first { name, sighting in
             // One that was to be taken over from there: its host may be at it, and hands it back when it is not.
-            name != host && name != placement.takenFrom && (sighting.state == .running || sighting.state == .stopped)
+            name != host && !placement.sources.contains(name)
+                && (sighting.state == .running || sighting.state == .stopped)
                 && state.hosts[name]?.fence.isNone == true && isThere(name)
         }
         guard let elsewhere else { return false }

@@ -36,12 +36,12 @@ public enum GuestOrder: Hashable, Sendable {
     /// Observe exactly these from now on, and report what changes of them; guests that run here and are none of them are
     /// of no concern.
     case watch([Guest])
-    /// Bring the guest up here: take its configuration over from `takeFrom`, when it lies there still, bring it in line
+    /// Bring the guest up here: take its configuration over from one of `takeFrom`, when it lies there still, bring it in line
     /// with what is declared, start it. Does nothing and reports `done` when it runs here already.
-    /// `takeFrom` is a host whose fence is committed; nil: the configuration must lie here, or the guest is new.
+    /// `takeFrom` are hosts whose fences are committed; none: the configuration must lie here, or the guest is new.
     /// `mayLowerVotes`: every other host of the hypervisor's own cluster that is away is fenced, so this one may go on
     /// alone when that cluster has lost its quorum.
-    case start(Guest, epoch: UInt64, takeFrom: String?, mayLowerVotes: Bool)
+    case start(Guest, epoch: UInt64, takeFrom: [String], mayLowerVotes: Bool)
     /// Let the guest end by itself, and end it when it has not within `grace`.
     case stop(Guest, epoch: UInt64, grace: Interval)
     /// Give the guest to another host: `live`, while it runs, else stopped. One that runs and is not to be moved live is
@@ -93,23 +93,30 @@ public struct GuestObservation: Hashable, Sendable {
     public var state: GuestState
     /// Who else works on it: `migrate`, `backup` … Nil: nobody.
     public var lock: String?
+    /// A task brings it up here, or in from another host, whoever gave it that: a person, or an agent's process that has ended
+    /// since. It may run at any moment.
+    public var isStarting: Bool
     /// Why it must be left alone: Proxmox's own HA runs it.
     public var isManagedElsewhere: Bool
     /// What its health check says; nil inside `healthy` is unknown or unchecked.
     public var healthy: Bool?
     /// The addresses, with nonces, under which its disks are open: `192.168.1.106:0/2816435123`.
     public var clients: [String]
+
+    /// It runs here, or may before anybody has looked again.
+    public var mayRun: Bool { isStarting || state == .running || state == .stuck }
     /// A sentence for people; empty when there is nothing to add.
     public var detail: String
 
     public init(
-        _ guest: Guest, _ state: GuestState, lock: String? = nil, isManagedElsewhere: Bool = false,
-        healthy: Bool? = nil,
+        _ guest: Guest, _ state: GuestState, lock: String? = nil, isStarting: Bool = false,
+        isManagedElsewhere: Bool = false, healthy: Bool? = nil,
         clients: [String] = [], detail: String = ""
     ) {
         self.guest = guest
         self.state = state
         self.lock = lock
+        self.isStarting = isStarting
         self.isManagedElsewhere = isManagedElsewhere
         self.healthy = healthy
         self.clients = clients

@@ -11,6 +11,8 @@ import Consensus
 public enum OrderClaim: Hashable, Sendable {
     /// The guest is to run on this host, by the placement with this epoch.
     case start(ResourceKey, epoch: UInt64)
+    /// The guest is to be given to another host, by the placement with this epoch.
+    case migrate(ResourceKey, epoch: UInt64, to: String)
     /// The fence of the host with this epoch is this member's to carry out.
     case fence(host: String, epoch: UInt64)
     /// What bars the host is the fence with this epoch and no newer one, and it is this member's to lift.
@@ -21,21 +23,25 @@ public enum OrderClaim: Hashable, Sendable {
     public func objection(in state: ClusterState, of member: MemberID) -> String? {
         switch self {
         case .start(let workload, let epoch):
-            guard let host = state.members[member]?.name else { return "this host is no member any more" }
-            guard let placement = state.placements[workload] else { return "\(workload) has no place any more" }
-            guard placement.epoch == epoch else {
-                return "\(workload) was placed anew since: its epoch is \(placement.epoch), the order's \(epoch)"
+            return placement(of: workload, epoch, in: state, for: member) { phase, host in
+                phase == .on(host) ? nil : "\(workload) is not to run on \(host)"
             }
-            guard placement.phase == .on(host) else { return "\(workload) is not to run on \(host)" }
-            guard state.hosts[host]?.fence.isNone ?? false else { return "\(host) is being fenced" }
-            return nil
+        case .migrate(let workload, let epoch, let to):
+            return placement(of: workload, epoch, in: state, for: member) { phase, host in
+                guard case .moving(host, to, _) = phase else { return "\(workload) is not to leave \(host) for \(to)" }
+                // What comes there now would come after what proves that the host writes no more.
+                return state.hosts[to]?.fence.isNone ?? false ? nil : "\(to) is being fenced"
+            }
         case .fence(let host, let epoch):
-            return fence(of: host, epoch, in: state) { phase in
-                if case .wanted(_, member) = phase { nil } else { "it is not this member's to be carried out" }
+            if state.disarmed != nil { return "the cluster is disarmed: no host is to be fenced" }
+            return fence(of: host, epoch, in: state) { record in
+                record.task?.member == member ? nil : "it is not this member's to be carried out"
             }
         case .lift(let host, let epoch):
-            return fence(of: host, epoch, in: state) { phase in
-                switch phase {
+            return fence(of: host, epoch, in: state) { record in
+                // An entry that another member makes after it was taken away would stay for ever.
+                if record.isOrdered(besides: member) { return "another member may still be at an order of it" }
+                return switch record.fence {
                 case .lifting(_, member), .withdrawn(_, member): nil
                 default: "it is not this member's to be lifted"
                 }
@@ -43,14 +49,27 @@ public enum OrderClaim: Hashable, Sendable {
         }
     }
 
+    private func placement(
+        of workload: ResourceKey, _ epoch: UInt64, in state: ClusterState, for member: MemberID,
+        _ objection: (Placement.Phase, String) -> String?
+    ) -> String? {
+        guard let host = state.members[member]?.name else { return "this host is no member any more" }
+        guard let placement = state.placements[workload] else { return "\(workload) has no place any more" }
+        guard placement.epoch == epoch else {
+            return "\(workload) was placed anew since: its epoch is \(placement.epoch), the order's \(epoch)"
+        }
+        if let words = objection(placement.phase, host) { return words }
+        return state.hosts[host]?.fence.isNone ?? false ? nil : "\(host) is being fenced"
+    }
+
     private func fence(
-        of host: String, _ epoch: UInt64, in state: ClusterState, _ objection: (FencePhase) -> String?
+        of host: String, _ epoch: UInt64, in state: ClusterState, _ objection: (HostRecord) -> String?
     ) -> String? {
         guard let record = state.hosts[host] else { return "there is no host \(host) any more" }
         guard record.fenceEpoch == epoch else {
             return "\(host) was fenced anew since: its fence has the epoch \(record.fenceEpoch), the order's \(epoch)"
         }
-        return objection(record.fence).map { "the fence of \(host): \($0)" }
+        return objection(record).map { "the fence of \(host): \($0)" }
     }
 }
 

@@ -44,6 +44,8 @@ public actor HostProcess {
     private let begin: (instant: ContinuousClock.Instant, moment: Moment)
     private var savedVersion: HostDisk?
     private var certificate: ServerCertificate
+    /// Of the API, since the start.
+    private var requests = 0
     /// What the folder for /etc/pve was last made to show.
     private var shownState = ""
 
@@ -278,6 +280,7 @@ public actor HostProcess {
     }
 
     private func noteAccess(_ method: String, _ path: String) {
+        requests += 1
         guard let file = options.accessLog, method != "GET" else { return }
         let descriptor = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { return }
@@ -383,7 +386,9 @@ public actor HostProcess {
                 guard let reply = try await change({ try $0.control(order) }) else {
                     return ["error": .string("unknown command \(order["command"]?.string ?? "")")]
                 }
-                return reply
+                guard order["command"]?.string == "status", case .object(var fields) = reply else { return reply }
+                fields["requests"] = .integer(requests)
+                return .object(fields)
             }
         } catch let error as APIError {
             return ["error": .string(error.reason)]

@@ -44,9 +44,10 @@ struct ClientSeeker: Sendable {
         return found
     }
 
-    /// nil: it could not be asked; next time.
+    /// nil: it could not be asked, or has not opened its disks yet; next time.
     private func watchers(of guest: GuestNumber) async -> [ImageWatcher]? {
         var watchers: [ImageWatcher] = []
+        var hasImages = false
         do throws(ProxmoxError) {
             let configuration = try await host.configuration(of: guest)
             let pools = try await host.poolsOfCeph()
@@ -55,6 +56,7 @@ struct ClientSeeker: Sendable {
                 guard let storage = disk.storage, let pool = pools[storage],
                     let image = disk.volume.split(separator: ":").last
                 else { continue }
+                hasImages = true
                 do throws(LocalProgramError) {
                     // Those of this host; in the middle of a move the other host has it open too.
                     watchers += try await ceph.watchers(of: "\(pool)/\(image)").filter { local.contains($0.address) }
@@ -67,7 +69,9 @@ struct ClientSeeker: Sendable {
             log.debug("\(error)")
             return nil
         }
-        return watchers
+        // A machine is there a while before it has opened its disks: asked in between, and never again, this host's address
+        // for Ceph would stay unknown, and nobody could fence it.
+        return hasImages && watchers.isEmpty ? nil : watchers
     }
 
     private func note(_ watchers: [ImageWatcher], _ guest: GuestNumber, _ found: inout FoundClients) {

@@ -110,7 +110,7 @@ extension ProxmoxNode {
     private func watchdogProblem() -> String? {
         switch settings.watchdog {
         case nil: return nil
-        case .multiplexer(let socket):
+        case .multiplexer(let socket, _):
             return access(socket, F_OK) == 0 ? nil : "\(socket) is not there: watchdog-mux does not run"
         case .device(let path, _):
             if access(path, F_OK) != 0 { return "\(path) is not there" }

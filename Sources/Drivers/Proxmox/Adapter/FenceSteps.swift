@@ -75,10 +75,13 @@ struct FenceSteps: Sendable {
     ) async throws(StepFailure) -> FenceReport {
         let begun = BootTime.now()
         var found: BlocklistProof?
+        var up: [Int64] = []
         for address in addresses {
             try isStillAllowed(since: begun, "fence \(host)")
             do throws(LocalProgramError) {
-                found = try await ceph.fence(addresses: [address], seconds: Self.seconds)
+                let proof = try await ceph.fence(addresses: [address], seconds: Self.seconds)
+                up += proof.daemonsUp.filter { !up.contains($0) }
+                found = proof
             } catch { throw StepFailure(error) }
         }
         guard let proof = found else { throw StepFailure("fence \(host): there is no address to bar") }
@@ -94,8 +97,8 @@ struct FenceSteps: Sendable {
         }
         // So that its OSDs are not waited for; the fence holds without it.
         do throws(LocalProgramError) {
-            let down = try await ceph.markDown(addresses: addresses)
-            if !down.isEmpty { log.notice("marked the storage daemons \(down) of \(host) down") }
+            try await ceph.markDown(up, within: begun + FenceOrder.mostLength - BootTime.now())
+            if !up.isEmpty { log.notice("marked the storage daemons \(up) of \(host) down") }
         } catch { log.warning("\(error)") }
         return .fenced(
             host: host, epoch: epoch,

@@ -8,7 +8,7 @@ import Kinds
 /// A step that was ordered.
 struct OrderedStep: Hashable, Sendable {
     enum Work: Hashable, Sendable {
-        case start(takeFrom: String?, mayLowerVotes: Bool)
+        case start(takeFrom: [String], mayLowerVotes: Bool)
         case stop(grace: Interval)
         case migrate(to: String, live: Bool)
         case destroy

@@ -32,7 +32,7 @@ struct GuestSteps: Sendable {
     /// **It is not begun, nor gone on with after a wait, once the placement has a newer epoch**: the guest may run
     /// elsewhere by then.
     func start(
-        _ guest: Guest, epoch: UInt64, takeFrom: String?, mayLowerVotes: Bool
+        _ guest: Guest, epoch: UInt64, takeFrom: [String], mayLowerVotes: Bool
     ) async throws(StepFailure) -> [String] {
         let number = try number(guest)
         let claim = OrderClaim.start(guest.workload, epoch: epoch)
@@ -44,7 +44,7 @@ struct GuestSteps: Sendable {
         switch try await place(of: number) {
         case .here: break
         case .there(let node):
-            guard let takeFrom, takeFrom == node.text else {
+            guard takeFrom.contains(node.text) else {
                 throw StepFailure(
                     "\(attempted): its configuration lies on \(node); it starts here once it was moved here",
                     isPermanent: true)
@@ -63,7 +63,7 @@ struct GuestSteps: Sendable {
             }
         case .nowhere: try await create(number, declared, attempted)
         }
-        if takeFrom != nil { try await taking.removeStaleLock(number, attempted) }
+        if !takeFrom.isEmpty { try await taking.removeStaleLock(number, attempted) }
         // An orphan would be a second writer to its disks: it is this guest's own process, and it runs.
         notes += try await bringInLine(number, declared)
         try await persist(number, attempted, until: { $0.isRunning }) { () async throws(StepFailure) in
@@ -171,34 +171,57 @@ struct GuestSteps: Sendable {
 
     // MARK: Moving
 
-    func migrate(_ guest: Guest, to target: String, live: Bool) async throws(StepFailure) {
+    /// **It is not begun, nor gone on with once it was stopped for it, when its target is being fenced**: what comes there
+    /// later may write after the proof that nothing there does.
+    func migrate(_ guest: Guest, epoch: UInt64, to name: String, live: Bool) async throws(StepFailure) {
         let number = try number(guest)
-        guard let target = NodeName(target) else {
-            throw StepFailure("move \(number): \(target) is no name of a host", isPermanent: true)
+        let claim = OrderClaim.migrate(guest.workload, epoch: epoch, to: name)
+        let attempted = "move \(number) to \(name)"
+        guard let target = NodeName(name) else {
+            throw StepFailure("move \(number): \(name) is no name of a host", isPermanent: true)
         }
         switch try await place(of: number) {
         case .here: break
         case .there(let node) where node == target: return
-        case .there(let node): throw StepFailure("move \(number) to \(target): it is on \(node)", isPermanent: true)
-        case .nowhere: throw StepFailure("move \(number) to \(target): there is no such guest", isPermanent: true)
+        case .there(let node): throw StepFailure("\(attempted): it is on \(node)", isPermanent: true)
+        case .nowhere: throw StepFailure("\(attempted): there is no such guest", isPermanent: true)
         }
+        try await prepareMove(number, guest, to: target, live: live) { () async throws(StepFailure) in
+            try await claims.confirm(claim, attempted)
+        }
+        try await claims.confirm(claim, attempted)
         do throws(ProxmoxError) {
-            // Before it is stopped for it: what cannot be moved goes on.
-            if let obstacle = try await host.obstacle(to: target, number) {
-                throw ProxmoxError(.unsafe, attempted: "move \(number) to \(target)", reason: obstacle)
-            }
-            if !live, number.kind == .machine {
-                var grace = Interval.seconds(60)
-                if let declaration = await declaration(guest.workload), let spec = try? WorkloadSpec(declaration) {
-                    grace = spec.shutdownGrace
-                }
-                _ = try await host.shutdown(number, patience: grace, force: true, limits: settings.limits)
-            }
             _ = try await host.migrate(number, to: target, limits: settings.limits)
         } catch {
             guard error.mayHaveHadEffect else { throw StepFailure(error) }
             await settle(number, limit: settings.limits.migrate)
             if case .there(let node) = try await place(of: number), node == target { return }
+            throw StepFailure(error)
+        }
+    }
+
+    /// Looks whether it can be moved, and stops what is not to be moved while it runs.
+    private func prepareMove(
+        _ number: GuestNumber, _ guest: Guest, to target: NodeName, live: Bool,
+        _ confirm: () async throws(StepFailure) -> Void
+    ) async throws(StepFailure) {
+        // Before it is stopped for it: what cannot be moved goes on.
+        do throws(ProxmoxError) {
+            if let obstacle = try await host.obstacle(to: target, number) {
+                throw ProxmoxError(.unsafe, attempted: "move \(number) to \(target)", reason: obstacle)
+            }
+        } catch { throw StepFailure(error) }
+        guard !live, number.kind == .machine else { return }
+        try await confirm()
+        var grace = Interval.seconds(60)
+        if let declaration = await declaration(guest.workload), let spec = try? WorkloadSpec(declaration) {
+            grace = spec.shutdownGrace
+        }
+        do throws(ProxmoxError) {
+            _ = try await host.shutdown(number, patience: grace, force: true, limits: settings.limits)
+        } catch {
+            // Whether it has ended is seen by the next look.
+            if error.mayHaveHadEffect { await settle(number, limit: settings.limits.migrate) }
             throw StepFailure(error)
         }
     }

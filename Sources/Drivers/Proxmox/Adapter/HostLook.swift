@@ -9,6 +9,8 @@ import Kinds
 struct HostLook: Sendable {
     var summaries: [GuestSummary] = []
     var machines: [MachineProcess] = []
+    /// What a task brings up or in here.
+    var starting: [GuestNumber] = []
     var runningContainers: [GuestNumber] = []
     var isQuorate = false
     /// Whether it was also asked for what is asked seldom.
@@ -26,7 +28,8 @@ struct HostLook: Sendable {
         let isProcess =
             machines.contains { $0.guest == number } || runningContainers.contains(number)
         guard let summary = summaries.first(where: { $0.guest.number == number.number }), summary.guest == number else {
-            var observation = GuestObservation(guest, isProcess ? .stuck : .absent)
+            var observation = GuestObservation(
+                guest, isProcess ? .stuck : .absent, isStarting: starting.contains(number))
             if isProcess {
                 observation.detail = "it runs here, and its configuration does not lie here"
                 observation.clients = notes.clients[number.number] ?? []
@@ -37,6 +40,7 @@ struct HostLook: Sendable {
         }
         var observation = GuestObservation(
             guest, summary.isRunning || isProcess ? .running : .stopped, lock: summary.lock,
+            isStarting: starting.contains(number),
             isManagedElsewhere: managed.contains(number.serviceName))
         var details: [String] = []
         if summary.isTemplate { details.append("it is a template") }
@@ -94,6 +98,8 @@ struct HostLooker: Sendable {
         let isThorough = looks % Self.seldom == 0
         look.isThorough = isThorough
         look.managed = try await isThorough ? host.managedByProxmox() : last.managed
+        // Before the lists: what has ended by then is in them.
+        look.starting = try await host.starting(watched.compactMap(GuestNumber.init))
         let (summaries, standstills) = try await host.guests(thoroughly: isThorough)
         look.summaries = summaries
         // What stood still does so until it is seen to do something else, or has been stopped.

@@ -92,8 +92,8 @@ public final class ProxmoxNode: Sendable {
     /// Takes an order. Never blocks.
     public func carryOut(_ order: GuestOrder) {
         if case .watch(let guests) = order {
+            // Whoever orders it again wants to be told what is true now, also when that is what was true before.
             state.withLock { state in
-                guard state.watched != guests else { return }
                 state.watched = guests
                 state.isReportDue = true
             }
@@ -209,7 +209,8 @@ public final class ProxmoxNode: Sendable {
                     state.notes.words[Int(step.guest.vmid)] = notes.isEmpty ? nil : notes.joined(separator: "; ")
                 }
             case .stop(let grace): try await steps.stop(step.guest, grace: grace)
-            case .migrate(let target, let live): try await steps.migrate(step.guest, to: target, live: live)
+            case .migrate(let target, let live):
+                try await steps.migrate(step.guest, epoch: step.epoch, to: target, live: live)
             case .destroy: try await steps.destroy(step.guest)
             }
             return nil

@@ -8,6 +8,7 @@
 //       "token": "/etc/holdfast/proxmox.token",
 //       "ceph": {"id": "holdfast", "keyring": "/etc/ceph/ceph.client.holdfast.keyring"},
 //       "watchdog": "proxmox",                                      or {"device": "/dev/watchdog", "seconds": 15}
+//                                                                   or {"socket": "/run/mine.sock", "seconds": 70}
 //       "storageAddress": "10.77.0.11",
 //       "reservedMemoryMebibytes": 2048
 //     }
@@ -60,7 +61,13 @@ extension ProxmoxSettings {
         self.init(node: node, access: try Self.access(fields))
         try takeCeph(fields)
         try takeWatchdog(fields)
-        storageAddress = try fields.text("storageAddress")
+        if let address = try fields.text("storageAddress") {
+            guard let canonical = StorageAddress.canonical(address) else {
+                throw fields.error(
+                    "storageAddress", found: address, expected: "this host's IP address as a client of Ceph: 10.0.0.1")
+            }
+            storageAddress = canonical
+        }
         if let reserved = try fields.number("reservedMemoryMebibytes", 0...1_048_576) {
             reservedMemoryBytes = reserved << 20
         }
@@ -108,7 +115,11 @@ extension ProxmoxSettings {
         } else if let device = try fields.object("watchdog") {
             try device.allow(["device", "seconds", "socket"])
             if let socket = try device.text("socket") {
-                watchdog = .multiplexer(socket: socket)
+                if device.isGiven("device") {
+                    throw device.error("device", found: "given beside \"socket\"", expected: "only one of the two")
+                }
+                let seconds = try device.number("seconds", 1...3_600) ?? 70
+                watchdog = .multiplexer(socket: socket, delay: .seconds(seconds))
             } else {
                 let seconds = try device.number("seconds", 1...3_600) ?? 15
                 watchdog = .device(path: try device.text("device") ?? "/dev/watchdog", timeout: .seconds(seconds))
@@ -166,6 +177,7 @@ private struct SettingsFields {
 
     func empty(_ name: String) -> SettingsFields { SettingsFields(.object([:]), file: file, place: "\(place)\(name).") }
     func string(_ name: String) -> String? { fields?[name]?.string }
+    func isGiven(_ name: String) -> Bool { fields?[name] != nil }
 
     func object(_ name: String) throws(ProxmoxSettingsError) -> SettingsFields? {
         guard let value = fields?[name] else { return nil }

@@ -4,6 +4,7 @@
 
 import Cluster
 import Consensus
+import Glibc
 
 /// A client of an image: a QEMU process, as Ceph sees it.
 public struct ImageWatcher: Hashable, Comparable, Sendable {
@@ -39,6 +40,8 @@ public struct BlocklistProof: Hashable, Sendable {
     public let mapEpoch: UInt64
     /// As Ceph has them now.
     public let entries: [String]
+    /// The storage daemons at the addresses that this map takes for up.
+    public let daemonsUp: [Int64]
 }
 
 /// Ceph's commands on this host.
@@ -61,26 +64,30 @@ public struct CephFence: Hashable, Sendable {
     /// - Parameter seconds: for how long. Lifting it needs proof that no old client is left, so years are right.
     /// - Throws: when it is not certain to be in force. Asked for again, nothing changes but the time it ends.
     public func fence(addresses: [String], seconds: Int64) async throws(LocalProgramError) -> BlocklistProof {
-        for address in addresses {
+        let attempted = "bar \(addresses.joined(separator: ", ")) from Ceph's images"
+        let canonical = try Self.canonical(addresses, attempted)
+        for address in canonical {
             _ = try await ceph.run(
                 options + ["osd", "blocklist", "add", Self.entry(address), "\(seconds)"],
                 attempted: "bar \(address) from Ceph's images", advice: Self.advice)
         }
         let map = try await map("prove that \(addresses.joined(separator: ", ")) is barred from Ceph's images")
-        let missing = addresses.map(Self.entry).filter { !map.barred.contains($0) }
+        let missing = canonical.map(Self.entry).filter { !map.barred.contains($0) }
         guard missing.isEmpty else {
             throw LocalProgramError(
-                .unreadable, attempted: "bar \(addresses.joined(separator: ", ")) from Ceph's images",
+                .unreadable, attempted: attempted,
                 answer: "the map \(map.epoch) does not bar \(missing.joined(separator: ", "))", advice: Self.advice)
         }
-        return BlocklistProof(mapEpoch: map.epoch, entries: map.barred)
+        return BlocklistProof(
+            mapEpoch: map.epoch, entries: map.barred,
+            daemonsUp: map.daemons.filter { $0.isUp && canonical.contains($0.address) }.map(\.number))
     }
 
     /// Lifts the bar. **Only after the host has proved that it was started anew and no old machine is left on it**: a
     /// client without exclusive-lock writes again at once.
     /// Of one that is not there nothing is said: Ceph takes that for done.
     public func lift(addresses: [String]) async throws(LocalProgramError) {
-        for address in addresses {
+        for address in try Self.canonical(addresses, "lift the bar of \(addresses.joined(separator: ", "))") {
             _ = try await ceph.run(
                 options + ["osd", "blocklist", "rm", Self.entry(address)], attempted: "lift the bar of \(address)",
                 advice: Self.advice)
@@ -89,19 +96,26 @@ public struct CephFence: Hashable, Sendable {
 
     /// Whether any client at one of these addresses is barred now.
     public func isBarred(addresses: [String]) async throws(LocalProgramError) -> Bool {
-        let map = try await map("ask whether \(addresses.joined(separator: ", ")) is barred from Ceph's images")
-        return addresses.contains { map.barred.contains(Self.entry($0)) }
+        let attempted = "ask whether \(addresses.joined(separator: ", ")) is barred from Ceph's images"
+        let canonical = try Self.canonical(addresses, attempted)
+        let map = try await map(attempted)
+        return canonical.contains { map.barred.contains(Self.entry($0)) }
     }
 
-    /// Marks the storage daemons of a dead host down, so that nobody waits for them. Those it finds up at the addresses.
-    /// - Returns: the daemons that were marked; empty when none was up.
-    public func markDown(addresses: [String]) async throws(LocalProgramError) -> [Int64] {
-        let attempted = "mark the storage daemons at \(addresses.joined(separator: ", ")) down"
-        let up = try await map(attempted).daemons.filter { $0.isUp && addresses.contains($0.address) }.map(\.number)
-        guard !up.isEmpty else { return [] }
+    /// Marks storage daemons of a dead host down, so that nobody waits for them. One that lives comes up again by itself.
+    /// - Parameter within: what is left of the time in which the order may have an effect. Without any nothing is done.
+    public func markDown(_ daemons: [Int64], within: Interval) async throws(LocalProgramError) {
+        guard !daemons.isEmpty else { return }
+        let attempted = "mark the storage daemons \(daemons) down"
+        var ceph = ceph
+        ceph.limit = min(ceph.limit, within)
+        guard ceph.limit > .zero else {
+            throw LocalProgramError(
+                .notStarted, attempted: attempted, answer: "the fence took all the time that its order had",
+                advice: "they are found to be down by the others: see ceph osd tree")
+        }
         _ = try await ceph.run(
-            options + ["osd", "down"] + up.map { "\($0)" }, attempted: attempted, advice: Self.advice)
-        return up
+            options + ["osd", "down"] + daemons.map { "\($0)" }, attempted: attempted, advice: Self.advice)
     }
 
     /// Which clients have an image open for writing: recorded while they live, since looking for them after a failure
@@ -156,5 +170,36 @@ public struct CephFence: Hashable, Sendable {
     /// All ports and all nonces of an address.
     static func entry(_ address: String) -> String {
         address.contains(":") ? "[\(address)]:0/0" : "\(address):0/0"
+    }
+
+    /// The addresses in the one way in which Ceph writes them. `FD00:0::1` bars `fd00::1`, and compared letter by letter no
+    /// map would ever prove it, nor show that there is something to be lifted.
+    private static func canonical(_ addresses: [String], _ attempted: String) throws(LocalProgramError) -> [String] {
+        var canonical: [String] = []
+        for address in addresses {
+            guard let text = StorageAddress.canonical(address) else {
+                throw LocalProgramError(
+                    .unreadable, attempted: attempted, answer: "\(address) is no IP address",
+                    advice: "correct the host's storage address")
+            }
+            canonical.append(text)
+        }
+        return canonical
+    }
+}
+
+/// An address on the storage network as the system, and with it Ceph, writes it.
+enum StorageAddress {
+    /// nil: it is none. Names are none: whoever answers for a name may be another host when it is fenced.
+    static func canonical(_ text: String) -> String? {
+        for (family, length) in [(AF_INET, INET_ADDRSTRLEN), (AF_INET6, INET6_ADDRSTRLEN)] {
+            // The longer of both kinds of addresses.
+            var address = in6_addr()
+            guard inet_pton(family, text, &address) == 1 else { continue }
+            var written = [CChar](repeating: 0, count: Int(length))
+            guard inet_ntop(family, &address, &written, socklen_t(length)) != nil else { continue }
+            return String(decoding: written.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        }
+        return nil
     }
 }

@@ -20,17 +20,20 @@ public struct WatchdogError: Error, Hashable, Sendable, CustomStringConvertible 
 public enum WatchdogKind: Hashable, Sendable {
     /// Proxmox's `watchdog-mux`. It resets the host 60 s after the last feeding of any client that did not take leave,
     /// and at once stops feeding the device itself when a client's connection ends without leave.
-    case multiplexer(socket: String)
+    ///
+    /// Another program may be behind the socket that speaks as that one does, and is quicker.
+    /// - Parameter delay: from the last feeding to the reset, at most. Whoever says less than is true lets disks have two
+    ///   writers. Usually the 60 s for a client, and 10 s of the device behind it.
+    case multiplexer(socket: String, delay: Interval = .seconds(70))
     /// The kernel's device, with a time of our own.
     case device(path: String, timeout: Interval)
 
     public static let ofProxmox = WatchdogKind.multiplexer(socket: "/run/watchdog-mux.sock")
 
-    /// From the last feeding to the reset, at most, as far as the watchdog itself is concerned: the multiplexer's
-    /// 60 s for a client, and 10 s of the device behind it.
+    /// From the last feeding to the reset, at most, as far as the watchdog itself is concerned.
     public var longestDelay: Interval {
         switch self {
-        case .multiplexer: .seconds(70)
+        case .multiplexer(_, let delay): delay
         case .device(_, let timeout): timeout
         }
     }
@@ -46,7 +49,7 @@ public struct Watchdog: ~Copyable, Sendable {
     public init(_ kind: WatchdogKind) throws(WatchdogError) {
         self.kind = kind
         switch kind {
-        case .multiplexer(let path): descriptor = try Self.connect(path)
+        case .multiplexer(let path, _): descriptor = try Self.connect(path)
         case .device(let path, let timeout): descriptor = try Self.open(path, timeout)
         }
     }

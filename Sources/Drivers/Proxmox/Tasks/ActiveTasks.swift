@@ -16,6 +16,18 @@ extension ProxmoxHost {
             .contains { $0.subject == "\(guest.number)" || $0.type == "vzdump" }
     }
 
+    /// Those of these guests that a task brings up on this node, whoever gave it that.
+    func starting(_ guests: [GuestNumber]) async throws(ProxmoxError) -> [GuestNumber] {
+        let active = try await activeTasks("ask what is being done on \(node)", [])
+            .filter { Self.starting.contains($0.type) }
+        return guests.filter { guest in active.contains { $0.subject == "\(guest.number)" } }
+    }
+
+    /// What makes a guest run, here or elsewhere.
+    private static let starting = [
+        "qmstart", "vzstart", "qmigrate", "vzmigrate", "qmreboot", "vzreboot", "qmresume", "vzresume",
+    ]
+
     private func activeTasks(
         _ attempted: String, _ filter: ProxmoxClient.Parameters
     ) async throws(ProxmoxError) -> [TaskIdentifier] {
@@ -32,10 +44,9 @@ extension ProxmoxHost {
     /// Stops what would bring the guest up here, and waits until it has stopped.
     func cancelTasks(of guest: GuestNumber, limit: Interval = .seconds(20)) async throws(ProxmoxError) {
         let deadline = ContinuousClock.now + .nanoseconds(limit.nanoseconds)
-        let starting = ["qmstart", "vzstart", "qmigrate", "vzmigrate", "qmreboot", "vzreboot", "qmresume"]
         var asked: [TaskIdentifier] = []
         while true {
-            let active = try await activeTasks(of: guest).filter { starting.contains($0.type) }
+            let active = try await activeTasks(of: guest).filter { Self.starting.contains($0.type) }
             guard !active.isEmpty else { return }
             let attempted = "stop task \(active[0]) before \(guest) is ended"
             guard ContinuousClock.now < deadline else {
