@@ -406,7 +406,7 @@ struct HostBench {
         #expect(
             beside.bench.guestOrders.last
                 == .start(
-                    gitlab, epoch: beside.placement(HostBench.gitlab).epoch, takeFrom: nil, mayLowerVotes: false))
+                    gitlab, epoch: beside.placement(HostBench.gitlab).epoch, takeFrom: [], mayLowerVotes: false))
         for isFenced in [false, true] {
             var host = HostBench(pools: ("cephRbd", "cephRbd"))
             host.commit(

@@ -312,7 +312,7 @@ extension AgentBench {
         ])
         bench.run(for: .milliseconds(200))
         #expect(
-            bench.guestOrders.last == .start(guest, epoch: bench.placement.epoch, takeFrom: nil, mayLowerVotes: true))
+            bench.guestOrders.last == .start(guest, epoch: bench.placement.epoch, takeFrom: [], mayLowerVotes: true))
     }
 
     @Test func nothingIsDecidedOnWhatWasSeenBeforeTheLastStepEnded() {
