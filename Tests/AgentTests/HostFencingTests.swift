@@ -9,7 +9,7 @@ import Testing
 @testable import Agent
 
 /// pve1 with its hypervisor; pve2 leads, and says what is committed.
-private struct HostBench {
+struct HostBench {
     static let gitlab = ResourceKey(kind: "VirtualMachine", name: "gitlab")
     static let vault = ResourceKey(kind: "VirtualMachine", name: "vault")
     static let guests = [
