@@ -87,14 +87,14 @@ extension ClusterState {
         if method == .cephBlocklist, let objection = objectionToBlocklist(of: name) {
             return refused(.unsafe, objection)
         }
-        let isFirst = present.fence.isNone
+        let (isFirst, now) = (present.fence.isNone, revision)
         let addresses = method == .cephBlocklist ? storageAddresses(of: name) : []
         let event = note(
             "FenceWanted", "host/\(name)", "by \(method.rawValue), through \(self.name(of: member)): \(reason)",
             cause: max(present.lastEvent, self.member(named: name)?.lastEvent ?? 0), record)
         _ = hosts.update(name) {
             if case .proven = present.fence { $0.further = task } else { $0.fence = .wanted(method, by: member) }
-            $0.orderedAt = revision
+            $0.orderedAt = now
             if method != .watchdog, !$0.ordered.contains(member) { $0.ordered.append(member) }
             if isFirst {
                 $0.fenceEpoch += 1
@@ -141,14 +141,16 @@ extension ClusterState {
     /// Adds a proof. The first one makes the fence proven; further ones are about more guests, or about more disks.
     private mutating func proven(_ name: String, _ method: FenceMethod, _ proof: String, _ record: CommandRecord) {
         // An earlier order that is reported late was given at a moment that nobody remembers.
-        let ordered = method == .word ? revision : hosts[name]?.task?.method == method ? hosts[name]?.orderedAt ?? 0 : 0
+        let isPresent = hosts[name]?.task?.method == method
+        let ordered = method == .word ? revision : isPresent ? hosts[name]?.orderedAt ?? 0 : 0
+        let now = revision
         let event = note(
             "HostFenced", "host/\(name)", "by \(method.rawValue): \(proof)", cause: hosts[name]?.lastEvent ?? 0, record)
         _ = hosts.update(name) {
             if !$0.fence.isProven { $0.fence = .proven(method, proof: proof) }
             if $0.further?.method == method { $0.further = nil }
             $0.proofs.removeAll { $0.method == method }
-            $0.proofs.append(FenceProof(method, words: proof, ordered: ordered, since: revision))
+            $0.proofs.append(FenceProof(method, words: proof, ordered: ordered, since: now))
             $0.lastEvent = event
         }
     }

@@ -65,6 +65,7 @@ extension ClusterState {
             leftFences[address] = nil
         }
         let address = taken.joined(separator: ", ")
+        let now = revision
         let isEmpty = !placements.values.contains { $0.hosts.contains(name) }
         let words = "its address \(address) is barred by the storage since \(left.host) was fenced"
         let event = note("FenceTakenUp", "host/\(name)", words, cause: host.lastEvent, record)
@@ -75,7 +76,7 @@ extension ClusterState {
             $0.lastEvent = event
             if isEmpty {
                 $0.fence = .proven(.cephBlocklist, proof: words)
-                $0.proofs = [FenceProof(.cephBlocklist, words: words, ordered: 0, since: revision)]
+                $0.proofs = [FenceProof(.cephBlocklist, words: words, ordered: 0, since: now)]
                 $0.retired = left.retired
             } else {
                 // Nobody has an order yet; the leader gives one.

@@ -82,7 +82,8 @@ extension ClusterState {
             $0.phase = host.map { .on($0) } ?? .nowhere
             $0.epoch += 1
             // Who had not taken it over is lost as well: then it lies there, or still where it was to be taken from.
-            $0.sources = host == nil ? [] : (fenced + $0.sources).filter { $0 != host }
+            let before = $0.sources.filter { !fenced.contains($0) }
+            $0.sources = host == nil ? [] : (fenced + before).filter { $0 != host }
             $0.isUnseen = false
             $0.failures = 0
             $0.barredFrom = []
@@ -151,6 +152,7 @@ extension ClusterState {
         _ = placements.update(workload) {
             $0.phase = .on(host)
             $0.epoch += 1
+            $0.sources.removeAll { $0 == host }
             if host == from {
                 $0.isUnseen = false
                 $0.obstacle = "it could not be moved to \(to): \(reason)"
@@ -181,6 +183,7 @@ extension ClusterState {
             let names = present.sources.joined(separator: ", ")
             return refused(.conflict, "\(names) is fenced; \(host) may take \(workload) over")
         }
+        let left = present.sources.filter { $0 != old && hosts[$0]?.fence.isProven == true }
         let event = note(
             "WorkloadHandedBack", workload.description,
             "belongs on \(old) again, which is back: \(host) had not taken it over",
@@ -189,7 +192,7 @@ extension ClusterState {
             $0.phase = .on(old)
             $0.isUnseen = false
             $0.epoch += 1
-            $0.sources = $0.sources.filter { $0 != old && hosts[$0]?.fence.isProven == true }
+            $0.sources = left
             $0.sightings[host] = Sighting(.absent)
             if $0.failures > 0 { Self.append(host, to: &$0.tried) }
             $0.failures = 0
