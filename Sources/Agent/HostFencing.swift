@@ -295,7 +295,7 @@ extension AgentCore {
             if let seen, !seen.mayRun { continue }
             runs = true
             guard needsWatchdog(spec) || !isReset, seen != nil, guests.orders[workload]?.step != .destroy,
-                guests.retryAt[workload] == nil
+                guests.retryAt[workload] == nil, guests.unseen[workload] == nil
             else { continue }
             let epoch = state.placements[workload]?.epoch ?? 0
             guests.orders[workload] = HostWorkloads.Order(step: .destroy, epoch: epoch)

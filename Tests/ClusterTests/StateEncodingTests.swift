@@ -57,7 +57,7 @@ private struct Draws: RandomNumberGenerator {
                 workload, on: host,
                 Sighting(
                     GuestState.allCases[Int(draws.below(4))], healthy: draws.below(2) == 0 ? true : nil,
-                    clients: ["\(host):0/\(draws.below(2))", "c-\(host):0/7"]))
+                    clients: ["\(host):0/1", "c-\(host):0/7"]))
         case 10: return .startFailed(workload, epoch: epoch, on: host, reason: "r", isFinal: draws.below(2) == 0)
         case 11: return .block(workload, epoch: epoch, obstacle: draws.below(2) == 0 ? "" : "o")
         case 12: return .steer(workload, draws.below(2) == 0 ? .stop : .move(to: host, live: true))

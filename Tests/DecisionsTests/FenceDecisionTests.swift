@@ -181,7 +181,8 @@ import Testing
             bench.apply(.disarm(milliseconds: 60_000))
             if pool == "cephRbd" {
                 bench.lose(pve2, for: .seconds(60))
-                #expect(bench.decide().isEmpty, "what its executor is at cannot be called back")
+                let fences = bench.decide().filter { if case .block = $0 { false } else { true } }
+                #expect(fences.isEmpty, "what its executor is at cannot be called back")
                 #expect(
                     OrderClaim.fence(host: "pve2", epoch: bench.fenceEpoch).objection(in: bench.bench.state, of: pve1)
                         != nil, "what it has not begun it does not begin")

@@ -67,7 +67,7 @@ private final class Session: Sendable {
                     } else {
                         .holds
                     }
-                case .start: .superseded("nothing is started here")
+                case .start, .migrate: .superseded("nothing is started here")
                 }
             }
         }
@@ -109,8 +109,8 @@ private final class Session: Sendable {
             }
             node.carryOut(
                 isLifting
-                    ? .unblocklist(host: words[1], epoch: epoch, address: words[3])
-                    : .blocklist(host: words[1], epoch: epoch, address: words[3]))
+                    ? .unblocklist(host: words[1], epoch: epoch, addresses: [words[3]])
+                    : .blocklist(host: words[1], epoch: epoch, addresses: [words[3]]))
             guard let outcome = await outcomes.next() else { return "failed \(epoch) 0 it ended" }
             let milliseconds = (ContinuousClock.now - began) / .milliseconds(1)
             let time = String(Int(milliseconds.rounded()))
