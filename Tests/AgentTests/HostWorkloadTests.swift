@@ -307,8 +307,9 @@ extension AgentBench {
         }
         #expect(bench.placement.phase == .on("pve1"))
         #expect(bench.starts == 0)
+        bench.request(.workload(.steer(other.workload, .stop)))
         bench.turn([
-            .guests(.observed([GuestObservation(other, .absent), GuestObservation(guest, .stopped)]))
+            .guests(.observed([GuestObservation(other, .stopped), GuestObservation(guest, .stopped)]))
         ])
         bench.run(for: .milliseconds(200))
         #expect(

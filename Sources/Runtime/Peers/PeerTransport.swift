@@ -416,6 +416,7 @@ extension PeerTransport: PeerConnectionOwner {
                 // for the successor of the first.
                 refused.peer.stop(reason)
                 bulk[id]?.isRefused = true
+                outgoingEnded(refused.peer, reason: reason)
             }
             outgoing(to: id, stream)?.ended(connection, reason: reason)
             return

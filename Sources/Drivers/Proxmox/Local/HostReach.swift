@@ -29,7 +29,8 @@ extension ProxmoxSettings {
         if let blindness = machines.blindness() { found.append(blindness) }
         if Glibc.access(files.folder, F_OK) != 0 {
             found.append("\(files.folder) is not there: \(SystemText.of(errno))")
-        } else if Self.isMountedReadOnly(files.folder) {
+        } else if files.folder == GuestFiles().folder, Self.isMountedReadOnly(files.folder) {
+            // Of a stand-in it says nothing: one that has no quorum may be mounted so for the time being.
             found.append("\(files.folder) can only be read by this service: no guest could be taken over")
         }
         // Its own rights: root may write there, and nobody else, whoever owns the files of a stand-in.
@@ -40,7 +41,7 @@ extension ProxmoxSettings {
     }
 
     /// Whether it is so by its mount, which stays; without quorum it refuses changes too, and that passes.
-    private static func isMountedReadOnly(_ folder: String) -> Bool {
+    static func isMountedReadOnly(_ folder: String) -> Bool {
         guard let mounts = FileText.read("/proc/self/mountinfo", most: 4_194_304) else { return false }
         var best = ""
         var isReadOnly = false

@@ -1,0 +1,194 @@
+// What is done to the guests that belong here: started, ended, given away, and ended for good after a fence.
+
+import Cluster
+import Consensus
+import Decisions
+import Kinds
+
+extension AgentCore {
+    mutating func run(_ name: String, now: Instant) {
+        guard let host = state.hosts[name] else { return }
+        // Old grounds: a lease that counts says that the state is as new as the fence of this host would be.
+        guard holdsLease(now: now) else { return }
+        if host.fence.isProven { return cleanUp(name, host, now: now) }
+        for (workload, placement) in state.placements.pairs where placement.host == name {
+            guard guests.orders[workload] == nil, guests.results[workload] == nil, guests.retryAt[workload] == nil,
+                guests.unseen[workload] == nil, let spec = workloadSpecs.workloads[workload],
+                let shallRun = workloadSpecs.shallRun(workload, placement),
+                let observation = guests.observed[workload], !observation.isManagedElsewhere
+            else { continue }
+            switch placement.phase {
+            case .nowhere: break
+            case .on: keep(workload, spec, placement, observation, shallRun: shallRun, host, now: now)
+            case .moving(_, let to, let live): give(workload, spec, placement, observation, to: to, live: live)
+            }
+        }
+    }
+
+    private mutating func keep(
+        _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, _ observation: GuestObservation,
+        shallRun: Bool, _ host: HostRecord, now: Instant
+    ) {
+        if let leaving = host.leaving {
+            // One that is to leave is stopped only when the leader found no place for it.
+            let waits = shallRun && WorkloadPolicy.leaves(spec, leaving) && placement.obstacle.isEmpty
+            if observation.state == .running, !waits {
+                order(.stop(spec.guest, epoch: placement.epoch, grace: spec.shutdownGrace))
+            }
+            return
+        }
+        guard shallRun else {
+            if observation.state == .running {
+                order(.stop(spec.guest, epoch: placement.epoch, grace: spec.shutdownGrace))
+            } else if observation.state == .stuck {
+                order(.destroy(spec.guest, epoch: placement.epoch))
+            }
+            return
+        }
+        // One that is being started here already is waited for: by a person, or by the process before this one.
+        guard observation.state != .running, !observation.isStarting, host.fence.isNone else { return }
+        // A host that is back may start what lies in its folder, and nothing is taken out of it any more.
+        if observation.state == .absent, state.hostToHandBack(placement) != nil {
+            guests.results[workload] = .handBack(epoch: placement.epoch)
+            return
+        }
+        let takeFrom = placement.sources.filter { state.hosts[$0]?.fence.isProven ?? true }
+        guard placement.failures <= UInt64(spec.budget.restarts), dependenciesAreMet(spec) else { return }
+        if observation.state == .stuck {
+            if isCertainlyStuck(workload, placement.epoch) { order(.destroy(spec.guest, epoch: placement.epoch)) }
+            return
+        }
+        if isForbidden(workload, spec) { return }
+        // It would lose its only proof against a second writer.
+        if needsWatchdog(spec), !isGuarded(host) {
+            if case .failed(let reason) = guests.watchdog.word {
+                guests.retryAt[workload] = now + HostWorkloads.retryAfter
+                guests.results[workload] = .startFailed(
+                    epoch: placement.epoch, before: placement.failures,
+                    reason: "nothing would reset this host when it is cut off: \(reason)", isFinal: false)
+            }
+            return
+        }
+        let mayLowerVotes = othersAreFenced
+        // What passes by itself is waited for, and uses up no try. A lock of a move may be left over from a host that died
+        // in its midst; the driver finds out.
+        if let lock = observation.lock, lock != "migrate" { return }
+        if guests.facts?.isQuorate == false, !mayLowerVotes { return }
+        order(.start(spec.guest, epoch: placement.epoch, takeFrom: takeFrom, mayLowerVotes: mayLowerVotes))
+    }
+
+    /// Whether it was seen so in looks that began since it belongs here; until then another look is asked for, once for each.
+    private mutating func isCertainlyStuck(_ workload: ResourceKey, _ epoch: UInt64) -> Bool {
+        var doubt = HostWorkloads.Doubt(epoch: epoch, since: guests.looks)
+        if let present = guests.doubts[workload], present.epoch == epoch { doubt = present }
+        guard guests.looks < doubt.since + HostWorkloads.Doubt.looks else { return true }
+        if doubt.askedAfter != guests.looks {
+            doubt.askedAfter = guests.looks
+            effects.append(.guests(.watch(guests.watched ?? [])))
+        }
+        guests.doubts[workload] = doubt
+        return false
+    }
+
+    /// Whether a rule that is never given up forbids that it is started here. It may lie here all the same: found here,
+    /// or here before there was the rule. The leader moves it, or says why it cannot.
+    private func isForbidden(_ workload: ResourceKey, _ spec: WorkloadSpec) -> Bool {
+        func runsHere(_ other: ResourceKey) -> Bool {
+            guard other != workload else { return false }
+            if guests.orders[other]?.step == .start { return true }
+            return guests.observed[other].map { $0.isStarting || $0.state == .running } ?? false
+        }
+        if spec.apartFrom.contains(where: runsHere) { return true }
+        return workloadSpecs.rules.contains { rule in
+            guard rule.spec.workloads.contains(workload) else { return false }
+            switch rule.spec.rule {
+            case .hosts(let listed, let strict): return strict && !listed.contains { $0.host == hostName }
+            case .apart: return rule.spec.workloads.contains(where: runsHere)
+            case .together: return false
+            }
+        }
+    }
+
+    /// Whether every other host is proven to be away. One that is there is not enough: it may be so only for this cluster, and
+    /// not for Proxmox's own, and with the votes lowered on both sides its file system would part in two.
+    private var othersAreFenced: Bool {
+        state.hosts.pairs.allSatisfy { name, host in name == hostName || host.fence.isProven }
+    }
+
+    private func dependenciesAreMet(_ spec: WorkloadSpec) -> Bool {
+        spec.dependsOn.allSatisfy { key in
+            if let placement = state.placements[key] {
+                return placement.host.flatMap { placement.sighting(on: $0) } == .running
+            }
+            if let role = state.roles[key] { return role.holder != nil }
+            return true
+        }
+    }
+
+    private mutating func give(
+        _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, _ observation: GuestObservation,
+        to: String, live: Bool
+    ) {
+        // Nothing is sent to a host that is fenced: it would come there after what is proven of it. What is under way already
+        // ends as it does.
+        if observation.state == .running || observation.state == .stopped, state.hosts[to]?.fence.isNone != true {
+            if observation.lock != nil { return }
+            guests.results[workload] = .moveEnded(
+                epoch: placement.epoch, at: hostName ?? "", reason: "\(to) is fenced, or about to be")
+            return
+        }
+        switch observation.state {
+        case .absent: guests.results[workload] = .moveEnded(epoch: placement.epoch, at: to, reason: "")
+        case .stuck: order(.destroy(spec.guest, epoch: placement.epoch))
+        case .running, .stopped:
+            // What passes by itself is waited for.
+            if let lock = observation.lock, lock != "migrate" { return }
+            order(.migrate(spec.guest, epoch: placement.epoch, to: to, live: live && observation.state == .running))
+        }
+    }
+
+    private mutating func order(_ order: GuestOrder) {
+        switch order {
+        case .watch: break
+        case .start(let guest, let epoch, _, _): note(guest, .start, epoch)
+        case .stop(let guest, let epoch, _): note(guest, .stop, epoch)
+        case .migrate(let guest, let epoch, _, _): note(guest, .migrate, epoch)
+        case .destroy(let guest, let epoch): note(guest, .destroy, epoch)
+        }
+        effects.append(.guests(order))
+    }
+
+    private mutating func note(_ guest: Guest, _ step: GuestStep, _ epoch: UInt64) {
+        guests.orders[guest.workload] = HostWorkloads.Order(step: step, epoch: epoch)
+    }
+
+    // MARK: Back from a fence
+
+    /// Nothing that ran here before the fence may go on, and nothing that was begun before it may come of itself: it is placed
+    /// elsewhere, or its disks are lost to it. One that is to be left alone, belongs here, and kept its disks is left alone.
+    private mutating func cleanUp(_ name: String, _ host: HostRecord, now: Instant) {
+        guard case .proven = host.fence else { return forget("clean") }
+        var isClean = true
+        for guest in guests.watched ?? [] {
+            guard let observation = guests.observed[guest.workload], observation.guest == guest,
+                guests.unseen[guest.workload] == nil
+            else {
+                isClean = false
+                continue
+            }
+            // Also one that is about to run: to end it ends what starts it.
+            guard observation.mayRun else { continue }
+            if workloadSpecs.workloads[guest.workload]?.desired == .ignored, host.barred.isEmpty,
+                state.placements[guest.workload]?.phase == .on(name)
+            {
+                continue
+            }
+            isClean = false
+            if guests.orders[guest.workload] == nil, guests.retryAt[guest.workload] == nil {
+                order(.destroy(guest, epoch: host.fenceEpoch))
+            }
+        }
+        // An order that is under way could start one again.
+        if isClean, guests.orders.isEmpty { tell("clean", .hostIsClean(name, epoch: host.fenceEpoch), now: now) }
+    }
+}
