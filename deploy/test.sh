@@ -64,9 +64,6 @@ missing_packages() {
     if ((rehearses)); then
         needs+=(go:golang-go /usr/share/gocode/src/go.etcd.io/etcd/raft:golang-etcd-server-dev)
         needs+=(java:default-jre-headless python3:python3 /usr/share/doc/python3-venv:python3-venv)
-        # A real Ceph and a real QEMU, for Simulation/Ceph/fence.sh.
-        needs+=(ceph-mon:ceph-mon ceph-osd:ceph-osd rbd:ceph-common as:binutils qemu-system-x86_64:qemu-system-x86)
-        needs+=(/usr/share/doc/qemu-block-extra:qemu-block-extra)
     fi
     local need what
     for need in "${needs[@]}"; do
@@ -87,27 +84,8 @@ install_packages() {
     say "installing ${packages[*]}"
     export DEBIAN_FRONTEND=noninteractive
     bounded $apt_seconds apt-get update -qq || say "apt-get update failed; trying with the lists that are here"
-    # Tests start what they need themselves: no package starts a service of its own (ceph-base brings one), now or at the next
-    # boot. Debian's scripts ask this file before they start anything.
-    local policy=/usr/sbin/policy-rc.d had_ceph=1
-    command -v ceph-crash >/dev/null || had_ceph=0
-    if [[ -e $policy ]]; then
-        policy=""
-    else
-        printf '#!/bin/sh\nexit 101\n' >"$policy"
-        chmod 755 "$policy"
-        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-    fi
     bounded $apt_seconds apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null ||
         say "could not install ${packages[*]}; tests that need them will say so"
-    if [[ -n $policy ]]; then
-        rm -f "$policy"
-        trap - EXIT
-    fi
-    if ((!had_ceph)) && command -v ceph-crash systemctl >/dev/null; then
-        systemctl --quiet disable ceph-crash.service ceph-mon.target ceph-osd.target ceph.target ||
-            say "could not keep Ceph's units from starting at the next boot: systemctl disable ceph-crash.service"
-    fi
 }
 
 # logged FILE SECONDS COMMAND...: quiet while it goes well; when it fails, the end of what it printed.

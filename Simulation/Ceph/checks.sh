@@ -153,7 +153,7 @@ fenced_alive() {
     start_guest h2
     detail="$answer"
     check "it is fenced" matches "$answer" '^fenced '
-    check "the old guest gets error 108 (ESHUTDOWN), and stops" until_true 20 "it is refused" \
+    check "the old guest gets error 108 (ESHUTDOWN), and stops" until_true 60 "it is refused" \
         grep -q 'BLOCK_IO_ERROR.*Cannot send after transport endpoint shutdown.*write' "$folder/guest-h1/events"
     echo "          $(($(acknowledged h1) - before)) of its writes were acknowledged after the fence's answer"
     told_before h1
