@@ -28,6 +28,7 @@ extension Verb {
         Verb("hand-move", [.workload, .host]) { .handMove($0.text(0), $0.text(1)) },
         Verb("hand-start", [.workload]) { .handStart($0.text(0)) },
         Verb("hand-stop", [.workload]) { .handStop($0.text(0)) },
+        Verb("hang", [.workload]) { .hang($0.text(0)) },
         Verb("crash", [.workload]) { .crash($0.text(0)) },
         Verb("lock", [.workload]) { .lock($0.text(0)) },
         Verb("unlock", [.workload]) { .unlock($0.text(0)) },

@@ -92,6 +92,8 @@ public enum Happening: Hashable, Sendable {
     case handMove(String, String)
     case handStart(String)
     case handStop(String)
+    /// It runs on, and does no work until it is started again.
+    case hang(String)
     /// Its process ends.
     case crash(String)
     case lock(String)
@@ -184,6 +186,7 @@ extension Happening: CustomStringConvertible {
         case .handMove(let name, let host): "hand-move \(name) \(host)"
         case .handStart(let name): "hand-start \(name)"
         case .handStop(let name): "hand-stop \(name)"
+        case .hang(let name): "hang \(name)"
         case .crash(let name): "crash \(name)"
         case .lock(let name): "lock \(name)"
         case .unlock(let name): "unlock \(name)"

@@ -300,6 +300,13 @@ extension AgentCore {
             }
             return
         }
+        if placement.care.isRestarting {
+            // It is started again when the cluster has taken note that it has ended; until then it would be ended again.
+            if observation.state == .running {
+                order(.stop(spec.guest, epoch: placement.epoch, grace: spec.shutdownGrace))
+            }
+            return
+        }
         guard observation.state != .running, host.fence.isNone else { return }
         var takeFrom = placement.takenFrom.isEmpty ? nil : placement.takenFrom
         if let old = takeFrom, state.hosts.look(old, { $0.fence.isProven }) == false {

@@ -41,6 +41,15 @@ extension StateWriter {
         field(17, placement.takenFrom)
         field(18, placement.lastEvent)
         for host in placement.barredFrom { present(19, host) }
+        let care = placement.care
+        if care != Care() {
+            record(20) {
+                $0.field(1, care.restarts)
+                for host in care.left { $0.present(2, host) }
+                $0.field(3, care.isRestarting ? 1 : 0)
+                $0.field(4, care.wasWell ? 1 : 0)
+            }
+        }
     }
 
     private mutating func write(_ sighting: Sighting, on host: String) {
@@ -154,12 +163,29 @@ extension StateReader {
             case 19:
                 placement.barredFrom.append(try text())
                 guard placement.barredFrom.count <= Placement.mostTried else { throw fault("more hosts than are kept") }
+            case 20: placement.care = try record { (inner) throws(StateDecodingError) in try inner.care() }
             default: try read(field, of: &placement)
             }
         }
         guard to == nil || host != nil else { throw fault("a workload that moves from nowhere") }
         if let host { placement.phase = to.map { .moving(from: host, to: $0, live: live) } ?? .on(host) }
         return (ResourceKey(kind: kind, name: name), placement)
+    }
+
+    private mutating func care() throws(StateDecodingError) -> Care {
+        var care = Care()
+        while let field = try next() {
+            switch field {
+            case 1: care.restarts = try count()
+            case 2:
+                care.left.append(try text())
+                guard care.left.count <= Placement.mostTried else { throw fault("more hosts than are kept") }
+            case 3: care.isRestarting = try number() == 1
+            case 4: care.wasWell = try number() == 1
+            default: throw unknown(field, of: "the care for a workload")
+            }
+        }
+        return care
     }
 
     private mutating func read(_ field: UInt8, of placement: inout Placement) throws(StateDecodingError) {

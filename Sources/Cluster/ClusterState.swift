@@ -176,6 +176,8 @@ public struct ClusterState: Hashable, Sendable {
             return startFailed(workload, epoch: epoch, on: host, reason: reason, isFinal: isFinal, record)
         case .block(let workload, let epoch, let obstacle):
             return block(workload, epoch: epoch, obstacle: obstacle, record)
+        case .care(let workload, let epoch, let step, let reason):
+            return care(workload, epoch: epoch, step, reason: reason, record)
         case .steer(let workload, let steering): return steer(workload, steering, record)
         case .handBack(let workload, let epoch, let host): return handBack(workload, epoch: epoch, from: host, record)
         case .dropWish(let workload, let reason): return dropWish(workload, reason: reason, record)

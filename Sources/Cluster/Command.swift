@@ -93,6 +93,8 @@ public enum WorkloadCommand: Hashable, Sendable, Codable {
     /// The fence of the host that this one was to take a workload over from has ended, and the workload lies there still:
     /// it belongs there again. Said when no order for it is under way.
     case handBack(ResourceKey, epoch: UInt64, from: String)
+    /// What is done about a workload that runs on its host and fails its health check.
+    case care(ResourceKey, epoch: UInt64, CareStep, reason: String)
     /// A person's word about one workload.
     case steer(ResourceKey, Steering)
     /// Where a person wanted it, it cannot go.

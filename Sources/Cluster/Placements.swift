@@ -40,6 +40,47 @@ public struct Sighting: Hashable, Sendable, Codable {
     }
 }
 
+/// What was done about a workload that runs and does not do its work, by its health check, since it was last well for a
+/// while. What is to be done next is decided in Decisions.
+public struct Care: Hashable, Sendable {
+    /// How often it was restarted where it was.
+    public internal(set) var restarts: UInt64 = 0
+    /// Hosts it was taken from because it was not well there; at most `Placement.mostTried`.
+    public internal(set) var left: [String] = []
+    /// It is to end where it runs, and is started there again. True only while it was seen to run there last.
+    public internal(set) var isRestarting = false
+    /// Its check has passed since it was started last.
+    public internal(set) var wasWell = false
+
+    public init() {}
+
+    /// How much was done.
+    public var steps: Int { Int(clamping: restarts) + left.count }
+
+    /// Begins anew; what is known of its present run stays.
+    mutating func end() {
+        restarts = 0
+        left = []
+        isRestarting = false
+    }
+
+    /// It runs no more, or elsewhere.
+    mutating func runEnded() {
+        isRestarting = false
+        wasWell = false
+    }
+}
+
+/// One thing that is done about a workload because of its health check.
+public enum CareStep: Hashable, Sendable, Codable {
+    /// Its host ends it and starts it again.
+    case restart
+    /// It is stopped, and started on this host.
+    case move(to: String)
+    /// It has been well for so long that what was done is forgotten.
+    case end
+}
+
 /// The place of one workload.
 public struct Placement: Hashable, Sendable {
     public enum Phase: Hashable, Sendable {
@@ -75,6 +116,7 @@ public struct Placement: Hashable, Sendable {
     public internal(set) var sinceMilliseconds: Int64 = 0
     /// The host whose fence had to be proven before it was placed here; its configuration lies there still. Empty: none.
     public internal(set) var takenFrom = ""
+    public internal(set) var care = Care()
     public internal(set) var lastEvent: UInt64 = 0
 
     public static let mostTried = 16
@@ -100,4 +142,9 @@ public struct Placement: Hashable, Sendable {
     /// Hosts that are not tried while there is another.
     public var passedOver: [String] { tried + barredFrom.filter { !tried.contains($0) } }
     public func sighting(on host: String) -> GuestState? { sightings.look(host) { $0.state } }
+    /// What its check says of it where it belongs; nil: it does not run there, or nothing is known.
+    public var isHealthy: Bool? {
+        guard case .on(let host) = phase, let seen = sightings[host], seen.state == .running else { return nil }
+        return seen.healthy
+    }
 }

@@ -37,6 +37,7 @@ extension ClusterState {
             $0.tried = []
             $0.barredFrom = []
             $0.obstacle = ""
+            $0.care.end()
             if before?.spec["desired"] != desired { $0.wanted = nil }
         }
     }
@@ -85,6 +86,7 @@ extension ClusterState {
             $0.failures = 0
             $0.barredFrom = []
             $0.obstacle = ""
+            $0.care.runEnded()
             if $0.wish == host { $0.wish = "" }
         }
         settled(workload, reason, event, record)
@@ -119,6 +121,7 @@ extension ClusterState {
         _ = placements.update(workload) {
             $0.phase = .moving(from: from, to: host, live: live)
             $0.epoch += 1
+            $0.care.isRestarting = false
             $0.obstacle = ""
             if $0.failures > 0 { Self.append(from, to: &$0.tried) }
             if $0.wish == host { $0.wish = "" }
@@ -142,6 +145,7 @@ extension ClusterState {
             $0.phase = .on(host)
             $0.epoch += 1
             $0.takenFrom = ""
+            $0.care.runEnded()
             if host == from {
                 $0.obstacle = "it could not be moved to \(to): \(reason)"
                 if !$0.barredFrom.contains(to) { Self.append(to, to: &$0.barredFrom) }
@@ -177,6 +181,7 @@ extension ClusterState {
             $0.phase = .on(present.takenFrom)
             $0.epoch += 1
             $0.takenFrom = ""
+            $0.care.runEnded()
             $0.sightings[host] = Sighting(.absent)
             if $0.failures > 0 { Self.append(host, to: &$0.tried) }
             $0.failures = 0
@@ -205,11 +210,16 @@ extension ClusterState {
         _ = placements.update(workload) {
             $0.sightings[host] = sighting
             $0.lastEvent = event
-            if sighting.state == .running, $0.phase == .on(host) {
-                $0.failures = 0
-                $0.tried = []
-                $0.obstacle = ""
-                $0.takenFrom = ""
+            guard $0.phase == .on(host) else { return }
+            guard sighting.state == .running else { return $0.care.runEnded() }
+            $0.failures = 0
+            $0.tried = []
+            $0.takenFrom = ""
+            // What is said of one that is not well stands until it is.
+            if sighting.healthy != false || before != .running { $0.obstacle = "" }
+            if sighting.healthy == true {
+                $0.care.isRestarting = false
+                $0.care.wasWell = true
             }
         }
         return done()
@@ -250,6 +260,48 @@ extension ClusterState {
         return done()
     }
 
+    /// What the leader does about one that is not well. What it says was true when it was decided: it is checked again that
+    /// the workload runs where it belongs.
+    mutating func care(
+        _ workload: ResourceKey, epoch: UInt64, _ step: CareStep, reason: String, _ record: CommandRecord
+    ) -> Outcome {
+        guard let present = placements[workload] else { return refused(.notFound, "no workload \(workload)") }
+        guard present.epoch == epoch else { return stale(workload, present.epoch, epoch) }
+        guard case .on(let host) = present.phase, present.sighting(on: host) == .running else {
+            return refused(.conflict, "\(workload) does not run where it belongs")
+        }
+        switch step {
+        case .restart:
+            guard !present.care.isRestarting else { return unchanged("\(workload) is being restarted already") }
+            let event = note(
+                "WorkloadRestarting", workload.description, "is restarted on \(host): \(reason)",
+                cause: present.lastEvent, record)
+            _ = placements.update(workload) {
+                $0.care.restarts += 1
+                $0.care.isRestarting = true
+                $0.obstacle = ""
+                $0.lastEvent = event
+            }
+            return done()
+        case .move(let target):
+            let outcome = move(
+                workload, epoch: epoch, to: target, live: false, reason: reason, because: nil, record)
+            guard outcome.code == .done else { return outcome }
+            _ = placements.update(workload) { Self.append(host, to: &$0.care.left) }
+            return outcome
+        case .end:
+            guard present.care.steps > 0 else { return unchanged() }
+            let event = note(
+                "WorkloadWell", workload.description, "is well again on \(host): \(reason)", cause: present.lastEvent,
+                record)
+            _ = placements.update(workload) {
+                $0.care.end()
+                $0.lastEvent = event
+            }
+            return done()
+        }
+    }
+
     mutating func steer(_ workload: ResourceKey, _ steering: Steering, _ record: CommandRecord) -> Outcome {
         guard let present = placements[workload] else { return refused(.notFound, "no workload \(workload)") }
         let words: String
@@ -258,6 +310,7 @@ extension ClusterState {
         changed.tried = []
         changed.barredFrom = []
         changed.obstacle = ""
+        changed.care.end()
         switch steering {
         case .run: (changed.wanted, words) = (true, "is to run")
         case .stop: (changed.wanted, words) = (false, "is to be stopped")
@@ -334,6 +387,9 @@ extension WorkloadCommand {
         case .startFailed(let workload, _, let host, _, _): "note that \(workload) did not start on \(host)"
         case .block(let workload, _, _): "note what stands in the way of \(workload)"
         case .handBack(let workload, _, let host): "note that \(host) has not taken \(workload) over"
+        case .care(let workload, _, .restart, _): "restart \(workload), which is not well"
+        case .care(let workload, _, .move(let host), _): "move \(workload), which is not well, to \(host)"
+        case .care(let workload, _, .end, _): "note that \(workload) is well again"
         case .steer(let workload, .run): "start \(workload)"
         case .steer(let workload, .stop): "stop \(workload)"
         case .steer(let workload, .asDeclared): "let \(workload) be as declared"

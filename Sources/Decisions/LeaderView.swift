@@ -48,6 +48,8 @@ public struct LeaderView: Hashable, Sendable {
     public var configuration: Configuration
     /// Members that have been away for longer than `LevelDecisions.patience`, in the order of their ids.
     public var longGone: [MemberID]
+    /// For how long workloads have been as well, or as unwell, as they are now; see `HealthDecisions`.
+    public var healthFor: SortedMap<ResourceKey, Interval> = [:]
     /// Everyone who is there can read a joint configuration.
     public var mayExchangeVoters: Bool
 

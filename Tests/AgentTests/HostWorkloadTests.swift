@@ -13,7 +13,7 @@ private let guest = Guest(workload: vm, form: .machine, vmid: 120)
 
 extension AgentBench {
     /// A founder on a machine that runs guests, with one declared.
-    fileprivate static func host(pool: String = "cephRbd") -> AgentBench {
+    fileprivate static func host(pool: String = "cephRbd", grace: String? = nil) -> AgentBench {
         var bench = AgentBench.founder()
         bench.turn([
             .guests(
@@ -23,22 +23,22 @@ extension AgentBench {
                         watchdogMilliseconds: 10_000)))
         ])
         bench.run(for: .milliseconds(200))
+        var spec: SortedMap<String, JSONValue> = [
+            "proxmox": ["vmid": 120, "memory": "4Gi"], "disks": [["name": "scsi0", "pool": "rbd"]],
+        ]
+        if let grace { spec["health"] = ["tcp": "gitlab:80", "grace": .string(grace)] }
         bench.request(
             .apply(
                 declarations: [
                     Declaration(kind: "StoragePool", name: "rbd", spec: ["type": .string(pool)]),
-                    Declaration(
-                        kind: vm.kind, name: vm.name,
-                        spec: [
-                            "proxmox": ["vmid": 120, "memory": "4Gi"], "disks": [["name": "scsi0", "pool": "rbd"]],
-                        ]),
+                    Declaration(kind: vm.kind, name: vm.name, spec: .object(spec)),
                 ], checkRevision: nil))
         bench.run(for: .milliseconds(200))
         return bench
     }
 
-    fileprivate mutating func observe(_ state: GuestState) {
-        turn([.guests(.observed([GuestObservation(guest, state)]))])
+    fileprivate mutating func observe(_ state: GuestState, healthy: Bool? = nil) {
+        turn([.guests(.observed([GuestObservation(guest, state, healthy: healthy)]))])
         run(for: .milliseconds(200))
     }
 
@@ -54,6 +54,9 @@ extension AgentBench {
     }
 
     fileprivate var placement: Placement { core.state.placements[vm] ?? Placement() }
+    fileprivate var stops: Int {
+        guestOrders.count { if case .stop = $0 { true } else { false } }
+    }
     fileprivate var starts: Int {
         guestOrders.count { if case .start = $0 { true } else { false } }
     }
@@ -217,6 +220,48 @@ extension AgentBench {
         bench.turn([.fence(.lifted(host: "pve1", epoch: 1))])
         bench.run(for: .milliseconds(200))
         #expect(bench.core.state.hosts["pve1"]?.fence.isNone == true)
+    }
+
+    @Test func oneThatIsNotWellIsEndedAndStartedAgainOnce() {
+        var bench = AgentBench.host(grace: "10s")
+        bench.observe(.running, healthy: true)
+        bench.run(for: .seconds(60))
+        #expect(bench.stops == 0 && bench.starts == 0)
+        bench.observe(.running, healthy: false)
+        bench.run(for: .seconds(2))
+        #expect(bench.stops == 1 && bench.starts == 0)
+        bench.turn([
+            .guests(.done(guest, epoch: bench.placement.epoch, .stop)),
+            .guests(.observed([GuestObservation(guest, .stopped)])),
+        ])
+        bench.run(for: .milliseconds(300))
+        #expect(bench.starts == 1)
+        bench.turn([
+            .guests(.done(guest, epoch: bench.placement.epoch, .start)),
+            .guests(.observed([GuestObservation(guest, .running)])),
+        ])
+        bench.run(for: .seconds(30))
+        #expect(bench.stops == 1 && bench.starts == 1, "that it was to be restarted is forgotten")
+        bench.observe(.running, healthy: false)
+        bench.run(for: .seconds(9))
+        #expect(bench.placement.obstacle.isEmpty, "it gets its grace")
+        bench.run(for: .seconds(2))
+        #expect(bench.placement.obstacle == "its health check fails, restarted once: no other host is there")
+        #expect(bench.stops == 1)
+    }
+
+    @Test func oneThatFailsFromItsStartGetsItsGrace() {
+        var bench = AgentBench.host(grace: "10s")
+        bench.observe(.running, healthy: false)
+        bench.run(for: .seconds(9))
+        #expect(bench.stops == 0)
+        // Well for a moment, and a new spell begins.
+        bench.observe(.running)
+        bench.observe(.running, healthy: false)
+        bench.run(for: .seconds(9))
+        #expect(bench.stops == 0)
+        bench.run(for: .seconds(2))
+        #expect(bench.stops == 1)
     }
 
     @Test func aStopThatFailsIsNoHotLoop() {

@@ -67,7 +67,11 @@ private struct Draws: RandomNumberGenerator {
             return draws.below(2) == 0
                 ? .liftFence(host, epoch: fence, by: who) : .fenceFailed(host, epoch: fence, reason: "r")
         case 17: return draws.below(2) == 0 ? .fenceLifted(host, epoch: fence) : .fenceByWord(host)
-        case 18: return .cancelFence(host, epoch: fence)
+        case 18:
+            let steps: [CareStep] = [.restart, .move(to: other), .end]
+            return draws.below(2) == 0
+                ? .cancelFence(host, epoch: fence)
+                : .care(workload, epoch: epoch, steps[Int(draws.below(3))], reason: "why")
         default: return .handBack(workload, epoch: epoch, from: host)
         }
     }

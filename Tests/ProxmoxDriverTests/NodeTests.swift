@@ -388,6 +388,23 @@ extension AsyncStream<GuestReport>.Iterator {
         }
     }
 
+    @Test func theAgentInsideAMachineIsPinged() async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve1", "name: web")
+        run.declared.withLock { declared in
+            declared = Declaration(
+                kind: "VirtualMachine", name: "web",
+                spec: ["proxmox": ["vmid": 120], "health": ["agent": "ping", "every": "100ms", "failures": 1]])
+        }
+        try await run { node, reports in
+            run.proxmox.change { $0.running = [120] }
+            node.carryOut(.watch([web]))
+            #expect(await reports.observation { $0.healthy == false } != nil)
+            run.proxmox.change { $0.agentsAnswer = true }
+            #expect(await reports.observation { $0.healthy == true } != nil)
+        }
+    }
+
     @Test func aFenceThatIsNotProvenIsReportedSo() async throws {
         let run = try await Run()
         try await run { node, _ in

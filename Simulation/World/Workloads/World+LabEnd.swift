@@ -184,7 +184,7 @@ extension World {
         let host = guest.serving?.machine ?? guest.config
         var word = "stopped"
         if guest.serving != nil {
-            word = "running"
+            word = placement?.isLeftUnwell == true ? "degraded" : "running"
         } else if guest.instances.contains(where: { $0.phase == .running }) {
             word = "stuck"
         } else if guest.config == nil {
@@ -208,6 +208,8 @@ extension World {
 }
 
 extension Placement {
+    /// Whether it is left for a person, who has to see to its health.
+    var isLeftUnwell: Bool { isHealthy == false && obstacle.hasPrefix("its health check fails") }
     /// Whether it is left for a person: it does not start anywhere.
     var hasGivenUp: Bool { failures > 0 && obstacle.hasPrefix("it would not start") }
 }

@@ -12,6 +12,12 @@ extension World {
         case .handMove(let name, let host): handMove(name, host, lab)
         case .handStart(let name): handStart(name, lab)
         case .handStop(let name): with(name, lab) { endGuest($0, isLoss: false, lab) }
+        case .hang(let name):
+            with(name, lab) { guest in
+                for position in lab.guests[guest].instances.indices {
+                    lab.guests[guest].instances[position].isHung = true
+                }
+            }
         case .crash(let name): with(name, lab) { endGuest($0, isLoss: true, lab) }
         case .failAPI(let name, let time):
             if let machine = machine(named: name) { lab.hosts[machine.index].silentUntil = now + time }
@@ -172,6 +178,11 @@ extension World {
             "desired": .string(guest.desired),
         ]
         if let live = workload.isLive, !workload.isContainer { spec["live"] = .bool(live) }
+        if let grace = workload.health {
+            spec["health"] = [
+                "tcp": .string("127.0.0.1:\(workload.vmid)"), "grace": .string("\(grace / 1_000_000)ms"),
+            ]
+        }
         var placement: SortedMap<String, JSONValue> = [:]
         if let failback = workload.failback { placement["failback"] = .string(failback ? "always" : "never") }
         if !placement.isEmpty { spec["placement"] = .object(placement) }

@@ -180,6 +180,14 @@ extension World {
             return GuestObservation(
                 guest.guest, .stuck, clients: clients, detail: "a process without a configuration on this host")
         }
-        return GuestObservation(guest.guest, .running, lock: guest.lock, clients: clients)
+        return GuestObservation(
+            guest.guest, .running, lock: guest.lock, healthy: health(of: guest, instance, on: machine), clients: clients)
+    }
+
+    /// What the guest's check says, as its host makes it; nil: there is none, or it has not been made yet.
+    private func health(of guest: GuestTruth, _ instance: Instance, on machine: Machine) -> Bool? {
+        guard guest.workload.health != nil, instance.phase == .running else { return nil }
+        let wellOn = guest.workload.faults.wellOn
+        return !instance.isHung && (wellOn.isEmpty || wellOn == machine.name)
     }
 }

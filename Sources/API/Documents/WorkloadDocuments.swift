@@ -195,7 +195,7 @@ extension StatusDocument {
         for workload in workloads {
             let name = "\(workload.kind)/\(workload.name)"
             if let obstacle = workload.obstacle { sentences.append("\(name): \(obstacle)") }
-            if workload.healthy == false { sentences.append("\(name) runs and fails its health check") }
+            if workload.healthy == false, workload.obstacle == nil { sentences.append("\(name) runs and fails its health check") }
         }
         return sentences
     }
@@ -203,7 +203,8 @@ extension StatusDocument {
 
 extension ResourceDocument.Status {
     init(ofWorkload key: ResourceKey, _ placement: Placement, _ state: ClusterState) {
-        let document = WorkloadDocument(key, placement, WorkloadSpecs(state))
+        let specs = WorkloadSpecs(state)
+        let document = WorkloadDocument(key, placement, specs)
         var conditions: [ResourceDocument.Condition] = []
         if let obstacle = document.obstacle { conditions.append(.init(type: "Blocked", message: obstacle)) }
         let sync: ResourceDocument.Sync
@@ -212,10 +213,13 @@ extension ResourceDocument.Status {
         switch (document.desired, document.state) {
         case ("ignored", _): (sync, health) = (.unknown, .suspended)
         case (_, nil): (sync, health) = (.unknown, document.obstacle == nil ? .unknown : .missing)
+        case (_, .running?) where document.healthy == false && wanted == .running:
+            conditions.append(.init(type: "Unhealthy", message: Self.words(for: placement.care)))
+            // Something is being done about it, until that has been in vain.
+            let isTended = specs.workloads[key]?.tending?.acts == true && document.obstacle == nil
+            (sync, health) = (.synced, isTended ? .progressing : .degraded)
         case (_, let present?) where present == wanted && document.obstacle == nil:
-            let isIll = document.healthy == false
-            if isIll { conditions.append(.init(type: "Unhealthy", message: "its health check fails")) }
-            (sync, health) = (.synced, isIll ? .degraded : wanted == .running ? .healthy : .suspended)
+            (sync, health) = (.synced, wanted == .running ? .healthy : .suspended)
         case (_, _?): (sync, health) = (.outOfSync, document.obstacle == nil ? .progressing : .degraded)
         }
         self.init(
@@ -223,5 +227,12 @@ extension ResourceDocument.Status {
             placement: document.host.map {
                 .init(member: $0, since: document.since, epoch: document.epoch, reason: document.reason)
             })
+    }
+
+    private static func words(for care: Care) -> String {
+        let fails = "its health check fails"
+        if care.isRestarting { return "\(fails), and it is being restarted" }
+        return care.steps == 0
+            ? fails : "\(fails); restarted \(care.restarts) times and moved \(care.left.count) times since it was well"
     }
 }

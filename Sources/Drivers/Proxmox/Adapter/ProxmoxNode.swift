@@ -127,7 +127,7 @@ public final class ProxmoxNode: Sendable {
     public func serve() async {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.keepLooking() }
-            group.addTask { await self.health.serve() }
+            group.addTask { await self.health.serve { await self.askAgent($0, limit: $1) } }
             group.addTask { await self.noteHealth() }
             group.addTask { await self.seekClients() }
             for await item in work {
@@ -224,6 +224,18 @@ public final class ProxmoxNode: Sendable {
             state.withLock { $0.notes.health[workload] = isHealthy }
             lookers.yield()
         }
+    }
+
+    /// Proxmox itself waits up to three seconds for an agent; a shorter limit is the check's own.
+    private func askAgent(_ workload: ResourceKey, limit: Interval) async -> ProbeResult {
+        let guest = state.withLock { state in state.watched.first { $0.workload == workload } }
+        guard let number = guest.flatMap(GuestNumber.init), number.kind == .machine else {
+            return ProbeResult(isSuccess: false, detail: "\(workload) is no virtual machine of this host")
+        }
+        do throws(ProxmoxError) {
+            let trouble = try await host.agentTrouble(of: number, limit: limit)
+            return ProbeResult(isSuccess: trouble == nil, detail: trouble ?? "its guest agent answers")
+        } catch { return ProbeResult(isSuccess: false, detail: error.description) }
     }
 
     /// Runs the checks of the guests that run; of the others nothing is known any more.
