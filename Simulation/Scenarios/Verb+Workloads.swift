@@ -21,6 +21,7 @@ extension Verb {
             return .load(words.text(0), cores: cores, memory: memory)
         },
         Verb("drain", [.host]) { .drain($0.text(0), true) },
+        Verb("reboot-host", [.host]) { .rebootHost($0.text(0)) },
         Verb("undrain", [.host]) { .drain($0.text(0), false) },
         Verb("disarm", [.length], optional: 1) { .disarm($0.count == 0 ? 3_600_000_000_000 : $0.number(0)) },
         Verb("arm", []) { _ in .disarm(nil) },

@@ -83,6 +83,8 @@ public enum Happening: Hashable, Sendable {
     /// It is declared to need so many processors, and so much memory.
     case load(String, cores: Int64?, memory: Int64?)
     case drain(String, Bool)
+    /// A host is to be emptied and restarted, by its agent's own order.
+    case rebootHost(String)
     /// For so long; nil: from now on again.
     case disarm(Int64?)
     /// A person has seen that a host is off, and says so.
@@ -180,6 +182,7 @@ extension Happening: CustomStringConvertible {
         case .deleteWorkload(let name): "delete \(name)"
         case .load(let name, let cores, let memory):
             "load \(name)\(cores.map { " cores=\($0)" } ?? "")\(memory.map { " memory=\(ByteSize.text($0))" } ?? "")"
+        case .rebootHost(let host): "reboot-host \(host)"
         case .drain(let host, let isDraining): "\(isDraining ? "drain" : "undrain") \(host)"
         case .disarm(let time): time.map { "disarm \(TimeText.length($0))" } ?? "arm"
         case .confirmOff(let host): "confirm-off \(host)"

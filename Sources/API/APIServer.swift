@@ -59,14 +59,36 @@ public struct APIServer: Service {
         public var installed: @Sendable () async -> InstalledDocument
         /// Ends the agent after it has given everything away. Returns at once.
         public var restart: @Sendable () -> Void
+        /// Nil where nothing can restart the machine.
+        public var machine: Machine?
+
+        /// What can be done with the machine the member runs on. All of it returns at once.
+        public struct Machine: Sendable {
+            /// Why it could not be restarted; nil: it could.
+            public var trouble: @Sendable () async -> String?
+            /// Empties it, then restarts it; forced, whatever else is away.
+            public var restart: @Sendable (Bool) -> Void
+            /// Takes that back.
+            public var keep: @Sendable () -> Void
+
+            public init(
+                trouble: @escaping @Sendable () async -> String?, restart: @escaping @Sendable (Bool) -> Void,
+                keep: @escaping @Sendable () -> Void
+            ) {
+                self.trouble = trouble
+                self.restart = restart
+                self.keep = keep
+            }
+        }
 
         public init(
             isSupervised: Bool, installed: @escaping @Sendable () async -> InstalledDocument,
-            restart: @escaping @Sendable () -> Void
+            restart: @escaping @Sendable () -> Void, machine: Machine? = nil
         ) {
             self.isSupervised = isSupervised
             self.installed = installed
             self.restart = restart
+            self.machine = machine
         }
 
         /// Of a server that is not a whole member.

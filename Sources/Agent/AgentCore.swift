@@ -197,6 +197,8 @@ public struct AgentCore: Sendable {
         case .guests(let report): receive(report, now: now)
         case .fence(let report): receive(report, now: now)
         case .hostStops(let leaving): hostStops(leaving, now: now)
+        case .restartMachine(let isForced): restartMachine(isForced: isForced)
+        case .keepMachine: keepMachine()
         case .identityChanged(let news): receive(news)
         case .stop: beginStop(now: now)
         case .tick: break

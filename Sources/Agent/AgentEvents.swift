@@ -21,6 +21,11 @@ public enum AgentEvent: Sendable {
     case fence(FenceReport)
     /// This machine goes down: its guests leave it or end first, then the agent stops.
     case hostStops(HostRecord.Leaving)
+    /// A person wants this machine restarted: as `hostStops`, in its turn among other hosts that are to be restarted and
+    /// only while the rest can do without it, unless `isForced`; in the end the machine is restarted by order of the agent.
+    case restartMachine(isForced: Bool)
+    /// A person does not want this machine restarted any more. Too late once the agent stops.
+    case keepMachine
     /// This member has a new certificate, or trusts another authority.
     case identityChanged(IdentityNews)
     /// The user or the system asked this agent to stop; it gives its roles and its leadership away first.
@@ -136,6 +141,8 @@ public enum AgentEffect: Sendable {
     case failed(String)
     /// The agent has given everything away and may end.
     case stopped
+    /// The agent has given everything away and its guests have left or ended: restart this machine now.
+    case restartMachine
     /// The agent cannot follow the others in this version, and has stopped applying what they agree on: end at once, with
     /// these words. It performs nothing and answers nothing any more.
     case halt(String)

@@ -39,6 +39,13 @@ struct HostWorkloads: Sendable {
         var at: Instant
     }
 
+    /// A restart of this machine that a person asked for.
+    struct Restart: Hashable, Sendable {
+        var isForced: Bool
+        /// What it waits for, as last told to the log.
+        var waitsFor: [String] = []
+    }
+
     struct Order: Hashable, Sendable {
         var step: GuestStep
         var epoch: UInt64
@@ -58,6 +65,8 @@ struct HostWorkloads: Sendable {
     var told: SortedMap<String, Told> = [:]
     /// Set once this machine was asked to go down.
     var leaving: HostRecord.Leaving?
+    /// Set while this machine is to be restarted by the agent's own order.
+    var restart: Restart?
     var watchdog = Watchdog()
     var fencing = Fencing()
     /// Counts what was reported.
@@ -443,6 +452,38 @@ extension AgentCore {
             // The leader has not decided yet, or it is on its way.
             return WorkloadPolicy.leaves(spec, leaving) && placement.obstacle.isEmpty
         }
-        if isEmpty, guests.orders.isEmpty, !owes { beginStop(now: now) }
+        guard isEmpty, guests.orders.isEmpty, !owes else { return }
+        if let restart = guests.restart, !restart.isForced {
+            let obstacles = RestartDecisions.obstacles(
+                toStopping: name, state: state, configuration: raft.configuration)
+            if obstacles != restart.waitsFor {
+                guests.restart?.waitsFor = obstacles
+                if !obstacles.isEmpty {
+                    effects.append(.log("the restart of this machine waits: \(obstacles.joined(separator: "; "))"))
+                }
+            }
+            guard obstacles.isEmpty else { return }
+        }
+        beginStop(now: now)
+    }
+
+    mutating func restartMachine(isForced: Bool) {
+        guard hostName != nil, !stop.isStopping else {
+            let why = stop.isStopping ? "its agent stops" : "it is no host"
+            effects.append(.log("this machine is not restarted: \(why)"))
+            return
+        }
+        guests.leaving = .reboot
+        guests.restart = HostWorkloads.Restart(isForced: isForced)
+        guests.changes += 1
+        effects.append(.log("this machine is to be restarted: its guests leave it or end first"))
+    }
+
+    mutating func keepMachine() {
+        guard guests.restart != nil, !stop.isStopping else { return }
+        guests.leaving = nil
+        guests.restart = nil
+        guests.changes += 1
+        effects.append(.log("this machine is not restarted after all"))
     }
 }

@@ -78,6 +78,7 @@ extension StateWriter {
         field(18, host.facts.isGuarded ? 1 : 0)
         field(19, host.barred)
         for declaration in host.retired.values { record(20) { $0.write(declaration) } }
+        field(21, host.leavingSince)
     }
 
     /// Fields 10 to 13.
@@ -261,6 +262,7 @@ extension StateReader {
             case 18: host.facts.isGuarded = try number() == 1
             case 19: host.barred = try text()
             case 20: try retired(of: &host)
+            case 21: host.leavingSince = try count()
             default: throw unknown(field, of: "a host")
             }
         }

@@ -27,6 +27,7 @@ extension ClusterState {
             let event = note("HostReturned", "host/\(name)", "it has started anew", cause: present.lastEvent, record)
             _ = hosts.update(name) {
                 $0.leaving = nil
+                $0.leavingSince = 0
                 $0.lastEvent = event
             }
         }
@@ -43,8 +44,10 @@ extension ClusterState {
             case nil: "it stays"
             }
         let event = note("HostLeaving", "host/\(name)", words, cause: present.lastEvent, record)
+        let revision = revision
         _ = hosts.update(name) {
             $0.leaving = leaving
+            $0.leavingSince = leaving == nil ? 0 : $0.leavingSince == 0 ? revision : $0.leavingSince
             $0.lastEvent = event
         }
         return done()

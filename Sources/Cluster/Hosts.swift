@@ -95,6 +95,8 @@ public struct HostRecord: Hashable, Sendable {
     /// Guests are to leave it, and none comes.
     public internal(set) var isDraining = false
     public internal(set) var leaving: Leaving?
+    /// The revision at which it said so; zero: it does not leave. Whoever said it first goes first.
+    public internal(set) var leavingSince: UInt64 = 0
     public internal(set) var fence: FencePhase = .none
     /// Counts the fences of this host.
     public internal(set) var fenceEpoch: UInt64 = 0

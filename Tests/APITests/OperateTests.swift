@@ -4,6 +4,7 @@
 import Cluster
 import Consensus
 import Foundation
+import Synchronization
 import Testing
 
 @testable import Runtime
@@ -98,6 +99,41 @@ import Testing
             // A server of a test has nobody who would start it again.
             let alone = try await restart("pve1", .admin)
             #expect(alone?.message == "nothing would start the agent of pve1 again")
+        }
+    }
+
+    @Test func aHostIsRestartedOnlyWhenTheRestCanDoWithoutIt() async throws {
+        let lab = try Lab.make()
+        let orders = Mutex<[String]>([])
+        var upkeep = APIServer.Upkeep.none
+        upkeep.machine = APIServer.Upkeep.Machine(
+            trouble: { orders.withLock { $0.contains("no privilege") } ? "its token may not" : nil },
+            restart: { isForced in orders.withLock { $0.append(isForced ? "forced" : "restart") } },
+            keep: { orders.withLock { $0.append("keep") } })
+        let facts = HostFacts(boot: "b1", memoryBytes: 1 << 34, cores: 8, isQuorate: true)
+        lab.agent.apply(.workload(.reportHost("pve1", facts)))
+        try await lab.serving(upkeep: upkeep) { server in
+            func ask(_ request: RebootRequest, _ role: OperatorRole = .admin) async throws -> APIFailure? {
+                try await server.ask(.POST, "/v1/hosts/reboot", as: lab.credential(role: role), json: request).failure
+            }
+            #expect(try await ask(RebootRequest(name: "pve1"), .operator)?.code == .forbidden)
+            #expect(try await ask(RebootRequest(name: "pve2"))?.message == "this is pve1, not pve2")
+            #expect(try await ask(RebootRequest(name: "pve1")) == nil)
+            lab.agent.apply(.observeMember(lab.members[2], reachable: false, reason: "silent"))
+            let unsafe = try await ask(RebootRequest(name: "pve1"))
+            #expect(unsafe?.code == .unsafe && unsafe?.message.contains("1 of 3 voters would be left") == true)
+            #expect(try await ask(RebootRequest(name: "pve1", force: true)) == nil)
+            #expect(try await ask(RebootRequest(name: "pve1", cancel: true)) == nil)
+            #expect(orders.withLock { $0 } == ["restart", "forced", "keep"])
+            orders.withLock { $0.append("no privilege") }
+            let refused = try await ask(RebootRequest(name: "pve1", force: true))
+            #expect(refused?.message == "pve1 could not be restarted: its token may not")
+            #expect(orders.withLock { $0.count } == 4)
+        }
+        try await lab.serving { server in
+            let nobody = try await server.ask(
+                .POST, "/v1/hosts/reboot", as: lab.credential(role: .admin), json: RebootRequest(name: "pve1"))
+            #expect(nobody.failure?.message == "the agent of pve1 drives no Proxmox that could restart it")
         }
     }
 

@@ -250,6 +250,38 @@ extension AgentBench {
         #expect(bench.stops == 1)
     }
 
+    @Test func aHostThatIsToBeRestartedIsEmptiedThenRestarted() {
+        var bench = AgentBench.host()
+        bench.observe(.running)
+        bench.turn([.restartMachine(isForced: true)])
+        bench.run(for: .milliseconds(500))
+        #expect(bench.core.state.hosts["pve1"]?.leaving == .reboot)
+        // Nobody could take it: it ends here.
+        #expect(bench.guestOrders.last == .stop(guest, epoch: bench.placement.epoch, grace: .seconds(60)))
+        #expect(!bench.restartsMachine)
+        bench.turn([.guests(.done(guest, epoch: bench.placement.epoch, .stop))])
+        bench.observe(.stopped)
+        bench.run(for: .seconds(5))
+        #expect(bench.restartsMachine && !bench.stopped)
+        #expect(bench.starts == 0)
+    }
+
+    @Test func aHostThatTheOthersCannotDoWithoutWaits() {
+        var bench = AgentBench.host()
+        bench.request(.workload(.steer(vm, .stop)))
+        bench.observe(.stopped)
+        #expect(bench.starts == 0, "nothing is left to wait for but the others")
+        bench.turn([.restartMachine(isForced: false)])
+        bench.run(for: .seconds(30))
+        // The only voter.
+        #expect(!bench.restartsMachine && bench.core.state.hosts["pve1"]?.leaving == .reboot)
+        bench.turn([.keepMachine])
+        bench.run(for: .seconds(5))
+        #expect(bench.core.state.hosts["pve1"]?.leaving == nil)
+        #expect(bench.core.state.hosts["pve1"]?.leavingSince == 0)
+        #expect(!bench.restartsMachine)
+    }
+
     @Test func oneThatFailsFromItsStartGetsItsGrace() {
         var bench = AgentBench.host(grace: "10s")
         bench.observe(.running, healthy: false)

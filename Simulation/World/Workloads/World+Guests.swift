@@ -159,6 +159,7 @@ extension World {
         guard let lab, runsGuests(machine) else { return }
         lab.hosts[machine.index].isProvenOff = false
         lab.hosts[machine.index].watchdog.firesAtTrue = .min
+        machine.bootsAfterOrder = machine.restartsByOrder
         machineIsWired()
     }
 

@@ -3,6 +3,7 @@
 import Agent
 import Cluster
 import Consensus
+import Decisions
 import Kinds
 
 extension World {
@@ -85,6 +86,7 @@ extension World {
     private func command(_ happening: Happening, _ lab: GuestLab) {
         switch happening {
         case .drain(let host, let isDraining): ask(.drain(host, isDraining), happening)
+        case .rebootHost(let host): if let machine = machine(named: host) { askToRestart(machine) }
         case .disarm(let time): ask(.disarm(milliseconds: time.map { $0 / 1_000_000 }), happening)
         case .moveWorkload(let name, let host, let live):
             with(name, lab) { ask(.steer(lab.guests[$0].guest.workload, .move(to: host, live: live)), happening) }
@@ -228,6 +230,29 @@ extension World {
                 machine: machine.index, boot: lab.hosts[machine.index].boot, since: now, isStopping: false,
                 thenBoot: thenBoot), at: now + 200_000_000)
         if machine.process != nil { turn(machine, .hostStops(thenBoot ? .reboot : .powerOff)) }
+    }
+
+    /// As the API of that host does it: refused when it may not be.
+    private func askToRestart(_ machine: Machine) {
+        guard let core = machine.process?.core else { return tell("\(machine.name) cannot be asked to restart") }
+        let obstacles = RestartDecisions.obstacles(
+            toRestarting: machine.name, state: core.state, configuration: core.raft.configuration)
+        guard obstacles.isEmpty else {
+            return tell("\(machine.name) is not restarted: \(obstacles.joined(separator: "; "))")
+        }
+        turn(machine, .restartMachine(isForced: false))
+    }
+
+    /// The agent has let go of everything and has its machine restarted. The system ends it with everything else.
+    func restartByOrder(_ machine: Machine) {
+        guard runsGuests(machine) else { return violate("badOrder", "\(machine.name) is no host and restarts") }
+        machine.restartsByOrder += 1
+        let others = machines.filter { $0 !== machine && runsGuests($0) && $0.restartsByOrder > $0.bootsAfterOrder }
+        if let other = others.first {
+            violate("restartedTogether", "\(machine.name) and \(other.name) restart by plan at the same time")
+        }
+        endProcess(machine)
+        shutDownHost(machine, thenBoot: true)
     }
 
     func goOnShuttingDown(_ machine: Machine, boot: UInt64, since: Int64, isStopping: Bool, thenBoot: Bool) {

@@ -181,7 +181,8 @@ extension World {
                 guest.guest, .stuck, clients: clients, detail: "a process without a configuration on this host")
         }
         return GuestObservation(
-            guest.guest, .running, lock: guest.lock, healthy: health(of: guest, instance, on: machine), clients: clients)
+            guest.guest, .running, lock: guest.lock, healthy: health(of: guest, instance, on: machine), clients: clients
+        )
     }
 
     /// What the guest's check says, as its host makes it; nil: there is none, or it has not been made yet.

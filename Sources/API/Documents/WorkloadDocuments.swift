@@ -42,6 +42,8 @@ public struct WorkloadDocument: Hashable, Sendable, Codable {
 
 public struct HostDocument: Hashable, Sendable, Codable {
     public var name: String
+    /// Another one after every start of the machine.
+    public var boot: String
     public var reachable: Bool
     public var draining: Bool
     /// reboot or powerOff, while it goes down by plan.
@@ -105,6 +107,22 @@ public struct HostRequest: Sendable, Codable {
     }
 }
 
+/// `POST /v1/hosts/reboot`, at the host itself.
+public struct RebootRequest: Sendable, Codable {
+    /// The asked member's own name, so that nobody restarts another machine by mistake.
+    public var name: String
+    /// True: it is not to be restarted any more.
+    public var cancel: Bool?
+    /// Also when the rest would not decide, or not hold an address, without it.
+    public var force: Bool?
+
+    public init(name: String, cancel: Bool? = nil, force: Bool? = nil) {
+        self.name = name
+        self.cancel = cancel
+        self.force = force
+    }
+}
+
 /// `POST /v1/disarm`
 public struct DisarmRequest: Sendable, Codable {
     /// 1 to 86,400; absent: armed again.
@@ -160,7 +178,8 @@ extension HostDocument {
             case .withdrawn: phase = "withdrawn"
             }
             return HostDocument(
-                name: name, reachable: member.map { $0.reachable && !silent.contains($0.id) } ?? false,
+                name: name, boot: host.facts.boot,
+                reachable: member.map { $0.reachable && !silent.contains($0.id) } ?? false,
                 draining: host.isDraining, leaving: host.leaving?.rawValue, fence: phase,
                 fenceMethod: host.fence.method, fenceEpoch: host.fenceEpoch, proof: proof, attempts: host.attempts,
                 memoryBytes: host.facts.memoryBytes, memoryUsedBytes: guests.reduce(0) { $0 + $1.memoryBytes },
@@ -195,7 +214,9 @@ extension StatusDocument {
         for workload in workloads {
             let name = "\(workload.kind)/\(workload.name)"
             if let obstacle = workload.obstacle { sentences.append("\(name): \(obstacle)") }
-            if workload.healthy == false, workload.obstacle == nil { sentences.append("\(name) runs and fails its health check") }
+            if workload.healthy == false, workload.obstacle == nil {
+                sentences.append("\(name) runs and fails its health check")
+            }
         }
         return sentences
     }

@@ -19,6 +19,7 @@ extension API {
         },
         Route(method: .post, path: "/v1/workloads/steer", needs: .operator) { api, call in try await api.steer(call) },
         Route(method: .post, path: "/v1/hosts/steer", needs: .operator) { api, call in try await api.steerHost(call) },
+        Route(method: .post, path: "/v1/hosts/reboot", needs: .admin) { api, call in try await api.rebootHost(call) },
         Route(method: .post, path: "/v1/disarm", needs: .operator) { api, call in try await api.disarm(call) },
     ]
 
@@ -82,6 +83,45 @@ extension API {
             }
             return try await propose(.workload(.fenceByWord(request.name)), for: call)
         }
+    }
+
+    private func rebootHost(_ call: Call) async throws -> OutcomeDocument {
+        let request = try call.decode(RebootRequest.self)
+        let (state, view) = try await freshState(for: call)
+        let own = state.name(of: view.member)
+        guard request.name == own else {
+            throw APIFailure(
+                .badRequest, "this is \(own), not \(request.name.prefix(80))",
+                next: "see where each member answers: holdfast cluster members -o wide")
+        }
+        guard state.hosts.contains(own), let machine = upkeep.machine else {
+            throw APIFailure(
+                .refused, "the agent of \(own) drives no Proxmox that could restart it",
+                next: "restart it there, its agent gives its roles away first: systemctl reboot")
+        }
+        if request.cancel == true {
+            let outcome = try await propose(.act(what: "not restart \(own) any more"), for: call, stamped: false)
+            if !call.isDryRun { machine.keep() }
+            return OutcomeDocument(
+                changed: true, message: "\(own) is not restarted, unless it is about to go", revision: outcome.revision)
+        }
+        let obstacles = RestartDecisions.obstacles(
+            toRestarting: own, state: state, configuration: view.configuration, silent: view.silent)
+        guard obstacles.isEmpty || request.force == true else {
+            throw APIFailure(
+                .unsafe, "\(own) is not restarted now: \(obstacles.joined(separator: "; "))",
+                next: "see what can be lost: holdfast cluster tolerance; or insist: --force")
+        }
+        if let trouble = await machine.trouble() {
+            throw APIFailure(
+                .refused, "\(own) could not be restarted: \(trouble)",
+                next: "give the token's role Sys.PowerMgmt on /nodes/\(own): pveum acl modify")
+        }
+        let outcome = try await propose(.act(what: "restart \(own)"), for: call, stamped: false)
+        guard !call.isDryRun else { return outcome }
+        machine.restart(request.force == true)
+        return OutcomeDocument(
+            changed: true, message: "\(own) restarts when its guests have left it or ended", revision: outcome.revision)
     }
 
     private func disarm(_ call: Call) async throws -> OutcomeDocument {

@@ -157,13 +157,15 @@ extension WorkloadSpec {
                             ObjectType([
                                 Field(
                                     "restarts", .integer(least: 0, most: 10), .byDefault(1),
-                                    "Further starts on the same host after one that failed, and restarts because of its health."),
+                                    "Further starts on the same host after one that failed, and restarts because of its health."
+                                ),
                                 Field(
                                     "moves", .integer(least: 0, most: 10), .byDefault(1),
                                     "Further hosts that are tried after that."),
                                 Field(
                                     "per", .duration(least: .seconds(10), most: .seconds(86_400)), .byDefault("30m"),
-                                    "After so long of being well the count of what was done for its health begins anew."),
+                                    "After so long of being well the count of what was done for its health begins anew."
+                                ),
                             ])), .byDefault(.object([:])), "How often it is tried again."),
                 ])), .byDefault(.object([:])), "What happens when it, or its host, fails."),
         Field(

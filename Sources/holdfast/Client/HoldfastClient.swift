@@ -72,7 +72,7 @@ final class HoldfastClient: Sendable {
     ) async throws -> Result {
         var narrowed = context
         narrowed.endpoints = [endpoint]
-        let client = try HoldfastClient(narrowed, reason: reason)
+        let client = try HoldfastClient(narrowed, reason: reason, isDryRun: isDryRun)
         do {
             let result = try await work(client)
             await client.shutdown()

@@ -29,6 +29,7 @@ public final class ProxmoxNode: Sendable {
     private enum Work: Sendable {
         case lane(Int64)
         case fences(of: String)
+        case restart(@Sendable (String?) -> Void)
     }
     private let work: AsyncStream<Work>
     private let works: AsyncStream<Work>.Continuation
@@ -118,6 +119,23 @@ public final class ProxmoxNode: Sendable {
     /// Takes an order and has carried it out when it returns. Never blocks.
     public func carryOut(_ order: WatchdogOrder) { watchdog.carryOut(order) }
 
+    /// Has Proxmox restart this machine. Never blocks.
+    public func restartMachine(_ done: @escaping @Sendable (String?) -> Void) { works.yield(.restart(done)) }
+
+    /// Why this machine could not be restarted; nil: it could. Changes nothing.
+    public func restartTrouble() async -> String? {
+        do throws(ProxmoxError) {
+            return try await host.mayRestart() ? nil : "its token has no Sys.PowerMgmt on /nodes/\(settings.node)"
+        } catch { return error.description }
+    }
+
+    private func restart() async -> String? {
+        do throws(ProxmoxError) {
+            try await host.restart()
+            return nil
+        } catch { return error.description }
+    }
+
     /// Whether the watchdog is armed.
     public var isGuarded: Bool { watchdog.isArmed }
 
@@ -134,6 +152,7 @@ public final class ProxmoxNode: Sendable {
                 switch item {
                 case .lane(let vmid): group.addTask { await self.runLane(vmid) }
                 case .fences(let host): group.addTask { await self.runFences(of: host) }
+                case .restart(let done): group.addTask { done(await self.restart()) }
                 }
             }
             group.cancelAll()
