@@ -147,4 +147,9 @@ public struct Placement: Hashable, Sendable {
         guard case .on(let host) = phase, let seen = sightings[host], seen.state == .running else { return nil }
         return seen.healthy
     }
+    /// It belongs somewhere else, where it may be running already.
+    mutating func careForNewPlace() {
+        care.runEnded()
+        care.wasWell = isHealthy == true
+    }
 }

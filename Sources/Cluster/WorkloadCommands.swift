@@ -86,7 +86,7 @@ extension ClusterState {
             $0.failures = 0
             $0.barredFrom = []
             $0.obstacle = ""
-            $0.care.runEnded()
+            $0.careForNewPlace()
             if $0.wish == host { $0.wish = "" }
         }
         settled(workload, reason, event, record)
@@ -145,7 +145,7 @@ extension ClusterState {
             $0.phase = .on(host)
             $0.epoch += 1
             $0.takenFrom = ""
-            $0.care.runEnded()
+            $0.careForNewPlace()
             if host == from {
                 $0.obstacle = "it could not be moved to \(to): \(reason)"
                 if !$0.barredFrom.contains(to) { Self.append(to, to: &$0.barredFrom) }
@@ -181,7 +181,7 @@ extension ClusterState {
             $0.phase = .on(present.takenFrom)
             $0.epoch += 1
             $0.takenFrom = ""
-            $0.care.runEnded()
+            $0.careForNewPlace()
             $0.sightings[host] = Sighting(.absent)
             if $0.failures > 0 { Self.append(host, to: &$0.tried) }
             $0.failures = 0

@@ -79,7 +79,7 @@ struct RebootWatch {
         if !host.reachable { return "\(host.name) is down" }
         let left = now.workloads.filter { ($0.host == host.name && $0.state == .running) || $0.target == host.name }
         guard !left.isEmpty else { return "\(host.name) is empty and about to restart" }
-        let words = left.map { $0.obstacle.map { why in "\($0.name) (\(why))" } ?? $0.name }
+        let words = left.map { guest in guest.obstacle.map { "\(guest.name) (\($0))" } ?? guest.name }
         return "still on \(host.name): \(words.joined(separator: ", "))"
     }
 
