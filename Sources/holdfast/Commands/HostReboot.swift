@@ -91,7 +91,7 @@ struct RebootWatch {
         var told = ""
         var hasLeft = false
         while true {
-            let words: String
+            var words: String
             do {
                 let document = try await connection.withClient { client, _ in
                     try await client.workloads(.linearizable, within: .seconds(5))
