@@ -104,9 +104,20 @@ struct API: Sendable {
                 try limit.count(principal.key, called: principal.name, now: self.access.now())
                 var call = try await self.call(request, context, by: principal, needs: route.needs)
                 call.isDryRun = try Call.isDryRun(request.headers)
-                return try JSONReply.response(.ok, try await route.answer(self, call))
+                var response = try JSONReply.response(.ok, try await route.answer(self, call))
+                if let field = MemberEndpoints.field, let known = request.headers[field] {
+                    response.headers[field] = await self.memberEndpoints(unless: known)
+                }
+                return response
             }
         }
+    }
+
+    /// The members' endpoints as text; nil when they are what the client knows, or cannot be had just now.
+    private func memberEndpoints(unless known: String) async -> String? {
+        guard case .state(let state, _) = await access.submit(.readLocal) else { return nil }
+        let text = MemberEndpoints.text(of: state)
+        return text == known ? nil : text
     }
 
     // MARK: The door

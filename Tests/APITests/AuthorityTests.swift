@@ -123,7 +123,7 @@ import X509
                 json: RotateRequest(operatorsWithinSeconds: 60))
             #expect(answer.failure?.code == .elsewhere)
             let next = answer.failure?.next ?? ""
-            #expect(next.contains("10.0.0.1:7001") && next.contains("10.0.0.2:7001") && !next.contains("10.0.0.3"))
+            #expect(next.contains("127.0.0.1:7001") && next.contains("127.0.0.2:7001") && !next.contains("127.0.0.3"))
         }
     }
 

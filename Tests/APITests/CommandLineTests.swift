@@ -260,7 +260,7 @@ import Testing
             #expect(token.cluster == lab.cluster)
             #expect(token.kind == .witness)
             #expect(token.pin == lab.authority.trust.pin)
-            #expect(token.endpoints.map(\.description) == ["10.0.0.1:7001", "10.0.0.2:7001"])
+            #expect(token.endpoints.map(\.description) == ["127.0.0.1:7001", "127.0.0.2:7001"])
             let kept = try #require(lab.agent.state.tokens[token.id])
             #expect(kept.secretHash == token.replicated(expiresMilliseconds: 0).secretHash)
         }

@@ -49,7 +49,7 @@ struct Lab: Sendable {
         for (position, kind) in kinds.enumerated() {
             let record = MemberRecord(
                 id: ids[position], name: kind.0, kind: kind.1, host: kind.2,
-                peerEndpoint: "10.0.0.\(position + 1):7000", apiEndpoint: "10.0.0.\(position + 1):7001",
+                peerEndpoint: "127.0.0.\(position + 1):7000", apiEndpoint: "127.0.0.\(position + 1):7001",
                 version: "0.1.0")
             if position == 0 {
                 agent.apply(

@@ -17,7 +17,7 @@ extension Terminal {
 @Suite struct LocalCommandTests {
     private func context(_ name: String) -> ClusterContext {
         ClusterContext(
-            name: name, endpoints: ["10.0.0.1:7001", "10.0.0.2:7001"],
+            name: name, endpoints: ["127.0.0.1:7001", "127.0.0.2:7001"],
             authority: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", certificate: "c\nd\n",
             key: "k: #x\n")
     }
@@ -39,8 +39,8 @@ extension Terminal {
         #expect(
             await person.run("context").output == """
                     NAME   ENDPOINTS
-                *   home   10.0.0.1:7001,10.0.0.2:7001
-                    lab    10.0.0.1:7001,10.0.0.2:7001
+                *   home   127.0.0.1:7001,127.0.0.2:7001
+                    lab    127.0.0.1:7001,127.0.0.2:7001
 
                 """)
         #expect(await person.run("context", "use", "lab").status == 0)

@@ -33,6 +33,48 @@ import Testing
         }
     }
 
+    /// A context is written for the founder. What another member has said of the members is known when that one is gone.
+    @Test func aContextReachesMembersThatItWasNotWrittenFor() async throws {
+        let lab = try Lab.make()
+        let closed = try await closedPort()
+        try await lab.serving { other in
+            for (id, port) in zip(lab.members, [closed, other.port]) {
+                var record = try #require(lab.agent.state.members[id])
+                record.apiEndpoint = "127.0.0.1:\(port)"
+                lab.agent.apply(.announce(member: record))
+            }
+            let person = try await lab.serving { founder in
+                let person = try Person.make(founder, as: lab.credential(role: .operator))
+                #expect(await person.run("status").status == 0)
+                #expect(await person.run("context").output.contains("127.0.0.1:\(closed),127.0.0.1:\(other.port)"))
+                return person
+            }
+            defer { person.forget() }
+            #expect(await person.run("kv", "put", "a", "1", "--timeout", "20s").status == 0)
+            #expect(lab.agent.state.values["a"]?.value == "1")
+            let file = try ContextFile.load(path: person.configuration) { _ in }
+            let endpoint = try #require(file.contexts.first?.endpoints.first)
+            let narrowed = await person.run("status", "--timeout", "1s", "--endpoints", endpoint, leastLimit: "1s")
+            #expect(narrowed.status == 5, "who names endpoints means these and no others")
+        }
+    }
+
+    @Test func whatWasNotedOfTheMembersIsNoUseToAnotherCluster() async throws {
+        let lab = try Lab.make()
+        let closed = try await closedPort()
+        try await lab.serving { server in
+            let person = try Person.make(server, as: lab.credential(role: .viewer))
+            defer { person.forget() }
+            #expect(await person.run("status").status == 0)
+            var file = try ContextFile.load(path: person.configuration) { _ in }
+            file.contexts[0].endpoints = ["127.0.0.1:\(closed)"]
+            try file.save(path: person.configuration)
+            #expect(await person.run("status", "--timeout", "1s", leastLimit: "1s").status == 5)
+            _ = try person.write("not JSON", to: "config.yaml.members")
+            #expect(await person.run("context").status == 0)
+        }
+    }
+
     @Test func withNobodyThereTheExitCodeIsFive() async throws {
         let lab = try Lab.make()
         let closed = try await closedPort()

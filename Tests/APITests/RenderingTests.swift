@@ -19,7 +19,7 @@ import Testing
         MemberDocument(
             name: name, id: "00000000000000aa", kind: kind, host: kind == "guest" ? "pve1" : name, domain: name,
             reachable: reachable, stopping: false, voter: kind != "guest", leader: leader, version: "0.1.0",
-            endpoint: "10.0.0.1:7001", peerEndpoint: "10.0.0.1:7000", lacking: nil)
+            endpoint: "127.0.0.1:7001", peerEndpoint: "127.0.0.1:7000", lacking: nil)
     }
 
     private func address(_ phase: RolePhase, holder: String?, to successor: String? = nil) -> AddressDocument {

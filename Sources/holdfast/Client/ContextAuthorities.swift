@@ -75,6 +75,7 @@ enum ContextAuthorities {
             }
             var present = file.contexts[place]
             present.endpoints = context.endpoints
+            present.members = context.members
             let client = try HoldfastClient(present)
             let new: ClusterContext
             do { new = try await refreshed(present, by: client, within: patience) } catch {

@@ -15,13 +15,23 @@ struct ContextFile: Codable, Hashable, Sendable {
 /// How to reach one cluster.
 struct ClusterContext: Codable, Hashable, Sendable {
     var name: String
-    /// `address:port` of any members.
+    /// `address:port` of any members, as a person or the founding wrote them.
     var endpoints: [String]
     /// PEM of the cluster's authority: the only one that is trusted.
     var authority: String
     /// PEM of this person's certificate and of its key.
     var certificate: String
     var key: String
+    /// `address:port` of the members as the cluster has told them (see `KnownMembers`); not of the file.
+    /// Nil: only `endpoints` are to be asked.
+    var members: [String]?
+
+    private enum CodingKeys: CodingKey { case name, endpoints, authority, certificate, key }
+}
+
+extension ClusterContext {
+    /// Whom to ask, in this order.
+    var places: [String] { endpoints + (members ?? []).filter { !endpoints.contains($0) } }
 }
 
 extension ContextFile {
@@ -87,7 +97,7 @@ extension ContextFile {
         try Self.replace(path, with: bytes)
     }
 
-    private static func replace(_ path: String, with bytes: [UInt8]) throws {
+    static func replace(_ path: String, with bytes: [UInt8]) throws {
         func failure() -> CommandFailure {
             CommandFailure(ExitStatus.error, "\(path) cannot be written: \(String(cString: strerror(errno)))")
         }

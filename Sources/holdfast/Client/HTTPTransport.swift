@@ -48,6 +48,11 @@ final class HTTPTransport: Sendable {
     /// The authorities that the last answer named.
     var toldAuthorities: String? { told.withLock { $0 } }
 
+    private let members = Mutex<[String]?>(nil)
+
+    /// The members' endpoints that an answer named last; nil when none did, as long as the client knows them.
+    var toldMembers: [String]? { members.withLock { $0 } }
+
     /// - Throws: `CommandFailure` when the context's certificates cannot be used.
     init(_ context: ClusterContext) throws {
         self.context = context
@@ -133,6 +138,9 @@ final class HTTPTransport: Sendable {
         // The caller's deadline covers the whole exchange; this one only has to be later.
         let response = try await client.execute(message, deadline: .distantFuture)
         if let names = response.headers.first(name: AuthorityNames.header) { told.withLock { $0 = names } }
+        if let names = response.headers.first(name: MemberEndpoints.header) {
+            members.withLock { $0 = MemberEndpoints.read(names) }
+        }
         return response
     }
 

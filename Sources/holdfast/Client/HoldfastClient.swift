@@ -6,6 +6,7 @@ import Cluster
 import Consensus
 import FoundationEssentials
 import NIOHTTP1
+import Runtime
 import Synchronization
 
 final class HoldfastClient: Sendable {
@@ -41,7 +42,7 @@ final class HoldfastClient: Sendable {
     private struct Progress {
         var nextRequest: UInt64 = 1
         /// The endpoint that answered last; tried first.
-        var good = 0
+        var good: String?
     }
 
     /// - Parameters:
@@ -50,7 +51,7 @@ final class HoldfastClient: Sendable {
     ///   - keepsUp: the context is that of the person's file, and is to follow a rotation of the authority.
     /// - Throws: `CommandFailure` when the context's certificates cannot be used.
     init(_ context: ClusterContext, reason: String? = nil, isDryRun: Bool = false, keepsUp: Bool = false) throws {
-        guard !context.endpoints.isEmpty else {
+        guard !context.places.isEmpty else {
             throw CommandFailure(ExitStatus.error, "context \(context.name) has no endpoints", next: "give --endpoints")
         }
         self.reason = reason
@@ -59,7 +60,7 @@ final class HoldfastClient: Sendable {
         live = Mutex(Live(context: context, transport: try HTTPTransport(context)))
         var generator = SystemRandomNumberGenerator()
         session = generator.next()
-        progress = Mutex(Progress())
+        progress = Mutex(Progress(good: keepsUp && context.members != nil ? KnownMembers.of(context).answering : nil))
     }
 
     func shutdown() async {
@@ -72,6 +73,7 @@ final class HoldfastClient: Sendable {
     ) async throws -> Result {
         var narrowed = context
         narrowed.endpoints = [endpoint]
+        narrowed.members = nil
         let client = try HoldfastClient(narrowed, reason: reason)
         do {
             let result = try await work(client)
@@ -119,9 +121,26 @@ final class HoldfastClient: Sendable {
     }
 
     private func send(_ request: APIRequest, within limit: Duration) async throws -> [UInt8] {
+        guard keepsUp else { return try await deliver(request, within: limit) }
+        let (known, answering) = (context.members, progress.withLock { $0.good })
+        var request = request
+        if let known { request.headers.append((MemberEndpoints.header, MemberEndpoints.text(known))) }
         let body = try await deliver(request, within: limit)
-        if keepsUp { await keepUp() }
+        await keepUp()
+        if let known { learnMembers(known, answering) }
         return body
+    }
+
+    /// Goes on with the members that the cluster has named, and notes them, and who answers, for the commands to come.
+    /// - Parameters: what was known before.
+    private func learnMembers(_ known: [String], _ answering: String?) {
+        let told = transport.toldMembers.flatMap { $0.allSatisfy { Endpoint($0) != nil } ? $0 : nil } ?? known
+        guard let good = progress.withLock({ $0.good }), told != known || good != answering else { return }
+        let context = live.withLock { live in
+            live.context.members = told
+            return live.context
+        }
+        KnownMembers.note(context, answering: good)
     }
 
     /// Follows a rotation of the cluster's authority, once for each thing that is said of it.
@@ -144,17 +163,18 @@ final class HoldfastClient: Sendable {
 
     private func deliver(_ request: APIRequest, within limit: Duration) async throws -> [UInt8] {
         let deadline = ContinuousClock.now + limit
-        var said = Responses(context.endpoints)
+        let places = context.places
+        var said = Responses(places)
         while true {
-            for (turn, endpoint) in order().enumerated() {
+            for (turn, endpoint) in order(of: places).enumerated() {
                 let left = deadline - .now
                 guard left > .milliseconds(20) else { throw said.failure(limit) }
-                let share = min(left, max(Self.leastShare, left / (context.endpoints.count - turn)))
+                let share = min(left, max(Self.leastShare, left / (places.count - turn)))
                 var timed = request
                 timed.headers.append(
                     (APIHeader.timeout, String(max(1, min(60_000, (share - Self.wayBack).milliseconds)))))
-                let delivery = await transport.send(timed, to: context.endpoints[endpoint], within: share)
-                switch said.judge(delivery, from: context.endpoints[endpoint], repeatable: request.isRepeatable) {
+                let delivery = await transport.send(timed, to: endpoint, within: share)
+                switch said.judge(delivery, from: endpoint, repeatable: request.isRepeatable) {
                 case .answer(let body):
                     progress.withLock { $0.good = endpoint }
                     return body
@@ -167,10 +187,10 @@ final class HoldfastClient: Sendable {
         }
     }
 
-    /// Positions of the endpoints, the one that answered last first.
-    private func order() -> [Int] {
-        let good = progress.withLock { $0.good }
-        return [good] + context.endpoints.indices.filter { $0 != good }
+    /// The one that answered last first.
+    private func order(of places: [String]) -> [String] {
+        guard let good = progress.withLock({ $0.good }), places.contains(good) else { return places }
+        return [good] + places.filter { $0 != good }
     }
 
     private static func decode<Answer: Decodable>(_ body: [UInt8]) throws -> Answer {
@@ -197,14 +217,15 @@ final class HoldfastClient: Sendable {
         async throws
     {
         var last = after
-        var said = Responses(context.endpoints)
+        let places = context.places
+        var said = Responses(places)
         var brokenSince: ContinuousClock.Instant?
         while true {
-            for endpoint in order() {
+            for endpoint in order(of: places) {
                 let request = APIRequest(
                     method: .GET, path: "/v1/events?after=\(last)", headers: [("Accept", "text/event-stream")],
                     isRepeatable: true)
-                let end = try await transport.stream(request, from: context.endpoints[endpoint]) { line in
+                let end = try await transport.stream(request, from: endpoint) { line in
                     brokenSince = nil
                     progress.withLock { $0.good = endpoint }
                     guard line.hasPrefix("data: ") else { return deadline.map { .now < $0 } ?? true }
@@ -213,7 +234,7 @@ final class HoldfastClient: Sendable {
                     return try await event(next)
                 }
                 guard let end else { return }
-                if case .final(let failure) = said.judge(end, from: context.endpoints[endpoint], repeatable: true) {
+                if case .final(let failure) = said.judge(end, from: endpoint, repeatable: true) {
                     throw failure
                 }
             }

@@ -30,6 +30,7 @@ enum EveryMember {
             for member in members {
                 var own = context
                 own.endpoints = [member.endpoint]
+                own.members = nil
                 let client = try HoldfastClient(own)
                 group.addTask {
                     var word = MemberWord(member: member.name)

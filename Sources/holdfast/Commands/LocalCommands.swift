@@ -25,8 +25,10 @@ struct ContextCommand: AsyncParsableCommand {
         func run() async throws {
             let terminal = Terminal.current
             let file = try ContextFile.load(path: ContextFile.path(terminal.environment), note: terminal.note)
-            let shown = file.contexts.map {
-                Shown(name: $0.name, current: $0.name == file.current, endpoints: $0.endpoints)
+            let shown = file.contexts.map { context in
+                var context = context
+                context.members = KnownMembers.of(context).members
+                return Shown(name: context.name, current: context.name == file.current, endpoints: context.places)
             }
             output.show(shown, name: { shown.map(\.name).joined(separator: "\n") }) { _ in
                 guard !shown.isEmpty else { return "" }

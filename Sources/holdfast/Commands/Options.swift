@@ -30,10 +30,13 @@ struct ConnectionOptions: ParsableArguments {
         if let endpoints {
             context.endpoints = endpoints.split(separator: ",").map { $0.filter { !$0.isWhitespace } }
                 .filter { !$0.isEmpty }
+            context.members = nil
+        } else {
+            context.members = KnownMembers.of(context).members
         }
         // Checked here because the HTTP client takes whatever can stand in a URL, and ends the program at a port that
         // no port can be.
-        let wrong = context.endpoints.filter { Endpoint($0) == nil }
+        let wrong = context.places.filter { Endpoint($0) == nil }
         guard wrong.isEmpty else {
             throw CommandFailure(
                 ExitStatus.error, "\(wrong.map(\.debugDescription).joined(separator: ", ")) is no address:port",

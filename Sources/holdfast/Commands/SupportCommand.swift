@@ -57,7 +57,7 @@ struct SupportCommand: AsyncParsableCommand {
         await part("operators") { try await client.operators(.local, within: limit) }
         await part("revisions") { try await client.revisions(.local, within: limit) }
         await part("context") {
-            ["name": client.context.name, "endpoints": client.context.endpoints.joined(separator: ",")]
+            ["name": client.context.name, "endpoints": client.context.places.joined(separator: ",")]
         }
         let members = (try? await client.members(.local, within: limit).members) ?? []
         let words = try await EveryMember.ask(members, client.context, within: limit)
