@@ -105,7 +105,10 @@ say "the drop-in for Proxmox hosts is understood"
 say "installed; nothing runs before the machine belongs to a cluster"
 
 in_host holdfast cluster init --name home --member pve1 --address 192.168.77.1
-in_host systemctl start holdfast
+in_host systemctl start holdfast || {
+    in_host journalctl --unit holdfast --lines 30 --no-pager || true
+    fail "the service does not start"
+}
 is ActiveState active || fail "start returned before the agent was ready"
 say "started, and ready when start returned (Type=notify): $(property StatusText)"
 until_true 20 "it leads" in_host holdfast status

@@ -42,6 +42,7 @@ public final class APICredentialStore: Sendable {
         var certificates: [NIOSSLCertificateSource]
         var key: NIOSSLPrivateKeySource
         var trust: ClusterTrust
+        var authorities: [NIOSSLCertificate]
         /// Names of the authorities as answers tell them.
         var told: String
     }
@@ -76,6 +77,7 @@ public final class APICredentialStore: Sendable {
                 .map { .certificate($0) },
             key: .privateKey(try NIOSSLPrivateKey(bytes: Array(credentials.keyPEM.utf8), format: .pem)),
             trust: ClusterTrust(cluster: cluster, authorities: authorities),
+            authorities: try NIOSSLCertificate.fromPEMBytes(Array(credentials.authorityPEM.utf8)),
             told: AuthorityNames.text(authorities.map(\.pin)))
     }
 
@@ -86,6 +88,9 @@ public final class APICredentialStore: Sendable {
             certificateChain: present.certificates, privateKey: present.key)
         configuration.minimumTLSVersion = .tlsv13
         configuration.certificateVerification = .optionalVerification
+        // What counts is `verify`; without these the library wants the machine's own authorities, of which a small Debian
+        // has none.
+        configuration.trustRoots = .certificates(present.authorities)
         configuration.applicationProtocols = ["http/1.1"]
         // How long a closing connection waits for the other side's farewell; a client that is gone must not hold up the
         // end of the agent.

@@ -23,6 +23,26 @@ extension AgentCore {
             case .moving(_, let to, let live): give(workload, spec, placement, observation, to: to, live: live)
             }
         }
+        sweepLeftovers(name)
+    }
+
+    /// Ends what a move that failed has left here, or says that there is nothing of it.
+    private mutating func sweepLeftovers(_ name: String) {
+        for (workload, placement) in state.placements.pairs
+        where placement.leftovers.contains(name) && placement.phase != .on(name) {
+            guard case .on(let host) = placement.phase, guests.orders[workload] == nil, guests.results[workload] == nil,
+                guests.retryAt[workload] == nil, guests.unseen[workload] == nil,
+                let spec = workloadSpecs.workloads[workload], let observation = guests.observed[workload],
+                isCertain(workload, placement.epoch)
+            else { continue }
+            guard observation.mayRun else {
+                guests.results[workload] = .handBack(epoch: placement.epoch)
+                continue
+            }
+            // One that works here while nothing runs where it belongs has come after all: it is to belong here.
+            let isNeeded = observation.state == .running && placement.sighting(on: host) != .running
+            if !isNeeded, placement.sighting(on: host) != .absent { order(.destroy(spec.guest, epoch: placement.epoch)) }
+        }
     }
 
     private mutating func keep(
@@ -52,10 +72,14 @@ extension AgentCore {
             guests.results[workload] = .handBack(epoch: placement.epoch)
             return
         }
+        // A second one of it would write to its disks. The leader says so, and what comes of it.
+        guard
+            state.holders(of: placement, besides: hostName ?? "", suffices: { workloadSpecs.suffices($0, for: spec) }).isEmpty
+        else { return }
         let takeFrom = placement.sources.filter { state.hosts[$0]?.fence.isProven ?? true }
         guard placement.failures <= UInt64(spec.budget.restarts), dependenciesAreMet(spec) else { return }
         if observation.state == .stuck {
-            if isCertainlyStuck(workload, placement.epoch) { order(.destroy(spec.guest, epoch: placement.epoch)) }
+            if isCertain(workload, placement.epoch) { order(.destroy(spec.guest, epoch: placement.epoch)) }
             return
         }
         if isForbidden(workload, spec) { return }
@@ -77,8 +101,8 @@ extension AgentCore {
         order(.start(spec.guest, epoch: placement.epoch, takeFrom: takeFrom, mayLowerVotes: mayLowerVotes))
     }
 
-    /// Whether it was seen so in looks that began since it belongs here; until then another look is asked for, once for each.
-    private mutating func isCertainlyStuck(_ workload: ResourceKey, _ epoch: UInt64) -> Bool {
+    /// Whether it was seen so in looks that began since it has this epoch; until then another look is asked for, once for each.
+    private mutating func isCertain(_ workload: ResourceKey, _ epoch: UInt64) -> Bool {
         var doubt = HostWorkloads.Doubt(epoch: epoch, since: guests.looks)
         if let present = guests.doubts[workload], present.epoch == epoch { doubt = present }
         guard guests.looks < doubt.since + HostWorkloads.Doubt.looks else { return true }

@@ -44,6 +44,7 @@ extension StateWriter {
         for host in placement.barredFrom { present(19, host) }
         field(23, placement.isUnseen ? 1 : 0)
         for host in placement.sources.dropFirst() { present(24, host) }
+        for host in placement.leftovers { present(40, host) }
     }
 
     private mutating func write(_ sighting: Sighting, on host: String) {
@@ -204,6 +205,7 @@ extension StateReader {
                 throw fault("more hosts than are kept")
             }
             placement.sources.append(try text())
+        case 40: placement.leftovers.append(try text())
         default: throw unknown(field, of: "a placement")
         }
     }

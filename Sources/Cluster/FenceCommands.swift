@@ -229,6 +229,7 @@ extension ClusterState {
         guard let present = hosts[name] else { return refused(.notFound, "no host \(name)") }
         guard present.fenceEpoch == epoch else { return stale(name, present, epoch) }
         guard case .proven(let method, _) = present.fence else { return unchanged() }
+        forgetLeftovers(on: name)
         guard !present.barred.isEmpty else {
             unfenced(name, "FenceLifted", "it is back, and nothing of its old guests is left on it", record)
             return done()

@@ -39,6 +39,7 @@ extension ClusterState {
         guard let host = hosts[name] else { return "" }
         retiredFenceEpoch = max(retiredFenceEpoch, host.fenceEpoch)
         hosts[name] = nil
+        forgetLeftovers(on: name)
         guard !host.barred.isEmpty else { return "" }
         for address in host.barred {
             var left = leftFences[address] ?? LeftFence(host: name, epoch: host.fenceEpoch)

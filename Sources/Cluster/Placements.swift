@@ -86,6 +86,9 @@ public struct Placement: Hashable, Sendable {
     /// It was sent to its present host, or to the one that it is moved to, and that one has not said since that it has it.
     /// A word that is given while a fence of it is open does not count: what that fence proves may be older.
     public internal(set) var isUnseen = false
+    /// Hosts that it could not be moved to while it ran, and that have not said since that nothing of it runs there: the
+    /// process that was to take it over may run all the same. It is started nowhere else meanwhile.
+    public internal(set) var leftovers: [String] = []
     public internal(set) var lastEvent: UInt64 = 0
 
     public static let mostTried = 16
@@ -131,7 +134,7 @@ extension ClusterState {
 
     /// Whether a proof of a host is about a workload.
     private func isAbout(_ placement: Placement, on host: String, _ record: HostRecord, _ proof: FenceProof) -> Bool {
-        guard placement.isUnseen(on: host) else { return true }
+        guard placement.isUnseen(on: host) || placement.leftovers.contains(host) else { return true }
         switch proof.method {
         // It resets a machine once, at a moment that nobody knows. Whatever comes there later, it says nothing of it.
         case .watchdog: return false
@@ -141,6 +144,26 @@ extension ClusterState {
         case .power, .word: break
         }
         return arrivedBy(placement).map { proof.ordered >= $0 } ?? false
+    }
+
+    /// Hosts besides one on which a workload may run as far as is known: one to which a move of it failed and that has neither
+    /// said since that nothing of it is there nor is proven to be away, and one that has said that it runs there.
+    /// - Parameter suffices: whether a proof keeps a host from the disks of the workload.
+    public func holders(of placement: Placement, besides host: String, suffices: (FenceMethod) -> Bool) -> [String] {
+        let left = placement.leftovers.filter { left in
+            left != host && hosts.contains(left) && !proofs(that: left, lostItsHoldOn: placement).contains(where: suffices)
+        }
+        let seen = placement.sightings.pairs.filter { name, sighting in
+            name != host && sighting.state == .running && hosts[name]?.fence.isProven == false && !left.contains(name)
+        }
+        return left + seen.map(\.0)
+    }
+
+    /// A host has nothing of any guest, or is no host of the cluster any more.
+    mutating func forgetLeftovers(on host: String) {
+        for (workload, placement) in placements.pairs where placement.leftovers.contains(host) {
+            _ = placements.update(workload) { $0.leftovers.removeAll { $0 == host } }
+        }
     }
 
     /// The revision by which a workload that is unseen had come to its host, or would never come there. Nil: it may come yet.

@@ -74,6 +74,11 @@ extension ClusterState {
         if let host, hosts[host]?.fence.isNone != true {
             return refused(.unsafe, "\(host) is fenced and may start nothing")
         }
+        for left in present.leftovers where host != nil && left != host && hosts.contains(left) {
+            guard !proofs(that: left, lostItsHoldOn: present).isEmpty else {
+                return refused(.unsafe, "\(left), to which it could not be moved, may be running \(workload)")
+            }
+        }
         let fenced = present.hosts.filter { hosts[$0]?.fence.isProven == true }
         let event = note(
             host == nil ? "WorkloadUnplaced" : "WorkloadPlaced", workload.description,
@@ -84,6 +89,7 @@ extension ClusterState {
             // Who had not taken it over is lost as well: then it lies there, or still where it was to be taken from.
             let before = $0.sources.filter { !fenced.contains($0) }
             $0.sources = host == nil ? [] : (fenced + before).filter { $0 != host }
+            if host != nil { $0.leftovers = [] }
             $0.isUnseen = false
             $0.failures = 0
             $0.barredFrom = []
@@ -143,7 +149,7 @@ extension ClusterState {
     ) -> Outcome {
         guard let present = placements[workload] else { return refused(.notFound, "no workload \(workload)") }
         guard present.epoch == epoch else { return stale(workload, present.epoch, epoch) }
-        guard case .moving(let from, let to, _) = present.phase, host == from || host == to else {
+        guard case .moving(let from, let to, let live) = present.phase, host == from || host == to else {
             return refused(.conflict, "\(workload) is not moving there")
         }
         let event = note(
@@ -153,7 +159,10 @@ extension ClusterState {
             $0.phase = .on(host)
             $0.epoch += 1
             $0.sources.removeAll { $0 == host }
+            $0.leftovers.removeAll { $0 == to }
             if host == from {
+                // Its process is made before the old one ends, and a move can fail after both.
+                if live { $0.leftovers.append(to) }
                 $0.isUnseen = false
                 $0.obstacle = "it could not be moved to \(to): \(reason)"
                 if !$0.barredFrom.contains(to) { Self.append(to, to: &$0.barredFrom) }
@@ -171,11 +180,20 @@ extension ClusterState {
 
     /// Says that a host did not take over what lay on a fenced one, and that the fence has ended before it could. With
     /// several hosts that it may lie on: that one of them is back and has it, or that all are back.
+    ///
+    /// Or that a host to which it could not be moved has looked since, and has nothing of it that runs.
     mutating func handBack(_ workload: ResourceKey, epoch: UInt64, from host: String, _ record: CommandRecord)
         -> Outcome
     {
         guard let present = placements[workload] else { return refused(.notFound, "no workload \(workload)") }
         guard present.epoch == epoch else { return stale(workload, present.epoch, epoch) }
+        if present.leftovers.contains(host), present.phase != .on(host) {
+            _ = placements.update(workload) {
+                $0.leftovers.removeAll { $0 == host }
+                $0.epoch += 1
+            }
+            return done()
+        }
         guard present.phase == .on(host), present.sources.contains(where: { hosts.contains($0) }) else {
             return refused(.conflict, "\(workload) was not to be taken over by \(host)")
         }

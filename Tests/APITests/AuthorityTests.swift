@@ -183,6 +183,21 @@ import X509
         }
     }
 
+    /// A small Debian has no authorities of its own, and the TLS library fails to begin where it is to load them.
+    @Test func theServerAsksForNoAuthoritiesOfTheMachine() throws {
+        let lab = try Lab.make()
+        let own = try lab.credential(member: 0)
+        let store = try APICredentialStore(
+            APICredentials(
+                certificateChainPEM: own.certificate + "\n" + (try lab.authorityPEM), keyPEM: own.key,
+                authorityPEM: try lab.authorityPEM), cluster: lab.cluster)
+        guard case .certificates(let roots) = store.serverConfiguration().trustRoots else {
+            Issue.record("it loads those of the machine")
+            return
+        }
+        #expect(roots.count == 1)
+    }
+
     @Test func aConnectionThatStandsGoesOnUntilItsAuthorityIsNotTrustedAnyMore() async throws {
         let lab = try Lab.make()
         let rotation = try Rotation(lab)

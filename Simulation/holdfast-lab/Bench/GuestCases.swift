@@ -221,14 +221,26 @@ struct GuestBench {
         try holdfast.waitUntilNothingIsFenced()
         let host = try hosts.first { ($0.name == status.leader) == hitsLeader }.required("host")
         if try loss.guests(on: host).isEmpty {
-            for guest in fencing.guests { try holdfast.output(["vm", "move", guest.name, host.name]) }
-            try holdfast.waitForGuests("the guests on \(host.name)", seconds: 60) { seen in
-                fencing.guests.allSatisfy { GuestLoss.isOn(host, $0, seen.filter(\.isRunning)) }
-            }
+            try gather(on: host)
         }
         // Before that its silence proves nothing.
         if fencing.watchdogSeconds != nil { try holdfast.waitUntilGuarded(host) }
         return host
+    }
+
+    /// Moves every guest to a host. What could not be moved just after that host came back is asked for again.
+    private func gather(on host: Node) throws {
+        for attempt in 1...3 {
+            let there = Set(try loss.guests(on: host).map(\.name))
+            for guest in fencing.guests where !there.contains(guest.name) {
+                try holdfast.output(["vm", "move", guest.name, host.name])
+            }
+            do {
+                return try holdfast.waitForGuests("the guests on \(host.name)", seconds: 30) { seen in
+                    fencing.guests.allSatisfy { GuestLoss.isOn(host, $0, seen.filter(\.isRunning)) }
+                }
+            } catch where attempt < 3 { note("\(error); they are asked for again") }
+        }
     }
 
     /// After a failed repetition: everything back.

@@ -127,12 +127,32 @@ private struct Planning {
                 return block(workload, placement, objection)
             }
         }
+        let left = holders(of: placement, spec, besides: host, other).filter { placement.leftovers.contains($0) }
+        if let first = left.first {
+            // Its agent ends what is there before it starts anything.
+            guard left.count == 1, placer.objection(to: workload, on: first) == nil else {
+                return block(workload, placement, "\(host) was lost: \(mayHold(first))")
+            }
+            return place(workload, placement, on: first, "\(host) was lost", because: host)
+        }
         // Where it could not go once it may go now: with its host lost, that is better than nowhere.
         let untried = placer.best(for: workload, excluding: [host] + placement.passedOver)
         switch untried.host == nil ? placer.best(for: workload, excluding: [host]) : untried {
         case .host(let target): place(workload, placement, on: target, "\(host) was lost", because: host)
         case .none(let why): block(workload, placement, "\(host) was lost: \(why)")
         }
+    }
+
+    /// Where else it may run, by a move that failed or by what was said last.
+    private func holders(of placement: Placement, _ spec: WorkloadSpec, besides host: String, _ other: String? = nil)
+        -> [String]
+    {
+        state.holders(of: placement, besides: host) { specs.suffices($0, for: spec) }.filter { $0 != other }
+    }
+
+    private func mayHold(_ host: String) -> String {
+        "it may run on \(host), which has not said yet that it does not; if \(host) is off, say so: "
+            + "holdfast fence \(host) --i-verified-it-is-off"
     }
 
     /// Why the fence of a host does not let one that is there, or may be, be started elsewhere; nil: it does.
@@ -182,6 +202,9 @@ private struct Planning {
         guard state.disarmed == nil else { return }
         if adoptIfMovedByHand(workload, placement, from: host) { return }
         let isRunning = placement.sighting(on: host) == .running
+        if !isRunning, shallRun(workload, placement), let holder = holders(of: placement, spec, besides: host).first {
+            return block(workload, placement, mayHold(holder))
+        }
         let live = spec.migratesLive && isRunning
         guard shallRun(workload, placement) || isRunning || !placement.wish.isEmpty else { return }
         if let leaving = state.hosts[host]?.leaving {
@@ -211,12 +234,16 @@ private struct Planning {
     private mutating func adoptIfMovedByHand(
         _ workload: ResourceKey, _ placement: Placement, from host: String
     ) -> Bool {
-        guard placement.sighting(on: host) == .absent else { return false }
+        let here = placement.sighting(on: host)
+        guard here == .absent || here == .stopped else { return false }
         let elsewhere = placement.sightings.pairs.first { name, sighting in
             // One that was to be taken over from there: its host may be at it, and hands it back when it is not.
-            name != host && !placement.sources.contains(name)
-                && (sighting.state == .running || sighting.state == .stopped)
-                && state.hosts[name]?.fence.isNone == true && isThere(name)
+            guard name != host, !placement.sources.contains(name), state.hosts[name]?.fence.isNone == true,
+                isThere(name)
+            else { return false }
+            // Or the move of it failed after it had come.
+            guard here == .absent else { return sighting.state == .running && placement.leftovers.contains(name) }
+            return sighting.state == .running || sighting.state == .stopped
         }
         guard let elsewhere else { return false }
         place(workload, placement, on: elsewhere.0, "it was found there, and not on \(host)", because: nil)

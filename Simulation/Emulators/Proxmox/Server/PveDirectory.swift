@@ -88,9 +88,7 @@ public final class PveDirectory: Sendable {
     /// What was changed since the last look. A change not accepted is undone by `show`.
     func changes() -> [DirectoryChange] {
         state.withLock { state in
-            var present = stamps()
-            // A file that was renamed while the look went from folder to folder may have been in neither; by now it is in one.
-            if state.files.keys.contains(where: { $0.hasPrefix("nodes/") && present[$0] == nil }) { present = stamps() }
+            let present = wholeLook(at: state.files.keys.filter { $0.hasPrefix("nodes/") })
             var gone = state.files.keys.filter { $0.hasPrefix("nodes/") && present[$0] == nil }.sorted()
             var found: [DirectoryChange] = []
             for (path, stamp) in present.sorted(by: { $0.key < $1.key }) {
@@ -140,6 +138,22 @@ public final class PveDirectory: Sendable {
             size: Int64(status.st_size), seconds: Int64(status.st_mtim.tv_sec),
             nanoseconds: Int64(status.st_mtim.tv_nsec))
     }
+
+    /// A look that saw every file once. One that is renamed while a look goes from folder to folder may be found in both, or in
+    /// neither; the next look finds it where it is. One that stays in two places or in none was put there.
+    private func wholeLook(at known: [String]) -> [String: Stamp] {
+        var present = stamps()
+        for _ in 0..<Self.mostLooks {
+            let isTwice = Set(present.keys.map(Self.name)).count < present.count
+            guard isTwice || known.contains(where: { present[$0] == nil }) else { break }
+            let next = stamps()
+            if next.keys == present.keys { break }
+            present = next
+        }
+        return present
+    }
+
+    private static let mostLooks = 8
 
     private func stamps() -> [String: Stamp] {
         var found: [String: Stamp] = [:]

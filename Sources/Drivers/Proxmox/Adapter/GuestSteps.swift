@@ -189,15 +189,27 @@ struct GuestSteps: Sendable {
         try await prepareMove(number, guest, to: target, live: live) { () async throws(StepFailure) in
             try await claims.confirm(claim, attempted)
         }
-        try await claims.confirm(claim, attempted)
-        do throws(ProxmoxError) {
-            _ = try await host.migrate(number, to: target, limits: settings.limits)
-        } catch {
-            guard error.mayHaveHadEffect else { throw StepFailure(error) }
-            await settle(number, limit: settings.limits.migrate)
-            if case .there(let node) = try await place(of: number), node == target { return }
-            throw StepFailure(error)
+        let deadline = ContinuousClock.now + .nanoseconds(settings.quorumPatience.nanoseconds)
+        while true {
+            try await claims.confirm(claim, attempted)
+            do throws(ProxmoxError) {
+                _ = try await host.migrate(number, to: target, limits: settings.limits)
+                return
+            } catch {
+                // The host it is to go to may have joined Proxmox's cluster only just, and that one is not whole yet.
+                guard error.cause == .noQuorum, !error.mayHaveHadEffect, ContinuousClock.now < deadline else {
+                    return try await moveFailed(number, to: target, error)
+                }
+            }
+            try await TakingOver.wait(attempted)
         }
+    }
+
+    private func moveFailed(_ number: GuestNumber, to target: NodeName, _ error: ProxmoxError) async throws(StepFailure) {
+        guard error.mayHaveHadEffect else { throw StepFailure(error) }
+        await settle(number, limit: settings.limits.migrate)
+        if case .there(let node) = try await place(of: number), node == target { return }
+        throw StepFailure(error)
     }
 
     /// Looks whether it can be moved, and stops what is not to be moved while it runs.

@@ -1,0 +1,94 @@
+// What the hosts do after a live move that failed: the one where the guest belongs starts no second one, and the one where it was
+// to go ends what is left there, or says that there is nothing.
+
+import Cluster
+import Consensus
+import Kinds
+import Testing
+
+@testable import Agent
+
+private let vm = ResourceKey(kind: "VirtualMachine", name: "gitlab")
+private let guest = Guest(workload: vm, form: .machine, vmid: 120)
+
+extension AgentBench {
+    /// A founder that runs guests, and another host, with a guest that was to go from one to the other.
+    fileprivate static func afterAFailedMove(from: String, to: String) -> AgentBench {
+        var bench = AgentBench.founder()
+        func facts(_ address: String) -> HostFacts {
+            HostFacts(boot: "b1", memoryBytes: 1 << 34, cores: 8, storageAddress: address)
+        }
+        bench.turn([.guests(.host(facts("10.0.0.1")))])
+        bench.run(for: .milliseconds(200))
+        bench.request(.createToken(JoinToken(id: "t", secretHash: "h", kind: .host, expiresMilliseconds: .max)))
+        bench.request(.join(tokenID: "t", secretHash: "h", member: Self.record(Self.peer, "pve2", .host)))
+        bench.request(.workload(.reportHost("pve2", facts("10.0.0.2"))))
+        bench.request(
+            .apply(
+                declarations: [
+                    Declaration(kind: "StoragePool", name: "rbd", spec: ["type": "cephRbd"]),
+                    Declaration(
+                        kind: vm.kind, name: vm.name,
+                        spec: ["proxmox": ["vmid": 120], "disks": [["name": "scsi0", "pool": "rbd"]]]),
+                ], checkRevision: nil))
+        bench.run(for: .milliseconds(200))
+        bench.request(.workload(.place(vm, epoch: bench.epoch, on: from, reason: "t", because: nil)))
+        bench.request(.workload(.sight(vm, on: from, Sighting(.running))))
+        bench.request(.workload(.move(vm, epoch: bench.epoch, to: to, live: true, reason: "t", because: nil)))
+        bench.request(.workload(.moveEnded(vm, epoch: bench.epoch, at: from, reason: "File exists")))
+        bench.run(for: .milliseconds(200))
+        return bench
+    }
+
+    fileprivate mutating func observe(_ states: GuestState...) {
+        for state in states {
+            turn([.guests(.observed([GuestObservation(guest, state)]))])
+            run(for: .seconds(1))
+        }
+    }
+
+    fileprivate var placement: Placement { core.state.placements[vm] ?? Placement() }
+    fileprivate var epoch: UInt64 { placement.epoch }
+    fileprivate var starts: Int { guestOrders.count { if case .start = $0 { true } else { false } } }
+    fileprivate var ends: Int { guestOrders.count { if case .destroy = $0 { true } else { false } } }
+}
+
+@Suite struct LeftoverTests {
+    @Test func aSecondOneIsNotStartedBeforeTheOtherHostHasNothingOfIt() {
+        var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")
+        #expect(bench.placement.phase == .on("pve1") && bench.placement.leftovers == ["pve2"])
+        bench.observe(.stopped, .stopped, .stopped)
+        #expect(bench.starts == 0)
+        bench.request(.workload(.handBack(vm, epoch: bench.epoch, from: "pve2")))
+        bench.observe(.stopped)
+        #expect(bench.starts == 1)
+    }
+
+    @Test func norWhereAnotherHostHasSaidThatItRuns() {
+        var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")
+        bench.request(.workload(.handBack(vm, epoch: bench.epoch, from: "pve2")))
+        bench.request(.workload(.sight(vm, on: "pve2", Sighting(.running))))
+        bench.observe(.stopped, .stopped)
+        #expect(bench.starts == 0)
+    }
+
+    @Test func whatIsLeftIsEndedAndThenToldGone() {
+        var bench = AgentBench.afterAFailedMove(from: "pve2", to: "pve1")
+        #expect(bench.placement.phase == .on("pve2") && bench.placement.leftovers == ["pve1"])
+        bench.observe(.stuck)
+        #expect(bench.ends == 0, "this look may have begun before the move ended")
+        bench.observe(.stuck, .stuck)
+        #expect(bench.ends == 1)
+        bench.turn([.guests(.done(guest, epoch: bench.epoch, .destroy))])
+        bench.observe(.absent, .absent, .absent)
+        #expect(bench.placement.leftovers.isEmpty && bench.placement.phase == .on("pve2"))
+        #expect(bench.ends == 1)
+    }
+
+    @Test func oneThatWorksHereWhileNothingRunsWhereItBelongsIsLeftToTheLeader() {
+        var bench = AgentBench.afterAFailedMove(from: "pve2", to: "pve1")
+        bench.request(.workload(.sight(vm, on: "pve2", Sighting(.stopped))))
+        bench.observe(.running, .running, .running)
+        #expect(bench.ends == 0)
+    }
+}
