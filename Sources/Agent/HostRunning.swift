@@ -28,12 +28,15 @@ extension AgentCore {
 
     /// Ends what a move that failed has left here, or says that there is nothing of it.
     private mutating func sweepLeftovers(_ name: String) {
+        for workload in guests.sweeps.keys where state.placements[workload]?.leftovers.contains(name) != true {
+            guests.sweeps[workload] = nil
+        }
         for (workload, placement) in state.placements.pairs
         where placement.leftovers.contains(name) && placement.phase != .on(name) {
             guard case .on(let host) = placement.phase, guests.orders[workload] == nil, guests.results[workload] == nil,
                 guests.retryAt[workload] == nil, guests.unseen[workload] == nil,
                 let spec = workloadSpecs.workloads[workload], let observation = guests.observed[workload],
-                isCertain(workload, placement.epoch)
+                isCertain(workload, placement.epoch, \.sweeps)
             else { continue }
             guard observation.mayRun else {
                 guests.results[workload] = .handBack(epoch: placement.epoch)
@@ -41,7 +44,9 @@ extension AgentCore {
             }
             // One that works here while nothing runs where it belongs has come after all: it is to belong here.
             let isNeeded = observation.state == .running && placement.sighting(on: host) != .running
-            if !isNeeded, placement.sighting(on: host) != .absent { order(.destroy(spec.guest, epoch: placement.epoch)) }
+            if !isNeeded, placement.sighting(on: host) != .absent {
+                order(.destroy(spec.guest, epoch: placement.epoch))
+            }
         }
     }
 
@@ -74,12 +79,13 @@ extension AgentCore {
         }
         // A second one of it would write to its disks. The leader says so, and what comes of it.
         guard
-            state.holders(of: placement, besides: hostName ?? "", suffices: { workloadSpecs.suffices($0, for: spec) }).isEmpty
+            state.holders(of: placement, besides: hostName ?? "", suffices: { workloadSpecs.suffices($0, for: spec) })
+                .isEmpty
         else { return }
         let takeFrom = placement.sources.filter { state.hosts[$0]?.fence.isProven ?? true }
         guard placement.failures <= UInt64(spec.budget.restarts), dependenciesAreMet(spec) else { return }
         if observation.state == .stuck {
-            if isCertain(workload, placement.epoch) { order(.destroy(spec.guest, epoch: placement.epoch)) }
+            if isCertain(workload, placement.epoch, \.doubts) { order(.destroy(spec.guest, epoch: placement.epoch)) }
             return
         }
         if isForbidden(workload, spec) { return }
@@ -102,15 +108,18 @@ extension AgentCore {
     }
 
     /// Whether it was seen so in looks that began since it has this epoch; until then another look is asked for, once for each.
-    private mutating func isCertain(_ workload: ResourceKey, _ epoch: UInt64) -> Bool {
+    private mutating func isCertain(
+        _ workload: ResourceKey, _ epoch: UInt64,
+        _ doubts: WritableKeyPath<HostWorkloads, SortedMap<ResourceKey, HostWorkloads.Doubt>>
+    ) -> Bool {
         var doubt = HostWorkloads.Doubt(epoch: epoch, since: guests.looks)
-        if let present = guests.doubts[workload], present.epoch == epoch { doubt = present }
+        if let present = guests[keyPath: doubts][workload], present.epoch == epoch { doubt = present }
         guard guests.looks < doubt.since + HostWorkloads.Doubt.looks else { return true }
         if doubt.askedAfter != guests.looks {
             doubt.askedAfter = guests.looks
             effects.append(.guests(.watch(guests.watched ?? [])))
         }
-        guests.doubts[workload] = doubt
+        guests[keyPath: doubts][workload] = doubt
         return false
     }
 

@@ -73,6 +73,8 @@ struct HostWorkloads: Sendable {
     var unseen: SortedMap<ResourceKey, GuestStep> = [:]
     /// Guests that seem to be stuck here, where they shall run, until that is certain.
     var doubts: SortedMap<ResourceKey, Doubt> = [:]
+    /// Guests of which a move that failed may have left something here, until that is certain.
+    var sweeps: SortedMap<ResourceKey, Doubt> = [:]
     /// Counts the looks that were reported.
     var looks: UInt64 = 0
     var orders: SortedMap<ResourceKey, Order> = [:]

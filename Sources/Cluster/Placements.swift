@@ -151,7 +151,8 @@ extension ClusterState {
     /// - Parameter suffices: whether a proof keeps a host from the disks of the workload.
     public func holders(of placement: Placement, besides host: String, suffices: (FenceMethod) -> Bool) -> [String] {
         let left = placement.leftovers.filter { left in
-            left != host && hosts.contains(left) && !proofs(that: left, lostItsHoldOn: placement).contains(where: suffices)
+            left != host && hosts.contains(left)
+                && !proofs(that: left, lostItsHoldOn: placement).contains(where: suffices)
         }
         let seen = placement.sightings.pairs.filter { name, sighting in
             name != host && sighting.state == .running && hosts[name]?.fence.isProven == false && !left.contains(name)

@@ -32,10 +32,10 @@ extension AgentBench {
                         spec: ["proxmox": ["vmid": 120], "disks": [["name": "scsi0", "pool": "rbd"]]]),
                 ], checkRevision: nil))
         bench.run(for: .milliseconds(200))
-        bench.request(.workload(.place(vm, epoch: bench.epoch, on: from, reason: "t", because: nil)))
+        bench.request(.workload(.place(vm, epoch: bench.placement.epoch, on: from, reason: "t", because: nil)))
         bench.request(.workload(.sight(vm, on: from, Sighting(.running))))
-        bench.request(.workload(.move(vm, epoch: bench.epoch, to: to, live: true, reason: "t", because: nil)))
-        bench.request(.workload(.moveEnded(vm, epoch: bench.epoch, at: from, reason: "File exists")))
+        bench.request(.workload(.move(vm, epoch: bench.placement.epoch, to: to, live: true, reason: "t", because: nil)))
+        bench.request(.workload(.moveEnded(vm, epoch: bench.placement.epoch, at: from, reason: "File exists")))
         bench.run(for: .milliseconds(200))
         return bench
     }
@@ -48,7 +48,6 @@ extension AgentBench {
     }
 
     fileprivate var placement: Placement { core.state.placements[vm] ?? Placement() }
-    fileprivate var epoch: UInt64 { placement.epoch }
     fileprivate var starts: Int { guestOrders.count { if case .start = $0 { true } else { false } } }
     fileprivate var ends: Int { guestOrders.count { if case .destroy = $0 { true } else { false } } }
 }
@@ -59,14 +58,14 @@ extension AgentBench {
         #expect(bench.placement.phase == .on("pve1") && bench.placement.leftovers == ["pve2"])
         bench.observe(.stopped, .stopped, .stopped)
         #expect(bench.starts == 0)
-        bench.request(.workload(.handBack(vm, epoch: bench.epoch, from: "pve2")))
+        bench.request(.workload(.handBack(vm, epoch: bench.placement.epoch, from: "pve2")))
         bench.observe(.stopped)
         #expect(bench.starts == 1)
     }
 
     @Test func norWhereAnotherHostHasSaidThatItRuns() {
         var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")
-        bench.request(.workload(.handBack(vm, epoch: bench.epoch, from: "pve2")))
+        bench.request(.workload(.handBack(vm, epoch: bench.placement.epoch, from: "pve2")))
         bench.request(.workload(.sight(vm, on: "pve2", Sighting(.running))))
         bench.observe(.stopped, .stopped)
         #expect(bench.starts == 0)
@@ -79,7 +78,7 @@ extension AgentBench {
         #expect(bench.ends == 0, "this look may have begun before the move ended")
         bench.observe(.stuck, .stuck)
         #expect(bench.ends == 1)
-        bench.turn([.guests(.done(guest, epoch: bench.epoch, .destroy))])
+        bench.turn([.guests(.done(guest, epoch: bench.placement.epoch, .destroy))])
         bench.observe(.absent, .absent, .absent)
         #expect(bench.placement.leftovers.isEmpty && bench.placement.phase == .on("pve2"))
         #expect(bench.ends == 1)

@@ -236,10 +236,11 @@ struct GuestBench {
                 try holdfast.output(["vm", "move", guest.name, host.name])
             }
             do {
-                return try holdfast.waitForGuests("the guests on \(host.name)", seconds: 30) { seen in
+                try holdfast.waitForGuests("the guests on \(host.name)", seconds: 30) { seen in
                     fencing.guests.allSatisfy { GuestLoss.isOn(host, $0, seen.filter(\.isRunning)) }
                 }
-            } catch where attempt < 3 { note("\(error); they are asked for again") }
+                return
+            } catch  where attempt < 3 { note("\(error); they are asked for again") }
         }
     }
 

@@ -205,7 +205,8 @@ struct GuestSteps: Sendable {
         }
     }
 
-    private func moveFailed(_ number: GuestNumber, to target: NodeName, _ error: ProxmoxError) async throws(StepFailure) {
+    private func moveFailed(_ number: GuestNumber, to target: NodeName, _ error: ProxmoxError) async throws(StepFailure)
+    {
         guard error.mayHaveHadEffect else { throw StepFailure(error) }
         await settle(number, limit: settings.limits.migrate)
         if case .there(let node) = try await place(of: number), node == target { return }
