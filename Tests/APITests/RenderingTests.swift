@@ -90,7 +90,8 @@ import Testing
     @Test func theWideTableAddsColumnsOnly() throws {
         let lines = StatusText.render(try status(), clock: clock, style: .plain, wide: true).split(separator: "\n")
         #expect(
-            lines.contains("  NAME   KIND   HOST   REACHABLE   ROLE     VERSION   API              PEER             ID"))
+            lines.contains("  NAME   KIND   HOST   REACHABLE   ROLE     VERSION   API              PEER             ID")
+        )
     }
 
     @Test func coloursChangeNoLetter() throws {
