@@ -66,7 +66,7 @@ extension AgentBench {
         bench.observe(.stopped)
         #expect(bench.placement.phase == .on("pve1"))
         #expect(
-            bench.guestOrders.last == .start(guest, epoch: bench.placement.epoch, takeFrom: [], mayLowerVotes: true))
+            bench.guestOrders.last == .start(guest, epoch: bench.placement.epoch, takeFrom: [], provenAway: []))
         bench.run(for: .seconds(30))
         for _ in 0..<3 { bench.observe(.stopped) }
         #expect(bench.starts == 1, "one order at a time")
@@ -314,7 +314,7 @@ extension AgentBench {
         ])
         bench.run(for: .milliseconds(200))
         #expect(
-            bench.guestOrders.last == .start(guest, epoch: bench.placement.epoch, takeFrom: [], mayLowerVotes: true))
+            bench.guestOrders.last == .start(guest, epoch: bench.placement.epoch, takeFrom: [], provenAway: []))
     }
 
     @Test func nothingIsDecidedOnWhatWasSeenBeforeTheLastStepEnded() {

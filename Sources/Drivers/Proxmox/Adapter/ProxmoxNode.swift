@@ -202,9 +202,9 @@ public final class ProxmoxNode: Sendable {
     private func perform(_ step: OrderedStep) async -> StepFailure? {
         do throws(StepFailure) {
             switch step.work {
-            case .start(let takeFrom, let mayLowerVotes):
+            case .start(let takeFrom, let provenAway):
                 let notes = try await steps.start(
-                    step.guest, epoch: step.epoch, takeFrom: takeFrom, mayLowerVotes: mayLowerVotes)
+                    step.guest, epoch: step.epoch, takeFrom: takeFrom, provenAway: provenAway)
                 state.withLock { state in
                     state.notes.words[Int(step.guest.vmid)] = notes.isEmpty ? nil : notes.joined(separator: "; ")
                 }
