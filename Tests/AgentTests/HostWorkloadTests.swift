@@ -339,4 +339,22 @@ extension AgentBench {
         #expect(bench.guestOrders.last == .migrate(guest, epoch: bench.placement.epoch, to: "pve2", live: false))
         #expect(!bench.guestOrders.contains { if case .stop = $0 { true } else { false } })
     }
+
+    /// The hypervisor does not answer: its guests may be anything by now.
+    @Test func whileTheDriverIsBlindNothingIsDoneOnWhatWasSeenBefore() {
+        var bench = AgentBench.host()
+        bench.observe(.running)
+        bench.turn([.guests(.blind(reason: "no answer within 10 s"))])
+        let before = bench.guestOrders.count
+        bench.request(.workload(.steer(vm, .stop)))
+        bench.run(for: .seconds(10))
+        #expect(bench.guestOrders.count == before)
+        #expect(bench.placement.sighting(on: "pve1") == .running, "what was said of it stands")
+        bench.observe(.running)
+        #expect(bench.guestOrders.count == before + 1, "it is seen again")
+        guard case .stop? = bench.guestOrders.last else {
+            Issue.record("\(bench.guestOrders)")
+            return
+        }
+    }
 }

@@ -66,6 +66,11 @@ public enum GuestReport: Hashable, Sendable {
     case observed([GuestObservation])
     /// The driver could not look: what was asked, what the system said, what to do about it. Nothing is known of any guest.
     case blind(reason: String)
+    /// The driver may not take part: what it said would not be so. It looks again by itself, and what it reports next of the
+    /// host ends it.
+    /// - `boot`: as of the host's facts, which are not told.
+    /// - `watchdogMilliseconds`: as of the host's facts; 0: it is not known whether there is one.
+    case refused(boot: String, watchdogMilliseconds: Int64, reason: String)
     /// The step was carried out, by the hypervisor's own word.
     case done(Guest, epoch: UInt64, GuestStep)
     /// The step was not carried out, and is not under way any more.
