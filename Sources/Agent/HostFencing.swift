@@ -26,11 +26,34 @@ struct Fencing: Sendable {
         var failures: UInt64
     }
 
+    /// An order that the driver has not answered yet, and the attempt that it was given for.
+    struct Given: Hashable, Sendable {
+        var order: FenceOrder
+        var attempt: Attempt
+    }
+
+    /// What came of an order, as the cluster is to hear it.
+    struct Result: Hashable, Sendable {
+        var command: WorkloadCommand
+        /// What was wanted when it came. Once that is another attempt the cluster has taken note, or asks for something else.
+        var attempt: Attempt
+    }
+
     /// By host.
     var attempts: SortedMap<String, Attempt> = [:]
-    /// What came of the attempts, until the cluster has taken note.
-    var results: SortedMap<String, WorkloadCommand> = [:]
+    var given: SortedMap<String, [Given]> = [:]
+    /// Told until the cluster has taken note.
+    var results: SortedMap<String, Result> = [:]
     var retryAt: SortedMap<String, Instant> = [:]
+
+    /// An answer to one of the orders that were given; each has one. Nil: none of them, or one about a fence that was none of
+    /// this member's any more since.
+    mutating func take(_ order: FenceOrder) -> Given? {
+        guard let place = given[order.host]?.firstIndex(where: { $0.order == order }) else { return nil }
+        let found = given[order.host]?[place]
+        _ = given.update(order.host) { $0.remove(at: place) }
+        return found
+    }
 
     var nextRetry: Instant { retryAt.isEmpty ? .distantFuture : retryAt.values.min() ?? .distantFuture }
 }
@@ -38,6 +61,10 @@ struct Fencing: Sendable {
 struct Watchdog: Sendable {
     /// It is not fed more often.
     static let pace = Interval.seconds(1)
+
+    /// How long a process that has just started waits for its first lease before it ends guests for want of one: less than the
+    /// margin that the cluster waits on top of the watchdog's own time.
+    static func grace(within margin: Interval) -> Interval { margin * 4 / 5 }
 
     /// What the driver said last of the orders since the watchdog was closed.
     enum Word: Hashable, Sendable {
@@ -74,98 +101,125 @@ extension AgentCore {
     mutating func reconcileFencing(now: Instant) {
         for (name, retry) in guests.fencing.retryAt.pairs where retry <= now { guests.fencing.retryAt[name] = nil }
         for (name, host) in state.hosts.pairs {
-            switch host.fence {
-            case .wanted(let method, id): carryOut(method, on: name, host, now: now)
-            case .proven where host.further?.member == id && state.member(named: name)?.reachable != true:
-                if let further = host.further { carryOut(further.method, on: name, host, now: now) }
-            // The leader says when nothing of the others' orders can come any more.
-            case .lifting(let method, id) where !host.isOrdered(besides: id),
-                .withdrawn(let method, id) where !host.isOrdered(besides: id):
-                lift(method, from: name, host, now: now)
-            default:
+            guard let attempt = wantedAttempt(on: name, host) else {
                 // Also what the driver reported when the fence was none of this member's any more: told again and again,
                 // nobody would ever take note of it.
                 if guests.fencing.attempts.contains(name) || guests.fencing.results.contains(name) {
                     guests.fencing.attempts[name] = nil
+                    guests.fencing.given[name] = nil
                     guests.fencing.results[name] = nil
                     guests.fencing.retryAt[name] = nil
                     forget("fence \(name)")
                 }
+                continue
+            }
+            if let result = guests.fencing.results[name], result.attempt != attempt {
+                guests.fencing.results[name] = nil
+                forget("fence \(name)")
+            }
+            if attempt.isLifting {
+                lift(attempt, from: name, host, now: now)
+            } else {
+                carryOut(attempt, on: name, host, now: now)
             }
         }
-        for (name, command) in guests.fencing.results.pairs { tell("fence \(name)", command, now: now) }
+        for (name, result) in guests.fencing.results.pairs { tell("fence \(name)", result.command, now: now) }
+    }
+
+    /// What this member is to do about the fence of a host now; nil: nothing.
+    private func wantedAttempt(on name: String, _ host: HostRecord) -> Fencing.Attempt? {
+        func attempt(_ method: FenceMethod, isLifting: Bool = false) -> Fencing.Attempt {
+            Fencing.Attempt(
+                method: method, epoch: host.fenceEpoch, isLifting: isLifting, orderedAt: host.orderedAt,
+                failures: host.failures)
+        }
+        return switch host.fence {
+        case .wanted(let method, id): attempt(method)
+        case .proven where host.further?.member == id && state.member(named: name)?.reachable != true:
+            host.further.map { attempt($0.method) }
+        // The leader says when nothing of the others' orders can come any more.
+        case .lifting(let method, id) where !host.isOrdered(besides: id),
+            .withdrawn(let method, id) where !host.isOrdered(besides: id):
+            attempt(method, isLifting: true)
+        default: nil
+        }
     }
 
     /// Whether an attempt is a new one, to be begun now.
-    private mutating func begins(
-        _ name: String, _ host: HostRecord, _ method: FenceMethod, isLifting: Bool, now: Instant
-    ) -> Bool {
+    private mutating func begins(_ attempt: Fencing.Attempt, _ name: String, now: Instant) -> Bool {
         // A member that has just started reads old fences in its log: one that is lifted long since must not be carried out
         // again, and still less may an old lifting undo a new fence. A lease that counts says that the state is as new.
         guard holdsLease(now: now) else { return false }
-        let attempt = Fencing.Attempt(
-            method: method, epoch: host.fenceEpoch, isLifting: isLifting, orderedAt: host.orderedAt,
-            failures: host.failures)
-        if guests.fencing.attempts[name] == attempt { return false }
-        // The cluster has taken note of what came of the one before.
-        guests.fencing.results[name] = nil
-        if guests.fencing.retryAt.contains(name) { return false }
+        if guests.fencing.attempts[name] == attempt || guests.fencing.retryAt.contains(name) { return false }
         guests.fencing.attempts[name] = attempt
         return true
     }
 
-    private mutating func carryOut(_ method: FenceMethod, on name: String, _ host: HostRecord, now: Instant) {
-        guard method == .cephBlocklist || method == .power,
-            begins(name, host, method, isLifting: false, now: now)
-        else { return }
+    private mutating func carryOut(_ attempt: Fencing.Attempt, on name: String, _ host: HostRecord, now: Instant) {
+        guard attempt.method == .cephBlocklist || attempt.method == .power else { return }
+        // What is proven holds, and more has time; nobody would take note that nothing was begun, for as long as it lasts.
+        if host.fence.isProven, state.disarmed != nil { return }
+        guard begins(attempt, name, now: now) else { return }
         let isThere = state.member(named: name)?.reachable == true
         if isThere || state.disarmed != nil {
             // Its guests are well, and it would lose them for nothing; or somebody wants no host to lose any. What an attempt
             // before this one did is taken back.
-            let spared = method == .power ? "its power is left alone" : "its storage is left to it"
+            let spared = attempt.method == .power ? "its power is left alone" : "its storage is left to it"
             let why = isThere ? "\(name) is there again" : "the cluster is disarmed"
-            guests.fencing.results[name] = .fenceFailed(name, epoch: host.fenceEpoch, reason: "\(why); \(spared)")
+            guests.fencing.results[name] = Fencing.Result(
+                command: .fenceFailed(name, epoch: host.fenceEpoch, reason: "\(why); \(spared)"), attempt: attempt)
             guests.fencing.retryAt[name] = now + Fencing.retryAfter
             return
         }
         let until = now + FenceOrder.mostWait
-        if method == .cephBlocklist {
-            effects.append(
-                .fence(.blocklist(host: name, epoch: host.fenceEpoch, addresses: host.barred, until: until)))
+        if attempt.method == .cephBlocklist {
+            give(.blocklist(host: name, epoch: host.fenceEpoch, addresses: host.barred, until: until), for: attempt)
         } else {
             let command = workloadSpecs.policy.powerCommand.map { $0.replacing("{host}", with: name) }
-            effects.append(.fence(.powerOff(host: name, epoch: host.fenceEpoch, command: command, until: until)))
+            give(.powerOff(host: name, epoch: host.fenceEpoch, command: command, until: until), for: attempt)
         }
     }
 
-    private mutating func lift(_ method: FenceMethod, from name: String, _ host: HostRecord, now: Instant) {
-        guard begins(name, host, method, isLifting: true, now: now) else { return }
-        effects.append(
-            .fence(
-                .unblocklist(
-                    host: name, epoch: host.fenceEpoch, addresses: host.barred, until: now + FenceOrder.mostWait)))
+    private mutating func lift(_ attempt: Fencing.Attempt, from name: String, _ host: HostRecord, now: Instant) {
+        guard begins(attempt, name, now: now) else { return }
+        let until = now + FenceOrder.mostWait
+        give(.unblocklist(host: name, epoch: host.fenceEpoch, addresses: host.barred, until: until), for: attempt)
+    }
+
+    private mutating func give(_ order: FenceOrder, for attempt: Fencing.Attempt) {
+        // The driver drops what waits of an earlier fence, without a word.
+        var given = (guests.fencing.given[order.host] ?? []).filter { $0.attempt.epoch == attempt.epoch }
+        given.append(Fencing.Given(order: order, attempt: attempt))
+        guests.fencing.given[order.host] = given
+        effects.append(.fence(order))
     }
 
     mutating func receive(_ report: FenceReport, now: Instant) {
         guests.changes += 1
+        let order = report.order
+        let name = order.host
+        if case .failed(_, let reason) = report { effects.append(.log("fencing \(name) failed: \(reason)")) }
+        guard let given = guests.fencing.take(order), let host = state.hosts[name],
+            let wanted = wantedAttempt(on: name, host), wanted.epoch == order.epoch
+        else { return }
+        let command: WorkloadCommand
         switch report {
-        case .fenced(let host, let epoch, let proof):
-            // It proves what was attempted. The state may name another method by now, which suffices for other disks.
-            guard let attempt = guests.fencing.attempts[host], attempt.epoch == epoch, !attempt.isLifting else {
-                return
-            }
-            guests.fencing.results[host] = .fenceProven(host, epoch: epoch, attempt.method, proof: proof)
-        case .lifted(let host, let epoch):
-            guard let attempt = guests.fencing.attempts[host], attempt.epoch == epoch, attempt.isLifting else { return }
-            guests.fencing.results[host] = .fenceLifted(host, epoch: epoch)
-        case .failed(let host, let epoch, let reason):
-            effects.append(.log("fencing \(host) failed: \(reason)"))
-            // Of another fence than this one's it says nothing.
-            guard guests.fencing.attempts[host]?.epoch == epoch else { return }
-            guests.fencing.results[host] = .fenceFailed(host, epoch: epoch, reason: reason)
-            let isProven = state.hosts[host]?.further != nil
-            guests.fencing.retryAt[host] = now + (isProven ? Fencing.retryFurtherAfter : Fencing.retryAfter)
+        case .fenced(_, let proof):
+            guard !wanted.isLifting else { return }
+            // It proves what was ordered. The state may name another method by now, or more addresses: what was ordered
+            // suffices for other disks, and for these addresses alone.
+            command = .fenceProven(name, epoch: order.epoch, order.method, barred: order.addresses, proof: proof)
+        case .lifted:
+            guard wanted == given.attempt else { return }
+            command = .fenceLifted(name, epoch: order.epoch)
+        case .failed(_, let reason):
+            // Of another attempt than the one that is wanted now it says nothing: that one is under way, or waits behind it.
+            guard wanted == given.attempt else { return }
+            command = .fenceFailed(name, epoch: order.epoch, reason: reason)
+            let isProven = host.further != nil
+            guests.fencing.retryAt[name] = now + (isProven ? Fencing.retryFurtherAfter : Fencing.retryAfter)
         }
+        guests.fencing.results[name] = Fencing.Result(command: command, attempt: wanted)
     }
 
     // MARK: The own watchdog
@@ -200,8 +254,14 @@ extension AgentCore {
         let timeout = Interval.milliseconds(facts.watchdogMilliseconds)
         let holdsLease = holdsLease(now: now)
         if holdsLease {
+            if guests.watchdog.isCountedOn {
+                // It was closed. Said on, a silence of later would be taken for a reset by what is not armed.
+                guests.watchdog.isCountedOn = false
+                setGuarded(false)
+            }
             inheritWatchdog(name, facts, isNeeded: isNeeded)
-            guests.watchdog.isCountedOn = false
+        } else {
+            presumeWatchdog(name, facts, now: now)
         }
         if !guests.watchdog.mayBeArmed && !guests.watchdog.isCountedOn && !isNeeded { return }
         if holdsLease {
@@ -209,6 +269,23 @@ extension AgentCore {
         } else if guests.watchdog.mayBeArmed || guests.watchdog.isCountedOn {
             starve(name, now: now)
         }
+    }
+
+    /// The process before this one, in the same boot, had said that it is armed, and there is no lease yet. Whether it still is
+    /// nobody knows; the cluster counts on it, and on this host to end its guests within its time if it is not:
+    ///
+    ///     lease ends ── guests ended, closed ── agent restarts ── started by hand ─────────── proof by the watchdog
+    ///                                                  └── grace ──┘└── ended again
+    ///
+    /// And if it is armed, to end just the guests spares the machine.
+    private mutating func presumeWatchdog(_ name: String, _ facts: HostFacts, now: Instant) {
+        guard !guests.watchdog.hasInherited, !guests.watchdog.mayBeArmed, !guests.watchdog.isCountedOn,
+            let known = state.hosts[name]?.facts, known.isGuarded && known.boot == facts.boot
+        else { return }
+        guests.watchdog.mayBeArmed = true
+        guests.watchdog.isSaid = true
+        guests.watchdog.endsGuestsAt = now + Watchdog.grace(within: workloadSpecs.policy.watchdogMargin)
+        setGuarded(true)
     }
 
     /// The process before this one, in the same boot, may have armed it and ended without disarming it: it would reset a machine
@@ -222,8 +299,12 @@ extension AgentCore {
             guests.watchdog.mayBeArmed = true
             // Said on until its driver has answered.
             setGuarded(true)
-        } else if !isNeeded {
+        } else {
+            // Whatever was presumed from an older state.
+            setGuarded(false)
+            guard !isNeeded else { return }
             // Armed without anybody having heard of it, it would be fed by nobody.
+            guests.watchdog = Watchdog(hasInherited: true)
             effects.append(.watchdog(.close))
         }
     }
@@ -249,6 +330,7 @@ extension AgentCore {
             || !guests.watchdog.mayBeArmed
         {
             if guests.watchdog.begunAt == .distantPast { guests.watchdog.begunAt = leaseUntil }
+            if !guests.watchdog.mayBeArmed { guests.changes += 1 }
             guests.watchdog.mayBeArmed = true
             guests.watchdog.hasEndedGuests = false
             guests.watchdog.fedUntil = leaseUntil

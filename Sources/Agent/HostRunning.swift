@@ -99,12 +99,12 @@ extension AgentCore {
             }
             return
         }
-        let mayLowerVotes = othersAreFenced
+        let away = hostsProvenAway
         // What passes by itself is waited for, and uses up no try. A lock of a move may be left over from a host that died
         // in its midst; the driver finds out.
         if let lock = observation.lock, lock != "migrate" { return }
-        if guests.facts?.isQuorate == false, !mayLowerVotes { return }
-        order(.start(spec.guest, epoch: placement.epoch, takeFrom: takeFrom, mayLowerVotes: mayLowerVotes))
+        if guests.facts?.isQuorate == false, away.isEmpty { return }
+        order(.start(spec.guest, epoch: placement.epoch, takeFrom: takeFrom, provenAway: away))
     }
 
     /// Whether it was seen so in looks that began since it has this epoch; until then another look is asked for, once for each.
@@ -142,10 +142,12 @@ extension AgentCore {
         }
     }
 
-    /// Whether every other host is proven to be away. One that is there is not enough: it may be so only for this cluster, and
-    /// not for Proxmox's own, and with the votes lowered on both sides its file system would part in two.
-    private var othersAreFenced: Bool {
-        state.hosts.pairs.allSatisfy { name, host in name == hostName || host.fence.isProven }
+    /// The other hosts, when every one of them is proven to be away; else none. One that is there is not enough: it may be so
+    /// only for this cluster, and not for Proxmox's own, and with the votes lowered on both sides its file system would part in
+    /// two. What Proxmox's own cluster has besides them its driver knows.
+    private var hostsProvenAway: [String] {
+        let others = state.hosts.keys.filter { $0 != hostName }
+        return others.allSatisfy { state.isProvenAway($0) } ? others : []
     }
 
     private func dependenciesAreMet(_ spec: WorkloadSpec) -> Bool {

@@ -63,8 +63,16 @@ struct HostWorkloads: Sendable {
         var askedAfter: UInt64?
     }
 
+    /// What the driver of a host can say of it that it may not look at.
+    struct Refusal: Hashable, Sendable {
+        var boot: String
+        var watchdogMilliseconds: Int64
+    }
+
     /// Nil until the driver has said what this host is; a member without a hypervisor has no part in any of this.
     var facts: HostFacts?
+    /// Set while the driver may not take part.
+    var refusal: Refusal?
     var observed: SortedMap<ResourceKey, GuestObservation> = [:]
     /// False while the driver cannot look; then nothing is done on what was seen before.
     var seesGuests = false
@@ -124,6 +132,11 @@ extension AgentCore {
             // From the first on this is a host to itself, which needs a lease, whether or not the state changes soon.
             if guests.facts == nil { followed = nil }
             guests.facts = facts
+            guests.refusal = nil
+        case .refused(let boot, let watchdogMilliseconds, let reason):
+            effects.append(.log("the driver of this host's hypervisor takes no part: \(reason)"))
+            guests.refusal = HostWorkloads.Refusal(boot: boot, watchdogMilliseconds: watchdogMilliseconds)
+            guests.seesGuests = false
         case .blind(let reason):
             if guests.seesGuests { effects.append(.log("the hypervisor cannot be asked: \(reason)")) }
             guests.seesGuests = false
@@ -168,7 +181,25 @@ extension AgentCore {
 
     // MARK: Reconciling
 
+    /// The facts of a host whose driver may not take part: what the cluster knows of it, but for what has certainly changed. One
+    /// that was never reported stays unknown. Without them nobody would feed the watchdog that the process before this one left
+    /// armed, and others would go on to count on this host.
+    private mutating func takeKnownFacts() {
+        guard let refusal = guests.refusal, let record = state.members[id], record.kind == .host,
+            var facts = guests.facts ?? state.hosts.look(record.name, { $0.facts })
+        else { return }
+        facts.boot = refusal.boot
+        facts.isQuorate = false
+        if refusal.watchdogMilliseconds > 0 { facts.watchdogMilliseconds = refusal.watchdogMilliseconds }
+        facts.isGuarded = guests.facts?.isGuarded ?? false
+        guard guests.facts != facts else { return }
+        if guests.facts == nil { followed = nil }
+        guests.facts = facts
+        guests.changes += 1
+    }
+
     mutating func reconcileGuests(now: Instant) {
+        if guests.refusal != nil { takeKnownFacts() }
         guard guests.facts != nil, !isStopped else { return }
         guard let name = hostName, state.level >= 2 else { return }
         reconcileWatchdog(name, now: now)
@@ -196,13 +227,16 @@ extension AgentCore {
     var isStopped: Bool { if case .stopped = stop.phase { true } else { false } }
 
     /// What is declared and not to be left alone. Under a fence of this host also what was left alone or deleted since: it
-    /// may run elsewhere by now, and still here.
+    /// may run elsewhere by now, and still here. And while its watchdog is counted on also what is left alone: of what nobody
+    /// has looked at it must be taken that it runs, and the watchdog would stay armed for it until it resets this machine.
     ///
     /// Orders stand whatever is declared: the driver carries out what it was given, and says so in the end.
     private mutating func watch(_ name: String) {
         let host = state.hosts[name]
         let isFenced = host?.fence.isProven == true
-        var wanted = workloadSpecs.workloads.values.filter { isFenced || $0.desired != .ignored }.map(\.guest)
+        let isCountedOn = guests.watchdog.mayBeArmed || guests.watchdog.isCountedOn
+        var wanted = workloadSpecs.workloads.values.filter { isFenced || $0.desired != .ignored || isCountedOn }
+            .map(\.guest)
         if isFenced, let retired = host?.retired, !retired.isEmpty {
             // What could never be read was never run by the cluster either.
             let old = retired.values.compactMap { try? WorkloadSpec($0).guest }
@@ -307,7 +341,9 @@ extension AgentCore {
     private mutating func leaveIfAsked(_ name: String, now: Instant) {
         guard let leaving = guests.leaving, !stop.isStopping, state.hosts[name]?.leaving == leaving, guests.seesGuests
         else { return }
-        let isEmpty = guests.observed.values.allSatisfy { $0.state != .running }
+        let isEmpty = guests.observed.pairs.allSatisfy { workload, seen in
+            seen.state != .running || workloadSpecs.workloads[workload]?.desired == .ignored
+        }
         let owes = state.placements.pairs.contains { workload, placement in
             guard placement.hosts.contains(name), let spec = workloadSpecs.workloads[workload],
                 workloadSpecs.shallRun(workload, placement) == true

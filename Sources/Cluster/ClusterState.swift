@@ -185,8 +185,8 @@ public struct ClusterState: Hashable, Sendable {
         case .dropWish(let workload, let reason): return dropWish(workload, reason: reason, record)
         case .beginFence(let host, let epoch, let method, let member, let reason):
             return beginFence(host, epoch: epoch, method, by: member, reason: reason, record)
-        case .fenceProven(let host, let epoch, let method, let proof):
-            return fenceProven(host, epoch: epoch, method, proof: proof, record)
+        case .fenceProven(let host, let epoch, let method, let barred, let proof):
+            return fenceProven(host, epoch: epoch, method, barred: barred ?? [], proof: proof, record)
         case .fenceFailed(let host, let epoch, let reason):
             return fenceFailed(host, epoch: epoch, reason: reason, record)
         case .fenceByWord(let host): return fenceByWord(host, record)

@@ -100,7 +100,8 @@ public enum WorkloadCommand: Hashable, Sendable, Codable {
 
     /// A host is lost, and this member is to prove that it writes no more.
     case beginFence(String, epoch: UInt64, FenceMethod, by: MemberID, reason: String)
-    case fenceProven(String, epoch: UInt64, FenceMethod, proof: String)
+    /// `barred`: the addresses that the storage keeps out, for a proof by it; it proves nothing of others.
+    case fenceProven(String, epoch: UInt64, FenceMethod, barred: [String]? = nil, proof: String)
     case fenceFailed(String, epoch: UInt64, reason: String)
     /// A person has verified that a host is off.
     case fenceByWord(String)

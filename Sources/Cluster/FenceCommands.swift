@@ -107,35 +107,44 @@ extension ClusterState {
         return done()
     }
 
+    /// - Parameter barred: the addresses that the storage is known to keep out.
     mutating func fenceProven(
-        _ name: String, epoch: UInt64, _ method: FenceMethod, proof: String, _ record: CommandRecord
+        _ name: String, epoch: UInt64, _ method: FenceMethod, barred: [String], proof: String, _ record: CommandRecord
     ) -> Outcome {
         guard let present = hosts[name] else { return refused(.notFound, "no host \(name)") }
         guard present.fenceEpoch == epoch else { return stale(name, present, epoch) }
         guard present.task != nil else { return unchanged("\(name) is not being fenced") }
-        // What it said last was on its way when the fence was begun.
-        let missed = method == .cephBlocklist ? storageAddresses(of: name).filter { !present.barred.contains($0) } : []
-        guard missed.isEmpty else {
-            if let objection = objectionToBlocklist(of: name) {
-                return fenceFailed(name, epoch: epoch, reason: objection, record)
-            }
-            let all = SortedMap((present.barred + missed).map { ($0, true) }).keys
-            guard all.count <= HostRecord.mostBarred else {
-                return fenceFailed(
-                    name, epoch: epoch, reason: "it has more storage addresses than can be barred", record)
-            }
-            _ = hosts.update(name) { $0.barred = Array(all) }
-            return fenceFailed(
-                name, epoch: epoch,
-                reason: "its clients were seen at \(missed.joined(separator: ", ")) too, which was not barred yet",
-                record)
-        }
+        // What it said last was on its way when the fence was begun. And what is proven is what was ordered then: addresses
+        // that were added since are barred by the next order, and a report of the one before says nothing of them.
+        let all = SortedMap((present.barred + storageAddresses(of: name)).map { ($0, true) }).keys
+        let missed = method == .cephBlocklist ? all.filter { !barred.contains($0) } : []
+        guard missed.isEmpty else { return missing(missed, of: all, name, present, record) }
         // It may have said since the fence was begun that its watchdog is disarmed: then nothing has reset it.
         guard method != .watchdog || present.facts.isGuarded else {
             return refused(.unsafe, "\(name) has said that its watchdog is not armed; it proves nothing")
         }
         proven(name, method, proof, record)
         return done()
+    }
+
+    /// The storage keeps out some of a host's addresses and not yet all: nothing is proven, and all are ordered anew.
+    private mutating func missing(
+        _ missed: [String], of all: [String], _ name: String, _ present: HostRecord, _ record: CommandRecord
+    ) -> Outcome {
+        let epoch = present.fenceEpoch
+        if all != present.barred {
+            if let objection = objectionToBlocklist(of: name) {
+                return fenceFailed(name, epoch: epoch, reason: objection, record)
+            }
+            guard all.count <= HostRecord.mostBarred else {
+                return fenceFailed(
+                    name, epoch: epoch, reason: "it has more storage addresses than can be barred", record)
+            }
+            _ = hosts.update(name) { $0.barred = all }
+        }
+        return fenceFailed(
+            name, epoch: epoch,
+            reason: "its clients were seen at \(missed.joined(separator: ", ")) too, which was not barred yet", record)
     }
 
     /// Adds a proof. The first one makes the fence proven; further ones are about more guests, or about more disks.

@@ -178,6 +178,15 @@ public struct HostRecord: Hashable, Sendable {
     public init(facts: HostFacts) { self.facts = facts }
 }
 
+extension ClusterState {
+    /// Whether it is certain that a host is neither at work nor about to be. One that is back is not, however far the lifting
+    /// of its fence is; and of one that is no host of this cluster nothing is known.
+    public func isProvenAway(_ name: String) -> Bool {
+        guard case .proven = hosts[name]?.fence else { return false }
+        return member(named: name)?.reachable != true
+    }
+}
+
 /// The machines' own fate is in nobody's hands for a while: nothing is fenced, moved or started elsewhere.
 public struct Disarmed: Hashable, Sendable {
     public var revision: UInt64

@@ -387,7 +387,7 @@ extension WorkloadCommand {
         case .steer(let workload, .move(let host, _)): "move \(workload) to \(host)"
         case .dropWish(let workload, _): "note that \(workload) cannot go where it was wanted"
         case .beginFence(let host, _, let method, _, _): "fence \(host) by \(method.rawValue)"
-        case .fenceProven(let host, _, _, _): "note that \(host) is fenced"
+        case .fenceProven(let host, _, _, _, _): "note that \(host) is fenced"
         case .fenceFailed(let host, _, _): "note that \(host) could not be fenced"
         case .fenceByWord(let host): "fence \(host), which is verified to be off"
         case .cancelFence(let host, _): "take the fence of \(host) back"

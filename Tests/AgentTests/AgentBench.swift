@@ -169,14 +169,17 @@ struct AgentBench {
     mutating func consensus(_ message: Message) { frame(.consensus(Term(rawValue: 1), message)) }
 
     mutating func append(_ commands: [Command], after last: UInt64, commit: Int) {
-        let records = commands.enumerated().map { offset, command in
+        append(records: Self.encoded(commands, after: last), after: last, commit: commit)
+    }
+
+    static func encoded(_ commands: [Command], after last: UInt64) -> [[UInt8]?] {
+        commands.enumerated().map { offset, command in
             let index = last + UInt64(offset) + 1
             return try? CanonicalJSON.encode(
                 CommandRecord(
                     stamp: RequestStamp(session: 99, request: index, settled: index - 1), milliseconds: 0,
                     actor: "tester", command: command))
         }
-        append(records: records, after: last, commit: commit)
     }
 
     /// - Parameter records: encoded; nil for what has no encoding.

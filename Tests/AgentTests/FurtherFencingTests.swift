@@ -44,7 +44,7 @@ import Testing
             Issue.record("\(host.bench.fenceOrders)")
             return
         }
-        host.bench.turn([.fence(.fenced(host: "pve2", epoch: 1, proof: "in OSD map 7"))])
+        host.bench.turn([.fence(.fenced(host.bench.fenceOrders.last!, proof: "in OSD map 7"))])
         host.run(for: .milliseconds(200))
         host.agree()
         #expect(host.bench.core.state.hosts["pve2"]?.proofs.map(\.method) == [.watchdog, .cephBlocklist])

@@ -25,7 +25,10 @@ struct HostBench {
     /// - Parameters:
     ///   - pools: the type of the pool of each guest.
     ///   - leftArmed: what the process before this one had said of the watchdog.
-    init(pools: (gitlab: String, vault: String) = ("shared", "cephRbd"), leftArmed: Bool = false) {
+    ///   - isRefused: its driver may not take part.
+    init(
+        pools: (gitlab: String, vault: String) = ("shared", "cephRbd"), leftArmed: Bool = false, isRefused: Bool = false
+    ) {
         bench = AgentBench.follower(of: [], commit: 0)
         commit(
             .bootstrap(clusterName: "home", member: AgentBench.record(AgentBench.peer, "pve2", .host)),
@@ -40,12 +43,13 @@ struct HostBench {
                     Declaration(kind: "StoragePool", name: "b", spec: ["type": .string(pools.vault)]),
                     declaration(Self.gitlab), declaration(Self.vault),
                 ], checkRevision: nil))
-        bench.turn([.guests(.host(facts(isGuarded: false)))])
+        let refusal = GuestReport.refused(boot: "b1", watchdogMilliseconds: 10_000, reason: "it is hidden")
+        bench.turn([.guests(isRefused ? refusal : .host(facts(isGuarded: false)))])
         for key in [Self.gitlab, Self.vault] {
             commit(.workload(.sight(key, on: "pve1", Sighting(.running))))
             commit(.workload(.place(key, epoch: placement(key).epoch, on: "pve1", reason: "test", because: nil)))
         }
-        observe()
+        if !isRefused { observe() }
     }
 
     /// Its watchdog is armed.
@@ -77,8 +81,8 @@ struct HostBench {
         last += UInt64(commands.count)
     }
 
-    /// Commits what this host has proposed and is not in the log yet.
-    mutating func agree(where isWanted: (Command) -> Bool = { _ in true }) {
+    /// Commits what this host has proposed and is not in the log yet, and more, all at once.
+    mutating func agree(followedBy next: [Command] = [], where isWanted: (Command) -> Bool = { _ in true }) {
         var fresh: [[UInt8]] = []
         for frame in bench.sent {
             guard case .proposal(_, let bytes) = frame.body, !agreed.contains(bytes),
@@ -87,6 +91,7 @@ struct HostBench {
             fresh.append(bytes)
             agreed.append(bytes)
         }
+        fresh += AgentBench.encoded(next, after: last + UInt64(fresh.count)).compactMap { $0 }
         bench.append(records: fresh, after: last, commit: Int(last) + fresh.count)
         last += UInt64(fresh.count)
     }
@@ -269,7 +274,7 @@ struct HostBench {
         host.commit(
             .observeMember(AgentBench.own, reachable: false, reason: "test"),
             .workload(.beginFence("pve1", epoch: 0, .cephBlocklist, by: AgentBench.peer, reason: "test")),
-            .workload(.fenceProven("pve1", epoch: 1, .cephBlocklist, proof: "p")))
+            .workload(.fenceProven("pve1", epoch: 1, .cephBlocklist, barred: ["10.0.0.1"], proof: "p")))
         for key in [HostBench.gitlab, HostBench.vault] {
             host.commit(
                 .workload(
@@ -331,7 +336,7 @@ struct HostBench {
         let epoch = host.placement(HostBench.gitlab).epoch
         host.commit(
             .workload(.beginFence("pve1", epoch: 0, .cephBlocklist, by: AgentBench.peer, reason: "test")),
-            .workload(.fenceProven("pve1", epoch: 1, .cephBlocklist, proof: "p")))
+            .workload(.fenceProven("pve1", epoch: 1, .cephBlocklist, barred: ["10.0.0.1"], proof: "p")))
         #expect(host.orders(of: .destroy) == [vault])
         host.bench.turn([.guests(.done(vault, epoch: 1, .destroy))])
         host.observe(.stopped, .stopped)
@@ -406,7 +411,7 @@ struct HostBench {
         #expect(
             beside.bench.guestOrders.last
                 == .start(
-                    gitlab, epoch: beside.placement(HostBench.gitlab).epoch, takeFrom: [], mayLowerVotes: false))
+                    gitlab, epoch: beside.placement(HostBench.gitlab).epoch, takeFrom: [], provenAway: []))
         for isFenced in [false, true] {
             var host = HostBench(pools: ("cephRbd", "cephRbd"))
             host.commit(
@@ -418,7 +423,7 @@ struct HostBench {
             let epoch = host.placement(HostBench.gitlab).epoch
             #expect(
                 host.bench.guestOrders.last
-                    == .start(gitlab, epoch: epoch, takeFrom: [], mayLowerVotes: isFenced))
+                    == .start(gitlab, epoch: epoch, takeFrom: [], provenAway: isFenced ? ["pve2"] : []))
         }
     }
 

@@ -130,4 +130,128 @@ import Testing
         #expect(known(host) == false)
         #expect(host.told.last != .reportHost("pve1", host.facts(isGuarded: true)))
     }
+
+    // MARK: A process that has just started
+
+    /// Isolated, with its guests ended and its watchdog closed, the agent was started anew; then somebody starts one by hand.
+    @Test func anAgentThatIsStartedAnewWithoutALeaseEndsWhatTheWatchdogAnswersFor() {
+        var host = HostBench(pools: ("shared", "shared"), leftArmed: true)
+        host.bench.run(for: Watchdog.grace(within: .seconds(5)) - .milliseconds(100))
+        #expect(host.orders(of: .destroy).isEmpty, "its first lease may come")
+        host.bench.run(for: .milliseconds(200))
+        #expect(host.orders(of: .destroy) == [gitlab, vault])
+        for guest in [gitlab, vault] {
+            host.bench.turn([.guests(.done(guest, epoch: host.placement(guest.workload).epoch, .destroy))])
+        }
+        host.observe(.stopped, .stopped)
+        #expect(host.bench.watchdogOrders == [.close])
+        host.observe(.stopped, .running)
+        #expect(host.orders(of: .destroy) == [gitlab, vault, vault], "the cluster still counts on it")
+    }
+
+    @Test func anAgentThatIsStartedAnewAndHasALeaseInTimeEndsNothing() {
+        var host = HostBench(pools: ("shared", "shared"), leftArmed: true)
+        host.bench.run(for: .seconds(2))
+        host.run(for: .seconds(10))
+        #expect(host.orders(of: .destroy).isEmpty)
+        #expect(known(host) == true)
+        #expect(host.bench.watchdogOrders.contains { if case .feed = $0 { true } else { false } })
+    }
+
+    /// Said on although it was closed, a later silence would be taken for a reset that nothing makes.
+    @Test func aWatchdogThatWasClosedWithoutALeaseIsSaidOffUnderTheNextOne() {
+        var host = HostBench(pools: ("shared", "shared"))
+        host.guarded()
+        host.bench.run(for: .milliseconds(5_500))
+        for guest in [gitlab, vault] {
+            host.bench.turn([.guests(.done(guest, epoch: host.placement(guest.workload).epoch, .destroy))])
+        }
+        host.observe(.stopped, .stopped)
+        #expect(host.isClosed)
+        #expect(known(host) == true)
+        host.commit(.delete(keys: [HostBench.gitlab, HostBench.vault], checkRevision: nil))
+        host.run(for: .seconds(1))
+        host.agree()
+        host.run(for: .milliseconds(200))
+        #expect(host.isClosed)
+        #expect(known(host) == false)
+    }
+
+    /// Its guests are out of sight, and the machine is well.
+    @Test func aWatchdogThatWasLeftArmedIsFedAndDisarmedWhereTheDriverIsRefused() {
+        var host = HostBench(pools: ("cephRbd", "cephRbd"), leftArmed: true, isRefused: true)
+        host.run(for: .milliseconds(500))
+        #expect(host.bench.watchdogOrders.contains { if case .feed = $0 { true } else { false } })
+        #expect(!host.isClosed, "the cluster counts on it")
+        for _ in 0..<3 {
+            host.agree()
+            host.run(for: .milliseconds(500))
+        }
+        #expect(known(host) == false)
+        #expect(host.bench.core.state.hosts["pve1"]?.facts.isQuorate == false, "nothing is to be placed on it")
+        #expect(host.bench.core.state.hosts["pve1"]?.facts.storageAddress == "10.0.0.1", "it can be fenced as before")
+        #expect(host.isClosed)
+    }
+
+    @Test func whereTheDriverIsRefusedTheWatchdogIsFedForGuestsThatMayRun() {
+        var host = HostBench(pools: ("shared", "shared"), leftArmed: true, isRefused: true)
+        for _ in 0..<10 {
+            host.run(for: .seconds(1))
+            host.agree()
+        }
+        #expect(!host.isClosed && host.bench.watchdogOrders.count >= 9)
+        #expect(known(host) == true)
+        host.bench.run(for: .seconds(8))
+        #expect(!host.isClosed, "what nobody has looked at may be running")
+    }
+
+    // MARK: What is left alone
+
+    private func watched(_ host: HostBench) -> [Guest] {
+        for case .watch(let guests) in host.bench.guestOrders.reversed() { return guests }
+        return []
+    }
+
+    /// Of what nobody looks at it must be taken that it runs.
+    @Test func aGuestThatIsLeftAloneAndDoesNotRunDoesNotKeepTheWatchdogArmed() {
+        var host = HostBench()
+        host.commit(
+            .apply(declarations: [host.declaration(HostBench.vault, desired: "ignored")], checkRevision: nil))
+        #expect(watched(host) == [gitlab])
+        host.guarded()
+        host.bench.run(for: .milliseconds(5_500))
+        #expect(host.orders(of: .destroy) == [gitlab])
+        host.bench.turn([.guests(.done(gitlab, epoch: host.placement(HostBench.gitlab).epoch, .destroy))])
+        host.observe(.stopped, watched(host).contains(vault) ? .stopped : nil)
+        #expect(host.isClosed)
+    }
+
+    @Test func aGuestThatIsLeftAloneDoesNotKeepItsMachineFromGoingDown() {
+        var host = HostBench()
+        host.commit(
+            .apply(declarations: [host.declaration(HostBench.vault, desired: "ignored")], checkRevision: nil),
+            .workload(.steer(HostBench.gitlab, .stop)))
+        host.guarded()
+        host.bench.turn([.guests(.done(gitlab, epoch: host.placement(HostBench.gitlab).epoch, .stop))])
+        host.observe(.stopped, .running)
+        host.bench.turn([.hostStops(.powerOff)])
+        host.run(for: .milliseconds(200))
+        host.agree()
+        host.run(for: .milliseconds(200))
+        #expect(host.bench.core.stop.isStopping)
+    }
+
+    // MARK: A driver that cannot look
+
+    @Test func whereNothingIsSeenTheWatchdogStaysArmed() {
+        var host = HostBench(pools: ("shared", "shared"))
+        host.commit(.workload(.steer(HostBench.gitlab, .stop)), .workload(.steer(HostBench.vault, .stop)))
+        host.guarded()
+        host.observe(.stopped, .stopped)
+        host.bench.turn([.guests(.blind(reason: "no answer within 10 s"))])
+        host.bench.run(for: .milliseconds(5_500))
+        #expect(!host.isClosed, "what was seen before may run by now")
+        host.observe(.stopped, .stopped)
+        #expect(host.isClosed)
+    }
 }

@@ -66,7 +66,7 @@ extension AgentBench {
         bench.observe(.stopped)
         #expect(bench.placement.phase == .on("pve1"))
         #expect(
-            bench.guestOrders.last == .start(guest, epoch: bench.placement.epoch, takeFrom: [], mayLowerVotes: true))
+            bench.guestOrders.last == .start(guest, epoch: bench.placement.epoch, takeFrom: [], provenAway: []))
         bench.run(for: .seconds(30))
         for _ in 0..<3 { bench.observe(.stopped) }
         #expect(bench.starts == 1, "one order at a time")
@@ -138,7 +138,7 @@ extension AgentBench {
         let word = WorkloadCommand.beginFence(
             "pve1", epoch: 0, .cephBlocklist, by: AgentBench.peer, reason: "it was away")
         bench.request(.workload(word))
-        bench.request(.workload(.fenceProven("pve1", epoch: 1, .cephBlocklist, proof: "in OSD map 7")))
+        bench.request(.workload(.fenceProven("pve1", epoch: 1, .cephBlocklist, barred: ["10.0.0.1"], proof: "in OSD map 7")))
         bench.run(for: .milliseconds(300))
         #expect(bench.guestOrders.last == .destroy(guest, epoch: 1))
         #expect(bench.core.state.hosts["pve1"]?.fence == .proven(.cephBlocklist, proof: "in OSD map 7"))
@@ -181,10 +181,10 @@ extension AgentBench {
         bench.request(
             .workload(.beginFence("pve2", epoch: 0, .cephBlocklist, by: AgentBench.own, reason: "test")))
         #expect(bench.fenceOrders == [.blocklist(host: "pve2", epoch: 1, addresses: ["10.0.0.2"], until: until)])
-        bench.turn([.fence(.failed(host: "pve2", epoch: 1, reason: "no monitor answers"))])
+        bench.turn([.fence(.failed(bench.fenceOrders[0], reason: "no monitor answers"))])
         bench.run(for: .seconds(3))
         #expect(bench.fenceOrders.count == 2, "tried again")
-        bench.turn([.fence(.fenced(host: "pve2", epoch: 1, proof: "in OSD map 7"))])
+        bench.turn([.fence(.fenced(bench.fenceOrders[1], proof: "in OSD map 7"))])
         bench.run(for: .milliseconds(200))
         #expect(bench.core.state.hosts["pve2"]?.fence.isProven == true)
     }
@@ -195,7 +195,8 @@ extension AgentBench {
         bench.request(
             .workload(.beginFence("pve2", epoch: 0, .watchdog, by: AgentBench.own, reason: "test")))
         bench.run(for: .milliseconds(200))
-        bench.turn([.fence(.fenced(host: "pve2", epoch: 1, proof: "in OSD map 7"))])
+        let unasked = FenceOrder.blocklist(host: "pve2", epoch: 1, addresses: ["10.0.0.2"], until: bench.now)
+        bench.turn([.fence(.fenced(unasked, proof: "in OSD map 7"))])
         bench.run(for: .seconds(2))
         #expect(bench.core.state.hosts["pve2"]?.fence == .wanted(.watchdog, by: AgentBench.own))
         // The blocklist is under way when another method is asked for.
@@ -203,7 +204,7 @@ extension AgentBench {
             .workload(.beginFence("pve2", epoch: 1, .cephBlocklist, by: AgentBench.own, reason: "test")))
         bench.request(
             .workload(.beginFence("pve2", epoch: 1, .watchdog, by: AgentBench.own, reason: "test")))
-        bench.turn([.fence(.fenced(host: "pve2", epoch: 1, proof: "in OSD map 7"))])
+        bench.turn([.fence(.fenced(bench.fenceOrders[0], proof: "in OSD map 7"))])
         bench.run(for: .milliseconds(200))
         #expect(bench.core.state.hosts["pve2"]?.fence == .proven(.cephBlocklist, proof: "in OSD map 7"))
     }
@@ -250,7 +251,7 @@ extension AgentBench {
             #expect(addresses == ["10.0.0.1"])
         }
         #expect(!bench.fenceOrders.isEmpty, "what an earlier attempt may have done is taken away")
-        bench.turn([.fence(.lifted(host: "pve1", epoch: 1))])
+        bench.turn([.fence(.lifted(bench.fenceOrders.last!))])
         bench.run(for: .milliseconds(200))
         #expect(bench.core.state.hosts["pve1"]?.fence.isNone == true)
     }
@@ -313,7 +314,7 @@ extension AgentBench {
         ])
         bench.run(for: .milliseconds(200))
         #expect(
-            bench.guestOrders.last == .start(guest, epoch: bench.placement.epoch, takeFrom: [], mayLowerVotes: true))
+            bench.guestOrders.last == .start(guest, epoch: bench.placement.epoch, takeFrom: [], provenAway: []))
     }
 
     @Test func nothingIsDecidedOnWhatWasSeenBeforeTheLastStepEnded() {
@@ -337,5 +338,23 @@ extension AgentBench {
         bench.run(for: .milliseconds(200))
         #expect(bench.guestOrders.last == .migrate(guest, epoch: bench.placement.epoch, to: "pve2", live: false))
         #expect(!bench.guestOrders.contains { if case .stop = $0 { true } else { false } })
+    }
+
+    /// The hypervisor does not answer: its guests may be anything by now.
+    @Test func whileTheDriverIsBlindNothingIsDoneOnWhatWasSeenBefore() {
+        var bench = AgentBench.host()
+        bench.observe(.running)
+        bench.turn([.guests(.blind(reason: "no answer within 10 s"))])
+        let before = bench.guestOrders.count
+        bench.request(.workload(.steer(vm, .stop)))
+        bench.run(for: .seconds(10))
+        #expect(bench.guestOrders.count == before)
+        #expect(bench.placement.sighting(on: "pve1") == .running, "what was said of it stands")
+        bench.observe(.running)
+        #expect(bench.guestOrders.count == before + 1, "it is seen again")
+        guard case .stop? = bench.guestOrders.last else {
+            Issue.record("\(bench.guestOrders)")
+            return
+        }
     }
 }

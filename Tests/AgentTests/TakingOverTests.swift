@@ -48,7 +48,7 @@ import Testing
         host.observe(.stopped)
         host.run(for: .milliseconds(500))
         let epoch = host.placement(HostBench.gitlab).epoch
-        #expect(host.bench.guestOrders.last == .start(gitlab, epoch: epoch, takeFrom: [], mayLowerVotes: false))
+        #expect(host.bench.guestOrders.last == .start(gitlab, epoch: epoch, takeFrom: [], provenAway: []))
     }
 
     @Test func anOrderThatIsUnderWayIsWaitedForBeforeAnythingIsHandedBack() {
@@ -56,7 +56,7 @@ import Testing
         host.observe(.absent)
         host.run(for: .milliseconds(200))
         let epoch = host.placement(HostBench.gitlab).epoch
-        #expect(host.bench.guestOrders.last == .start(gitlab, epoch: epoch, takeFrom: ["pve2"], mayLowerVotes: true))
+        #expect(host.bench.guestOrders.last == .start(gitlab, epoch: epoch, takeFrom: ["pve2"], provenAway: ["pve2"]))
         host.commit(.workload(.hostIsClean("pve2", epoch: 1)))
         host.run(for: .seconds(5))
         #expect(!host.told.contains(.handBack(HostBench.gitlab, epoch: epoch, from: "pve1")))

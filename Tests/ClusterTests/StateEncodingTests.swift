@@ -62,7 +62,9 @@ private struct Draws: RandomNumberGenerator {
         case 11: return .block(workload, epoch: epoch, obstacle: draws.below(2) == 0 ? "" : "o")
         case 12: return .steer(workload, draws.below(2) == 0 ? .stop : .move(to: host, live: true))
         case 13: return .beginFence(host, epoch: fence, .cephBlocklist, by: who, reason: "r")
-        case 14: return .fenceProven(host, epoch: fence, .cephBlocklist, proof: "p")
+        case 14:
+            return .fenceProven(
+                host, epoch: fence, .cephBlocklist, barred: ["a-\(host)", "c-\(host)", host], proof: "p")
         case 15: return .hostIsClean(host, epoch: fence)
         case 16:
             return draws.below(2) == 0

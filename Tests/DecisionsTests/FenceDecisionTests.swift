@@ -43,11 +43,19 @@ import Testing
         bench.lose(pve2, for: .seconds(2))
         bench.settle()
         bench.apply(.sight(vm, on: "pve2", Sighting(.running, clients: ["10.1.0.2:0/1"])))
-        bench.apply(.fenceProven("pve2", epoch: bench.fenceEpoch, .cephBlocklist, proof: "10.0.0.2 is barred"))
+        let early = WorkloadCommand.fenceProven(
+            "pve2", epoch: bench.fenceEpoch, .cephBlocklist, barred: ["10.0.0.2"], proof: "10.0.0.2 is barred")
+        bench.apply(early)
         #expect(!bench.fence.isProven)
         #expect(bench.bench.state.hosts["pve2"]?.failures == 1, "so that it is ordered anew")
         #expect(bench.bench.state.hosts["pve2"]?.barred == ["10.0.0.2", "10.1.0.2"])
-        bench.apply(.fenceProven("pve2", epoch: bench.fenceEpoch, .cephBlocklist, proof: "both are barred"))
+        // Told once more, it is of as little worth.
+        bench.apply(early)
+        #expect(!bench.fence.isProven)
+        bench.apply(
+            .fenceProven(
+                "pve2", epoch: bench.fenceEpoch, .cephBlocklist, barred: ["10.0.0.2", "10.1.0.2"],
+                proof: "both are barred"))
         #expect(bench.fence.isProven)
     }
 
@@ -184,8 +192,8 @@ import Testing
                 let fences = bench.decide().filter { if case .block = $0 { false } else { true } }
                 #expect(fences.isEmpty, "what its executor is at cannot be called back")
                 #expect(
-                    OrderClaim.fence(host: "pve2", epoch: bench.fenceEpoch).objection(in: bench.bench.state, of: pve1)
-                        != nil, "what it has not begun it does not begin")
+                    OrderClaim.fence(host: "pve2", epoch: bench.fenceEpoch, by: .cephBlocklist)
+                        .objection(in: bench.bench.state, of: pve1) != nil, "what it has not begun it does not begin")
                 if given {
                     bench.apply(.fenceFailed("pve2", epoch: bench.fenceEpoch, reason: "the cluster is disarmed"))
                 }

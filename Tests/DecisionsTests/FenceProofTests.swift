@@ -143,7 +143,7 @@ import Testing
         #expect(bench.placement().phase == .on("pve1") || bench.placement().phase == .on("pve3"))
         #expect(bench.placement(GuestBench.other).phase == .on("pve2"))
         #expect(bench.bench.state.hosts["pve2"]?.further == FenceTask(.power, by: pve1))
-        #expect(OrderClaim.fence(host: "pve2", epoch: 1).objection(in: bench.bench.state, of: pve1) == nil)
+        #expect(OrderClaim.fence(host: "pve2", epoch: 1, by: .power).objection(in: bench.bench.state, of: pve1) == nil)
         #expect(bench.fence == .proven(.cephBlocklist, proof: "in map 7"))
         bench.apply(.fenceProven("pve2", epoch: 1, .power, proof: "off"))
         #expect(bench.bench.state.hosts["pve2"]?.proofs.map(\.method) == [.cephBlocklist, .power])

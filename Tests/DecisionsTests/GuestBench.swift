@@ -24,8 +24,15 @@ struct GuestBench {
         declare("StoragePool", "rbd", ["type": .string(pool)])
     }
 
-    mutating func apply(_ command: WorkloadCommand) { bench.apply(.workload(command)) }
-    mutating func outcome(_ command: WorkloadCommand) -> Outcome { bench.outcome(.workload(command)) }
+    mutating func apply(_ command: WorkloadCommand) { _ = outcome(command) }
+    mutating func outcome(_ command: WorkloadCommand) -> Outcome { bench.outcome(.workload(filledIn(command))) }
+
+    /// A proof by the storage that names no addresses is one for all that it was to keep out.
+    private func filledIn(_ command: WorkloadCommand) -> WorkloadCommand {
+        guard case .fenceProven(let host, let epoch, .cephBlocklist, nil, let proof) = command else { return command }
+        return .fenceProven(
+            host, epoch: epoch, .cephBlocklist, barred: bench.state.hosts[host]?.barred ?? [], proof: proof)
+    }
 
     mutating func declare(_ kind: String, _ name: String, _ spec: JSONValue) {
         bench.apply(.apply(declarations: [Declaration(kind: kind, name: name, spec: spec)], checkRevision: nil))

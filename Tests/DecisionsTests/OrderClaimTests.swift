@@ -54,18 +54,53 @@ import Testing
         #expect(claim.objection(in: bench.bench.state, of: member == pve1 ? pve2 : pve1) != nil)
     }
 
+    /// The order waited for its turn: another method is wanted by now, or the host is there again.
+    @Test func aFenceIsCarriedOutByTheMethodThatIsWantedAndOnlyWhileTheHostIsAway() {
+        var bench = fenced()
+        let epoch = bench.fenceEpoch
+        func objection(_ method: FenceMethod) -> String? {
+            OrderClaim.fence(host: "pve2", epoch: epoch, by: method).objection(in: bench.bench.state, of: pve1)
+        }
+        #expect(bench.fence == .wanted(.cephBlocklist, by: pve1))
+        #expect(objection(.power) != nil)
+        #expect(objection(.cephBlocklist) == nil)
+        bench.find(pve2)
+        #expect(objection(.cephBlocklist)?.contains("there again") == true)
+    }
+
+    @Test func votesAreLoweredOnlyBesideHostsThatAreProvenToBeAway() {
+        var bench = fenced()
+        func objection(_ others: [String] = ["pve2"]) -> String? {
+            OrderClaim.lowerVotes(beside: others).objection(in: bench.bench.state, of: pve1)
+        }
+        #expect(objection() != nil, "nothing is proven")
+        bench.apply(.fenceProven("pve2", epoch: bench.fenceEpoch, .cephBlocklist, proof: "map 7"))
+        #expect(objection() == nil)
+        #expect(objection(["pve2", "pve9"]) != nil, "of a host that is none of this cluster nothing is known")
+        // It is back, and however far the lifting of its fence is, it is at work.
+        bench.find(pve2)
+        #expect(objection() != nil)
+        bench.apply(.hostIsClean("pve2", epoch: bench.fenceEpoch))
+        #expect(objection() != nil)
+        bench.apply(.liftFence("pve2", epoch: bench.fenceEpoch, by: pve1))
+        #expect(objection() != nil)
+        bench.bench.apply(.observeMember(pve2, reachable: false, reason: "test"))
+        #expect(objection() != nil, "it was there since it was fenced")
+    }
+
     @Test func anOldLiftingOpensNoNewerFence() {
         var bench = fenced()
         let old = bench.fenceEpoch
-        #expect(OrderClaim.fence(host: "pve2", epoch: old).objection(in: bench.bench.state, of: pve1) == nil)
-        #expect(OrderClaim.fence(host: "pve2", epoch: old).objection(in: bench.bench.state, of: pve2) != nil)
+        let fencing = OrderClaim.fence(host: "pve2", epoch: old, by: .cephBlocklist)
+        #expect(fencing.objection(in: bench.bench.state, of: pve1) == nil)
+        #expect(fencing.objection(in: bench.bench.state, of: pve2) != nil)
         #expect(OrderClaim.lift(host: "pve2", epoch: old).objection(in: bench.bench.state, of: pve1) != nil)
         bench.apply(.fenceProven("pve2", epoch: old, .cephBlocklist, proof: "map 7"))
         bench.apply(.hostIsClean("pve2", epoch: old))
         bench.apply(.liftFence("pve2", epoch: old, by: pve1))
         #expect(OrderClaim.lift(host: "pve2", epoch: old).objection(in: bench.bench.state, of: pve1) == nil)
         #expect(OrderClaim.lift(host: "pve2", epoch: old).objection(in: bench.bench.state, of: pve2) != nil)
-        #expect(OrderClaim.fence(host: "pve2", epoch: old).objection(in: bench.bench.state, of: pve1) != nil)
+        #expect(fencing.objection(in: bench.bench.state, of: pve1) != nil)
         bench.apply(.fenceLifted("pve2", epoch: old))
         bench.apply(.beginFence("pve2", epoch: old, .cephBlocklist, by: pve1, reason: "lost again"))
         bench.apply(.fenceProven("pve2", epoch: old + 1, .cephBlocklist, proof: "map 9"))

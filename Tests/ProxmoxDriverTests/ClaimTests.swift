@@ -30,7 +30,7 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
             }
         }
         try await run { node, reports in
-            node.carryOut(.start(web, epoch: 4, takeFrom: ["pve2"], mayLowerVotes: true))
+            node.carryOut(.start(web, epoch: 4, takeFrom: ["pve2"], provenAway: ["pve2"]))
             guard case .failed(_, 4, .start, let failure) = await reports.end() else {
                 Issue.record("it must not be carried out")
                 return
@@ -55,7 +55,7 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
             }
         }
         try await run { node, reports in
-            node.carryOut(.start(web, epoch: 4, takeFrom: ["pve2"], mayLowerVotes: false))
+            node.carryOut(.start(web, epoch: 4, takeFrom: ["pve2"], provenAway: []))
             guard case .failed(_, 4, .start, _) = await reports.end() else {
                 Issue.record("it must not be started")
                 return
@@ -64,6 +64,84 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
         #expect(try holders(run) == ["pve1"])
         #expect(run.proxmox.read { $0.running } == [])
         #expect(run.proxmox.server.changes == [])
+    }
+
+    /// pve2 was fenced when it was ordered, and its fence was lifted while the order waited. Wherever the configuration lies.
+    @Test(arguments: ["pve1", "pve2"])
+    func votesAreNotLoweredBesideAHostThatIsBack(holder: String) async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: holder, "name: web")
+        run.proxmox.change { $0.isQuorate = false }
+        let asked = Mutex<[OrderClaim]>([])
+        run.cluster.withLock {
+            $0 = { claim in
+                asked.withLock { $0.append(claim) }
+                if case .lowerVotes = claim { return .superseded("pve2 is not proven to be away") }
+                return .holds
+            }
+        }
+        try await run { node, reports in
+            node.carryOut(.start(web, epoch: 4, takeFrom: ["pve2"], provenAway: ["pve2"]))
+            guard case .failed(_, 4, .start, let failure) = await reports.end() else {
+                Issue.record("it must not go on alone")
+                return
+            }
+            #expect(failure.reason.contains("pve2 is not proven to be away"))
+            #expect(!failure.isPermanent)
+        }
+        #expect(!run.proxmox.votesWereLowered)
+        #expect(asked.withLock { $0.last } == .lowerVotes(beside: ["pve2"]))
+        #expect(try holders(run) == [holder])
+        #expect(run.proxmox.read { $0.running } == [])
+    }
+
+    /// What the start was for may be over by the time that quorum is missed: then nothing is worth going on alone for.
+    @Test func aStartThatIsSupersededWhileItWaitsForQuorumLowersNothing() async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve1", "name: web")
+        run.proxmox.change { $0.isQuorate = false }
+        let asked = Mutex(0)
+        run.cluster.withLock {
+            $0 = { claim in
+                guard case .start = claim else { return .holds }
+                let times = asked.withLock { asked in
+                    asked += 1
+                    return asked
+                }
+                return times == 1 ? .holds : .superseded("it was placed anew since")
+            }
+        }
+        try await run { node, reports in
+            node.carryOut(.start(web, epoch: 4, takeFrom: [], provenAway: ["pve2"]))
+            guard case .failed(_, 4, .start, let failure) = await reports.end() else {
+                Issue.record("it must not be started")
+                return
+            }
+            #expect(failure.reason.contains("placed anew"))
+        }
+        #expect(asked.withLock { $0 } == 2)
+        #expect(!run.proxmox.votesWereLowered)
+    }
+
+    /// pve3 has joined Proxmox's cluster and not this one, or left this one alone: it may be quorate with pve2.
+    @Test(arguments: ["pve1", "pve2"])
+    func votesAreNotLoweredBesideAHostThatTheClusterDoesNotKnow(holder: String) async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: holder, "name: web")
+        run.proxmox.change { state in
+            state.isQuorate = false
+            state.others = ["pve2", "pve3"]
+        }
+        try await run({ $0.quorumPatience = .milliseconds(600) }) { node, reports in
+            node.carryOut(.start(web, epoch: 4, takeFrom: ["pve2"], provenAway: ["pve2"]))
+            guard case .failed(_, 4, .start, let failure) = await reports.end() else {
+                Issue.record("it must not go on alone")
+                return
+            }
+            #expect(failure.reason.contains("pve3 may be at work") || failure.reason.contains("no quorum"))
+        }
+        #expect(!run.proxmox.votesWereLowered)
+        #expect(run.proxmox.read { $0.running } == [])
     }
 
     /// Neither stopped for it nor sent: what comes to a host after the proof that it writes no more may write all the same.
@@ -97,7 +175,7 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
         run.proxmox.put(120, on: "pve1", "name: web")
         run.cluster.withLock { $0 = { _ in .unknown("no leader") } }
         try await run { node, reports in
-            node.carryOut(.start(web, epoch: 4, takeFrom: [], mayLowerVotes: false))
+            node.carryOut(.start(web, epoch: 4, takeFrom: [], provenAway: []))
             guard case .failed(_, 4, .start, let failure) = await reports.end() else {
                 Issue.record("it must not be started")
                 return
@@ -156,26 +234,27 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
         run.cluster.withLock {
             $0 = { claim in
                 switch claim {
-                case .fence("pve2", 8), .lift("pve2", 8): .holds
+                case .fence("pve2", 8, .cephBlocklist), .lift("pve2", 8): .holds
                 default: .superseded("pve2 was fenced anew since")
                 }
             }
         }
         try await run({ $0.ceph = ceph(run) }) { node, _ in
             node.carryOut(.blocklist(host: "pve2", epoch: 8, addresses: ["10.77.0.2"]))
-            guard case .fenced("pve2", 8, _) = await run.nextFence() else {
+            guard case .fenced(let order, _) = await run.nextFence(), order.epoch == 8 else {
                 Issue.record("the fence holds")
                 return
             }
             node.carryOut(.unblocklist(host: "pve2", epoch: 7, addresses: ["10.77.0.2"]))
-            guard case .failed("pve2", 7, let reason) = await run.nextFence() else {
+            guard case .failed(let failed, let reason) = await run.nextFence(), failed.epoch == 7 else {
                 Issue.record("an old lifting is not carried out")
                 return
             }
             #expect(reason.contains("fenced anew"))
             #expect(isBarred(run))
-            node.carryOut(.unblocklist(host: "pve2", epoch: 8, addresses: ["10.77.0.2"]))
-            #expect(await run.nextFence() == .lifted(host: "pve2", epoch: 8))
+            let lifting = FenceOrder.unblocklist(host: "pve2", epoch: 8, addresses: ["10.77.0.2"])
+            node.carryOut(lifting)
+            #expect(await run.nextFence() == .lifted(lifting))
             #expect(!isBarred(run))
         }
     }
@@ -203,17 +282,18 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
         func barred() -> [String] { addresses.filter { access("\(folder.path)/at-\($0)", F_OK) == 0 } }
         try await run({ $0.ceph = CephFence(ceph: LocalProgram(program, limit: .seconds(20))) }) { node, _ in
             node.carryOut(.blocklist(host: "pve2", epoch: 8, addresses: addresses))
-            guard case .fenced("pve2", 8, let proof) = await run.nextFence() else {
+            guard case .fenced(let order, let proof) = await run.nextFence(), order.epoch == 8 else {
                 Issue.record("both can be barred")
                 return
             }
             #expect(proof.contains("10.77.0.2, 10.78.0.2"))
             #expect(barred() == addresses)
-            node.carryOut(.unblocklist(host: "pve2", epoch: 8, addresses: addresses))
-            #expect(await run.nextFence() == .lifted(host: "pve2", epoch: 8))
+            let lifting = FenceOrder.unblocklist(host: "pve2", epoch: 8, addresses: addresses)
+            node.carryOut(lifting)
+            #expect(await run.nextFence() == .lifted(lifting))
             #expect(barred().isEmpty)
             node.carryOut(.blocklist(host: "pve2", epoch: 9, addresses: []))
-            guard case .failed("pve2", 9, _) = await run.nextFence() else {
+            guard case .failed(let failed, _) = await run.nextFence(), failed.epoch == 9 else {
                 Issue.record("nothing barred is nothing proven")
                 return
             }
@@ -226,12 +306,12 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
         let mark = "\(run.proxmox.folder.path)/off"
         try await run({ $0.ceph = ceph(run) }) { node, _ in
             node.carryOut(.blocklist(host: "pve2", epoch: 7, addresses: ["10.77.0.2"]))
-            guard case .failed("pve2", 7, _) = await run.nextFence() else {
+            guard case .failed(let failed, _) = await run.nextFence(), failed.epoch == 7 else {
                 Issue.record("an old fence bars nobody")
                 return
             }
             node.carryOut(.powerOff(host: "pve2", epoch: 7, command: ["/bin/sh", "-c", ": > \(mark)"]))
-            guard case .failed("pve2", 7, _) = await run.nextFence() else {
+            guard case .failed(let refused, _) = await run.nextFence(), refused.epoch == 7 else {
                 Issue.record("an old fence takes nobody's power")
                 return
             }
@@ -252,7 +332,7 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
                 .powerOff(host: "pve2", epoch: 7, command: command, until: past),
             ] {
                 node.carryOut(order)
-                guard case .failed("pve2", 7, let reason) = await run.nextFence() else {
+                guard case .failed(let failed, let reason) = await run.nextFence(), failed.epoch == 7 else {
                     Issue.record("\(order) comes too late")
                     return
                 }
@@ -261,7 +341,7 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
             #expect(!isBarred(run))
             #expect(FileText.read(mark, most: 1) == nil)
             node.carryOut(.powerOff(host: "pve2", epoch: 7, command: command, until: past + .seconds(600)))
-            guard case .fenced("pve2", 7, _) = await run.nextFence() else {
+            guard case .fenced(let order, _) = await run.nextFence(), order.epoch == 7 else {
                 Issue.record("this one is in time")
                 return
             }

@@ -186,7 +186,7 @@ private struct Emulated {
             await emulated.order([
                 "command": .string(fault), "method": "POST", "path": "/status/start",
             ])
-            let report = try await emulated.carryOut(.start(web, epoch: 1, takeFrom: [], mayLowerVotes: false))
+            let report = try await emulated.carryOut(.start(web, epoch: 1, takeFrom: [], provenAway: []))
             #expect(report == .done(web, epoch: 1, .start))
             #expect(try await emulated.host().state(of: machine).isRunning)
         }
@@ -197,7 +197,7 @@ private struct Emulated {
             await emulated.order([
                 "command": "fail-task", "type": "qmstart", "text": "start failed: QEMU exited with code 1",
             ])
-            let report = try await emulated.carryOut(.start(web, epoch: 1, takeFrom: [], mayLowerVotes: false))
+            let report = try await emulated.carryOut(.start(web, epoch: 1, takeFrom: [], provenAway: []))
             #expect(failure(report)?.reason.contains("QEMU exited with code 1") == true)
             #expect(failure(report)?.isPermanent == false)
         }
@@ -206,7 +206,7 @@ private struct Emulated {
     @Test func aLostPrivilegeIsNamed() async throws {
         try await Emulated.run { emulated in
             await emulated.order(["command": "revoke", "subject": "ops@pve", "privileges": ["VM.PowerMgmt"]])
-            let report = try await emulated.carryOut(.start(web, epoch: 1, takeFrom: [], mayLowerVotes: false))
+            let report = try await emulated.carryOut(.start(web, epoch: 1, takeFrom: [], provenAway: []))
             #expect(failure(report)?.reason.contains("VM.PowerMgmt") == true)
             #expect(failure(report)?.isPermanent == true)
         }
@@ -224,11 +224,11 @@ private struct Emulated {
     @Test func locksAreWaitedForWithinABound() async throws {
         try await Emulated.run { emulated in
             await emulated.order(["command": "lock", "vmid": 100, "lock": "backup"])
-            let locked = try await emulated.carryOut(.start(web, epoch: 1, takeFrom: [], mayLowerVotes: false))
+            let locked = try await emulated.carryOut(.start(web, epoch: 1, takeFrom: [], provenAway: []))
             #expect(failure(locked)?.reason.contains("locked (backup)") == true)
             await emulated.order(["command": "unlock", "vmid": 100])
             await emulated.order(["command": "hold-lock", "vmid": 100, "seconds": 600])
-            let held = try await emulated.carryOut(.start(web, epoch: 2, takeFrom: [], mayLowerVotes: false))
+            let held = try await emulated.carryOut(.start(web, epoch: 2, takeFrom: [], provenAway: []))
             #expect(failure(held)?.reason.contains("can't lock file") == true)
             #expect(failure(held)?.isPermanent == false)
         }
@@ -279,9 +279,9 @@ private struct Emulated {
                 ],
                 to: 1)
             let db = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "db"), form: .machine, vmid: 130)
-            let early = try await emulated.carryOut(.start(db, epoch: 1, takeFrom: [], mayLowerVotes: false))
+            let early = try await emulated.carryOut(.start(db, epoch: 1, takeFrom: [], provenAway: []))
             #expect(failure(early)?.isPermanent == true)
-            let report = try await emulated.carryOut(.start(db, epoch: 2, takeFrom: ["pve2"], mayLowerVotes: false))
+            let report = try await emulated.carryOut(.start(db, epoch: 2, takeFrom: ["pve2"], provenAway: []))
             #expect(report == .done(db, epoch: 2, .start))
             #expect(try await emulated.host().guests().contains { $0.guest.number == 130 && $0.isRunning })
         }

@@ -88,11 +88,11 @@ extension AsyncStream<GuestReport>.Iterator {
         try await run { node, reports in
             node.carryOut(.watch([web]))
             #expect(await reports.observation { _ in true }?.state == .stopped)
-            node.carryOut(.start(web, epoch: 3, takeFrom: [], mayLowerVotes: false))
+            node.carryOut(.start(web, epoch: 3, takeFrom: [], provenAway: []))
             #expect(await reports.end() == .done(web, epoch: 3, .start))
             #expect(await reports.observation { _ in true }?.state == .running)
             // Ordered again, it is done already.
-            node.carryOut(.start(web, epoch: 3, takeFrom: [], mayLowerVotes: false))
+            node.carryOut(.start(web, epoch: 3, takeFrom: [], provenAway: []))
             #expect(await reports.end() == .done(web, epoch: 3, .start))
             node.carryOut(.stop(web, epoch: 3, grace: .seconds(5)))
             #expect(await reports.end() == .done(web, epoch: 3, .stop))
@@ -125,7 +125,7 @@ extension AsyncStream<GuestReport>.Iterator {
             state.locks[120] = nil
         }
         try await run { node, reports in
-            node.carryOut(.start(web, epoch: 4, takeFrom: ["pve2"], mayLowerVotes: true))
+            node.carryOut(.start(web, epoch: 4, takeFrom: ["pve2"], provenAway: ["pve2"]))
             #expect(await reports.end() == .done(web, epoch: 4, .start))
         }
         #expect(run.proxmox.votesWereLowered)
@@ -149,7 +149,7 @@ extension AsyncStream<GuestReport>.Iterator {
             }
         }
         try await run { node, reports in
-            node.carryOut(.start(web, epoch: 4, takeFrom: ["pve2"], mayLowerVotes: false))
+            node.carryOut(.start(web, epoch: 4, takeFrom: ["pve2"], provenAway: []))
             #expect(await reports.end() == .done(web, epoch: 4, .start))
         }
         #expect(run.proxmox.read { $0.beforeList == nil })
@@ -162,7 +162,7 @@ extension AsyncStream<GuestReport>.Iterator {
         run.proxmox.put(120, on: "pve2", "name: web")
         run.proxmox.change { $0.isQuorate = false }
         try await run({ $0.quorumPatience = .milliseconds(300) }) { node, reports in
-            node.carryOut(.start(web, epoch: 4, takeFrom: ["pve2"], mayLowerVotes: false))
+            node.carryOut(.start(web, epoch: 4, takeFrom: ["pve2"], provenAway: []))
             guard case .failed(_, 4, .start, let failure) = await reports.end() else {
                 Issue.record("it cannot start without quorum")
                 return
@@ -180,7 +180,7 @@ extension AsyncStream<GuestReport>.Iterator {
             run.proxmox.put(120, on: "pve2", "name: web")
             run.proxmox.change { $0.locks[120] = lock }
             try await run { node, reports in
-                node.carryOut(.start(web, epoch: 4, takeFrom: ["pve2"], mayLowerVotes: false))
+                node.carryOut(.start(web, epoch: 4, takeFrom: ["pve2"], provenAway: []))
                 _ = await reports.end()
             }
             #expect(run.proxmox.wasUnlocked == isRemoved)
@@ -192,7 +192,7 @@ extension AsyncStream<GuestReport>.Iterator {
         let run = try await Run()
         run.proxmox.put(120, on: "pve2", "name: web\n\(line)")
         try await run { node, reports in
-            node.carryOut(.start(web, epoch: 4, takeFrom: ["pve2"], mayLowerVotes: true))
+            node.carryOut(.start(web, epoch: 4, takeFrom: ["pve2"], provenAway: ["pve2"]))
             guard case .failed(_, _, _, let failure) = await reports.end() else {
                 Issue.record("its disk is not here")
                 return
@@ -210,7 +210,7 @@ extension AsyncStream<GuestReport>.Iterator {
         run.proxmox.put(120, on: "pve2", "name: web")
         try await run { node, reports in
             for takeFrom in [[], ["pve3"]] {
-                node.carryOut(.start(web, epoch: 4, takeFrom: takeFrom, mayLowerVotes: true))
+                node.carryOut(.start(web, epoch: 4, takeFrom: takeFrom, provenAway: ["pve2"]))
                 guard case .failed(_, _, .start, let failure) = await reports.end() else {
                     Issue.record("it lies on pve2")
                     return
@@ -229,7 +229,7 @@ extension AsyncStream<GuestReport>.Iterator {
         happened.proxmox.change { $0.faults = [("POST /nodes/pve1/qemu/120/status/start", .close)] }
         try await happened { node, reports in
             // It is not running, so it is started after all, and once.
-            node.carryOut(.start(web, epoch: 1, takeFrom: [], mayLowerVotes: false))
+            node.carryOut(.start(web, epoch: 1, takeFrom: [], provenAway: []))
             #expect(await reports.end() == .done(web, epoch: 1, .start))
         }
         let seen = happened.proxmox.server.seen.map(\.line)
@@ -246,7 +246,7 @@ extension AsyncStream<GuestReport>.Iterator {
         run.proxmox.put(120, on: "pve1", "name: web")
         run.proxmox.change { $0.verdicts = ["start failed: QEMU exited with code 1"] }
         try await run { node, reports in
-            node.carryOut(.start(web, epoch: 1, takeFrom: [], mayLowerVotes: false))
+            node.carryOut(.start(web, epoch: 1, takeFrom: [], provenAway: []))
             guard case .failed(_, 1, .start, let failure) = await reports.end() else {
                 Issue.record("it did not start")
                 return
@@ -269,7 +269,7 @@ extension AsyncStream<GuestReport>.Iterator {
             ]
         }
         try await run { node, reports in
-            node.carryOut(.start(web, epoch: 1, takeFrom: [], mayLowerVotes: false))
+            node.carryOut(.start(web, epoch: 1, takeFrom: [], provenAway: []))
             guard case .failed(_, _, _, let failure) = await reports.end() else {
                 Issue.record("it may not be started")
                 return
@@ -284,7 +284,7 @@ extension AsyncStream<GuestReport>.Iterator {
         run.proxmox.put(120, on: "pve1", "name: web")
         run.proxmox.change { $0.hangsAtStart = true }
         try await run { node, reports in
-            node.carryOut(.start(web, epoch: 1, takeFrom: [], mayLowerVotes: false))
+            node.carryOut(.start(web, epoch: 1, takeFrom: [], provenAway: []))
             while !run.proxmox.server.changes.contains(where: { $0.hasSuffix("/start") }) { await Task.yield() }
             node.carryOut(.destroy(web, epoch: 2))
             guard case .failed(_, 1, .start, _) = await reports.end() else {
@@ -371,7 +371,7 @@ extension AsyncStream<GuestReport>.Iterator {
                 kind: "VirtualMachine", name: "web", spec: ["proxmox": ["vmid": 120, "cores": 4, "memory": "2Gi"]])
         }
         try await run { node, reports in
-            node.carryOut(.start(web, epoch: 1, takeFrom: [], mayLowerVotes: false))
+            node.carryOut(.start(web, epoch: 1, takeFrom: [], provenAway: []))
             #expect(await reports.end() == .done(web, epoch: 1, .start))
         }
         let changes = run.proxmox.server.seen.filter { $0.method == "POST" }
@@ -408,19 +408,19 @@ extension AsyncStream<GuestReport>.Iterator {
         let run = try await Run()
         try await run { node, _ in
             node.carryOut(.blocklist(host: "pve2", epoch: 7, addresses: ["10.77.0.2"]))
-            guard case .failed("pve2", 7, let reason) = await run.nextFence() else {
+            guard case .failed(let first, let reason) = await run.nextFence(), first.epoch == 7 else {
                 Issue.record("there is no Ceph")
                 return
             }
             #expect(reason.contains("Ceph is not configured"))
             node.carryOut(.powerOff(host: "pve2", epoch: 8, command: ["/bin/sh", "-c", "exit 3"]))
-            guard case .failed("pve2", 8, _) = await run.nextFence() else {
+            guard case .failed(let second, _) = await run.nextFence(), second.epoch == 8 else {
                 Issue.record("the command failed")
                 return
             }
             node.carryOut(
                 .powerOff(host: "pve2", epoch: 9, command: ["/bin/sh", "-c", "test \"$0\" = pve2", "{host}"]))
-            guard case .fenced("pve2", 9, _) = await run.nextFence() else {
+            guard case .fenced(let third, _) = await run.nextFence(), third.epoch == 9 else {
                 Issue.record("the command succeeded")
                 return
             }
@@ -430,7 +430,7 @@ extension AsyncStream<GuestReport>.Iterator {
 
 @Suite struct GuestLanesTests {
     private func start(_ epoch: UInt64) -> OrderedStep {
-        OrderedStep(.start(web, epoch: epoch, takeFrom: [], mayLowerVotes: false))!
+        OrderedStep(.start(web, epoch: epoch, takeFrom: [], provenAway: []))!
     }
 
     @Test func oneStepAtATimeAndNoneTwice() {

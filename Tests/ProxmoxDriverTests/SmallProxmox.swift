@@ -14,6 +14,8 @@ final class SmallProxmox: Sendable {
     struct State {
         var running: Set<Int> = []
         var isQuorate = true
+        /// The other hosts of its cluster, as it knows them; none is there.
+        var others = ["pve2"]
         /// Quorum comes with the command `pvecm expected`.
         var locks: [Int: String] = [:]
         var standstill: [Int: String] = [:]
@@ -113,7 +115,8 @@ final class SmallProxmox: Sendable {
         switch request.path {
         case "/cluster/status":
             let whole = #"{"type":"cluster","name":"lab","quorate":\#(state.isQuorate ? 1 : 0)}"#
-            return .data(#"[\#(whole),{"type":"node","name":"pve1","local":1,"online":1}]"#)
+            let others = state.others.map { #",{"type":"node","name":"\#($0)","local":0,"online":0}"# }.joined()
+            return .data(#"[\#(whole),{"type":"node","name":"pve1","local":1,"online":1}\#(others)]"#)
         case "/cluster/ha/resources":
             return .data(
                 "[" + state.managed.map { #"{"sid":"vm:\#($0)","state":"started"}"# }.joined(separator: ",") + "]")

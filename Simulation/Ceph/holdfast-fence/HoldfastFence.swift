@@ -57,7 +57,7 @@ private final class Session: Sendable {
         func answer(_ claim: OrderClaim) -> ClaimAnswer {
             byHost.withLock { fences in
                 switch claim {
-                case .fence(let host, let epoch):
+                case .fence(let host, let epoch, _):
                     fences[host]?.epoch == epoch ? .holds : .superseded("\(host) was fenced anew since")
                 case .lift(let host, let epoch):
                     if fences[host]?.epoch != epoch {
@@ -67,7 +67,7 @@ private final class Session: Sendable {
                     } else {
                         .holds
                     }
-                case .start, .migrate: .superseded("nothing is started here")
+                case .start, .migrate, .lowerVotes: .superseded("nothing is started here")
                 }
             }
         }
@@ -115,9 +115,9 @@ private final class Session: Sendable {
             let milliseconds = (ContinuousClock.now - began) / .milliseconds(1)
             let time = String(Int(milliseconds.rounded()))
             switch outcome {
-            case .fenced(_, let epoch, let proof): return "fenced \(epoch) \(time) \(proof)"
-            case .lifted(_, let epoch): return "lifted \(epoch) \(time)"
-            case .failed(_, let epoch, let reason): return "failed \(epoch) \(time) \(reason)"
+            case .fenced(_, let proof): return "fenced \(epoch) \(time) \(proof)"
+            case .lifted: return "lifted \(epoch) \(time)"
+            case .failed(_, let reason): return "failed \(epoch) \(time) \(reason)"
             }
         case ("clean", 3):
             guard let epoch = UInt64(words[2]) else { break }

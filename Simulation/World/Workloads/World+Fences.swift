@@ -45,7 +45,7 @@ extension World {
         }
         guard machine.reading(at: now) < step.order.until else {
             let words = "it could not be begun within \(FenceOrder.mostWait.milliseconds / 1_000) s"
-            report(.failed(host: step.order.host, epoch: step.order.epoch, reason: words), of: number)
+            report(.failed(step.order, reason: words), of: number)
             return false
         }
         _ = lab.fences.update(number) { $0.deadline = now + 20_000_000_000 }
@@ -67,7 +67,7 @@ extension World {
                 keepOut(address, lab)
             }
             tell("Ceph refuses \(addresses.joined(separator: ", ")) (\(host)) from map \(lab.ceph.map) on")
-            report(.fenced(host: host, epoch: epoch, proof: "blocklisted in OSD map \(lab.ceph.map)"), of: number)
+            report(.fenced(step.order, proof: "blocklisted in OSD map \(lab.ceph.map)"), of: number)
         case .unblocklist(let host, let epoch, let addresses, _):
             guard askMonitors(number, step, lab) else { return }
             if let newer = addresses.compactMap({ lab.ceph.epochs[$0] }).max(), newer > epoch {
@@ -79,8 +79,8 @@ extension World {
             lab.ceph.shutOut.removeAll { addresses.contains($0) }
             marks.reach(.fenceLifted)
             tell("Ceph serves \(addresses.joined(separator: ", ")) (\(host)) again from map \(lab.ceph.map) on")
-            report(.lifted(host: host, epoch: epoch), of: number)
-        case .powerOff(let host, let epoch, _, _): switchOff(number, step, host, epoch, lab)
+            report(.lifted(step.order), of: number)
+        case .powerOff(let host, _, _, _): switchOff(number, step, host, lab)
         }
     }
 
@@ -89,7 +89,7 @@ extension World {
         let isLeft = machines[step.machine].isPowered
         guard isLeft, now < step.deadline else {
             let words = "no monitor of Ceph answers within 20 s; look at `ceph -s`"
-            report(.failed(host: step.order.host, epoch: step.order.epoch, reason: words), of: number)
+            report(.failed(step.order, reason: words), of: number)
             return false
         }
         let answers = monitorsAnswer(step.machine, lab)
@@ -113,19 +113,18 @@ extension World {
     }
 
     /// A switch that hangs on the same power as the machine dies with it.
-    private func switchOff(_ number: UInt64, _ step: FenceStepState, _ host: String, _ epoch: UInt64, _ lab: GuestLab) {
+    private func switchOff(_ number: UInt64, _ step: FenceStepState, _ host: String, _ lab: GuestLab) {
         guard step.isSent else {
             _ = lab.fences.update(number) { $0.isSent = true }
             queue.push(.fenceStep(number), at: now + lab.draws.number(1_000_000_000...3_000_000_000))
             return
         }
         guard let machine = machine(named: host), machine.isPowered else {
-            return report(
-                .failed(host: host, epoch: epoch, reason: "the power switch of \(host) does not answer"), of: number)
+            return report(.failed(step.order, reason: "the power switch of \(host) does not answer"), of: number)
         }
         powerOff(machine)
         lab.hosts[machine.index].isProvenOff = true
-        report(.fenced(host: host, epoch: epoch, proof: "its power is off, by its own switch"), of: number)
+        report(.fenced(step.order, proof: "its power is off, by its own switch"), of: number)
     }
 
     // MARK: Ceph

@@ -27,14 +27,14 @@ extension World {
             if step.isUnknown { return beginUnknown(number, order, lab) }
         }
         switch step.work {
-        case .order(.start(_, _, let takeFrom, let mayLower), _, _):
-            start(number, takeFrom: takeFrom, mayLowerVotes: mayLower, lab)
+        case .order(.start(_, _, let takeFrom, let away), _, _):
+            start(number, takeFrom: takeFrom, provenAway: away, lab)
         case .order(.stop(_, _, let grace), _, _): stop(number, grace: grace.nanoseconds, lab)
         case .order(.migrate(_, _, let to, let live), _, _): migrate(number, to: to, live: live, lab)
         case .order(.destroy, _, _): destroy(number, lab)
         case .order(.watch, _, _): lab.steps[number] = nil
         case .handMove(let to): handMove(number, to: to, lab)
-        case .handStart: start(number, takeFrom: [], mayLowerVotes: false, lab)
+        case .handStart: start(number, takeFrom: [], provenAway: [], lab)
         }
     }
 
@@ -83,7 +83,7 @@ extension World {
 
     // MARK: Start
 
-    private func start(_ number: UInt64, takeFrom: [String], mayLowerVotes: Bool, _ lab: GuestLab) {
+    private func start(_ number: UInt64, takeFrom: [String], provenAway: [String], _ lab: GuestLab) {
         guard let step = lab.steps[number] else { return }
         let machine = step.machine
         let guest = lab.guests[step.guest]
@@ -95,7 +95,8 @@ extension World {
                 return end(number, nil)
             }
             if !isQuorate(machine, lab) {
-                guard mayLowerVotes else {
+                let others = machines.filter { runsGuests($0) && $0.hasJoined && $0.index != machine }
+                guard others.allSatisfy({ provenAway.contains($0.name) }) else {
                     return end(number, GuestFailure("cluster not ready - no quorum? Nothing was changed"))
                 }
                 return stage(number, 1, after: lab.draws.number(500_000_000...1_100_000_000))

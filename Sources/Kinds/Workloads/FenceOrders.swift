@@ -46,13 +46,41 @@ public enum FenceOrder: Hashable, Sendable {
         case .blocklist(_, _, _, let until), .unblocklist(_, _, _, let until), .powerOff(_, _, _, let until): until
         }
     }
+    public var method: FenceMethod {
+        switch self {
+        case .blocklist, .unblocklist: .cephBlocklist
+        case .powerOff: .power
+        }
+    }
+    /// The storage addresses that it is about; by power, none.
+    public var addresses: [String] {
+        switch self {
+        case .blocklist(_, _, let addresses, _), .unblocklist(_, _, let addresses, _): addresses
+        case .powerOff: []
+        }
+    }
 }
 
+/// What came of an order: one report for each that was begun, and of no other.
+///
+/// A report names its whole order. Several about one host and one fence may be under way or wait behind each other:
+///
+///     ordered    blocklist ─────────────────── power off (waits for the one before)
+///     reported                                                     the blocklist is in force
+///
+/// Taken for one of what was ordered last, an address that is barred from Ceph would be a proof by power, which counts for
+/// disks that Ceph knows nothing of.
 public enum FenceReport: Hashable, Sendable {
     /// It is certain that the host writes no more. `proof` is what makes it so, for people: `blocklisted in OSD map 812`.
-    case fenced(host: String, epoch: UInt64, proof: String)
-    case lifted(host: String, epoch: UInt64)
-    case failed(host: String, epoch: UInt64, reason: String)
+    case fenced(FenceOrder, proof: String)
+    case lifted(FenceOrder)
+    case failed(FenceOrder, reason: String)
+
+    public var order: FenceOrder {
+        switch self {
+        case .fenced(let order, _), .lifted(let order), .failed(let order, _): order
+        }
+    }
 }
 
 /// An order to this host's watchdog. A machine whose watchdog is armed and not fed is reset by it.

@@ -39,9 +39,10 @@ public enum GuestOrder: Hashable, Sendable {
     /// Bring the guest up here: take its configuration over from one of `takeFrom`, when it lies there still, bring it in line
     /// with what is declared, start it. Does nothing and reports `done` when it runs here already.
     /// `takeFrom` are hosts whose fences are committed; none: the configuration must lie here, or the guest is new.
-    /// `mayLowerVotes`: every other host of the hypervisor's own cluster that is away is fenced, so this one may go on
-    /// alone when that cluster has lost its quorum.
-    case start(Guest, epoch: UInt64, takeFrom: [String], mayLowerVotes: Bool)
+    /// `provenAway` are hosts that are fenced and not back. When the hypervisor's own cluster has lost its quorum this host may
+    /// go on alone only if they are all that it has besides: a host that joined that cluster and not this one, or was removed
+    /// from this one alone, may be at work. That they are away is asked for once more before it goes on without them.
+    case start(Guest, epoch: UInt64, takeFrom: [String], provenAway: [String])
     /// Let the guest end by itself, and end it when it has not within `grace`.
     case stop(Guest, epoch: UInt64, grace: Interval)
     /// Give the guest to another host: `live`, while it runs, else stopped. One that runs and is not to be moved live is
@@ -65,6 +66,11 @@ public enum GuestReport: Hashable, Sendable {
     case observed([GuestObservation])
     /// The driver could not look: what was asked, what the system said, what to do about it. Nothing is known of any guest.
     case blind(reason: String)
+    /// The driver may not take part: what it said would not be so. It looks again by itself, and what it reports next of the
+    /// host ends it.
+    /// - `boot`: as of the host's facts, which are not told.
+    /// - `watchdogMilliseconds`: as of the host's facts; 0: it is not known whether there is one.
+    case refused(boot: String, watchdogMilliseconds: Int64, reason: String)
     /// The step was carried out, by the hypervisor's own word.
     case done(Guest, epoch: UInt64, GuestStep)
     /// The step was not carried out, and is not under way any more.

@@ -13,10 +13,12 @@ public enum OrderClaim: Hashable, Sendable {
     case start(ResourceKey, epoch: UInt64)
     /// The guest is to be given to another host, by the placement with this epoch.
     case migrate(ResourceKey, epoch: UInt64, to: String)
-    /// The fence of the host with this epoch is this member's to carry out.
-    case fence(host: String, epoch: UInt64)
+    /// The fence of the host with this epoch is this member's to carry out, by this method, and the host is not there.
+    case fence(host: String, epoch: UInt64, by: FenceMethod)
     /// What bars the host is the fence with this epoch and no newer one, and it is this member's to lift.
     case lift(host: String, epoch: UInt64)
+    /// Each of these hosts is proven to be away: the hypervisor's cluster may be made to go on without them.
+    case lowerVotes(beside: [String])
 
     /// Why it does not hold (any more); nil: it holds.
     /// - Parameter member: who is to carry the order out.
@@ -32,10 +34,13 @@ public enum OrderClaim: Hashable, Sendable {
                 // What comes there now would come after what proves that the host writes no more.
                 return state.hosts[to]?.fence.isNone ?? false ? nil : "\(to) is being fenced"
             }
-        case .fence(let host, let epoch):
+        case .fence(let host, let epoch, let method):
             if state.disarmed != nil { return "the cluster is disarmed: no host is to be fenced" }
+            // It may have come back while the order waited; its guests are well, and would lose all for nothing.
+            if state.member(named: host)?.reachable == true { return "\(host) is there again" }
             return fence(of: host, epoch, in: state) { record in
-                record.task?.member == member ? nil : "it is not this member's to be carried out"
+                record.task == FenceTask(method, by: member)
+                    ? nil : "it is not this member's to be carried out by \(method.rawValue)"
             }
         case .lift(let host, let epoch):
             return fence(of: host, epoch, in: state) { record in
@@ -46,6 +51,10 @@ public enum OrderClaim: Hashable, Sendable {
                 default: "it is not this member's to be lifted"
                 }
             }
+        case .lowerVotes(let others):
+            guard let host = state.members[member]?.name else { return "this host is no member any more" }
+            guard state.hosts[host]?.fence.isNone ?? false else { return "\(host) is being fenced" }
+            return others.first { !state.isProvenAway($0) }.map { "\($0) is not proven to be away" }
         }
     }
 

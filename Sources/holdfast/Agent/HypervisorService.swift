@@ -18,59 +18,39 @@ enum Hypervisor {
     /// How long the cluster may take to say whether an order still holds: an election fits in.
     static let claimPatience = Interval.seconds(3)
 
-    /// What was found of a hypervisor.
-    enum Found {
-        /// There is none on this member.
-        case none
-        case driven(ProxmoxNode)
-        /// There is one, and nothing is done with it until the agent is started anew. What `doctor` says of it.
-        case refused(HypervisorReadings)
-
-        var node: ProxmoxNode? { if case .driven(let node) = self { node } else { nil } }
-
-        var examination: (@Sendable () async -> HypervisorReadings)? {
-            switch self {
-            case .none: nil
-            case .driven(let node): { HypervisorReadings(await node.examine()) }
-            case .refused(let readings): { readings }
-            }
+    /// The driver of this host's Proxmox; nil: nobody says that there is one, and no process before this one left a watchdog
+    /// armed.
+    static func open(record: MemberRecord, dataDirectory: String, loop: AgentLoop, log: Logger) -> HostDriver? {
+        let file = "\(dataDirectory)/\(settingsFile)"
+        let store = watchdogStore()
+        guard record.kind == .host, FileManager.default.fileExists(atPath: file) || store?.inherited != nil else {
+            return nil
         }
+        let member = record.id
+        return HostDriver(
+            settings: { try ProxmoxSettings(file: file, hostName: record.name) }, log: log,
+            declaration: { key in
+                guard case .state(let state, _) = await loop.submit(.readLocal) else { return nil }
+                return state.resources[key]?.declaration
+            },
+            claim: { await answer($0, of: member, through: loop) },
+            report: { loop.report($0) }, reportFence: { loop.report($0) }, watchdogStore: store)
     }
 
-    /// The driver of this host's Proxmox. None is opened that could not see every machine of this host, or could not take a
-    /// guest over: what it said of guests would not be so.
-    static func open(record: MemberRecord, dataDirectory: String, loop: AgentLoop, log: Logger) -> Found {
-        let file = "\(dataDirectory)/\(settingsFile)"
-        guard record.kind == .host, FileManager.default.fileExists(atPath: file) else { return .none }
-        let member = record.id
-        do {
-            let settings = try ProxmoxSettings(file: file, hostName: record.name)
-            let outOfReach = settings.outOfReach()
-            guard outOfReach.isEmpty else {
-                log.error(
-                    """
-                    this host runs no guests until its agent is started anew: \(outOfReach.joined(separator: "; ")). \
-                    As root: \(ProxmoxSettings.reachAdvice)
-                    """)
-                var readings = HypervisorReadings()
-                (readings.outOfReach, readings.reachAdvice) = (outOfReach, ProxmoxSettings.reachAdvice)
-                return .refused(readings)
-            }
-            return .driven(
-                try ProxmoxNode(
-                    settings, log: log,
-                    declaration: { key in
-                        guard case .state(let state, _) = await loop.submit(.readLocal) else { return nil }
-                        return state.resources[key]?.declaration
-                    },
-                    claim: { await answer($0, of: member, through: loop) },
-                    report: { loop.report($0) }, reportFence: { loop.report($0) }, watchdogStore: watchdogStore()))
-        } catch {
-            log.error("this host runs no guests until its agent is started anew: \(error)")
-            var readings = HypervisorReadings()
-            readings.problem = "\(error)"
-            return .refused(readings)
+    /// What `doctor` says of it.
+    static func examination(of driver: HostDriver?) -> (@Sendable () async -> HypervisorReadings)? {
+        guard let driver else { return nil }
+        return { await readings(of: driver) }
+    }
+
+    private static func readings(of driver: HostDriver) async -> HypervisorReadings {
+        if let found = await driver.examine() { return HypervisorReadings(found) }
+        var readings = HypervisorReadings()
+        if let refusal = driver.refusal {
+            (readings.problem, readings.outOfReach) = (refusal.problem, refusal.outOfReach)
+            readings.reachAdvice = ProxmoxSettings.reachAdvice
         }
+        return readings
     }
 
     /// systemd's, where it is there.
@@ -107,9 +87,9 @@ extension HypervisorReadings {
 
 /// Carries out orders until the member stops.
 struct HypervisorService: Service {
-    let node: ProxmoxNode
+    let driver: HostDriver
 
-    func run() async throws { await cancelWhenGracefulShutdown { await node.serve() } }
+    func run() async throws { await cancelWhenGracefulShutdown { await driver.serve() } }
 }
 
-extension ProxmoxNode: HypervisorOrderTaker {}
+extension HostDriver: HypervisorOrderTaker {}

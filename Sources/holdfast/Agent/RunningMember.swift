@@ -124,8 +124,7 @@ struct RunningMember {
         }
         let drivers = MemberDrivers(record: record, dataDirectory: dataDirectory, log: log) { loop.report($0) }
 
-        let found = Hypervisor.open(record: record, dataDirectory: dataDirectory, loop: loop, log: log)
-        let hypervisor = found.node
+        let hypervisor = Hypervisor.open(record: record, dataDirectory: dataDirectory, loop: loop, log: log)
 
         store.start(warning: { [log] in log.warning("log: \($0)") }, completion: { loop.written($0) })
         loop.start(
@@ -142,7 +141,7 @@ struct RunningMember {
         let measurements = MemberMeasurements(
             record: record, current: current, dataDirectory: dataDirectory, guardProblem: drivers.guardProblem,
             network: drivers.network,
-            hypervisor: found.examination, loop: loop,
+            hypervisor: Hypervisor.examination(of: hypervisor), loop: loop,
             store: store, transport: transport)
         let end = await serve(loop, drivers, hypervisor, transport, measurements)
         alive?.cancel()
@@ -154,7 +153,7 @@ struct RunningMember {
     /// Runs agent and API until a signal or a failure ends them. They stop from the last to the first: the agent gives
     /// everything away while its health checks still run, and before the API waits for its clients.
     private func serve(
-        _ loop: AgentLoop, _ drivers: MemberDrivers, _ hypervisor: ProxmoxNode?,
+        _ loop: AgentLoop, _ drivers: MemberDrivers, _ hypervisor: HostDriver?,
         _ transport: PeerTransport,
         _ measurements: MemberMeasurements
     ) async -> Result<AgentEnd, any Error> {
@@ -176,7 +175,7 @@ struct RunningMember {
                         log: log)),
             ]
             if let runner = drivers.health { services.append(.init(service: HealthService(runner: runner))) }
-            if let hypervisor { services.append(.init(service: HypervisorService(node: hypervisor))) }
+            if let hypervisor { services.append(.init(service: HypervisorService(driver: hypervisor))) }
             services.append(
                 .init(service: AgentService(loop: loop, log: log), successTerminationBehavior: .gracefullyShutdownGroup)
             )

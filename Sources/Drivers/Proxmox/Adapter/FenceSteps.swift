@@ -14,45 +14,49 @@ struct FenceSteps: Sendable {
     static let commandLimit = Interval.seconds(20)
 
     func carryOut(_ order: FenceOrder) async -> FenceReport {
-        switch order {
-        case .blocklist(let host, let epoch, let addresses, _):
-            return await report(host, epoch) { () async throws(StepFailure) in
-                let ceph = try tool("fence \(host)", addresses)
-                try await claims.confirm(.fence(host: host, epoch: epoch), "fence \(host)")
-                try inTime(order)
-                return try await bar(host, epoch, addresses, ceph)
+        do throws(StepFailure) {
+            return switch order {
+            case .blocklist: try await bar(order)
+            case .unblocklist: try await lift(order)
+            case .powerOff(_, _, let command, _): try await powerOff(order, command)
             }
-        case .unblocklist(let host, let epoch, let addresses, _):
-            return await report(host, epoch) { () async throws(StepFailure) in
-                let attempted = "lift the fence of \(host)"
-                let ceph = try tool(attempted, addresses)
-                // An older order must not open a newer fence.
-                do throws(LocalProgramError) {
-                    guard try await ceph.isBarred(addresses: addresses) else {
-                        return .lifted(host: host, epoch: epoch)
-                    }
-                } catch { throw StepFailure(error) }
-                try await claims.confirm(.lift(host: host, epoch: epoch), attempted)
-                try inTime(order)
-                let begun = BootTime.now()
-                for address in addresses {
-                    try isStillAllowed(since: begun, attempted)
-                    do throws(LocalProgramError) { try await ceph.lift(addresses: [address]) } catch {
-                        throw StepFailure(error)
-                    }
-                }
-                return .lifted(host: host, epoch: epoch)
-            }
-        case .powerOff(let host, let epoch, let command, _):
-            return await report(host, epoch) { () async throws(StepFailure) in
-                try await claims.confirm(.fence(host: host, epoch: epoch), "take the power from \(host)")
-                try inTime(order)
-                do throws(LocalProgramError) { try await FenceCommand(command).run(host: host) } catch {
-                    throw StepFailure(error)
-                }
-                return .fenced(host: host, epoch: epoch, proof: "the power command says that it is off")
+        } catch {
+            log.warning("\(error)")
+            return .failed(order, reason: error.description)
+        }
+    }
+
+    private func powerOff(_ order: FenceOrder, _ command: [String]) async throws(StepFailure) -> FenceReport {
+        try await confirm(order, "take the power from \(order.host)")
+        do throws(LocalProgramError) { try await FenceCommand(command).run(host: order.host) } catch {
+            throw StepFailure(error)
+        }
+        return .fenced(order, proof: "the power command says that it is off")
+    }
+
+    private func lift(_ order: FenceOrder) async throws(StepFailure) -> FenceReport {
+        let attempted = "lift the fence of \(order.host)"
+        let ceph = try tool(attempted, order.addresses)
+        do throws(LocalProgramError) {
+            guard try await ceph.isBarred(addresses: order.addresses) else { return .lifted(order) }
+        } catch { throw StepFailure(error) }
+        // An older order must not open a newer fence.
+        try await claims.confirm(.lift(host: order.host, epoch: order.epoch), attempted)
+        try inTime(order)
+        let begun = BootTime.now()
+        for address in order.addresses {
+            try isStillAllowed(since: begun, attempted)
+            do throws(LocalProgramError) { try await ceph.lift(addresses: [address]) } catch {
+                throw StepFailure(error)
             }
         }
+        return .lifted(order)
+    }
+
+    /// Just before what cannot be undone.
+    private func confirm(_ order: FenceOrder, _ attempted: String) async throws(StepFailure) {
+        try await claims.confirm(.fence(host: order.host, epoch: order.epoch, by: order.method), attempted)
+        try inTime(order)
     }
 
     /// Looked at when nothing is waited for any more: late, an order could undo what another member was ordered since.
@@ -70,9 +74,10 @@ struct FenceSteps: Sendable {
         throw StepFailure("\(attempted): Ceph answers too slowly for all of its addresses; it is tried again")
     }
 
-    private func bar(
-        _ host: String, _ epoch: UInt64, _ addresses: [String], _ ceph: CephFence
-    ) async throws(StepFailure) -> FenceReport {
+    private func bar(_ order: FenceOrder) async throws(StepFailure) -> FenceReport {
+        let (host, addresses) = (order.host, order.addresses)
+        let ceph = try tool("fence \(host)", addresses)
+        try await confirm(order, "fence \(host)")
         let begun = BootTime.now()
         var found: BlocklistProof?
         var up: [Int64] = []
@@ -101,7 +106,7 @@ struct FenceSteps: Sendable {
             if !up.isEmpty { log.notice("marked the storage daemons \(up) of \(host) down") }
         } catch { log.warning("\(error)") }
         return .fenced(
-            host: host, epoch: epoch,
+            order,
             proof: "\(addresses.joined(separator: ", ")) barred from Ceph's images in OSD map \(proof.mapEpoch)")
     }
 
@@ -117,14 +122,5 @@ struct FenceSteps: Sendable {
                 isPermanent: true)
         }
         return ceph
-    }
-
-    private func report(
-        _ host: String, _ epoch: UInt64, _ body: () async throws(StepFailure) -> FenceReport
-    ) async -> FenceReport {
-        do throws(StepFailure) { return try await body() } catch {
-            log.warning("\(error)")
-            return .failed(host: host, epoch: epoch, reason: error.description)
-        }
     }
 }

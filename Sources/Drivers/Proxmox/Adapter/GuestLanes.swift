@@ -8,7 +8,7 @@ import Kinds
 /// A step that was ordered.
 struct OrderedStep: Hashable, Sendable {
     enum Work: Hashable, Sendable {
-        case start(takeFrom: [String], mayLowerVotes: Bool)
+        case start(takeFrom: [String], provenAway: [String])
         case stop(grace: Interval)
         case migrate(to: String, live: Bool)
         case destroy
@@ -21,8 +21,8 @@ struct OrderedStep: Hashable, Sendable {
     init?(_ order: GuestOrder) {
         switch order {
         case .watch: return nil
-        case .start(let guest, let epoch, let takeFrom, let mayLowerVotes):
-            self.init(guest, epoch, .start(takeFrom: takeFrom, mayLowerVotes: mayLowerVotes))
+        case .start(let guest, let epoch, let takeFrom, let provenAway):
+            self.init(guest, epoch, .start(takeFrom: takeFrom, provenAway: provenAway))
         case .stop(let guest, let epoch, let grace): self.init(guest, epoch, .stop(grace: grace))
         case .migrate(let guest, let epoch, let target, let live):
             self.init(guest, epoch, .migrate(to: target, live: live))

@@ -32,13 +32,14 @@ struct GuestSteps: Sendable {
     /// **It is not begun, nor gone on with after a wait, once the placement has a newer epoch**: the guest may run
     /// elsewhere by then.
     func start(
-        _ guest: Guest, epoch: UInt64, takeFrom: [String], mayLowerVotes: Bool
+        _ guest: Guest, epoch: UInt64, takeFrom: [String], provenAway: [String]
     ) async throws(StepFailure) -> [String] {
         let number = try number(guest)
         let claim = OrderClaim.start(guest.workload, epoch: epoch)
         let attempted = "start \(number) on \(settings.node)"
         let deadline = ContinuousClock.now + .nanoseconds(settings.quorumPatience.nanoseconds)
-        let taking = TakingOver(host: host, settings: settings, log: log)
+        let taking = TakingOver(
+            host: host, settings: settings, log: log, claims: claims, claim: claim, provenAway: provenAway)
         let declared = try await declared(guest)
         var notes: [String] = []
         switch try await place(of: number) {
@@ -49,11 +50,8 @@ struct GuestSteps: Sendable {
                     "\(attempted): its configuration lies on \(node); it starts here once it was moved here",
                     isPermanent: true)
             }
-            let claims = claims
             while true {
-                try await taking.take(number, from: node, mayLowerVotes: mayLowerVotes, until: deadline) {
-                    () async throws(StepFailure) in try await claims.confirm(claim, attempted)
-                }
+                try await taking.take(number, from: node, until: deadline)
                 // Until Proxmox sees it here too: a move made just while the cluster's file system comes together may be undone.
                 if case .here = try await place(of: number) { break }
                 guard ContinuousClock.now < deadline else {
@@ -77,7 +75,7 @@ struct GuestSteps: Sendable {
                 }
                 // For a second or two after it came back calls may still say that there is none.
                 try await TakingOver.wait(attempted)
-                try await taking.regainQuorum(mayLowerVotes: mayLowerVotes, until: deadline, attempted)
+                try await taking.regainQuorum(until: deadline, attempted)
             }
         }
         return notes

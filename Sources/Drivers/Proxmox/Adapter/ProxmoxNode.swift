@@ -58,12 +58,24 @@ public final class ProxmoxNode: Sendable {
     ///   - reportFence: the same.
     ///   - watchdogStore: keeps the watchdog open over a restart of this process; nil: nothing does.
     /// - Throws: when the authority's certificates cannot be read.
-    public init(
+    public convenience init(
         _ settings: ProxmoxSettings, log: Logger,
         declaration: @escaping @Sendable (ResourceKey) async -> Declaration?,
         claim: @escaping @Sendable (OrderClaim) async -> ClaimAnswer,
         report: @escaping @Sendable (GuestReport) -> Void, reportFence: @escaping @Sendable (FenceReport) -> Void,
         watchdogStore: WatchdogStore? = nil
+    ) throws(ProxmoxError) {
+        try self.init(
+            settings, log: log, declaration: declaration, claim: claim, report: report, reportFence: reportFence,
+            watchdog: WatchdogKeeper(settings.watchdog, log: log, store: watchdogStore, now: BootTime.now))
+    }
+
+    init(
+        _ settings: ProxmoxSettings, log: Logger,
+        declaration: @escaping @Sendable (ResourceKey) async -> Declaration?,
+        claim: @escaping @Sendable (OrderClaim) async -> ClaimAnswer,
+        report: @escaping @Sendable (GuestReport) -> Void, reportFence: @escaping @Sendable (FenceReport) -> Void,
+        watchdog: WatchdogKeeper
     ) throws(ProxmoxError) {
         self.settings = settings
         self.log = log
@@ -73,7 +85,7 @@ public final class ProxmoxNode: Sendable {
         let claims = ClaimCheck(ask: claim)
         steps = GuestSteps(host: host, settings: settings, log: log, declaration: declaration, claims: claims)
         fences = FenceSteps(ceph: settings.ceph, claims: claims, log: log)
-        watchdog = WatchdogKeeper(settings.watchdog, log: log, store: watchdogStore, now: BootTime.now)
+        self.watchdog = watchdog
         self.report = report
         self.reportFence = reportFence
         let (verdicts, judging) = AsyncStream<RoleReport>.makeStream(bufferingPolicy: .bufferingNewest(1_024))
@@ -202,9 +214,9 @@ public final class ProxmoxNode: Sendable {
     private func perform(_ step: OrderedStep) async -> StepFailure? {
         do throws(StepFailure) {
             switch step.work {
-            case .start(let takeFrom, let mayLowerVotes):
+            case .start(let takeFrom, let provenAway):
                 let notes = try await steps.start(
-                    step.guest, epoch: step.epoch, takeFrom: takeFrom, mayLowerVotes: mayLowerVotes)
+                    step.guest, epoch: step.epoch, takeFrom: takeFrom, provenAway: provenAway)
                 state.withLock { state in
                     state.notes.words[Int(step.guest.vmid)] = notes.isEmpty ? nil : notes.joined(separator: "; ")
                 }

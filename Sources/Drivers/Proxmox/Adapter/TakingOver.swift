@@ -1,7 +1,8 @@
 // Makes a guest of a fenced host this host's: the quorum of the Proxmox cluster where it has to be regained, and the
-// guest's configuration file. That the other host is fenced, and that it is right to go on alone, stands in the order.
+// guest's configuration file. Whose fence makes it right stands in the order; that it still does is asked just before.
 
 import Consensus
+import Kinds
 import Logging
 import NIOCore
 import NIOPosix
@@ -12,49 +13,61 @@ struct TakingOver: Sendable {
     let host: ProxmoxHost
     let settings: ProxmoxSettings
     let log: Logger
+    let claims: ClaimCheck
+    /// What all of it is for.
+    let claim: OrderClaim
+    /// The hosts without which this one may go on.
+    let provenAway: [String]
 
     /// How often it is looked whether quorum has come.
     static let pause = Duration.milliseconds(250)
 
-    typealias Confirmation = () async throws(StepFailure) -> Void
-
-    /// Waits until the Proxmox cluster has quorum; lowers the votes it expects if it has none and that is allowed.
+    /// Waits until the Proxmox cluster has quorum; lowers the votes it expects if it has none and every other host of it is
+    /// proven to be away.
+    ///
+    /// Only Proxmox's own list says who they are. It may have hosts that this cluster knows nothing of, or nothing any more:
+    /// those may be quorate together, and with the votes lowered here its file system would part in two.
     ///
     /// Proxmox notices the loss of a host after six to eight seconds: until then it says that it has quorum, and changes
     /// hang. So a change that fails for want of quorum comes back here.
-    /// - Parameter confirm: throws when what it is for is not wanted any more; asked before the votes are lowered.
-    func regainQuorum(
-        mayLowerVotes: Bool, until deadline: ContinuousClock.Instant, _ attempted: String,
-        confirm: Confirmation = { () throws(StepFailure) in }
-    ) async throws(StepFailure) {
+    func regainQuorum(until deadline: ContinuousClock.Instant, _ attempted: String) async throws(StepFailure) {
         while true {
-            let isQuorate: Bool
-            do throws(ProxmoxError) { isQuorate = try await host.quorum().isQuorate } catch { throw StepFailure(error) }
-            if isQuorate { return }
+            let quorum: ProxmoxQuorum
+            do throws(ProxmoxError) { quorum = try await host.quorum() } catch { throw StepFailure(error) }
+            if quorum.isQuorate { return }
+            let others = quorum.nodes.filter { !$0.isLocal }.map(\.name)
+            let doubtful = others.filter { !provenAway.contains($0) }
             guard ContinuousClock.now < deadline else {
+                let why = doubtful.isEmpty ? "" : ", and \(doubtful.joined(separator: ", ")) may be at work"
                 throw StepFailure(
-                    ProxmoxError(.noQuorum, attempted: attempted, reason: "the Proxmox cluster has no quorum"))
+                    ProxmoxError(.noQuorum, attempted: attempted, reason: "the Proxmox cluster has no quorum\(why)"))
             }
-            if mayLowerVotes {
-                try await confirm()
-                do throws(LocalProgramError) {
-                    let votes = try await settings.votes.status()
-                    if !votes.isQuorate { try await settings.votes.expect(votes: max(1, votes.totalVotes)) }
-                } catch { throw StepFailure(error) }
-            }
+            if doubtful.isEmpty { try await lowerVotes(beside: others, attempted) }
             try await Self.wait(attempted)
         }
     }
 
-    /// Moves the guest's configuration here from a host that is fenced.
-    /// - Parameter confirm: throws when it is not wanted any more; asked just before each thing that is done.
+    private func lowerVotes(beside others: [String], _ attempted: String) async throws(StepFailure) {
+        let votes: VoteStatus
+        do throws(LocalProgramError) { votes = try await settings.votes.status() } catch { throw StepFailure(error) }
+        if votes.isQuorate { return }
+        try await claims.confirm(claim, attempted)
+        // The last question before it is done: between the order and here lie queues, and a host that is back may be quorate
+        // with others before this one sees it.
+        try await claims.confirm(.lowerVotes(beside: others), "\(attempted): lower corosync's expected votes")
+        do throws(LocalProgramError) { try await settings.votes.expect(votes: max(1, votes.totalVotes)) } catch {
+            throw StepFailure(error)
+        }
+    }
+
+    /// Moves the guest's configuration here from a host that is fenced. Whether it is still wanted is asked just before each
+    /// thing that is done.
     /// - Throws: a permanent failure when the guest has disks of the dead host; they are not here to be started with.
     func take(
-        _ guest: GuestNumber, from dead: NodeName, mayLowerVotes: Bool, until deadline: ContinuousClock.Instant,
-        confirm: Confirmation
+        _ guest: GuestNumber, from dead: NodeName, until deadline: ContinuousClock.Instant
     ) async throws(StepFailure) {
         let attempted = "take \(guest) over from \(dead)"
-        try await regainQuorum(mayLowerVotes: mayLowerVotes, until: deadline, attempted, confirm: confirm)
+        try await regainQuorum(until: deadline, attempted)
         let files = settings.files
         let text: String? = try await FileThread.run(settings, attempted) { () throws(GuestFileError) in
             if files.exists(guest, on: settings.node) { return nil }
@@ -73,7 +86,7 @@ struct TakingOver: Sendable {
             }
         }
         while true {
-            try await confirm()
+            try await claims.confirm(claim, attempted)
             do throws(StepFailure) {
                 return try await FileThread.change(
                     settings, attempted,
@@ -84,7 +97,7 @@ struct TakingOver: Sendable {
             }
             // Writable again half a second to a second after the votes were lowered.
             try await Self.wait(attempted)
-            try await regainQuorum(mayLowerVotes: mayLowerVotes, until: deadline, attempted, confirm: confirm)
+            try await regainQuorum(until: deadline, attempted)
         }
     }
 

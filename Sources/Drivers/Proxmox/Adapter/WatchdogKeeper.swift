@@ -30,10 +30,11 @@ public struct WatchdogStore: Sendable {
 final class WatchdogKeeper: Sendable {
     private struct State: ~Copyable {
         var watchdog: Watchdog? = nil
+        /// The one that is configured; nil: none is, or none is known to be.
+        var kind: WatchdogKind? = nil
         /// The last trouble, so that it is logged once.
         var trouble = ""
     }
-    private let kind: WatchdogKind?
     private let log: Logger
     private let now: @Sendable () -> Instant
     private let store: WatchdogStore?
@@ -41,11 +42,12 @@ final class WatchdogKeeper: Sendable {
 
     /// - Parameter now: CLOCK_BOOTTIME, which the orders are in.
     init(_ kind: WatchdogKind?, log: Logger, store: WatchdogStore? = nil, now: @escaping @Sendable () -> Instant) {
-        self.kind = kind
         self.store = store
         var state = State()
-        if let kind, let open = store?.inherited {
-            state.watchdog = Watchdog(adopting: open, kind)
+        state.kind = kind
+        if let open = store?.inherited {
+            // Fed and closed like any other, also when none is configured (any more), or nobody can say.
+            state.watchdog = Watchdog(adopting: open, kind ?? WatchdogKind(of: open))
             log.notice("the watchdog that the process before this one had armed is taken over")
         }
         self.state = Mutex(state)
@@ -56,8 +58,11 @@ final class WatchdogKeeper: Sendable {
     /// Whether one is held; whether it is still there only a feeding tells.
     var isHeld: Bool { state.withLock { $0.watchdog != nil } }
 
-    /// After so long without an order this host is reset; zero: there is no watchdog to be armed.
-    var delay: Interval { kind?.longestDelay ?? .zero }
+    /// After so long without an order this host is reset; zero: there is no watchdog to be armed, and none that is.
+    var delay: Interval { state.withLock { ($0.kind ?? $0.watchdog?.kind)?.longestDelay ?? .zero } }
+
+    /// The one that is to be armed from now on. What is armed stays so.
+    func use(_ kind: WatchdogKind?) { state.withLock { $0.kind = kind } }
 
     /// - Returns: of an order to feed, whether it is armed now; nil for one that came too late, and for one to close.
     func carryOut(_ order: WatchdogOrder) -> WatchdogReport? {
@@ -85,7 +90,7 @@ final class WatchdogKeeper: Sendable {
             do throws(WatchdogError) {
                 try feedHeld(&state)
                 if state.watchdog == nil {
-                    state.watchdog = try arm(timeout)
+                    state.watchdog = try arm(state.kind, timeout)
                     try feedHeld(&state)
                 }
                 guard state.watchdog != nil else {
@@ -112,7 +117,7 @@ final class WatchdogKeeper: Sendable {
     }
 
     /// - Throws: when it would reset this host later than the cluster reckons with: that would be no proof.
-    private func arm(_ timeout: Interval) throws(WatchdogError) -> Watchdog {
+    private func arm(_ kind: WatchdogKind?, _ timeout: Interval) throws(WatchdogError) -> Watchdog {
         guard let kind else {
             throw WatchdogError(
                 attempted: "arm the watchdog", answer: "this host has none",

@@ -30,6 +30,14 @@ public enum WatchdogKind: Hashable, Sendable {
 
     public static let ofProxmox = WatchdogKind.multiplexer(socket: "/run/watchdog-mux.sock")
 
+    /// What an open file must be that an earlier process had armed, where nobody says it: a connection to the multiplexer, or a
+    /// device, of which it is unknown how long it waits.
+    init(of descriptor: Int32) {
+        var status = stat()
+        let isSocket = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
+        self = isSocket ? .ofProxmox : .device(path: "", timeout: .seconds(60))
+    }
+
     /// From the last feeding to the reset, at most, as far as the watchdog itself is concerned.
     public var longestDelay: Interval {
         switch self {

@@ -39,7 +39,10 @@ public struct ProxmoxQuorum: Hashable, Sendable {
 
     /// nil when it cannot be told from the answer; what is not known to be quorate is not.
     init?(_ data: JSONValue) {
-        guard let entries = data.lenientList, !entries.isEmpty else { return nil }
+        guard let entries = data.lenientList, !entries.isEmpty,
+            // One that is left out would be one that nobody has to be sure of.
+            entries.allSatisfy({ $0["type"]?.string != "node" || $0["name"]?.lenientText != nil })
+        else { return nil }
         nodes = entries.compactMap { entry in
             guard entry["type"]?.string == "node", let name = entry["name"]?.lenientText else { return nil }
             return Node(

@@ -1,0 +1,144 @@
+// A driver that may not take part: what it does about the watchdog that the process before it left armed, and that it is let in
+// once everything is within reach.
+
+import Cluster
+import Consensus
+import Glibc
+import Kinds
+import Logging
+import Synchronization
+import Testing
+
+@testable import ProxmoxDriver
+
+private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web"), form: .machine, vmid: 120)
+
+@Suite(.timeLimit(.minutes(1))) struct HostDriverTests {
+    private let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    /// One end is the watchdog that was left armed, the other one what stands behind it.
+    private struct Armed {
+        let kept: Int32
+        let behind: Int32
+
+        init() throws {
+            var ends: [Int32] = [0, 0]
+            try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
+            (kept, behind) = (ends[0], ends[1])
+        }
+
+        var store: WatchdogStore { WatchdogStore(inherited: kept, keep: { _ in nil }, forget: { nil }) }
+
+        /// What it has heard.
+        func heard(_ count: Int) -> [UInt8] {
+            var bytes = [UInt8](repeating: 9, count: count)
+            let length = recv(behind, &bytes, count, Int32(MSG_DONTWAIT))
+            return Array(bytes.prefix(max(0, length)))
+        }
+    }
+
+    private struct Bench {
+        let driver: HostDriver
+        let reports: AsyncStream<GuestReport>
+        let fences: AsyncStream<FenceReport>
+    }
+
+    private func bench(
+        _ store: WatchdogStore?, _ settings: @escaping @Sendable () throws -> ProxmoxSettings
+    ) -> Bench {
+        let (reports, reporting) = AsyncStream<GuestReport>.makeStream()
+        let (fences, fencing) = AsyncStream<FenceReport>.makeStream()
+        let log = log
+        let keeper = WatchdogKeeper(nil, log: log, store: store) { Instant(nanoseconds: 1_000) }
+        let driver = HostDriver(
+            settings: settings, log: log, keeper: keeper, report: { reporting.yield($0) },
+            reportFence: { fencing.yield($0) }, pause: .milliseconds(20)
+        ) { settings, keeper in
+            try ProxmoxNode(
+                settings, log: log, declaration: { _ in nil }, claim: { _ in .holds },
+                report: { reporting.yield($0) }, reportFence: { fencing.yield($0) }, watchdog: keeper)
+        }
+        return Bench(driver: driver, reports: reports, fences: fences)
+    }
+
+    private let feed = WatchdogOrder.feed(until: Instant(nanoseconds: 2_000), timeout: .seconds(70))
+
+    /// /etc/pve is away for a moment just when the agent was started anew; or nobody can read how to reach Proxmox at all.
+    @Test(arguments: [true, false])
+    func aWatchdogThatWasLeftArmedIsFedAndReleasedWhereTheDriverIsRefused(isReadable: Bool) async throws {
+        let proxmox = try await SmallProxmox()
+        var settings = try proxmox.settings()
+        settings.files = GuestFiles(folder: "\(proxmox.folder.path)/nowhere")
+        let unreachable = settings
+        let armed = try Armed()
+        defer { close(armed.behind) }
+        let bench = bench(armed.store) {
+            guard isReadable else {
+                throw ProxmoxSettingsError(file: "f", field: "", found: "it cannot be read", expected: "settings")
+            }
+            return unreachable
+        }
+        #expect(bench.driver.refusal != nil)
+        #expect(bench.driver.carryOut(feed)?.failure == nil)
+        #expect(armed.heard(2) == [0])
+        #expect(bench.driver.carryOut(.close) == nil)
+        #expect(armed.heard(2) == [UInt8(ascii: "V")])
+        #expect(bench.driver.carryOut(feed)?.failure != nil, "there is none any more")
+    }
+
+    @Test func whatIsOrderedOfARefusedDriverFailsInWords() async throws {
+        let bench = bench(nil) {
+            throw ProxmoxSettingsError(file: "f", field: "", found: "it cannot be read", expected: "settings")
+        }
+        var reports = bench.reports.makeAsyncIterator()
+        bench.driver.carryOut(.destroy(web, epoch: 3))
+        guard case .failed(web, 3, .destroy, let failure) = await reports.next() else {
+            Issue.record("nothing was ended")
+            return
+        }
+        #expect(failure.reason.contains("cannot be read"))
+        var fences = bench.fences.makeAsyncIterator()
+        let order = FenceOrder.blocklist(host: "pve2", epoch: 7, addresses: ["10.77.0.2"])
+        bench.driver.carryOut(order)
+        guard case .failed(order, let reason) = await fences.next() else {
+            Issue.record("nothing was barred")
+            return
+        }
+        #expect(reason.contains("cannot be read"))
+    }
+
+    @Test func aDriverIsLetInOnceEverythingIsWithinReach() async throws {
+        let proxmox = try await SmallProxmox()
+        proxmox.put(120, on: "pve1", "name: web")
+        let seen = try proxmox.settings()
+        let isHidden = Mutex(true)
+        let armed = try Armed()
+        defer { close(armed.behind) }
+        let bench = bench(armed.store) {
+            var settings = seen
+            if isHidden.withLock({ $0 }) { settings.machines.processes = "\(seen.machines.processes)-hidden" }
+            return settings
+        }
+        await withDiscardingTaskGroup { group in
+            group.addTask { await bench.driver.serve() }
+            defer { group.cancelAll() }
+            var reports = bench.reports.makeAsyncIterator()
+            guard case .refused(_, 70_000, let reason) = await reports.next() else {
+                Issue.record("it may not take part")
+                return
+            }
+            #expect(reason.contains("hides others too"))
+            bench.driver.carryOut(.watch([web]))
+            isHidden.withLock { $0 = false }
+            var (isKnown, seen) = (false, [GuestObservation]())
+            while !isKnown || seen.isEmpty, let report = await reports.next() {
+                if case .host = report { isKnown = true }
+                if case .observed(let all) = report { seen = all }
+            }
+            #expect(seen.map(\.guest) == [web] && seen.first?.state == .stopped)
+            #expect(bench.driver.refusal == nil)
+            #expect(bench.driver.carryOut(feed)?.failure == nil, "the watchdog goes on")
+        }
+        #expect(armed.heard(1) == [0])
+    }
+}
