@@ -86,6 +86,8 @@ public struct Placement: Hashable, Sendable {
     /// It was sent to its present host, or to the one that it is moved to, and that one has not said since that it has it.
     /// A word that is given while a fence of it is open does not count: what that fence proves may be older.
     public internal(set) var isUnseen = false
+    /// Its host cannot look at its guests and has begun nothing for it; it does not before it is placed there anew.
+    public internal(set) var isDeclined = false
     public internal(set) var lastEvent: UInt64 = 0
 
     public static let mostTried = 16
@@ -122,6 +124,13 @@ public struct Placement: Hashable, Sendable {
 }
 
 extension ClusterState {
+    /// Hosts that may have a workload of which they have said nothing, in order: also those that have not said yet what they
+    /// are. Who is no member any more says nothing, and what it had is lost with it.
+    public var hostsToHear: [String] {
+        members.values.filter { $0.kind == .host && ($0.runsGuests != false || hosts.contains($0.name)) }
+            .map(\.name).sorted()
+    }
+
     /// What proves that a host no longer writes to the disks of a workload that was placed there, or may have come there.
     /// Empty while there is no proof. Whether one of them suffices hangs on where the disks lie; that is known in Decisions.
     public func proofs(that host: String, lostItsHoldOn placement: Placement) -> [FenceMethod] {
