@@ -233,10 +233,11 @@ extension World {
         machine.kernel = Kernel()
         watchAll()
         let host = machine.hostIndex.map { machines[$0].name } ?? ""
-        let record = MemberRecord(
+        var record = MemberRecord(
             id: machine.id, name: machine.name, kind: machine.plan.kind, host: host,
             peerEndpoint: "\(machine.name):7400", apiEndpoint: "\(machine.name):7443", version: machine.version,
             level: machine.level)
+        if lab != nil, plan.present == nil { record.runsGuests = runsGuests(machine) }
         switch machine.disk.takeStock(&machine.draws) {
         case .middle:
             marks.reach(.memoryLost)

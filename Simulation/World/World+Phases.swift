@@ -64,10 +64,11 @@ extension World {
     func join(_ machine: Machine) -> Bool {
         let token = JoinToken(id: machine.name, secretHash: "h", kind: machine.plan.kind, expiresMilliseconds: .max)
         let host = machine.hostIndex.map { machines[$0].name } ?? ""
-        let record = MemberRecord(
+        var record = MemberRecord(
             id: machine.id, name: machine.name, kind: machine.plan.kind, host: host,
             peerEndpoint: "\(machine.name):7400", apiEndpoint: "\(machine.name):7443", version: machine.version,
             level: machine.level)
+        if lab != nil, plan.present == nil { record.runsGuests = runsGuests(machine) }
         let isLate = planBegan > 0
         if isLate {
             marks.reach(.memberJoinedLate)

@@ -72,6 +72,7 @@ extension AgentCore {
         }
         // One that is being started here already is waited for: by a person, or by the process before this one.
         guard observation.state != .running, !observation.isStarting, host.fence.isNone else { return }
+        if placement.isDeclined { return }
         // A host that is back may start what lies in its folder, and nothing is taken out of it any more.
         if observation.state == .absent, state.hostToHandBack(placement) != nil {
             guests.results[workload] = .handBack(epoch: placement.epoch)

@@ -22,16 +22,23 @@ struct HostWorkloads: Sendable {
         case moveEnded(epoch: UInt64, at: String, reason: String)
         /// It lies on a host whose fence has ended before it was taken over from there.
         case handBack(epoch: UInt64)
+        /// This host cannot look at its guests, and has begun nothing for it.
+        case decline(epoch: UInt64)
 
         var epoch: UInt64 {
             switch self {
-            case .startFailed(let epoch, _, _, _), .moveEnded(let epoch, _, _), .handBack(let epoch): epoch
+            case .startFailed(let epoch, _, _, _), .moveEnded(let epoch, _, _), .handBack(let epoch),
+                .decline(let epoch):
+                epoch
             }
         }
     }
 
     /// A command that was refused, or changed nothing, is not repeated at once: it would come to the same.
     static let repeatAfter = Interval.seconds(1)
+
+    /// A driver that has seen nothing for so long will probably see nothing for longer.
+    static let blindAfter = Interval.seconds(10)
 
     struct Told: Hashable, Sendable {
         var command: WorkloadCommand
@@ -76,6 +83,13 @@ struct HostWorkloads: Sendable {
     var observed: SortedMap<ResourceKey, GuestObservation> = [:]
     /// False while the driver cannot look; then nothing is done on what was seen before.
     var seesGuests = false
+    /// Since when the driver has not looked, or there is none; nil: it looks.
+    var blindSince: Instant?
+    /// The cluster is to know that this host cannot look at its guests.
+    var isBlind = false
+    /// The revision of the first state that was certain to contain whatever an agent of this host had been told before this
+    /// process began; nil: there was none yet.
+    var knownFrom: UInt64?
     var watched: [Guest]?
     /// Guests of whom nothing was seen since their last step ended: what was seen before says nothing about now.
     var unseen: SortedMap<ResourceKey, GuestStep> = [:]
@@ -105,8 +119,10 @@ struct HostWorkloads: Sendable {
     }
 
     func nextDeadline(now: Instant) -> Instant {
-        guard facts != nil else { return .distantFuture }
-        var next = min(watchdog.nextDeadline, fencing.nextRetry)
+        let turnsBlind = blindSince.map { $0 + Self.blindAfter } ?? .distantFuture
+        let sight = isBlind || turnsBlind <= now ? .distantFuture : turnsBlind
+        guard facts != nil else { return sight }
+        var next = min(watchdog.nextDeadline, fencing.nextRetry, sight)
         for instant in retryAt.values where instant > now { next = min(next, instant) }
         let all = told.values
         for position in all.indices where all[position].at + Self.repeatAfter > now {
@@ -129,6 +145,7 @@ extension AgentCore {
         case .host(let facts):
             var facts = facts
             facts.isGuarded = guests.facts?.isGuarded ?? false
+            facts.isBlind = guests.facts?.isBlind
             // From the first on this is a host to itself, which needs a lease, whether or not the state changes soon.
             if guests.facts == nil { followed = nil }
             guests.facts = facts
@@ -142,6 +159,7 @@ extension AgentCore {
             guests.seesGuests = false
         case .observed(let observations):
             guests.seesGuests = true
+            guests.blindSince = nil
             guests.unseen = [:]
             guests.looks += 1
             for observation in observations where observation.state != .stuck {
@@ -199,9 +217,10 @@ extension AgentCore {
     }
 
     mutating func reconcileGuests(now: Instant) {
+        guard !isStopped, state.level >= 2 else { return }
         if guests.refusal != nil { takeKnownFacts() }
-        guard guests.facts != nil, !isStopped else { return }
-        guard let name = hostName, state.level >= 2 else { return }
+        reconcileSight(now: now)
+        guard guests.facts != nil, let name = hostName else { return }
         reconcileWatchdog(name, now: now)
         let grounds = HostWorkloads.Grounds(
             revision: state.revision, changes: guests.changes, holdsLease: holdsLease(now: now))
@@ -217,6 +236,8 @@ extension AgentCore {
             run(name, now: now)
             // What was found on the way, without an order.
             tellResults(name, now: now)
+        } else {
+            decline(name, now: now)
         }
         reconcileFencing(now: now)
         leaveIfAsked(name, now: now)
@@ -304,7 +325,7 @@ extension AgentCore {
         }
     }
 
-    private mutating func tellResults(_ name: String, now: Instant) {
+    mutating func tellResults(_ name: String, now: Instant) {
         for (workload, result) in guests.results.pairs {
             let what = "result \(workload)"
             guard let placement = state.placements[workload], placement.epoch == result.epoch else {
@@ -325,6 +346,13 @@ extension AgentCore {
             case .moveEnded(let epoch, let host, let reason):
                 tell(what, .moveEnded(workload, epoch: epoch, at: host, reason: reason), now: now)
             case .handBack(let epoch): tell(what, .handBack(workload, epoch: epoch, from: name), now: now)
+            case .decline(let epoch):
+                guard !placement.isDeclined else {
+                    guests.results[workload] = nil
+                    forget(what)
+                    continue
+                }
+                tell(what, .decline(workload, epoch: epoch, from: name), now: now)
             }
         }
     }

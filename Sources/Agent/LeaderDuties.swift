@@ -25,6 +25,20 @@ struct LeaderDuties: Sendable {
     /// Since when each member that was ordered something under a fence has had none of it to carry out any more.
     var idleSince: SortedMap<FenceOrderKey, Instant> = [:]
 
+    /// The order that is to be carried out about each host under its fence, and since when it has been this one.
+    var workSince: SortedMap<String, FenceWork> = [:]
+
+    /// One order under a fence; each further try is another one.
+    struct FenceWork: Hashable, Sendable {
+        var member: MemberID
+        var fence: FencePhase
+        var further: FenceTask?
+        var epoch: UInt64
+        var orderedAt: UInt64
+        var failures: UInt64
+        var since: Instant
+    }
+
     /// What a member was ordered under one fence of a host.
     struct FenceOrderKey: Hashable, Comparable, Sendable {
         var host: String
@@ -133,6 +147,7 @@ extension AgentCore {
                 ? [] : duties.silentSince.pairs.filter { now - $0.1 >= LevelDecisions.patience }.map { $0.0 },
             mayExchangeVoters: knowsWhoReadsJointConfigurations(now: now))
         view.finished = finishedFenceOrders(now: now)
+        view.overdue = overdueFenceOrders(standings, now: now)
         // Time alone ends a trial, and the patience with operators who have not renewed.
         if let command = endOfTrial(now: now) { decree(command, now: now) }
         if let command = RotationDecisions.next(state: state, view: view, wallMilliseconds: wallMilliseconds) {
@@ -250,7 +265,8 @@ extension AgentCore {
         var since: SortedMap<LeaderDuties.FenceOrderKey, Instant> = [:]
         var finished: SortedMap<String, [MemberID]> = [:]
         for (name, host) in state.hosts.pairs {
-            for member in host.ordered where !host.isAtWork(member) {
+            // Who was removed carries nothing out any more, but for what it had begun.
+            for member in host.ordered where !host.isAtWork(member) || state.members[member] == nil {
                 let key = LeaderDuties.FenceOrderKey(host: name, epoch: host.fenceEpoch, member: member)
                 let began = duties.idleSince[key] ?? now
                 since[key] = began
@@ -259,6 +275,32 @@ extension AgentCore {
         }
         duties.idleSince = since
         return finished
+    }
+
+    /// Hosts whose present order is reported on by nobody, although its member is there: its driver hangs, or it has none.
+    private mutating func overdueFenceOrders(
+        _ standings: SortedMap<MemberID, LeaderView.Standing>, now: Instant
+    ) -> [String] {
+        guard !duties.workSince.isEmpty || state.hosts.values.contains(where: { !$0.fence.isNone }) else { return [] }
+        var work: SortedMap<String, LeaderDuties.FenceWork> = [:]
+        var overdue: [String] = []
+        for (name, host) in state.hosts.pairs {
+            guard let member = host.worker, standings[member]?.reachable == true else { continue }
+            var present = LeaderDuties.FenceWork(
+                member: member, fence: host.fence, further: host.further, epoch: host.fenceEpoch,
+                orderedAt: host.orderedAt, failures: host.failures, since: now)
+            if var before = duties.workSince[name] {
+                let since = before.since
+                before.since = now
+                if before == present { present.since = since }
+            }
+            work[name] = present
+            // Further proofs are tried at longer intervals.
+            let pause = host.fence.isProven && host.further != nil ? Fencing.retryFurtherAfter : .zero
+            if now - present.since >= FenceOrder.certainlyOver + pause { overdue.append(name) }
+        }
+        duties.workSince = work
+        return overdue
     }
 
     private mutating func noteSteadiness(_ standings: SortedMap<MemberID, LeaderView.Standing>, now: Instant) {

@@ -175,6 +175,7 @@ extension StateReader {
             case 37: member.key = try text()
             case 38: member.signedBy = try text()
             case 39: member.preparedFor = try text()
+            case 40: member.runsGuests = try number() == 1
             default: throw unknown(field, of: "a member")
             }
         }

@@ -96,6 +96,7 @@ extension StateWriter {
         if let key = member.key { present(37, key) }
         if let authority = member.signedBy { present(38, authority) }
         if let authority = member.preparedFor { present(39, authority) }
+        if let runsGuests = member.runsGuests { present(40, runsGuests ? 1 : 0) }
     }
 
     fileprivate mutating func write(_ role: RoleRecord) {

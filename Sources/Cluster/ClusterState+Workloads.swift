@@ -44,6 +44,7 @@ extension StateWriter {
         for host in placement.barredFrom { present(19, host) }
         field(23, placement.isUnseen ? 1 : 0)
         for host in placement.sources.dropFirst() { present(24, host) }
+        field(35, placement.isDeclined ? 1 : 0)
         for host in placement.leftovers { present(40, host) }
     }
 
@@ -89,6 +90,8 @@ extension StateWriter {
             }
         }
         for member in host.ordered { present(26, member.rawValue) }
+        if let isBlind = host.facts.isBlind { present(35, isBlind ? 1 : 0) }
+        field(36, host.failuresAtOrder)
     }
 
     /// Fields 10 to 13.
@@ -205,6 +208,7 @@ extension StateReader {
                 throw fault("more hosts than are kept")
             }
             placement.sources.append(try text())
+        case 35: placement.isDeclined = try number() == 1
         case 40: placement.leftovers.append(try text())
         default: throw unknown(field, of: "a placement")
         }
@@ -274,6 +278,8 @@ extension StateReader {
                 guard host.proofs.count <= FenceMethod.allCases.count else { throw fault("more proofs than there are") }
             case 25: host.further = try record { (inner) throws(StateDecodingError) in try inner.task() }
             case 26: host.ordered.append(MemberID(rawValue: try number()))
+            case 35: host.facts.isBlind = try number() == 1
+            case 36: host.failuresAtOrder = try count()
             default: throw unknown(field, of: "a host")
             }
         }

@@ -182,6 +182,7 @@ public struct ClusterState: Hashable, Sendable {
             return block(workload, epoch: epoch, obstacle: obstacle, record)
         case .steer(let workload, let steering): return steer(workload, steering, record)
         case .handBack(let workload, let epoch, let host): return handBack(workload, epoch: epoch, from: host, record)
+        case .decline(let workload, let epoch, let host): return decline(workload, epoch: epoch, from: host, record)
         case .dropWish(let workload, let reason): return dropWish(workload, reason: reason, record)
         case .beginFence(let host, let epoch, let method, let member, let reason):
             return beginFence(host, epoch: epoch, method, by: member, reason: reason, record)
@@ -194,6 +195,7 @@ public struct ClusterState: Hashable, Sendable {
         case .hostIsClean(let host, let epoch): return hostIsClean(host, epoch: epoch, record)
         case .liftFence(let host, let epoch, let member): return liftFence(host, epoch: epoch, by: member, record)
         case .fenceLifted(let host, let epoch): return fenceLifted(host, epoch: epoch, record)
+        case .handLift(let host, let epoch, let member): return handLift(host, epoch: epoch, to: member, record)
         }
     }
 

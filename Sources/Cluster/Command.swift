@@ -93,6 +93,8 @@ public enum WorkloadCommand: Hashable, Sendable, Codable {
     /// The fence of the host that this one was to take a workload over from has ended, and the workload lies there still:
     /// it belongs there again. Said when no order for it is under way.
     case handBack(ResourceKey, epoch: UInt64, from: String)
+    /// The host that it was given to cannot look at its guests, and has begun nothing for this one; from here on it does not.
+    case decline(ResourceKey, epoch: UInt64, from: String)
     /// A person's word about one workload.
     case steer(ResourceKey, Steering)
     /// Where a person wanted it, it cannot go.
@@ -111,6 +113,8 @@ public enum WorkloadCommand: Hashable, Sendable, Codable {
     /// This member is to take the fence away.
     case liftFence(String, epoch: UInt64, by: MemberID)
     case fenceLifted(String, epoch: UInt64)
+    /// This member is to take the fence away once nothing can come of the orders of the one before it.
+    case handLift(String, epoch: UInt64, to: MemberID)
 }
 
 /// The condition of a compare-and-set.

@@ -18,6 +18,14 @@ extension ClusterState {
         }
         guard present.facts != facts || present.leaving != nil else { return unchanged() }
         _ = hosts.update(name) { $0.facts = facts }
+        if present.facts.isBlind != facts.isBlind {
+            let isBlind = facts.isBlind == true
+            let event = note(
+                isBlind ? "HostBlind" : "HostSees", "host/\(name)",
+                isBlind ? "it cannot look at its guests, and is given none" : "it can look at its guests again",
+                cause: present.lastEvent, record)
+            _ = hosts.update(name) { $0.lastEvent = event }
+        }
         if present.facts.storageAddress != facts.storageAddress { takeUpFence(of: name, record) }
         // Another machine, or one whose hypervisor can write again: what could not be moved to it may be now.
         if present.facts.boot != facts.boot || present.facts.isQuorate != facts.isQuorate {
@@ -101,6 +109,7 @@ extension ClusterState {
                 $0.attempts = []
                 $0.failures = 0
             }
+            $0.failuresAtOrder = $0.failures
             $0.barred = Array(SortedMap(($0.barred + addresses).map { ($0, true) }).keys.prefix(HostRecord.mostBarred))
             $0.lastEvent = event
         }
@@ -225,6 +234,7 @@ extension ClusterState {
                 record)
             _ = hosts.update(name) {
                 $0.fence = .withdrawn(method, by: member)
+                $0.failuresAtOrder = $0.failures
                 $0.lastEvent = event
             }
             return done()
@@ -273,6 +283,31 @@ extension ClusterState {
         _ = hosts.update(name) {
             $0.fence = phase
             $0.ordered = [member]
+            $0.failuresAtOrder = $0.failures
+        }
+        return done()
+    }
+
+    /// Another member is to lift the fence. It waits until a second command says that the one before can do nothing any more.
+    mutating func handLift(
+        _ name: String, epoch: UInt64, to member: MemberID, _ record: CommandRecord
+    ) -> Outcome {
+        guard let present = hosts[name] else { return refused(.notFound, "no host \(name)") }
+        guard present.fenceEpoch == epoch else { return stale(name, present, epoch) }
+        let phase: FencePhase
+        switch present.fence {
+        case .lifting(_, member), .withdrawn(_, member): return unchanged()
+        case .lifting(let method, _): phase = .lifting(method, by: member)
+        case .withdrawn(let method, _): phase = .withdrawn(method, by: member)
+        case .none, .wanted, .proven, .clean: return refused(.conflict, "nobody is to lift the fence of \(name)")
+        }
+        let event = note(
+            "LiftHandedOver", "host/\(name)", "\(self.name(of: member)) is to lift its fence: \(present.attempts.last ?? "")",
+            cause: present.lastEvent, record)
+        _ = hosts.update(name) {
+            $0.fence = phase
+            $0.failuresAtOrder = $0.failures
+            $0.lastEvent = event
         }
         return done()
     }
@@ -297,6 +332,7 @@ extension ClusterState {
             $0.ordered = []
             $0.attempts = []
             $0.failures = 0
+            $0.failuresAtOrder = 0
             $0.barred = []
             $0.retired = [:]
             $0.lastEvent = event

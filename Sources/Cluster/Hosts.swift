@@ -5,6 +5,9 @@
 //                          │ └──┘ fenceFailed, beginFence by another method or member; in `proven` too, for a further proof
 //                          └──cancelFence──▶ withdrawn ──fenceLifted──▶ none
 //
+// Who is to lift it (in `lifting` and `withdrawn`) and fails again and again is relieved by `handLift`: another one has it from
+// then on, and begins when `liftFence` says that nothing of the first one's orders can come any more.
+//
 // Whatever proves it in the end: once a blocklist was ordered its entry may be in force, and no way leads to `none` but
 // through an order that takes it away.
 //
@@ -42,6 +45,8 @@ public struct HostFacts: Hashable, Sendable, Codable {
     public var isQuorate: Bool
     /// Whether the watchdog is armed, and stays so until the host has said otherwise. The agent's to say, not the driver's.
     public var isGuarded = false
+    /// Whether its agent has been unable for a while to look at its guests. The agent's to say, not the driver's; nil: it can.
+    public var isBlind: Bool?
 
     public init(
         boot: String, memoryBytes: Int64, cores: Int64, storageAddress: String = "", watchdogMilliseconds: Int64 = 0,
@@ -144,6 +149,8 @@ public struct HostRecord: Hashable, Sendable {
     public internal(set) var attempts: [String] = []
     /// How often each way was tried in vain, for this fence.
     public internal(set) var failures: UInt64 = 0
+    /// The same when the present order was given: with more since, that one has failed.
+    public internal(set) var failuresAtOrder: UInt64 = 0
     /// The addresses on which a blocklist was ordered for the present fence, whatever came of it, in their order. Empty: none
     /// was.
     public internal(set) var barred: [String] = []
@@ -163,11 +170,19 @@ public struct HostRecord: Hashable, Sendable {
     /// Whether a member gives its driver orders about the host now, under the present fence.
     public func isAtWork(_ member: MemberID) -> Bool {
         switch fence {
-        case .lifting(_, member): true
-        case .withdrawn(_, member): !isOrdered(besides: member)
+        case .lifting(_, member), .withdrawn(_, member): !isOrdered(besides: member)
         default: task?.member == member
         }
     }
+    /// Who gives its driver orders about the host now; nil: nobody.
+    public var worker: MemberID? {
+        switch fence {
+        case .lifting(_, let member), .withdrawn(_, let member): isOrdered(besides: member) ? nil : member
+        default: task.flatMap { $0.method == .watchdog ? nil : $0.member }
+        }
+    }
+    /// How often the present order has failed.
+    public var failuresOfOrder: UInt64 { failures - min(failuresAtOrder, failures) }
 
     public static let mostAttempts = 8
     /// A host with more storage addresses is not fenced by them.

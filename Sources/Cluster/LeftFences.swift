@@ -29,8 +29,10 @@ public struct LeftFence: Hashable, Sendable {
 }
 
 extension ClusterState {
-    /// A cluster has far fewer machines in all its time.
-    static let mostLeftFences = 256
+    /// With so many no member is removed whose fence would leave more: a cluster has far fewer machines in all its time.
+    static let mostLeftBeforeRemoval = 256
+    /// More are not kept, whatever leaves them; those of the oldest fences are forgotten first.
+    static let mostLeftFences = 4_096
 
     /// A host goes; what it leaves barred stays known.
     /// - Returns: the addresses that stay barred, as words; empty: none does.
@@ -41,13 +43,25 @@ extension ClusterState {
         hosts[name] = nil
         forgetLeftovers(on: name)
         guard !host.barred.isEmpty else { return "" }
-        for address in host.barred {
-            var left = leftFences[address] ?? LeftFence(host: name, epoch: host.fenceEpoch)
-            left.host = name
-            left.add(LeftFence(host: name, epoch: host.fenceEpoch, ordered: host.ordered, retired: host.retired))
-            leftFences[address] = left
-        }
+        for address in host.barred { leaveBehind(address, of: name, host) }
         return host.barred.joined(separator: ", ")
+    }
+
+    /// A host that a recovery went on without, and that nobody waits for any more. While something belongs there it stays known,
+    /// and so does another one that has its name by now.
+    mutating func forgetTheDead(_ name: String) {
+        guard member(named: name) == nil, !placements.values.contains(where: { $0.hosts.contains(name) }) else { return }
+        forgetHost(name)
+    }
+
+    private mutating func leaveBehind(_ address: String, of name: String, _ host: HostRecord) {
+        var left = leftFences[address] ?? LeftFence(host: name, epoch: host.fenceEpoch)
+        left.host = name
+        left.add(LeftFence(host: name, epoch: host.fenceEpoch, ordered: host.ordered, retired: host.retired))
+        leftFences[address] = left
+        guard leftFences.count > Self.mostLeftFences else { return }
+        let oldest = leftFences.pairs.min { ($0.1.epoch, $0.0) < ($1.1.epoch, $1.0) }
+        if let oldest { leftFences[oldest.0] = nil }
     }
 
     /// A host has an address that is barred since another one had it. Other addresses of that one stay barred until somebody
@@ -92,8 +106,7 @@ extension ClusterState {
         where other != name && host.barred.contains(address) && member(named: other) == nil
             && leftFences[address] == nil
         {
-            leftFences[address] = LeftFence(
-                host: other, epoch: host.fenceEpoch, ordered: host.ordered, retired: host.retired)
+            leaveBehind(address, of: other, host)
             _ = hosts.update(other) { $0.barred.removeAll { $0 == address } }
         }
     }

@@ -107,6 +107,7 @@ extension ClusterState {
         changed.level = member.level
         if guardsAreInForce, present.key == nil { changed.key = member.key }
         changed.stopping = false
+        changed.runsGuests = member.runsGuests ?? present.runsGuests
         let isWhereItWas = changed == present
         changed.certificateExpires = member.certificateExpires ?? present.certificateExpires
         takeAuthorities(of: member, into: &changed)
@@ -129,7 +130,7 @@ extension ClusterState {
                 .unsafe, "\(guest.0) belongs on \(member.name); drain it first (holdfast host drain \(member.name))")
         }
         let bars = hosts.look(member.name) { $0.barred.count } ?? 0
-        guard bars == 0 || leftFences.count + bars <= Self.mostLeftFences else {
+        guard bars == 0 || leftFences.count + bars <= Self.mostLeftBeforeRemoval else {
             return refused(
                 .unsafe,
                 "the storage bars \(leftFences.count) addresses of hosts that went; let a machine with one of them join"
@@ -148,6 +149,7 @@ extension ClusterState {
     private mutating func forget(_ id: MemberID, _ record: CommandRecord) -> Outcome? {
         guard level >= 2, let member = leftBehind[id] else { return nil }
         leftBehind[id] = nil
+        forgetTheDead(member.name)
         _ = note(
             "MemberRemoved", "member/\(member.name)", "left behind before; removed by \(record.actor)", record)
         return done("\(member.name), which was left behind, is not waited for any more")

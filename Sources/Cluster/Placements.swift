@@ -89,6 +89,8 @@ public struct Placement: Hashable, Sendable {
     /// Hosts that it could not be moved to while it ran, and that have not said since that nothing of it runs there: the
     /// process that was to take it over may run all the same. It is started nowhere else meanwhile.
     public internal(set) var leftovers: [String] = []
+    /// Its host cannot look at its guests and has begun nothing for it; it does not before it is placed there anew.
+    public internal(set) var isDeclined = false
     public internal(set) var lastEvent: UInt64 = 0
 
     public static let mostTried = 16
@@ -125,6 +127,13 @@ public struct Placement: Hashable, Sendable {
 }
 
 extension ClusterState {
+    /// Hosts that may have a workload of which they have said nothing, in order: also those that have not said yet what they
+    /// are. Who is no member any more says nothing, and what it had is lost with it.
+    public var hostsToHear: [String] {
+        members.values.filter { $0.kind == .host && ($0.runsGuests != false || hosts.contains($0.name)) }
+            .map(\.name).sorted()
+    }
+
     /// What proves that a host no longer writes to the disks of a workload that was placed there, or may have come there.
     /// Empty while there is no proof. Whether one of them suffices hangs on where the disks lie; that is known in Decisions.
     public func proofs(that host: String, lostItsHoldOn placement: Placement) -> [FenceMethod] {

@@ -100,6 +100,9 @@ public struct MemberRecord: Hashable, Sendable, Codable {
     public var signedBy: String?
     /// The newest authority that it trusts durably and, being a host, can sign with. Nil before its first rotation.
     public var preparedFor: String?
+    /// Whether it has a hypervisor, by its own word: then it says what it is before long, and what it has of every guest. Nil:
+    /// it has not said so, and may have one.
+    public var runsGuests: Bool?
 
     public init(
         id: MemberID, name: String, kind: MemberKind, host: String = "", peerEndpoint: String, apiEndpoint: String,

@@ -171,7 +171,8 @@ extension ClusterState {
                 $0.barredFrom = []
                 // By the word of the one that gave it away; what the other has of it, that one has yet to say.
                 $0.sightings[from] = Sighting(.absent)
-                if $0.sighting(on: to) == .absent { $0.sightings[to] = nil }
+                // What that one said while it was on its way counts when it says so again.
+                if [.absent, .stopped].contains($0.sighting(on: to)) { $0.sightings[to] = nil }
             }
         }
         settled(workload, host == to ? present.reason : reason, event, record)
@@ -218,6 +219,25 @@ extension ClusterState {
             if $0.wish == old { $0.wish = "" }
         }
         settled(workload, "\(old) was back before it was taken over", event, record)
+        return done()
+    }
+
+    /// Says that a host to which it was given, and that has nothing of it yet, cannot look at its guests and has begun nothing
+    /// for it. It begins nothing from here on before it is given anew.
+    mutating func decline(_ workload: ResourceKey, epoch: UInt64, from host: String, _ record: CommandRecord) -> Outcome {
+        guard let present = placements[workload] else { return refused(.notFound, "no workload \(workload)") }
+        guard present.epoch == epoch else { return stale(workload, present.epoch, epoch) }
+        guard present.phase == .on(host), present.sighting(on: host) == .absent else {
+            return refused(.conflict, "\(host) may have begun to run \(workload)")
+        }
+        guard !present.isDeclined else { return unchanged() }
+        let event = note(
+            "WorkloadDeclined", workload.description, "\(host) cannot look at its guests, and has begun nothing for it",
+            cause: present.lastEvent, record)
+        _ = placements.update(workload) {
+            $0.isDeclined = true
+            $0.lastEvent = event
+        }
         return done()
     }
 
@@ -343,6 +363,7 @@ extension ClusterState {
         let (revision, milliseconds) = (revision, record.milliseconds)
         _ = placements.update(workload) {
             $0.reason = reason
+            $0.isDeclined = false
             $0.since = revision
             $0.sinceMilliseconds = milliseconds
             $0.lastEvent = event
@@ -381,6 +402,7 @@ extension WorkloadCommand {
         case .startFailed(let workload, _, let host, _, _): "note that \(workload) did not start on \(host)"
         case .block(let workload, _, _): "note what stands in the way of \(workload)"
         case .handBack(let workload, _, let host): "note that \(host) has not taken \(workload) over"
+        case .decline(let workload, _, let host): "note that \(host) cannot take \(workload)"
         case .steer(let workload, .run): "start \(workload)"
         case .steer(let workload, .stop): "stop \(workload)"
         case .steer(let workload, .asDeclared): "let \(workload) be as declared"
@@ -394,6 +416,7 @@ extension WorkloadCommand {
         case .hostIsClean(let host, _): "note that nothing is left on \(host)"
         case .liftFence(let host, _, _): "lift the fence of \(host)"
         case .fenceLifted(let host, _): "note that the fence of \(host) is lifted"
+        case .handLift(let host, _, _): "let another member lift the fence of \(host)"
         }
     }
 }

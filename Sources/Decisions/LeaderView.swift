@@ -50,6 +50,9 @@ public struct LeaderView: Hashable, Sendable {
     public var longGone: [MemberID]
     /// Members that were ordered something under the fence of a host and of whose orders nothing can come any more, by host.
     public var finished: SortedMap<String, [MemberID]> = [:]
+    /// Hosts about which a member that is there was ordered something under their fence, and has said for so long nothing of
+    /// what came of it that it will not any more, in order.
+    public var overdue: [String] = []
     /// Everyone who is there can read a joint configuration.
     public var mayExchangeVoters: Bool
 

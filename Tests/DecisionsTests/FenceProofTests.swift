@@ -88,6 +88,22 @@ import Testing
         #expect(bench.placement().isUnseen)
     }
 
+    /// While it was on its way it did not count; after that it would never be said again.
+    @Test func whatWasSaidOnTheWayIsAskedForOnceItHasArrived() {
+        var bench = three(pool: "shared", on: "pve3")
+        bench.apply(.move(vm, epoch: bench.placement().epoch, to: "pve2", live: false, reason: "t", because: nil))
+        bench.apply(.sight(vm, on: "pve2", Sighting(.stopped)))
+        #expect(bench.placement().isUnseen)
+        bench.apply(.moveEnded(vm, epoch: bench.placement().epoch, at: "pve2", reason: ""))
+        #expect(bench.placement().sighting(on: "pve2") == nil)
+        bench.apply(.sight(vm, on: "pve2", Sighting(.stopped)))
+        #expect(!bench.placement().isUnseen)
+        bench.lose(pve2, for: .seconds(30))
+        bench.apply(.beginFence("pve2", epoch: bench.fenceEpoch, .watchdog, by: pve1, reason: "t"))
+        bench.apply(.fenceProven("pve2", epoch: bench.fenceEpoch, .watchdog, proof: "p"))
+        #expect(places(bench))
+    }
+
     /// Otherwise it would never be said again, and never count.
     @Test func whatWasSaidUnderAFenceIsAskedForOnceItIsLifted() {
         var bench = arrivedUnderAFence(.watchdog, pool: "shared")

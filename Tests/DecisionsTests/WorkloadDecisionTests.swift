@@ -307,6 +307,37 @@ import Testing
         #expect(bench.placement(GuestBench.other).obstacle.contains("of memory left"))
     }
 
+    /// The host that it was moved from is proven to be away; what waits for it at the other one is seen there as stuck.
+    private func halfMoved(_ state: GuestState?, pool: String = "cephRbd") -> GuestBench {
+        var bench = GuestBench(pool: pool)
+        bench.guest(on: "pve2")
+        bench.apply(.move(vm, epoch: bench.placement().epoch, to: "pve1", live: true, reason: "test", because: nil))
+        bench.apply(.sight(vm, on: "pve1", Sighting(state ?? .stuck)))
+        bench.lose(pve2, for: .seconds(60))
+        return bench
+    }
+
+    @Test func whatWaitsForAMoveWhoseSourceIsLostBelongsWhereItWaits() {
+        var bench = halfMoved(.stuck)
+        bench.settle()
+        #expect(bench.fence == .wanted(.cephBlocklist, by: pve1))
+        #expect(bench.decide().isEmpty)
+        bench.apply(.fenceProven("pve2", epoch: bench.fenceEpoch, .cephBlocklist, proof: "p"))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve1"))
+        #expect(bench.placement().sources == ["pve2"], "its configuration lies there")
+        #expect(!bench.placement().isUnseen)
+    }
+
+    @Test func whatWaitsForAMoveGoesOnWaitingUntilItsSourceCanCertainlyNotWrite() {
+        var bench = halfMoved(.stuck, pool: "shared")
+        bench.apply(.beginFence("pve2", epoch: 0, .cephBlocklist, by: pve1, reason: "test"))
+        bench.apply(.fenceProven("pve2", epoch: 1, .cephBlocklist, proof: "p"))
+        bench.settle()
+        #expect(bench.placement().host == "pve2", "that is no proof about its disks")
+        #expect(bench.placement().obstacle.contains("does not keep pve2 from its disks"))
+    }
+
     @Test func aMoveByHandIsFollowed() {
         var bench = GuestBench()
         bench.guest(on: "pve2")

@@ -11,6 +11,9 @@ struct Instance: Sendable {
         /// Its disks are open, and the guest is not there yet.
         case starting
         case running
+        /// It waits for a guest that is being moved here live, and writes nothing before it has it. Whoever sends it can vanish:
+        /// it goes on waiting.
+        case incoming
     }
 
     let id: UInt64
@@ -23,7 +26,7 @@ struct Instance: Sendable {
     var pausedUntil: Int64 = .min
 
     /// An instance that is held still can go on at any moment, so it counts.
-    var canWrite: Bool { !isFenced }
+    var canWrite: Bool { !isFenced && phase != .incoming }
 }
 
 struct GuestTruth: Sendable {
@@ -74,6 +77,10 @@ struct GuestTruth: Sendable {
     /// The one that serves, if any.
     var serving: Instance? { instances.first { $0.phase == .running && !$0.isFenced } }
     func instances(on machine: Int) -> [Instance] { instances.filter { $0.machine == machine } }
+    /// Those that do not only wait for it.
+    func working(on machine: Int) -> [Instance] {
+        instances.filter { $0.machine == machine && $0.phase != .incoming }
+    }
 }
 
 /// The hypervisor of one machine: what outlives the agent's process, and ends with the power.
@@ -149,6 +156,8 @@ struct GuestStepState: Sendable {
     /// True time after which a driver gives up asking.
     var deadline: Int64 = .max
     var instance: UInt64?
+    /// What waits on the other machine of a live move.
+    var incoming: UInt64?
 }
 
 /// A fence order on its way.

@@ -229,7 +229,7 @@ extension World {
                     $0 != guest && rule.workloads.contains(lab.guests[$0].name) && lab.guests[$0].isDeclared
                 }
                 for other in others
-                where lab.guests[other].instances(on: machine).contains(where: { !$0.isFenced })
+                where lab.guests[other].working(on: machine).contains(where: { !$0.isFenced })
                     && lab.guests[other].desired != "ignored" && !isLeaving(other, machine, lab)
                 {
                     violate(
@@ -240,7 +240,7 @@ extension World {
             }
         }
         guard !lab.isEdited, !plan.policy.overcommitsMemory else { return }
-        let used = lab.guests.filter { !$0.instances(on: machine).isEmpty }.reduce(0) { $0 + $1.memory }
+        let used = lab.guests.filter { !$0.working(on: machine).isEmpty }.reduce(0) { $0 + $1.memory }
         if used > machines[machine].plan.memory {
             violate("overcommitted", "\(lab.guests[guest].name) is started on \(name), which has no memory for it")
         }

@@ -74,7 +74,7 @@ extension World {
             default: break
             }
         }
-        let used = lab.guests.filter { $0.name != truth.name && !$0.instances(on: machine.index).isEmpty }
+        let used = lab.guests.filter { $0.name != truth.name && !$0.working(on: machine.index).isEmpty }
             .reduce(0) { $0 + $1.memory }
         return used + truth.memory <= machine.plan.memory
     }
@@ -100,7 +100,8 @@ extension World {
             return nil
         }
         let wanted = wantsRunning(guest, placement, state)
-        if guest.instances.count > 1 { return "there are \(guest.instances.count) processes of \(guest.name)" }
+        let working = guest.instances.filter { $0.phase != .incoming }
+        if working.count > 1 { return "there are \(working.count) processes of \(guest.name)" }
         if guest.lock == "backup" { return nil }
         switch wanted {
         case true?:
@@ -114,7 +115,7 @@ extension World {
                     "\(guest.name) runs on \(machines[instance.machine].name), and belongs on \(placement.host ?? "no host")"
             }
             if case .moving = placement.phase { return "\(guest.name) is still being moved" }
-        case false?: if !guest.instances.isEmpty { return "\(guest.name) still runs" }
+        case false?: if !working.isEmpty { return "\(guest.name) still runs" }
         case nil: break
         }
         return nil

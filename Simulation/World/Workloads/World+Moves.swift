@@ -19,9 +19,13 @@ extension World {
                 return endMove(number, refusal, lab)
             }
             guard mayMove(step.guest, lab) else { return endMove(number, "migration aborted", lab) }
-            guard let source = guest.instances(on: step.machine).first(where: { !$0.isFenced }) else {
+            guard let source = guest.working(on: step.machine).first(where: { !$0.isFenced }) else {
                 return endMove(number, "the process has ended", lab)
             }
+            guard guest.instances.contains(where: { $0.id == step.incoming }) else {
+                return endMove(number, "the process on \(target.name) has ended", lab)
+            }
+            if let incoming = step.incoming { remove(incoming, of: step.guest, lab) }
             handOver(source, of: step.guest, to: target.index, lab)
             checkPlace(of: step.guest, on: target.index, lab)
             endMove(number, nil, lab)
@@ -68,7 +72,7 @@ extension World {
     private func beginMove(_ number: UInt64, to target: Machine, live: Bool, _ lab: GuestLab) {
         guard let step = lab.steps[number] else { return }
         let guest = lab.guests[step.guest]
-        if guest.config == target.index, guest.instances(on: step.machine).isEmpty { return end(number, nil) }
+        if guest.config == target.index, guest.working(on: step.machine).isEmpty { return end(number, nil) }
         guard guest.config == step.machine else {
             return end(number, GuestFailure("its configuration does not lie here"))
         }
@@ -87,9 +91,19 @@ extension World {
             return end(number, GuestFailure(refusal))
         }
         lab.guests[step.guest].lock = "migrate"
-        let runs = guest.instances(on: step.machine).contains { !$0.isFenced }
+        let runs = guest.working(on: step.machine).contains { !$0.isFenced }
         if !runs { return stage(number, 5, after: lab.draws.number(300_000_000...1_000_000_000)) }
-        if live { return stage(number, 1, after: lab.draws.number(lab.conditions.migration)) }
+        if live {
+            // One that is left over there keeps its process file locked.
+            guard guest.instances(on: target.index).isEmpty else {
+                lab.guests[step.guest].lock = nil
+                return end(number, GuestFailure("migration failed: a process of it is on \(target.name) already"))
+            }
+            let incoming = Instance(id: lab.number(), machine: target.index, nonce: 0, phase: .incoming)
+            lab.guests[step.guest].instances.append(incoming)
+            _ = lab.steps.update(number) { $0.incoming = incoming.id }
+            return stage(number, 1, after: lab.draws.number(lab.conditions.migration))
+        }
         guard mayMove(step.guest, lab) else {
             return stage(number, 6, after: lab.draws.number(300_000_000...1_000_000_000))
         }
@@ -99,6 +113,8 @@ extension World {
     private func endMove(_ number: UInt64, _ refusal: String?, _ lab: GuestLab) {
         guard let step = lab.steps[number] else { return }
         if lab.guests[step.guest].lock == "migrate" { lab.guests[step.guest].lock = nil }
+        // Told that it failed, or at its end at the latest, what waits there ends.
+        if let incoming = step.incoming { remove(incoming, of: step.guest, lab) }
         if refusal == nil { marks.reach(.guestMoved) }
         end(number, refusal.map { GuestFailure("migration failed: \($0)") })
     }
@@ -168,7 +184,7 @@ extension World {
         lab.steps[number] = nil
         if lab.guests[step.guest].lock == "migrate" { lab.guests[step.guest].lock = nil }
         guard machines[target].isPowered, lab.guests[step.guest].config == step.machine else { return }
-        if let source = lab.guests[step.guest].instances(on: step.machine).first(where: { !$0.isFenced }) {
+        if let source = lab.guests[step.guest].working(on: step.machine).first(where: { !$0.isFenced }) {
             guard refusal(of: machines[target], from: step.machine, for: step.guest, lab) == nil else { return }
             handOver(source, of: step.guest, to: target, lab)
         } else {

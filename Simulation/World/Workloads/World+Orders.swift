@@ -178,10 +178,11 @@ extension World {
             return GuestObservation(
                 guest.guest, .stuck, clients: clients, detail: "paused after an I/O error of its disk")
         }
-        guard isHere else {
+        guard isHere, instance.phase != .incoming else {
             return GuestObservation(
                 guest.guest, .stuck, isStarting: isStarting, clients: clients,
-                detail: "a process without a configuration on this host")
+                detail: instance.phase == .incoming
+                    ? "a process that waits for the guest to come here" : "a process without a configuration on this host")
         }
         return GuestObservation(guest.guest, .running, lock: guest.lock, isStarting: isStarting, clients: clients)
     }

@@ -10,6 +10,8 @@ public enum FenceDecisions {
     public static let mostUnsteady = Interval.seconds(30)
     /// A host that has been there for so long without a break has stopped coming and going.
     public static let steadyAgain = Interval.seconds(10)
+    /// Who fails so often to lift a fence is relieved: what hinders it will not pass by itself.
+    public static let mostLiftFailures: UInt64 = 3
 
     /// The commands this leader should propose now. Deterministic in its inputs.
     public static func decide(state: ClusterState, specs: WorkloadSpecs, view: LeaderView) -> [WorkloadCommand] {
@@ -65,14 +67,18 @@ private struct HostSituation {
     let view: LeaderView
 
     func decide() -> WorkloadCommand? {
-        switch host.fence {
+        if view.overdue.contains(name), let worker = host.worker {
+            return .fenceFailed(
+                name, epoch: host.fenceEpoch,
+                reason: "\(state.name(of: worker)) has not said in time what came of its order")
+        }
+        return switch host.fence {
         case .none: begin()
         case .wanted(let method, let executor): goOn(method, executor)
         // The host itself says when it is clean.
         case .proven: prove()
         case .clean: lift(by: host.ordered)
-        case .lifting(_, let present): hand(from: present)
-        case .withdrawn(_, let present):
+        case .lifting(_, let present), .withdrawn(_, let present):
             host.isOrdered(besides: present) ? lift(by: [present] + host.ordered) : hand(from: present)
         }
     }
@@ -81,7 +87,7 @@ private struct HostSituation {
     /// could lift. So it is taken away only when nobody else can make it any more: by one of those who were ordered to, if one
     /// is there, since his own orders come one after another.
     private func lift(by preferred: [MemberID]) -> WorkloadCommand? {
-        guard let next = preferred.first(where: able.contains) ?? executor else { return nil }
+        guard let next = preferred.first(where: lifters.contains) ?? lifters.first else { return nil }
         let finished = view.finished[name] ?? []
         guard host.ordered.allSatisfy({ $0 == next || finished.contains($0) || isCertainlyDone($0) }) else {
             return nil
@@ -90,14 +96,21 @@ private struct HostSituation {
     }
 
     /// To take an entry away has time, and must not come late: it would open a newer fence. So another member is asked only
-    /// when nothing can come of the first one's order any more.
+    /// when nothing can come of the first one's order any more. One that is there and fails is relieved of it first.
     private func hand(from present: MemberID) -> WorkloadCommand? {
-        guard isCertainlyDone(present), let executor, executor != present else { return nil }
-        return .liftFence(name, epoch: host.fenceEpoch, by: executor)
+        let others = lifters.filter { $0 != present }
+        guard !others.isEmpty else { return nil }
+        if isCertainlyDone(present) { return .liftFence(name, epoch: host.fenceEpoch, by: others[0]) }
+        guard host.failuresOfOrder >= FenceDecisions.mostLiftFailures else { return nil }
+        let place = lifters.firstIndex(of: present).map { ($0 + 1) % lifters.count } ?? 0
+        return .handLift(name, epoch: host.fenceEpoch, to: lifters[place])
     }
 
     private func isCertainlyDone(_ member: MemberID) -> Bool {
-        guard let standing = view.standings[member] else { return true }
+        guard let standing = view.standings[member] else {
+            // It was removed, and may have been given its order the moment before.
+            return !host.ordered.contains(member) || (view.finished[name] ?? []).contains(member)
+        }
         return !standing.reachable && standing.leaseIsCertainlyOver && standing.lostFor >= FenceOrder.certainlyOver
     }
 
@@ -151,13 +164,17 @@ private struct HostSituation {
             proof: "its watchdog has not been fed for \(needed.milliseconds / 1_000) s, and resets it within less")
     }
 
-    /// After each failure the next way, and again from the first. Nil: the present one goes on.
+    /// After each failure the next way, and again from the first. Nil: the present one goes on, also when another would be the
+    /// first by now: what is under way may be about to succeed.
     private func next(of ways: [FenceTask], after present: FenceTask?) -> FenceTask? {
         guard !ways.isEmpty else { return nil }
         let next = ways[Int(host.failures % UInt64(ways.count))]
         guard let present else { return next }
-        let isReplaced = next.member != present.member && !view.isReachable(present.member)
-        return next.method != present.method || isReplaced ? next : nil
+        if host.failuresOfOrder > 0 { return next == present ? nil : next }
+        let sameMethod = ways.first { $0.method == present.method }
+        // Nobody is at anything while a watchdog is waited for.
+        if present.method == .watchdog || sameMethod == nil { return next.method == present.method ? nil : next }
+        return view.isReachable(present.member) ? nil : sameMethod
     }
 
     /// The host is there again and holds its lease, before anything was proven, or no host is to be fenced. What its executor is at goes through, since
@@ -165,15 +182,15 @@ private struct HostSituation {
     /// for nothing. An executor that is lost itself is replaced by one that finds the host there, and says that it has failed.
     private func spare(_ method: FenceMethod, _ present: MemberID) -> WorkloadCommand? {
         if method == .watchdog || host.failures > 0 { return .cancelFence(name, epoch: host.fenceEpoch) }
-        guard isCertainlyDone(present), let next = executor, next != present else { return nil }
+        guard isCertainlyDone(present), let next = able.first, next != present else { return nil }
         return .beginFence(
             name, epoch: host.fenceEpoch, method, by: next, reason: "\(state.name(of: present)) is lost as well")
     }
 
     /// In the order in which they are tried: methods that suffice for all guests that could be recovered before those that
-    /// suffice for some. Empty: nothing could be gained.
+    /// suffice for some, each through everybody who can carry it out. Empty: nothing could be gained.
     private func ways(for guests: [Guest]) -> [FenceTask] {
-        guard let executor, !guests.isEmpty else { return [] }
+        guard !guests.isEmpty else { return [] }
         let methods = FenceMethod.allCases.filter { method in
             FenceDecisions.isAtHand(method, on: name, state, specs) && guests.contains { $0.methods.contains(method) }
         }
@@ -183,8 +200,11 @@ private struct HostSituation {
                 place: guests.compactMap { $0.methods.firstIndex(of: method) }.min() ?? 0
             )
         }
-        return ranked.sorted { ($0.missed, $0.place) < ($1.missed, $1.place) }
-            .map { FenceTask($0.method, by: executor) }
+        let ordered = ranked.sorted { ($0.missed, $0.place) < ($1.missed, $1.place) }.map { $0.method }
+        // A method that fails for one may succeed for another; the time of a watchdog goes by whoever waits for it.
+        return able.enumerated().flatMap { place, member in
+            ordered.filter { place == 0 || $0 != .watchdog }.map { FenceTask($0, by: member) }
+        }
     }
 
     private struct Guest {
@@ -207,11 +227,20 @@ private struct HostSituation {
         }
     }
 
-    /// Who carries a fence out: a host that is there and not fenced itself; the leader if it is one.
-    private var executor: MemberID? { able.contains(view.leader) ? view.leader : able.first }
-
+    /// Who can carry a fence out, in the order in which they are asked: hosts that are there and not fenced themselves, the
+    /// leader first if it is one. One that cannot look at its guests may lack whatever else it needs, and is asked only when
+    /// there is no other.
     private var able: [MemberID] {
-        state.hosts.keys.filter { $0 != name && state.hosts.look($0) { $0.fence.isNone } == true }
-            .compactMap { state.member(named: $0) }.filter { view.isReachable($0.id) && !$0.stopping }.map(\.id)
+        var (seeing, blind): ([MemberID], [MemberID]) = ([], [])
+        for (other, record) in state.hosts.pairs where other != name && record.fence.isNone {
+            guard let member = state.member(named: other), view.isReachable(member.id), !member.stopping else { continue }
+            if record.facts.isBlind == true { blind.append(member.id) } else { seeing.append(member.id) }
+        }
+        let chosen = seeing.isEmpty ? blind : seeing
+        return chosen.filter { $0 == view.leader } + chosen.filter { $0 != view.leader }
     }
+
+    /// Who can lift a fence: also the host itself when it is back, as the last one. Its own entry keeps it from the disks, not
+    /// from the monitors; and where every other host is gone nobody else could let it in.
+    private var lifters: [MemberID] { able + (isThere && !member.stopping ? [member.id] : []) }
 }

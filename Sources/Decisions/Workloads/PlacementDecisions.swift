@@ -75,8 +75,25 @@ private struct Planning {
                 place(workload, placement, on: to, "it had arrived when \(from) was lost", because: from)
             } else if [.absent, .stopped].contains(placement.sighting(on: to)) {
                 recover(workload, spec, placement, from: from)
+            } else {
+                arrive(workload, spec, placement, from: from, at: to)
             }
         }
+    }
+
+    /// Its old host was lost in the midst of a live move. The process that was to take it over is waiting there, and may go on
+    /// doing so for hours; only the host that it is on can end it, once the workload belongs there.
+    private mutating func arrive(
+        _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, from: String, at to: String
+    ) {
+        guard state.disarmed == nil, shallRun(workload, placement), state.hosts[to]?.fence.isNone == true else { return }
+        guard placement.sighting(on: to) == .stuck else {
+            return block(workload, placement, "\(from) was lost, and \(to) has not said yet what has come there")
+        }
+        if let objection = objection(toTaking: placement, spec, from: from) {
+            return block(workload, placement, objection)
+        }
+        place(workload, placement, on: to, "it was on its way there when \(from) was lost", because: from)
     }
 
     /// The leader hears of it, and everybody has been told so.
@@ -104,7 +121,7 @@ private struct Planning {
             return place(workload, placement, on: first.0, "it was found there", because: nil)
         }
         guard shallRun(workload, placement) else { return }
-        if let silent = state.hosts.keys.first(where: { placement.sighting(on: $0) == nil }) {
+        if let silent = state.hostsToHear.first(where: { placement.sighting(on: $0) == nil }) {
             return block(workload, placement, "\(silent) has not said yet whether it has it")
         }
         switch placer.best(for: workload, excluding: []) {
@@ -199,6 +216,7 @@ private struct Planning {
     private mutating func keepOrMove(
         _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, on host: String
     ) {
+        if placement.isDeclined { return placeAnew(workload, spec, placement, insteadOf: host) }
         guard state.disarmed == nil else { return }
         if adoptIfMovedByHand(workload, placement, from: host) { return }
         let isRunning = placement.sighting(on: host) == .running
@@ -228,6 +246,23 @@ private struct Planning {
             return moveAway(workload, placement, from: host, live: live, reason)
         }
         if !placement.obstacle.isEmpty, isRunning { block(workload, placement, "") }
+    }
+
+    /// Its host cannot look at its guests, and has begun nothing for it.
+    private mutating func placeAnew(
+        _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, insteadOf host: String
+    ) {
+        if state.hosts[host]?.facts.isBlind != true {
+            return place(workload, placement, on: host, "\(host) can look at its guests again", because: host)
+        }
+        guard state.disarmed == nil, shallRun(workload, placement), specs.storage(of: spec) != .local else { return }
+        var others = placer
+        others.withdraw(workload)
+        switch others.best(for: workload, excluding: [host] + placement.passedOver) {
+        case .host(let target):
+            place(workload, placement, on: target, "\(host) cannot look at its guests", because: host)
+        case .none(let why): block(workload, placement, "\(host) cannot look at its guests: \(why)")
+        }
     }
 
     /// A person moved it behind our back: it is where it is.

@@ -17,21 +17,33 @@ public struct Placer: Sendable {
     private var hosts: SortedMap<ResourceKey, [String]> = [:]
     private var memory: SortedMap<String, Int64> = [:]
     private var guests: SortedMap<String, Int> = [:]
+    /// Those that would take guests if they could look at them.
+    private let blind: [String]
 
     /// - Parameter isThere: whether the leader hears of a member now.
     public init(state: ClusterState, specs: WorkloadSpecs, isThere: (MemberID) -> Bool) {
         self.state = state
         self.specs = specs
-        available = state.hosts.pairs.filter { name, host in
+        let willing = state.hosts.pairs.filter { name, host in
             guard host.fence.isNone, !host.isDraining, host.leaving == nil, let member = state.member(named: name)
             else {
                 return false
             }
             return member.reachable && !member.stopping && isThere(member.id)
-        }.map(\.0)
-        for (workload, placement) in state.placements.pairs {
-            for host in placement.hosts where counts(workload, placement, on: host) { add(workload, on: host) }
         }
+        available = willing.filter { $0.1.facts.isBlind != true }.map(\.0)
+        blind = willing.filter { $0.1.facts.isBlind == true }.map(\.0)
+        let known = state.hostsToHear
+        for (workload, placement) in state.placements.pairs {
+            for host in Self.places(of: placement, known) where counts(workload, placement, on: host) { add(workload, on: host) }
+        }
+    }
+
+    /// Where a workload takes its room: while it has no place, where it was found, and before it is found wherever it may be.
+    private static func places(of placement: Placement, _ known: [String]) -> [String] {
+        guard placement.phase == .nowhere else { return placement.hosts }
+        let found = placement.sightings.pairs.filter { $0.1.state != .absent }.map(\.0)
+        return found.isEmpty ? known.filter { placement.sighting(on: $0) == nil } : found
     }
 
     /// One that neither runs nor shall run takes nothing.
@@ -155,6 +167,7 @@ public struct Placer: Sendable {
             if best.map({ $0.score < score }) ?? true { best = (host, score) }
         }
         if let best { return .host(best.host) }
+        objections += blind.filter { !excluded.contains($0) }.map { "\($0) cannot look at its guests" }
         return .none(objections.isEmpty ? "no other host is there" : objections.joined(separator: "; "))
     }
 

@@ -55,3 +55,10 @@ struct KnownPeersFile {
         return try JSONDecoder().decode([MemberRecord].self, from: data)
     }
 }
+
+extension Hypervisor {
+    /// Whether this host is to run guests: somebody has said how to reach its hypervisor.
+    static func isThere(dataDirectory: String) -> Bool {
+        FileManager.default.fileExists(atPath: "\(dataDirectory)/\(settingsFile)")
+    }
+}

@@ -49,6 +49,7 @@ struct RunningMember {
         record.certificateExpires = identity.expiresMilliseconds
         record.key = ClusterTrust.pin(of: identity.key.publicKey)
         record.signedBy = identity.signedBy
+        if record.kind == .host { record.runsGuests = Hypervisor.isThere(dataDirectory: dataDirectory) }
         self.record = record
         peersFile = KnownPeersFile(dataDirectory: dataDirectory)
     }

@@ -1,0 +1,222 @@
+// Hosts that say nothing: blind ones, those that have not reported yet, and those that are no members any more.
+
+import Cluster
+import Consensus
+import Decisions
+import Kinds
+import Testing
+
+@Suite struct BlindHostTests {
+    private let pve1 = DecisionBench.pve1
+    private let pve2 = DecisionBench.pve2
+    private let pve3 = MemberID(rawValue: 5)
+    private let vm = GuestBench.vm
+
+    private func facts(_ number: Int, isBlind: Bool? = nil) -> HostFacts {
+        var facts = HostFacts(boot: "b1", memoryBytes: 16 << 30, cores: 8, storageAddress: "10.0.0.\(number)")
+        facts.isBlind = isBlind
+        return facts
+    }
+
+    private func three() -> GuestBench {
+        var bench = GuestBench()
+        bench.bench.admit(pve3, "pve3", .host)
+        bench.apply(.reportHost("pve3", facts(3)))
+        return bench
+    }
+
+    // MARK: Blind
+
+    /// pve1 has fewer guests than pve3, and cannot look at any.
+    @Test func aHostThatCannotLookAtItsGuestsIsGivenNone() {
+        var bench = three()
+        bench.guest(on: "pve2")
+        bench.guest(GuestBench.other, on: "pve3")
+        bench.apply(.reportHost("pve1", facts(1, isBlind: true)))
+        bench.lose(pve2, for: .seconds(60))
+        bench.apply(.fenceByWord("pve2"))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve3"))
+    }
+
+    @Test func aHostIsNotFencedForAHostThatCannotLookAtItsGuests() {
+        var bench = GuestBench()
+        bench.guest(on: "pve2")
+        bench.apply(.reportHost("pve1", facts(1, isBlind: true)))
+        bench.lose(pve2, for: .seconds(60))
+        bench.settle()
+        #expect(bench.fence.isNone)
+        #expect(bench.placement().obstacle.contains("pve1 cannot look at its guests"))
+        bench.apply(.reportHost("pve1", facts(1)))
+        bench.settle()
+        #expect(!bench.fence.isNone)
+    }
+
+    /// It lies in pve2's folder still; pve1 fell blind as it was given to it.
+    private func given() -> GuestBench {
+        var bench = three()
+        bench.guest(on: "pve2")
+        bench.lose(pve2, for: .seconds(60))
+        bench.apply(.fenceByWord("pve2"))
+        bench.settle()
+        bench.apply(.reportHost("pve1", facts(1, isBlind: true)))
+        return bench
+    }
+
+    @Test func whatABlindHostHasDeclinedIsGivenToAnother() {
+        var bench = given()
+        #expect(bench.placement().phase == .on("pve1"))
+        #expect(bench.decide().isEmpty, "it may have begun to start it")
+        bench.apply(.decline(vm, epoch: bench.placement().epoch, from: "pve1"))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve3"))
+        #expect(bench.placement().sources == ["pve2"])
+        #expect(!bench.placement().isDeclined)
+    }
+
+    @Test func whatABlindHostHasDeclinedIsGivenToItAnewWhenItSees() {
+        var bench = given()
+        bench.lose(pve3, for: .seconds(1))
+        let epoch = bench.placement().epoch
+        bench.apply(.decline(vm, epoch: epoch, from: "pve1"))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve1"))
+        #expect(bench.placement().obstacle.contains("pve1 cannot look at its guests"))
+        bench.apply(.reportHost("pve1", facts(1)))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve1"))
+        #expect(!bench.placement().isDeclined)
+        #expect(bench.placement().epoch > epoch, "what was ordered before counts no more")
+    }
+
+    @Test func whatAHostHasIsNotDeclined() {
+        var bench = GuestBench()
+        bench.guest(on: "pve2")
+        let outcome = bench.outcome(.decline(vm, epoch: bench.placement().epoch, from: "pve2"))
+        #expect(outcome.code == .conflict)
+        #expect(!bench.placement().isDeclined)
+    }
+
+    // MARK: Not heard yet
+
+    @Test func aMemberThatHasNotSaidWhatItIsMayHaveTheGuest() {
+        var bench = GuestBench(hosts: ["pve1"])
+        bench.guest(on: nil)
+        bench.apply(.sight(vm, on: "pve1", Sighting(.absent)))
+        bench.settle()
+        #expect(bench.placement().phase == .nowhere)
+        #expect(bench.placement().obstacle.contains("pve2 has not said"))
+        bench.apply(.reportHost("pve2", facts(2)))
+        bench.settle()
+        #expect(bench.placement().phase == .nowhere)
+        bench.apply(.sight(vm, on: "pve2", Sighting(.stopped)))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve2"))
+    }
+
+    @Test func aMemberThatRunsNoGuestsIsNotWaitedFor() {
+        var bench = GuestBench(hosts: ["pve1"])
+        var member = MemberRecord(
+            id: pve2, name: "pve2", kind: .host, peerEndpoint: "", apiEndpoint: "", version: "1")
+        member.runsGuests = false
+        bench.bench.apply(.announce(member: member))
+        bench.guest(on: nil)
+        bench.apply(.sight(vm, on: "pve1", Sighting(.absent)))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve1"))
+        #expect((try? ClusterState(encoded: bench.bench.state.encoded)) == bench.bench.state)
+    }
+
+    /// What has no place yet takes its room where it was found, and where it may be as long as nobody has found it.
+    @Test(arguments: [true, false])
+    func whatHasNoPlaceYetTakesRoom(isFound: Bool) {
+        var bench = GuestBench(memory: 6)
+        bench.guest(on: "pve2")
+        bench.guest(GuestBench.other, on: nil)
+        bench.apply(.sight(GuestBench.other, on: "pve2", Sighting(.absent)))
+        if isFound { bench.apply(.sight(GuestBench.other, on: "pve1", Sighting(.running))) }
+        bench.lose(pve2, for: .seconds(60))
+        bench.apply(.fenceByWord("pve2"))
+        let before = bench.placement()
+        let move = bench.decide().contains { if case .place(vm, _, _, _, _) = $0 { true } else { false } }
+        #expect(!move)
+        #expect(bench.placement() == before)
+    }
+
+    @Test func whatMustBeApartIsKeptApartFromWhatHasNoPlaceYet() {
+        var bench = GuestBench()
+        bench.declare("PlacementRule", "apart", ["workloads": ["gitlab", "vault"], "affinity": "apart"])
+        bench.guest(on: "pve2")
+        bench.guest(GuestBench.other, on: nil)
+        bench.apply(.sight(GuestBench.other, on: "pve2", Sighting(.absent)))
+        bench.lose(pve2, for: .seconds(60))
+        bench.apply(.fenceByWord("pve2"))
+        #expect(!bench.decide().contains { if case .place(vm, _, _, _, _) = $0 { true } else { false } })
+    }
+
+    // MARK: No members any more
+
+    /// pve2 is declared dead with a guest on it.
+    private func recovered() -> GuestBench {
+        var bench = three()
+        bench.guest(on: "pve2")
+        bench.lose(pve2, for: .seconds(60))
+        bench.bench.apply(.recover(epoch: 1 << 32 | 1, dead: [pve2]))
+        bench.bench.view.standings[pve2] = nil
+        return bench
+    }
+
+    @Test func whoIsDeclaredDeadIsFencedByThatWord() {
+        var bench = recovered()
+        #expect(bench.fence == .proven(.word, proof: "test declared it dead"))
+        #expect(bench.fenceEpoch == 1)
+        #expect(bench.bench.state.hosts["pve2"]?.proofs.map(\.method) == [.word])
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve1"))
+        #expect(bench.placement().sources == ["pve2"])
+    }
+
+    /// A fence that was open keeps its epoch, and what it has barred.
+    @Test func whoIsDeclaredDeadUnderAFenceKeepsWhatItBars() {
+        var bench = three()
+        bench.guest(on: "pve2")
+        bench.lose(pve2, for: .seconds(60))
+        bench.settle()
+        #expect(bench.fence == .wanted(.cephBlocklist, by: pve1))
+        bench.bench.apply(.recover(epoch: 1 << 32 | 1, dead: [pve2]))
+        #expect(bench.fence.isProven)
+        #expect(bench.fenceEpoch == 1)
+        #expect(bench.bench.state.hosts["pve2"]?.barred == ["10.0.0.2"])
+    }
+
+    @Test func aNewGuestIsPlacedAfterARecovery() {
+        var bench = recovered()
+        bench.guest(GuestBench.other, on: nil)
+        for host in ["pve1", "pve3"] { bench.apply(.sight(GuestBench.other, on: host, Sighting(.absent))) }
+        bench.settle()
+        #expect(bench.placement(GuestBench.other).host != nil, "\(bench.placement(GuestBench.other).obstacle)")
+    }
+
+    @Test func aHostThatIsNotWaitedForAnyMoreIsForgotten() {
+        var bench = recovered()
+        #expect(bench.bench.outcome(.removeMember(pve2)).succeeded)
+        #expect(bench.bench.state.hosts.contains("pve2"), "a guest belongs there still")
+        bench = recovered()
+        bench.settle()
+        #expect(bench.bench.outcome(.removeMember(pve2)).succeeded)
+        #expect(!bench.bench.state.hosts.contains("pve2"))
+        #expect(bench.placement().sources == ["pve2"], "where it lies stays known")
+    }
+
+    /// What the storage bars stays known.
+    @Test func aForgottenHostLeavesItsBarsBehind() {
+        var bench = three()
+        bench.guest(on: "pve2")
+        bench.lose(pve2, for: .seconds(60))
+        bench.settle()
+        bench.bench.apply(.recover(epoch: 1 << 32 | 1, dead: [pve2]))
+        bench.settle()
+        #expect(bench.bench.outcome(.removeMember(pve2)).succeeded)
+        #expect(bench.bench.state.leftFences.keys == ["10.0.0.2"])
+    }
+}
