@@ -42,6 +42,7 @@ public struct Swarm {
         swarm.drawFaults()
         if profile == .workloads { swarm.drawLabFaults() }
         swarm.drawTimeline()
+        if profile == .workloads { swarm.drawHealth() }
         return swarm.plan
     }
 

@@ -45,6 +45,14 @@ extension AgentCore {
             }
             return
         }
+        if placement.care.isRestarting {
+            // It is started again, like any other, once the cluster has taken note that it has ended; until then it would be
+            // ended again. What could not be started again now is not ended either.
+            if observation.state == .running, observation.lock == nil, couldStart(workload, spec, host) {
+                order(.stop(spec.guest, epoch: placement.epoch, grace: spec.shutdownGrace))
+            }
+            return
+        }
         // One that is being started here already is waited for: by a person, or by the process before this one.
         guard observation.state != .running, !observation.isStarting, host.fence.isNone else { return }
         // A host that is back may start what lies in its folder, and nothing is taken out of it any more.
@@ -75,6 +83,12 @@ extension AgentCore {
         if let lock = observation.lock, lock != "migrate" { return }
         if guests.facts?.isQuorate == false, !mayLowerVotes { return }
         order(.start(spec.guest, epoch: placement.epoch, takeFrom: takeFrom, mayLowerVotes: mayLowerVotes))
+    }
+
+    /// Whether nothing that is known now would stand in the way of a start.
+    private func couldStart(_ workload: ResourceKey, _ spec: WorkloadSpec, _ host: HostRecord) -> Bool {
+        host.fence.isNone && !isForbidden(workload, spec) && dependenciesAreMet(spec)
+            && (!needsWatchdog(spec) || isGuarded(host)) && (guests.facts?.isQuorate != false || othersAreFenced)
     }
 
     /// Whether it was seen so in looks that began since it belongs here; until then another look is asked for, once for each.

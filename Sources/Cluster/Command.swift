@@ -73,6 +73,14 @@ public enum WorkloadCommand: Hashable, Sendable, Codable {
     case reportHost(String, HostFacts)
     /// A host goes down by plan; nil: it does not after all.
     case hostLeaves(String, HostRecord.Leaving?)
+    /// A person wants a host restarted; forced, whatever else is away.
+    case orderRestart(String, isForced: Bool)
+    /// A person does not want it restarted any more.
+    case cancelRestart(String)
+    /// A host that is to be restarted is empty, and goes now. The order is the revision at which it was given.
+    case beginRestart(String, order: UInt64)
+    /// A host is still up although its restart had begun.
+    case restartFailed(String, order: UInt64, reason: String)
     /// A person wants a host empty, or filled again.
     case drain(String, Bool)
     /// For so many milliseconds nothing is fenced or moved; nil: from now on again.
@@ -93,6 +101,8 @@ public enum WorkloadCommand: Hashable, Sendable, Codable {
     /// The fence of the host that this one was to take a workload over from has ended, and the workload lies there still:
     /// it belongs there again. Said when no order for it is under way.
     case handBack(ResourceKey, epoch: UInt64, from: String)
+    /// What is done about a workload that runs on its host and fails its health check.
+    case care(ResourceKey, epoch: UInt64, CareStep, reason: String)
     /// A person's word about one workload.
     case steer(ResourceKey, Steering)
     /// Where a person wanted it, it cannot go.

@@ -86,6 +86,7 @@ public struct Placement: Hashable, Sendable {
     /// It was sent to its present host, or to the one that it is moved to, and that one has not said since that it has it.
     /// A word that is given while a fence of it is open does not count: what that fence proves may be older.
     public internal(set) var isUnseen = false
+    public internal(set) var care = Care()
     public internal(set) var lastEvent: UInt64 = 0
 
     public static let mostTried = 16

@@ -50,6 +50,8 @@ public struct LeaderView: Hashable, Sendable {
     public var longGone: [MemberID]
     /// Members that were ordered something under the fence of a host and of whose orders nothing can come any more, by host.
     public var finished: SortedMap<String, [MemberID]> = [:]
+    /// For how long workloads have been as well, or as unwell, as they are now; see `HealthDecisions`.
+    public var healthFor: SortedMap<ResourceKey, Interval> = [:]
     /// Everyone who is there can read a joint configuration.
     public var mayExchangeVoters: Bool
 
