@@ -70,6 +70,22 @@ extension Swarm {
         plan.timeline.sort { $0.at < $1.at }
     }
 
+    /// Hosts that are to be restarted by order, and orders that are taken back. Drawn for themselves, as health is.
+    mutating func drawRestarts() {
+        var draws = Draws(seed: plan.seed, purpose: 0xFC)
+        let hosts = plan.members.filter { $0.kind == .host }.map(\.name)
+        guard draws.chance(300), hosts.count > 1 else { return }
+        for _ in 0..<draws.number(1...3) {
+            let host = draws.one(of: hosts)
+            let at = draws.number(Int64(0)...plan.length)
+            plan.timeline.append(Plan.Moment(at: at, action: .rebootHost(host, isForced: draws.chance(150))))
+            guard draws.chance(300) else { continue }
+            let length = draws.number(Int64(100_000_000)...60_000_000_000)
+            plan.timeline.append(Plan.Moment(at: min(at + length, plan.length), action: .cancelReboot(host)))
+        }
+        plan.timeline.sort { $0.at < $1.at }
+    }
+
     private mutating func drawRules(_ hosts: [String]) {
         let names = plan.workloads.map(\.name)
         if draws.chance(250), let name = names.first {

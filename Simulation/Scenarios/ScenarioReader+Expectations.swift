@@ -16,7 +16,8 @@ extension ScenarioReader {
     mutating func readExpectations(_ node: ScenarioNode?) {
         guard let node else { return }
         let known = [
-            "final", "never", "recoveredWithin", "recoveries", "resets", "restarts", "gaps", "leader", "mostLeaderChanges",
+            "final", "never", "recoveredWithin", "recoveries", "resets", "restarts", "gaps", "leader",
+            "mostLeaderChanges",
             "quorum",
         ]
         let inner = fields(of: node, at: "expect", known: known)

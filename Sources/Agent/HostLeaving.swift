@@ -97,7 +97,9 @@ extension AgentCore {
     /// Whether this machine is to be restarted now that its agent has stopped; a person may have taken it back at the last
     /// moment.
     var restartsMachine: Bool {
-        guard guests.restart.isGoing, let name = hostName, let restart = state.hosts[name]?.restart else { return false }
+        guard guests.restart.isGoing, let name = hostName, let restart = state.hosts[name]?.restart else {
+            return false
+        }
         return restart.hasBegun && restart.order == guests.restart.begun
     }
 }

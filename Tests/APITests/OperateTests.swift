@@ -107,7 +107,7 @@ import Testing
         let mayRestart = Mutex(true)
         var upkeep = APIServer.Upkeep.none
         upkeep.restartTrouble = { mayRestart.withLock { $0 } ? nil : "its token may not" }
-        func restart() -> HostRestart? { lab.agent.state.hosts["pve1"]?.restart }
+        @Sendable func restart() -> HostRestart? { lab.agent.state.hosts["pve1"]?.restart }
         let facts = HostFacts(boot: "b1", memoryBytes: 1 << 34, cores: 8, isQuorate: true)
         for host in ["pve1", "pve2"] { lab.agent.apply(.workload(.reportHost(host, facts))) }
         try await lab.serving(upkeep: upkeep) { server in

@@ -64,7 +64,10 @@ import Testing
         #expect(progress(snapshot(host(boot: "b2"), all)) == nil)
         #expect(progress(snapshot(host(boot: "b2"), all, "pve2")) == nil, "somebody holds the address")
         #expect(progress(snapshot(host(boot: "b2"), all, nil)) == "pve1 is back; nobody holds dns")
-        #expect(RebootWatch.elsewhere(before, snapshot(host(boot: "b2"), all, "pve2")) == ["web runs on pve2", "dns is on pve2"])
+        #expect(
+            RebootWatch.elsewhere(before, snapshot(host(boot: "b2"), all, "pve2")) == [
+                "web runs on pve2", "dns is on pve2",
+            ])
     }
 
     @Test func guestsAreWaitedForUntilTheyServeAsBefore() {

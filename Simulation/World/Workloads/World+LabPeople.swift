@@ -273,7 +273,9 @@ extension World {
         guard runsGuests(machine) else { return violate("badOrder", "\(machine.name) is no host and restarts") }
         machine.restartsByOrder += 1
         let isForced = machine.process?.core.state.hosts[machine.name]?.restart?.isForced == true
-        let others = isForced ? [] : machines.filter { $0 !== machine && runsGuests($0) && $0.restartsByOrder > $0.bootsAfterOrder }
+        let others =
+            isForced
+            ? [] : machines.filter { $0 !== machine && runsGuests($0) && $0.restartsByOrder > $0.bootsAfterOrder }
         if let other = others.first {
             violate("restartedTogether", "\(machine.name) and \(other.name) restart by plan at the same time")
         }

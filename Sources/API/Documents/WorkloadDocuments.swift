@@ -211,7 +211,8 @@ extension StatusDocument {
             }
             if host.restart != nil {
                 sentences.append(
-                    "host \(host.name) is being restarted by order (holdfast host reboot \(host.name) --cancel takes it back)")
+                    "host \(host.name) is being restarted by order (holdfast host reboot \(host.name) --cancel takes it back)"
+                )
             }
             if host.draining { sentences.append("host \(host.name) is drained and takes no guests") }
             if host.reachable, !host.quorate {

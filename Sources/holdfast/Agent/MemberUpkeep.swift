@@ -17,6 +17,8 @@ extension APIServer.Upkeep {
         loop: AgentLoop, hypervisor: ProxmoxNode?
     ) -> APIServer.Upkeep {
         let supervised = isSupervised || ServiceManager.current != nil
+        var restartTrouble: (@Sendable () async -> String?)?
+        if let hypervisor { restartTrouble = { await hypervisor.restartTrouble() } }
         return APIServer.Upkeep(
             isSupervised: supervised,
             installed: {
@@ -31,8 +33,6 @@ extension APIServer.Upkeep {
                 return document
             },
             restart: { loop.stop() },
-            restartTrouble: hypervisor.map { node in
-                return { await node.restartTrouble() }
-            })
+            restartTrouble: restartTrouble)
     }
 }

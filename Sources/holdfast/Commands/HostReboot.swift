@@ -137,7 +137,8 @@ struct RebootWatch {
             guard let guest = now.guests.first(where: { $0.kind == old.kind && $0.name == old.name }),
                 guest.desired == "running"
             else { return nil }
-            let isServing = guest.state == .running && guest.target == nil && !(old.healthy == true && guest.healthy == false)
+            let isServing =
+                guest.state == .running && guest.target == nil && !(old.healthy == true && guest.healthy == false)
             return isServing ? nil : guest.obstacle.map { "\(guest.name) (\($0))" } ?? guest.name
         }
     }
@@ -193,7 +194,8 @@ struct RebootWatch {
             guard clock.now < end else {
                 throw CommandFailure(
                     ExitStatus.timedOut, "not back after \(limit): \(told)",
-                    next: "it goes on without this command; wait on: holdfast host reboot \(name) --wait; or take it back: "
+                    next:
+                        "it goes on without this command; wait on: holdfast host reboot \(name) --wait; or take it back: "
                         + "holdfast host reboot \(name) --cancel")
             }
             try await clock.sleep(until: min(clock.now + Self.pause, end))
