@@ -195,6 +195,7 @@ import Testing
         var other = bench.bench.state.hosts["pve1"]?.facts ?? HostFacts(boot: "", memoryBytes: 0, cores: 0)
         other.isQuorate = false
         bench.apply(.reportHost("pve1", other))
+        bench.bench.view.healthFor[vm] = .seconds(100)
         bench.settle()
         #expect(bench.placement().phase == .on("pve2"))
         #expect(bench.placement().obstacle == "its health check fails, restarted once: no other host is there")
