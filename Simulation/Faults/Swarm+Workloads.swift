@@ -52,6 +52,40 @@ extension Swarm {
         drawRules(hosts)
     }
 
+    /// Health checks, and guests that hang. Drawn for themselves and last, so that everything else of a seed stays what it
+    /// was before there were any.
+    mutating func drawHealth() {
+        var draws = Draws(seed: plan.seed, purpose: 0xFB)
+        guard draws.chance(400), !plan.workloads.isEmpty else { return }
+        let hosts = plan.members.filter { $0.kind == .host }.map(\.name)
+        for index in plan.workloads.indices where draws.chance(700) {
+            plan.workloads[index].health = draws.one(of: [2, 10, 30]) * 1_000_000_000
+            if draws.chance(150) { plan.workloads[index].faults.wellOn = draws.one(of: hosts) }
+        }
+        for _ in 0..<draws.number(1...6) {
+            let name = draws.one(of: plan.workloads).name
+            let at = draws.number(Int64(0)...plan.length)
+            plan.timeline.append(Plan.Moment(at: at, action: .hang(name)))
+        }
+        plan.timeline.sort { $0.at < $1.at }
+    }
+
+    /// Hosts that are to be restarted by order, and orders that are taken back. Drawn for themselves, as health is.
+    mutating func drawRestarts() {
+        var draws = Draws(seed: plan.seed, purpose: 0xFC)
+        let hosts = plan.members.filter { $0.kind == .host }.map(\.name)
+        guard draws.chance(300), hosts.count > 1 else { return }
+        for _ in 0..<draws.number(1...3) {
+            let host = draws.one(of: hosts)
+            let at = draws.number(Int64(0)...plan.length)
+            plan.timeline.append(Plan.Moment(at: at, action: .rebootHost(host, isForced: draws.chance(150))))
+            guard draws.chance(300) else { continue }
+            let length = draws.number(Int64(100_000_000)...60_000_000_000)
+            plan.timeline.append(Plan.Moment(at: min(at + length, plan.length), action: .cancelReboot(host)))
+        }
+        plan.timeline.sort { $0.at < $1.at }
+    }
+
     private mutating func drawRules(_ hosts: [String]) {
         let names = plan.workloads.map(\.name)
         if draws.chance(250), let name = names.first {

@@ -42,6 +42,10 @@ public struct Swarm {
         swarm.drawFaults()
         if profile == .workloads { swarm.drawLabFaults() }
         swarm.drawTimeline()
+        if profile == .workloads {
+            swarm.drawHealth()
+            swarm.drawRestarts()
+        }
         return swarm.plan
     }
 

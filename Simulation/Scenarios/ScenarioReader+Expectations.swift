@@ -16,7 +16,8 @@ extension ScenarioReader {
     mutating func readExpectations(_ node: ScenarioNode?) {
         guard let node else { return }
         let known = [
-            "final", "never", "recoveredWithin", "recoveries", "resets", "gaps", "leader", "mostLeaderChanges",
+            "final", "never", "recoveredWithin", "recoveries", "resets", "restarts", "gaps", "leader",
+            "mostLeaderChanges",
             "quorum",
         ]
         let inner = fields(of: node, at: "expect", known: known)
@@ -43,6 +44,9 @@ extension ScenarioReader {
         }
         if let node = inner["resets"] {
             plan.expect.resets = names(node, at: "expect.resets", among: hostNames, "a host")
+        }
+        if let node = inner["restarts"] {
+            plan.expect.restarts = names(node, at: "expect.restarts", among: hostNames, "a host")
         }
         if let node = inner["leader"] {
             plan.expect.leader = names(node, at: "expect.leader", among: machineNames, "a machine")

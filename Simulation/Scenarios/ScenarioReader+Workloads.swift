@@ -29,7 +29,7 @@ extension ScenarioReader {
         guard checkWorkloadName(name, line, at: path) else { return nil }
         let inner = fields(
             of: node, at: path,
-            known: ["host", "desired", "failback", "restarts", "moves", "live", "memory", "cores", "faults"])
+            known: ["host", "desired", "failback", "restarts", "moves", "live", "memory", "cores", "health", "faults"])
         guard let hostNode = inner["host"] else {
             missing("host", "the host it is on at the start", from: node)
             return nil
@@ -46,6 +46,9 @@ extension ScenarioReader {
         if let node = inner["moves"] { workload.moves = number(node, at: "\(path).moves", in: 0...10) }
         if let node = inner["cores"] { workload.cores = number(node, at: "\(path).cores", in: 1...512) ?? 1 }
         if let node = inner["memory"] { workload.memory = bytes(node, at: "\(path).memory") ?? workload.memory }
+        if let node = inner["health"] {
+            workload.health = length(node, at: "\(path).health", in: 1_000_000_000...3_600_000_000_000)
+        }
         if let node = inner["faults"] { workload.faults = faults(node, at: "\(path).faults") }
         return workload
     }
@@ -54,7 +57,7 @@ extension ScenarioReader {
 
     private mutating func faults(_ node: ScenarioNode, at path: String) -> Plan.Workload.Faults {
         var faults = Plan.Workload.Faults()
-        let inner = fields(of: node, at: path, known: ["startFails", "migrateFails", "stopFails", "onlyOn"])
+        let inner = fields(of: node, at: path, known: ["startFails", "migrateFails", "stopFails", "onlyOn", "wellOn"])
         if let node = inner["startFails"] {
             faults.startFails = number(node, at: "\(path).startFails", in: 0...1_000) ?? 0
         }
@@ -64,6 +67,9 @@ extension ScenarioReader {
         if let node = inner["stopFails"] { faults.stopFails = truth(node, at: "\(path).stopFails") ?? false }
         if let node = inner["onlyOn"], node.phrase != "nothing" {
             faults.onlyOn = name(node, at: "\(path).onlyOn", among: hostNames, "a host") ?? ""
+        }
+        if let node = inner["wellOn"], node.phrase != "nothing" {
+            faults.wellOn = name(node, at: "\(path).wellOn", among: hostNames, "a host") ?? ""
         }
         return faults
     }

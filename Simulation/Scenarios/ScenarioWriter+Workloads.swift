@@ -78,6 +78,7 @@ extension ScenarioWriter {
             parts.append("recoveries: {\(bounds.joined(separator: ", "))}")
         }
         if let resets = expect.resets { parts.append("resets: [\(resets.joined(separator: ", "))]") }
+        if let restarts = expect.restarts { parts.append("restarts: [\(restarts.joined(separator: ", "))]") }
         return parts
     }
 }

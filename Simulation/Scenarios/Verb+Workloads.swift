@@ -21,6 +21,9 @@ extension Verb {
             return .load(words.text(0), cores: cores, memory: memory)
         },
         Verb("drain", [.host]) { .drain($0.text(0), true) },
+        Verb("reboot-host", [.host]) { .rebootHost($0.text(0), isForced: false) },
+        Verb("force-reboot", [.host]) { .rebootHost($0.text(0), isForced: true) },
+        Verb("cancel-reboot", [.host]) { .cancelReboot($0.text(0)) },
         Verb("undrain", [.host]) { .drain($0.text(0), false) },
         Verb("disarm", [.length], optional: 1) { .disarm($0.count == 0 ? 3_600_000_000_000 : $0.number(0)) },
         Verb("arm", []) { _ in .disarm(nil) },
@@ -28,6 +31,7 @@ extension Verb {
         Verb("hand-move", [.workload, .host]) { .handMove($0.text(0), $0.text(1)) },
         Verb("hand-start", [.workload]) { .handStart($0.text(0)) },
         Verb("hand-stop", [.workload]) { .handStop($0.text(0)) },
+        Verb("hang", [.workload]) { .hang($0.text(0)) },
         Verb("crash", [.workload]) { .crash($0.text(0)) },
         Verb("lock", [.workload]) { .lock($0.text(0)) },
         Verb("unlock", [.workload]) { .unlock($0.text(0)) },

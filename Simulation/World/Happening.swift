@@ -83,6 +83,10 @@ public enum Happening: Hashable, Sendable {
     /// It is declared to need so many processors, and so much memory.
     case load(String, cores: Int64?, memory: Int64?)
     case drain(String, Bool)
+    /// A host is to be emptied and restarted, by its agent's own order; or, forced, whatever else is away.
+    case rebootHost(String, isForced: Bool)
+    /// Not any more.
+    case cancelReboot(String)
     /// For so long; nil: from now on again.
     case disarm(Int64?)
     /// A person has seen that a host is off, and says so.
@@ -92,6 +96,8 @@ public enum Happening: Hashable, Sendable {
     case handMove(String, String)
     case handStart(String)
     case handStop(String)
+    /// It runs on, and does no work until it is started again.
+    case hang(String)
     /// Its process ends.
     case crash(String)
     case lock(String)
@@ -180,12 +186,15 @@ extension Happening: CustomStringConvertible {
         case .deleteWorkload(let name): "delete \(name)"
         case .load(let name, let cores, let memory):
             "load \(name)\(cores.map { " cores=\($0)" } ?? "")\(memory.map { " memory=\(ByteSize.text($0))" } ?? "")"
+        case .rebootHost(let host, let isForced): "\(isForced ? "force-reboot" : "reboot-host") \(host)"
+        case .cancelReboot(let host): "cancel-reboot \(host)"
         case .drain(let host, let isDraining): "\(isDraining ? "drain" : "undrain") \(host)"
         case .disarm(let time): time.map { "disarm \(TimeText.length($0))" } ?? "arm"
         case .confirmOff(let host): "confirm-off \(host)"
         case .handMove(let name, let host): "hand-move \(name) \(host)"
         case .handStart(let name): "hand-start \(name)"
         case .handStop(let name): "hand-stop \(name)"
+        case .hang(let name): "hang \(name)"
         case .crash(let name): "crash \(name)"
         case .lock(let name): "lock \(name)"
         case .unlock(let name): "unlock \(name)"

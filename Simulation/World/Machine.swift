@@ -66,6 +66,9 @@ final class Machine {
     var wantsAgent = true
     /// Its operating system is stopping.
     var isGoingDown = false
+    /// How often its agent had it restarted, and how often it has come back from that.
+    var restartsByOrder = 0
+    var bootsAfterOrder = 0
     var hasJoined = false
     /// Names the boot that is under way; zero: none is.
     var bootTicket: UInt64 = 0

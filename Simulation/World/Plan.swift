@@ -112,6 +112,8 @@ public struct Plan: Hashable, Sendable {
         public var recoveries: SortedMap<String, Int64> = [:]
         /// The hosts that were reset; nil: not looked at.
         public var resets: [String]?
+        /// Hosts that their agents had restarted by a person's order, those and no others.
+        public var restarts: [String]?
 
         /// Nil is not looked at.
         public struct Final: Hashable, Sendable {

@@ -81,6 +81,7 @@ extension World {
             tellEvents(events)
         case .log(let words): tell("\(machine.name): \(words)")
         case .stopped: processStopped(machine)
+        case .restartMachine: restartByOrder(machine)
         case .halt(let words), .failed(let words): fail(machine, words)
         case .guests(let order): give(order, by: machine)
         case .fence(let order): give(order, by: machine)

@@ -59,14 +59,18 @@ public struct APIServer: Service {
         public var installed: @Sendable () async -> InstalledDocument
         /// Ends the agent after it has given everything away. Returns at once.
         public var restart: @Sendable () -> Void
+        /// Why the machine it runs on could not be restarted, asked of what would do it; nil: it could. Nil itself where nothing
+        /// can.
+        public var restartTrouble: (@Sendable () async -> String?)?
 
         public init(
             isSupervised: Bool, installed: @escaping @Sendable () async -> InstalledDocument,
-            restart: @escaping @Sendable () -> Void
+            restart: @escaping @Sendable () -> Void, restartTrouble: (@Sendable () async -> String?)? = nil
         ) {
             self.isSupervised = isSupervised
             self.installed = installed
             self.restart = restart
+            self.restartTrouble = restartTrouble
         }
 
         /// Of a server that is not a whole member.

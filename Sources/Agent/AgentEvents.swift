@@ -137,6 +137,8 @@ public enum AgentEffect: Sendable {
     case failed(String)
     /// The agent has given everything away and may end.
     case stopped
+    /// The agent has given everything away and its guests have left or ended: restart this machine now.
+    case restartMachine
     /// The agent cannot follow the others in this version, and has stopped applying what they agree on: end at once, with
     /// these words. It performs nothing and answers nothing any more.
     case halt(String)

@@ -70,6 +70,14 @@ extension AgentCore {
             }
             return
         }
+        if placement.care.isRestarting {
+            // It is started again, like any other, once the cluster has taken note that it has ended; until then it would be
+            // ended again. What could not be started again now is not ended either.
+            if observation.state == .running, observation.lock == nil, couldStart(workload, spec, placement, host) {
+                order(.stop(spec.guest, epoch: placement.epoch, grace: spec.shutdownGrace))
+            }
+            return
+        }
         // One that is being started here already is waited for: by a person, or by the process before this one.
         guard observation.state != .running, !observation.isStarting, host.fence.isNone else { return }
         if placement.isDeclined { return }
@@ -106,6 +114,15 @@ extension AgentCore {
         if let lock = observation.lock, lock != "migrate" { return }
         if guests.facts?.isQuorate == false, away.isEmpty { return }
         order(.start(spec.guest, epoch: placement.epoch, takeFrom: takeFrom, provenAway: away))
+    }
+
+    /// Whether nothing that is known now would stand in the way of a start.
+    private func couldStart(
+        _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, _ host: HostRecord
+    ) -> Bool {
+        let holders = state.holders(of: placement, besides: hostName ?? "") { workloadSpecs.suffices($0, for: spec) }
+        return host.fence.isNone && holders.isEmpty && !isForbidden(workload, spec) && dependenciesAreMet(spec)
+            && (!needsWatchdog(spec) || isGuarded(host)) && (guests.facts?.isQuorate != false || !hostsProvenAway.isEmpty)
     }
 
     /// Whether it was seen so in looks that began since it has this epoch; until then another look is asked for, once for each.

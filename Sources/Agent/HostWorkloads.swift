@@ -103,8 +103,9 @@ struct HostWorkloads: Sendable {
     var results: SortedMap<ResourceKey, Result> = [:]
     var retryAt: SortedMap<ResourceKey, Instant> = [:]
     var told: SortedMap<String, Told> = [:]
-    /// Set once this machine was asked to go down.
+    /// Set once this machine was asked to go down by its system.
     var leaving: HostRecord.Leaving?
+    var restart = Restart()
     var watchdog = Watchdog()
     var fencing = Fencing()
     /// Counts what was reported.
@@ -240,9 +241,10 @@ extension AgentCore {
             decline(name, now: now)
         }
         reconcileFencing(now: now)
+        followRestart(name, now: now)
         leaveIfAsked(name, now: now)
-        // What is to be told hangs on proposals, which are none of the grounds.
-        guests.settledOn = guests.told.isEmpty ? grounds : nil
+        // What is to be told hangs on proposals, and a restart on who votes, which are none of the grounds.
+        guests.settledOn = guests.told.isEmpty && guests.restart.waitsFor.isEmpty ? grounds : nil
     }
 
     var isStopped: Bool { if case .stopped = stop.phase { true } else { false } }
@@ -291,10 +293,11 @@ extension AgentCore {
         } else {
             forget("facts")
         }
+        let leaving = leaving(known)
         // An agent that was started again without its machine going down.
-        if known?.leaving != nil, guests.leaving == nil, known?.facts == facts {
+        if known?.leaving != nil, leaving == nil, known?.facts == facts {
             tell("leaving", .hostLeaves(name, nil), now: now)
-        } else if let leaving = guests.leaving, known != nil, known?.leaving != leaving {
+        } else if let leaving, known != nil, known?.leaving != leaving {
             tell("leaving", .hostLeaves(name, leaving), now: now)
         } else {
             forget("leaving")
@@ -355,30 +358,5 @@ extension AgentCore {
                 tell(what, .decline(workload, epoch: epoch, from: name), now: now)
             }
         }
-    }
-
-    // MARK: Going down
-
-    mutating func hostStops(_ leaving: HostRecord.Leaving, now: Instant) {
-        guard hostName != nil else { return beginStop(now: now) }
-        guests.leaving = leaving
-        guests.changes += 1
-        effects.append(.log("this machine goes down (\(leaving.rawValue)): its guests leave it or end first"))
-    }
-
-    private mutating func leaveIfAsked(_ name: String, now: Instant) {
-        guard let leaving = guests.leaving, !stop.isStopping, state.hosts[name]?.leaving == leaving, guests.seesGuests
-        else { return }
-        let isEmpty = guests.observed.pairs.allSatisfy { workload, seen in
-            seen.state != .running || workloadSpecs.workloads[workload]?.desired == .ignored
-        }
-        let owes = state.placements.pairs.contains { workload, placement in
-            guard placement.hosts.contains(name), let spec = workloadSpecs.workloads[workload],
-                workloadSpecs.shallRun(workload, placement) == true
-            else { return false }
-            // The leader has not decided yet, or it is on its way.
-            return WorkloadPolicy.leaves(spec, leaving) && placement.obstacle.isEmpty
-        }
-        if isEmpty, guests.orders.isEmpty, !owes { beginStop(now: now) }
     }
 }

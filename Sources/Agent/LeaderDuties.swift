@@ -19,6 +19,8 @@ struct LeaderDuties: Sendable {
     var silentSince: SortedMap<MemberID, Instant> = [:]
     /// Since when it has been certain that each member that is away acts under no lease. Only of hosts that run guests.
     var lostSince: SortedMap<MemberID, Instant> = [:]
+    /// Since when each workload whose health is waited for has been as it is.
+    var healthSince: SortedMap<ResourceKey, (spell: HealthDecisions.Spell, since: Instant)> = [:]
     /// Since when each member has been coming and going.
     var unsteadySince: SortedMap<MemberID, Instant> = [:]
 
@@ -148,6 +150,7 @@ extension AgentCore {
             mayExchangeVoters: knowsWhoReadsJointConfigurations(now: now))
         view.finished = finishedFenceOrders(now: now)
         view.overdue = overdueFenceOrders(standings, now: now)
+        view.healthFor = noteHealth(now: now)
         // Time alone ends a trial, and the patience with operators who have not renewed.
         if let command = endOfTrial(now: now) { decree(command, now: now) }
         if let command = RotationDecisions.next(state: state, view: view, wallMilliseconds: wallMilliseconds) {
@@ -301,6 +304,33 @@ extension AgentCore {
         }
         duties.workSince = work
         return overdue
+    }
+
+    /// In whole seconds, and no more than is waited for: a view in which nothing is to be done does not change.
+    private mutating func noteHealth(now: Instant) -> SortedMap<ResourceKey, Interval> {
+        var lengths: SortedMap<ResourceKey, Interval> = [:]
+        for workload in workloadSpecs.tended {
+            guard let placement = state.placements[workload], let spec = workloadSpecs.workloads[workload],
+                let spell = HealthDecisions.spell(of: placement)
+            else {
+                if duties.healthSince.contains(workload) { duties.healthSince[workload] = nil }
+                continue
+            }
+            var since = now
+            if let known = duties.healthSince[workload], known.spell == spell {
+                since = known.since
+            } else {
+                duties.healthSince[workload] = (spell, now)
+            }
+            let seconds = Interval.seconds((now - since).milliseconds / 1_000)
+            lengths[workload] = min(seconds, HealthDecisions.pause(placement, spec))
+        }
+        if duties.healthSince.count > lengths.count {
+            for workload in duties.healthSince.keys where !lengths.contains(workload) {
+                duties.healthSince[workload] = nil
+            }
+        }
+        return lengths
     }
 
     private mutating func noteSteadiness(_ standings: SortedMap<MemberID, LeaderView.Standing>, now: Instant) {

@@ -122,7 +122,7 @@ extension AgentCore {
                     "the watchdog stays armed: the cluster could not be told that it is not, and a guest that it answers for "
                         + "may be running here. It resets this machine unless the agent is started again at once"))
         }
-        effects.append(.stopped)
+        effects.append(restartsMachine ? .restartMachine : .stopped)
     }
 
     /// Ends this member for good, with words.

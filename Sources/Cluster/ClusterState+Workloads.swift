@@ -42,6 +42,7 @@ extension StateWriter {
         field(17, placement.sources.first ?? "")
         field(18, placement.lastEvent)
         for host in placement.barredFrom { present(19, host) }
+        if placement.care != Care() { record(20) { $0.write(placement.care) } }
         field(23, placement.isUnseen ? 1 : 0)
         for host in placement.sources.dropFirst() { present(24, host) }
         field(35, placement.isDeclined ? 1 : 0)
@@ -74,6 +75,7 @@ extension StateWriter {
         field(18, host.facts.isGuarded ? 1 : 0)
         for address in host.barred { present(19, address) }
         for declaration in host.retired.values { record(20) { $0.write(declaration) } }
+        if let restart = host.restart { record(21) { $0.write(restart) } }
         field(23, host.orderedAt)
         for proof in host.proofs {
             record(24) {
@@ -181,6 +183,7 @@ extension StateReader {
             case 19:
                 placement.barredFrom.append(try text())
                 guard placement.barredFrom.count <= Placement.mostTried else { throw fault("more hosts than are kept") }
+            case 20: placement.care = try record { (inner) throws(StateDecodingError) in try inner.care() }
             default: try read(field, of: &placement)
             }
         }
@@ -272,6 +275,7 @@ extension StateReader {
                 host.barred.append(try text())
                 guard host.barred.count <= HostRecord.mostBarred else { throw fault("more addresses than are kept") }
             case 20: try retired(of: &host)
+            case 21: host.restart = try record { (inner) throws(StateDecodingError) in try inner.restart() }
             case 23: host.orderedAt = try count()
             case 24:
                 host.proofs.append(try record { (inner) throws(StateDecodingError) in try inner.proof() })

@@ -167,6 +167,11 @@ public struct ClusterState: Hashable, Sendable {
         switch command {
         case .reportHost(let host, let facts): return reportHost(host, facts, record)
         case .hostLeaves(let host, let leaving): return hostLeaves(host, leaving, record)
+        case .orderRestart(let host, let isForced): return orderRestart(host, isForced: isForced, record)
+        case .cancelRestart(let host): return cancelRestart(host, record)
+        case .beginRestart(let host, let order): return beginRestart(host, order: order, record)
+        case .restartFailed(let host, let order, let reason):
+            return restartFailed(host, order: order, reason: reason, record)
         case .drain(let host, let isDraining): return drain(host, isDraining, record)
         case .disarm(let milliseconds): return disarm(milliseconds, record)
         case .place(let workload, let epoch, let host, let reason, let because):
@@ -180,6 +185,8 @@ public struct ClusterState: Hashable, Sendable {
             return startFailed(workload, epoch: epoch, on: host, reason: reason, isFinal: isFinal, record)
         case .block(let workload, let epoch, let obstacle):
             return block(workload, epoch: epoch, obstacle: obstacle, record)
+        case .care(let workload, let epoch, let step, let reason):
+            return care(workload, epoch: epoch, step, reason: reason, record)
         case .steer(let workload, let steering): return steer(workload, steering, record)
         case .handBack(let workload, let epoch, let host): return handBack(workload, epoch: epoch, from: host, record)
         case .decline(let workload, let epoch, let host): return decline(workload, epoch: epoch, from: host, record)

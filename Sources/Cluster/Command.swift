@@ -73,6 +73,14 @@ public enum WorkloadCommand: Hashable, Sendable, Codable {
     case reportHost(String, HostFacts)
     /// A host goes down by plan; nil: it does not after all.
     case hostLeaves(String, HostRecord.Leaving?)
+    /// A person wants a host restarted; forced, whatever else is away.
+    case orderRestart(String, isForced: Bool)
+    /// A person does not want it restarted any more.
+    case cancelRestart(String)
+    /// A host that is to be restarted is empty, and goes now. The order is the revision at which it was given.
+    case beginRestart(String, order: UInt64)
+    /// A host is still up although its restart had begun.
+    case restartFailed(String, order: UInt64, reason: String)
     /// A person wants a host empty, or filled again.
     case drain(String, Bool)
     /// For so many milliseconds nothing is fenced or moved; nil: from now on again.
@@ -95,6 +103,8 @@ public enum WorkloadCommand: Hashable, Sendable, Codable {
     case handBack(ResourceKey, epoch: UInt64, from: String)
     /// The host that it was given to cannot look at its guests, and has begun nothing for this one; from here on it does not.
     case decline(ResourceKey, epoch: UInt64, from: String)
+    /// What is done about a workload that runs on its host and fails its health check.
+    case care(ResourceKey, epoch: UInt64, CareStep, reason: String)
     /// A person's word about one workload.
     case steer(ResourceKey, Steering)
     /// Where a person wanted it, it cannot go.

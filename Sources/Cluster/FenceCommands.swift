@@ -34,10 +34,11 @@ extension ClusterState {
             }
         }
         // The machine that was to go down has been down.
-        if present.facts.boot != facts.boot, present.leaving != nil {
+        if present.facts.boot != facts.boot, present.leaving != nil || present.restart != nil {
             let event = note("HostReturned", "host/\(name)", "it has started anew", cause: present.lastEvent, record)
             _ = hosts.update(name) {
                 $0.leaving = nil
+                $0.restart = nil
                 $0.lastEvent = event
             }
         }
@@ -46,7 +47,7 @@ extension ClusterState {
 
     mutating func hostLeaves(_ name: String, _ leaving: HostRecord.Leaving?, _ record: CommandRecord) -> Outcome {
         guard let present = hosts[name] else { return refused(.notFound, "no host \(name)") }
-        guard present.leaving != leaving else { return unchanged() }
+        guard present.leaving != leaving, leaving != nil || present.restart == nil else { return unchanged() }
         let words =
             switch leaving {
             case .reboot?: "it is about to restart"
@@ -58,6 +59,7 @@ extension ClusterState {
             $0.leaving = leaving
             $0.lastEvent = event
         }
+        if leaving != nil { forgetHealthObstacles(on: name) }
         return done()
     }
 

@@ -132,6 +132,8 @@ public struct HostRecord: Hashable, Sendable {
     /// Guests are to leave it, and none comes.
     public internal(set) var isDraining = false
     public internal(set) var leaving: Leaving?
+    /// A person's order to restart it; while it stands, the host leaves.
+    public internal(set) var restart: HostRestart?
     public internal(set) var fence: FencePhase = .none
     /// What is proven of it, in the order in which it was: empty until the first proof, and when no fence is open. At most one
     /// of each method, the newest.

@@ -91,6 +91,7 @@ public struct Placement: Hashable, Sendable {
     public internal(set) var leftovers: [String] = []
     /// Its host cannot look at its guests and has begun nothing for it; it does not before it is placed there anew.
     public internal(set) var isDeclined = false
+    public internal(set) var care = Care()
     public internal(set) var lastEvent: UInt64 = 0
 
     public static let mostTried = 16

@@ -37,6 +37,7 @@ extension ClusterState {
             $0.tried = []
             $0.barredFrom = []
             $0.obstacle = ""
+            $0.care.end()
             if before?.spec["desired"] != desired { $0.wanted = nil }
         }
     }
@@ -94,6 +95,7 @@ extension ClusterState {
             $0.failures = 0
             $0.barredFrom = []
             $0.obstacle = ""
+            $0.careForNewPlace()
             if $0.wish == host { $0.wish = "" }
         }
         settled(workload, reason, event, record)
@@ -134,6 +136,7 @@ extension ClusterState {
             // What it said before is of an earlier stay; it says again what is so.
             if let old = $0.sightings[host], old.state != .absent { $0.sightings[host] = nil }
             $0.epoch += 1
+            $0.care.isRestarting = false
             $0.obstacle = ""
             if $0.failures > 0 { Self.append(from, to: &$0.tried) }
             if $0.wish == host { $0.wish = "" }
@@ -160,6 +163,7 @@ extension ClusterState {
             $0.epoch += 1
             $0.sources.removeAll { $0 == host }
             $0.leftovers.removeAll { $0 == to }
+            $0.careForNewPlace()
             if host == from {
                 // Its process is made before the old one ends, and a move can fail after both.
                 if live { $0.leftovers.append(to) }
@@ -212,6 +216,7 @@ extension ClusterState {
             $0.isUnseen = false
             $0.epoch += 1
             $0.sources = left
+            $0.careForNewPlace()
             $0.sightings[host] = Sighting(.absent)
             if $0.failures > 0 { Self.append(host, to: &$0.tried) }
             $0.failures = 0
@@ -272,11 +277,16 @@ extension ClusterState {
             // What lies there while it is moved is not there for good, and a process alone may be of a move that fails.
             let isHere = sighting.state == .running || sighting.state == .stopped && $0.phase == .on(host)
             if isFree, isHere, $0.isUnseen(on: host) { $0.isUnseen = false }
-            if sighting.state == .running, $0.phase == .on(host) {
-                $0.failures = 0
-                $0.tried = []
-                $0.obstacle = ""
-                $0.sources = []
+            guard $0.phase == .on(host) else { return }
+            guard sighting.state == .running else { return $0.care.runEnded() }
+            $0.failures = 0
+            $0.tried = []
+            $0.sources = []
+            // What is said of one that is not well stands until it is.
+            if sighting.healthy != false || before != .running { $0.obstacle = "" }
+            if sighting.healthy == true {
+                $0.care.isRestarting = false
+                $0.care.wasWell = true
             }
         }
         return done()
@@ -325,6 +335,7 @@ extension ClusterState {
         changed.tried = []
         changed.barredFrom = []
         changed.obstacle = ""
+        changed.care.end()
         switch steering {
         case .run: (changed.wanted, words) = (true, "is to run")
         case .stop: (changed.wanted, words) = (false, "is to be stopped")
@@ -381,7 +392,7 @@ extension ClusterState {
         return max(hosts[host]?.lastEvent ?? 0, member(named: host)?.lastEvent ?? 0)
     }
 
-    private func stale(_ workload: ResourceKey, _ present: UInt64, _ epoch: UInt64) -> Outcome {
+    func stale(_ workload: ResourceKey, _ present: UInt64, _ epoch: UInt64) -> Outcome {
         refused(.conflict, "\(workload) is at epoch \(present), not \(epoch)")
     }
 }
@@ -391,6 +402,10 @@ extension WorkloadCommand {
     var words: String {
         switch self {
         case .reportHost(let host, _): "report on host \(host)"
+        case .orderRestart(let host, _): "restart \(host)"
+        case .cancelRestart(let host): "not restart \(host) any more"
+        case .beginRestart(let host, _): "note that \(host) restarts now"
+        case .restartFailed(let host, _, _): "note that \(host) was not restarted"
         case .hostLeaves(let host, let leaving): leaving == nil ? "keep \(host) up" : "note that \(host) goes down"
         case .drain(let host, let isDraining): "\(isDraining ? "drain" : "undrain") \(host)"
         case .disarm(let milliseconds): milliseconds.map { "disarm for \($0 / 1000) s" } ?? "arm"
@@ -403,6 +418,9 @@ extension WorkloadCommand {
         case .block(let workload, _, _): "note what stands in the way of \(workload)"
         case .handBack(let workload, _, let host): "note that \(host) has not taken \(workload) over"
         case .decline(let workload, _, let host): "note that \(host) cannot take \(workload)"
+        case .care(let workload, _, .restart, _): "restart \(workload), which is not well"
+        case .care(let workload, _, .move(let host), _): "move \(workload), which is not well, to \(host)"
+        case .care(let workload, _, .end, _): "note that \(workload) is well again"
         case .steer(let workload, .run): "start \(workload)"
         case .steer(let workload, .stop): "stop \(workload)"
         case .steer(let workload, .asDeclared): "let \(workload) be as declared"

@@ -53,6 +53,8 @@ public struct LeaderView: Hashable, Sendable {
     /// Hosts about which a member that is there was ordered something under their fence, and has said for so long nothing of
     /// what came of it that it will not any more, in order.
     public var overdue: [String] = []
+    /// For how long workloads have been as well, or as unwell, as they are now; see `HealthDecisions`.
+    public var healthFor: SortedMap<ResourceKey, Interval> = [:]
     /// Everyone who is there can read a joint configuration.
     public var mayExchangeVoters: Bool
 

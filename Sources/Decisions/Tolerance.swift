@@ -39,6 +39,15 @@ extension Tolerance {
 }
 
 extension Tolerance {
+    /// Why the members and addresses of a domain cannot be missed for a while, when it goes by plan: its guests have left or
+    /// ended before, so they do not count.
+    public static func obstacles(
+        toMissing domain: String, state: ClusterState, configuration: Configuration, silent: [MemberID] = []
+    ) -> [String] {
+        let survey = Survey(state: state, configuration: configuration, silent: silent)
+        return survey.votingObstacles(to: domain) + survey.addressObstacles(to: domain)
+    }
+
     /// The failure domains that can be lost now, but not any more without `member`, with what would stand in the way.
     /// Only votes count. A learner that will be promoted in its place counts as a voter already.
     public static func spent(

@@ -43,6 +43,8 @@ public protocol HypervisorOrderTaker: Sendable {
     func carryOut(_ order: FenceOrder)
     /// - Returns: what came of it; nil: nothing was to be done, or it is not asked about.
     func carryOut(_ order: WatchdogOrder) -> WatchdogReport?
+    /// Restarts this machine. Returns at once; `done` is called once, with what went wrong, or nil when the order was taken.
+    func restartMachine(_ done: @escaping @Sendable (String?) -> Void)
 }
 
 /// What the loop needs from the rest of the member.
@@ -111,6 +113,10 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
     private var requests: [UInt64: CheckedContinuation<AgentResponse, Never>] = [:]
     private var subscribers: [ObjectIdentifier: Subscriber] = [:]
     private var hasEnded = false
+    /// The machine goes down by this agent's order; the process is ended by the system.
+    private var isGoingDown = false
+    /// An ordered restart that has not ended this process after so long has failed.
+    static let mostGoingDown = TimeAmount.minutes(5)
     /// Proposals of this member by what became of them.
     private var proposalEnds: [String: UInt64] = [:]
     private var proposals: Set<UInt64> = []
@@ -184,7 +190,7 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
     }
 
     /// Asks the agent to give its roles away and stop. `ended` tells when it has.
-    public func stop() { eventLoop.execute { self.enqueue(.stop) } }
+    public func stop() { eventLoop.execute { self.isGoingDown ? self.end(.stopped) : self.enqueue(.stop) } }
 
     /// Ends at once, with nothing given away; what is held falls silent with its lease. Does nothing when it has ended.
     public func abandon(_ why: String) { eventLoop.execute { self.end(.failed(why)) } }
@@ -313,6 +319,7 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
                 for subscriber in subscribers.values { subscriber.stream.yield(event) }
             }
         case .stopped: end(.stopped)
+        case .restartMachine: restartMachine(world)
         case .halt(let why), .failed(let why): end(.failed(why))
         case .log(let words): log.notice("\(words)")
         }
@@ -352,6 +359,30 @@ public final class AgentLoop: @unchecked Sendable, AgentAccess {
                 case .stored(let snapshot, let index):
                     self.enqueue(.snapshotStored(snapshot, dropThrough: index))
                 case .failed(let index, let reason): self.enqueue(.snapshotFailed(index, reason))
+                }
+            }
+        }
+    }
+
+    /// The agent has given everything away: from here on it only waits for the system to end it.
+    private func restartMachine(_ world: AgentWorld) {
+        guard let hypervisor = world.hypervisor else {
+            log.error("this machine is not restarted: nothing here can order it; the agent starts anew")
+            return end(.stopped)
+        }
+        isGoingDown = true
+        hypervisor.restartMachine { [weak self] trouble in
+            guard let self else { return }
+            self.eventLoop.execute {
+                if let trouble {
+                    self.log.error("this machine is not restarted, and its agent starts anew: \(trouble)")
+                    return self.end(.stopped)
+                }
+                self.log.notice("this machine restarts now")
+                self.eventLoop.scheduleTask(in: Self.mostGoingDown) { [weak self] in
+                    guard let self, !self.hasEnded else { return }
+                    self.log.error("this machine was to restart and still runs; its agent starts anew")
+                    self.end(.stopped)
                 }
             }
         }

@@ -111,6 +111,7 @@ struct Lab: Sendable {
         renew: @escaping APIServer.Responder = { _ in (503, Array("{}".utf8)) },
         sign: (@Sendable (String, OperatorRole, String) throws -> SignedOperator)? = nil,
         newAuthority: @escaping @Sendable (Int64, Bool) async throws -> AuthorityRotation.Plan? = { _, _ in nil },
+        upkeep: APIServer.Upkeep = .none,
         _ body: @Sendable (TestServer) async throws -> Result
     ) async throws -> Result {
         let own = try credential(member: 0)
@@ -128,7 +129,7 @@ struct Lab: Sendable {
                 signOperator: { [authority] name, role, csr in
                     try sign?(name, role, csr) ?? Self.sign(authority, name, role, csr)
                 }, newAuthority: newAuthority), selfMeasurement: { SelfReadings.example },
-            logger: logger, onListening: { feed.yield($0) })
+            upkeep: upkeep, logger: logger, onListening: { feed.yield($0) })
         let group = ServiceGroup(configuration: .init(services: [server], logger: logger))
         return try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask {

@@ -4,6 +4,7 @@
 import Cluster
 import Consensus
 import Foundation
+import Synchronization
 import Testing
 
 @testable import Runtime
@@ -98,6 +99,47 @@ import Testing
             // A server of a test has nobody who would start it again.
             let alone = try await restart("pve1", .admin)
             #expect(alone?.message == "nothing would start the agent of pve1 again")
+        }
+    }
+
+    @Test func aHostIsRestartedOnlyWhenTheRestCanDoWithoutIt() async throws {
+        let lab = try Lab.make()
+        let mayRestart = Mutex(true)
+        var upkeep = APIServer.Upkeep.none
+        upkeep.restartTrouble = { mayRestart.withLock { $0 } ? nil : "its token may not" }
+        @Sendable func restart() -> HostRestart? { lab.agent.state.hosts["pve1"]?.restart }
+        let facts = HostFacts(boot: "b1", memoryBytes: 1 << 34, cores: 8, isQuorate: true)
+        for host in ["pve1", "pve2"] { lab.agent.apply(.workload(.reportHost(host, facts))) }
+        try await lab.serving(upkeep: upkeep) { server in
+            func ask(_ request: RebootRequest, _ role: OperatorRole = .admin) async throws -> APIFailure? {
+                try await server.ask(.POST, "/v1/hosts/reboot", as: lab.credential(role: role), json: request).failure
+            }
+            #expect(try await ask(RebootRequest(name: "pve1"), .operator)?.code == .forbidden)
+            #expect(try await ask(RebootRequest(name: "pve2"))?.message == "this is pve1, not pve2")
+            #expect(try await ask(RebootRequest(name: "pve9"))?.code == .notFound)
+            #expect(try await ask(RebootRequest(name: "pve1")) == nil)
+            #expect(restart()?.isForced == false)
+            #expect(try await ask(RebootRequest(name: "pve1", cancel: true)) == nil)
+            #expect(restart() == nil)
+            // To take it back, any member will do.
+            lab.agent.apply(.workload(.orderRestart("pve2", isForced: true)))
+            #expect(try await ask(RebootRequest(name: "pve1"))?.code == .unsafe)
+            #expect(try await ask(RebootRequest(name: "pve2", cancel: true)) == nil)
+            lab.agent.apply(.observeMember(lab.members[2], reachable: false, reason: "silent"))
+            let unsafe = try await ask(RebootRequest(name: "pve1"))
+            #expect(unsafe?.code == .unsafe && unsafe?.message.contains("1 of 3 voters would be left") == true)
+            mayRestart.withLock { $0 = false }
+            let refused = try await ask(RebootRequest(name: "pve1", force: true))
+            #expect(refused?.message == "pve1 could not be restarted: its token may not")
+            #expect(restart() == nil)
+            mayRestart.withLock { $0 = true }
+            #expect(try await ask(RebootRequest(name: "pve1", force: true)) == nil)
+            #expect(restart()?.isForced == true)
+        }
+        try await lab.serving { server in
+            let nobody = try await server.ask(
+                .POST, "/v1/hosts/reboot", as: lab.credential(role: .admin), json: RebootRequest(name: "pve1"))
+            #expect(nobody.failure?.message == "the agent of pve1 drives no Proxmox that could restart it")
         }
     }
 

@@ -57,6 +57,7 @@ import Testing
             try CanonicalJSON.encode(SteerRequest(kind: "vm", name: "gitlab", action: .stop))
         case "/v1/hosts/steer": try CanonicalJSON.encode(HostRequest(name: "pve1", action: .drain))
         case "/v1/disarm": try CanonicalJSON.encode(DisarmRequest(seconds: 60))
+        case "/v1/hosts/reboot": try CanonicalJSON.encode(RebootRequest(name: "pve1"))
         case "/v1/restart": try CanonicalJSON.encode(RestartRequest(member: "pve1"))
         case "/v1/authority/rotate": try CanonicalJSON.encode(RotateRequest(operatorsWithinSeconds: 60))
         case "/v1/level": try CanonicalJSON.encode(RaiseLevelRequest(without: []))

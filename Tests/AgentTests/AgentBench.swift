@@ -33,6 +33,7 @@ struct AgentBench {
     var watchdogFailure: String?
     /// The driver answers nothing.
     var watchdogIsSilent = false
+    private(set) var restartsMachine = false
 
     init(kind: MemberKind = .host, founds: String?, hardState: HardState = HardState()) {
         let record = Self.record(Self.own, "pve1", kind)
@@ -92,6 +93,7 @@ struct AgentBench {
                 case .respond(let request, let response): responses[request] = response
                 case .address(let order): orders.append(order)
                 case .stopped, .halt, .failed: stopped = true
+                case .restartMachine: restartsMachine = true
                 case .takeSnapshot(let mark, let state):
                     events.append(.snapshotStored(Snapshot(mark: mark, bytes: state.encoded), dropThrough: .zero))
                 case .storeSnapshot(let snapshot): stored.append(snapshot)

@@ -13,7 +13,7 @@ private let guest = Guest(workload: vm, form: .machine, vmid: 120)
 
 extension AgentBench {
     /// A founder on a machine that runs guests, with one declared.
-    fileprivate static func host(pool: String = "cephRbd") -> AgentBench {
+    fileprivate static func host(pool: String = "cephRbd", grace: String? = nil) -> AgentBench {
         var bench = AgentBench.founder()
         bench.turn([
             .guests(
@@ -23,22 +23,22 @@ extension AgentBench {
                         watchdogMilliseconds: 10_000)))
         ])
         bench.run(for: .milliseconds(200))
+        var spec: SortedMap<String, JSONValue> = [
+            "proxmox": ["vmid": 120, "memory": "4Gi"], "disks": [["name": "scsi0", "pool": "rbd"]],
+        ]
+        if let grace { spec["health"] = ["tcp": "gitlab:80", "grace": .string(grace)] }
         bench.request(
             .apply(
                 declarations: [
                     Declaration(kind: "StoragePool", name: "rbd", spec: ["type": .string(pool)]),
-                    Declaration(
-                        kind: vm.kind, name: vm.name,
-                        spec: [
-                            "proxmox": ["vmid": 120, "memory": "4Gi"], "disks": [["name": "scsi0", "pool": "rbd"]],
-                        ]),
+                    Declaration(kind: vm.kind, name: vm.name, spec: .object(spec)),
                 ], checkRevision: nil))
         bench.run(for: .milliseconds(200))
         return bench
     }
 
-    fileprivate mutating func observe(_ state: GuestState) {
-        turn([.guests(.observed([GuestObservation(guest, state)]))])
+    fileprivate mutating func observe(_ state: GuestState, healthy: Bool? = nil) {
+        turn([.guests(.observed([GuestObservation(guest, state, healthy: healthy)]))])
         run(for: .milliseconds(200))
     }
 
@@ -54,6 +54,9 @@ extension AgentBench {
     }
 
     fileprivate var placement: Placement { core.state.placements[vm] ?? Placement() }
+    fileprivate var stops: Int {
+        guestOrders.count { if case .stop = $0 { true } else { false } }
+    }
     fileprivate var starts: Int {
         guestOrders.count { if case .start = $0 { true } else { false } }
     }
@@ -254,6 +257,124 @@ extension AgentBench {
         bench.turn([.fence(.lifted(bench.fenceOrders.last!))])
         bench.run(for: .milliseconds(200))
         #expect(bench.core.state.hosts["pve1"]?.fence.isNone == true)
+    }
+
+    @Test func oneThatIsNotWellIsEndedAndStartedAgainOnce() {
+        var bench = AgentBench.host(grace: "10s")
+        bench.observe(.running, healthy: true)
+        bench.run(for: .seconds(60))
+        #expect(bench.stops == 0 && bench.starts == 0)
+        bench.observe(.running, healthy: false)
+        bench.run(for: .seconds(2))
+        #expect(bench.stops == 1 && bench.starts == 0)
+        bench.turn([
+            .guests(.done(guest, epoch: bench.placement.epoch, .stop)),
+            .guests(.observed([GuestObservation(guest, .stopped)])),
+        ])
+        bench.run(for: .milliseconds(300))
+        #expect(bench.starts == 1)
+        bench.turn([
+            .guests(.done(guest, epoch: bench.placement.epoch, .start)),
+            .guests(.observed([GuestObservation(guest, .running)])),
+        ])
+        bench.run(for: .seconds(30))
+        #expect(bench.stops == 1 && bench.starts == 1, "that it was to be restarted is forgotten")
+        bench.observe(.running, healthy: false)
+        bench.run(for: .seconds(9))
+        #expect(bench.placement.obstacle.isEmpty, "it gets its grace")
+        bench.run(for: .seconds(2))
+        #expect(bench.placement.obstacle == "its health check fails, restarted once: no other host is there")
+        #expect(bench.stops == 1)
+    }
+
+    @Test func aHostThatIsToBeRestartedIsEmptiedThenRestarted() {
+        var bench = AgentBench.host()
+        bench.observe(.running)
+        bench.request(.workload(.orderRestart("pve1", isForced: true)))
+        bench.run(for: .milliseconds(500))
+        #expect(bench.core.state.hosts["pve1"]?.leaving == .reboot)
+        // Nobody could take it: it ends here.
+        #expect(bench.guestOrders.last == .stop(guest, epoch: bench.placement.epoch, grace: .seconds(60)))
+        bench.run(for: .seconds(5))
+        #expect(!bench.restartsMachine && bench.core.state.hosts["pve1"]?.restart?.hasBegun == false)
+        bench.turn([.guests(.done(guest, epoch: bench.placement.epoch, .stop))])
+        bench.observe(.stopped)
+        bench.run(for: .seconds(5))
+        #expect(bench.core.state.hosts["pve1"]?.restart?.hasBegun == true)
+        #expect(bench.restartsMachine && !bench.stopped)
+        #expect(bench.starts == 0)
+    }
+
+    @Test func aHostThatTheOthersCannotDoWithoutWaits() {
+        var bench = AgentBench.host()
+        bench.request(.workload(.steer(vm, .stop)))
+        bench.observe(.stopped)
+        #expect(bench.starts == 0, "nothing is left to wait for but the others")
+        bench.request(.workload(.orderRestart("pve1", isForced: false)))
+        bench.run(for: .seconds(30))
+        // The only voter.
+        let host = bench.core.state.hosts["pve1"]
+        #expect(!bench.restartsMachine && host?.leaving == .reboot && host?.restart?.hasBegun == false)
+        bench.request(.workload(.cancelRestart("pve1")))
+        bench.run(for: .seconds(5))
+        #expect(bench.core.state.hosts["pve1"]?.leaving == nil)
+        #expect(bench.core.state.hosts["pve1"]?.restart == nil)
+        #expect(!bench.restartsMachine)
+    }
+
+    @Test func anAgentThatIsOnlyStoppedRestartsNoMachine() {
+        var bench = AgentBench.host()
+        bench.observe(.running)
+        bench.request(.workload(.orderRestart("pve1", isForced: true)))
+        bench.run(for: .milliseconds(500))
+        bench.turn([.stop])
+        bench.run(for: .seconds(30))
+        #expect(bench.stopped && !bench.restartsMachine)
+        #expect(bench.core.state.hosts["pve1"]?.restart?.hasBegun == false, "the next process goes on with it")
+    }
+
+    @Test func aRestartThatAnotherProcessHadBegunHasFailed() {
+        var bench = AgentBench.host()
+        bench.observe(.running)
+        bench.request(.workload(.orderRestart("pve1", isForced: true)))
+        let order = bench.core.state.hosts["pve1"]?.restart?.order ?? 0
+        bench.request(.workload(.beginRestart("pve1", order: order)))
+        bench.run(for: .seconds(5))
+        let host = bench.core.state.hosts["pve1"]
+        #expect(host?.restart == nil && host?.leaving == nil)
+        #expect(bench.core.state.events.contains { $0.type == "HostNotRestarted" })
+        #expect(!bench.restartsMachine && !bench.stopped)
+    }
+
+    @Test func oneThatCouldNotBeStartedAgainIsNotEnded() {
+        var bench = AgentBench.host(pool: "shared", grace: "10s")
+        bench.run(for: .seconds(1))
+        bench.observe(.running, healthy: true)
+        bench.run(for: .seconds(2))
+        #expect(bench.core.state.hosts["pve1"]?.facts.isGuarded == true)
+        bench.watchdogFailure = "no /dev/watchdog"
+        bench.run(for: .seconds(5))
+        #expect(bench.core.state.hosts["pve1"]?.facts.isGuarded == false)
+        bench.observe(.running, healthy: false)
+        bench.run(for: .seconds(60))
+        #expect(bench.stops == 0)
+        bench.watchdogFailure = nil
+        bench.run(for: .seconds(5))
+        #expect(bench.stops == 1)
+    }
+
+    @Test func oneThatFailsFromItsStartGetsItsGrace() {
+        var bench = AgentBench.host(grace: "10s")
+        bench.observe(.running, healthy: false)
+        bench.run(for: .seconds(9))
+        #expect(bench.stops == 0)
+        // Well for a moment, and a new spell begins.
+        bench.observe(.running)
+        bench.observe(.running, healthy: false)
+        bench.run(for: .seconds(9))
+        #expect(bench.stops == 0)
+        bench.run(for: .seconds(2))
+        #expect(bench.stops == 1)
     }
 
     @Test func aStopThatFailsIsNoHotLoop() {

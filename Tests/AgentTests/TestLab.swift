@@ -324,7 +324,7 @@ final class TestLab {
             } else {
                 carryOut(order, on: index)
             }
-        case .stopped: node.stopped = true
+        case .stopped, .restartMachine: node.stopped = true
         case .halt(let words):
             node.halted = words
             kill(index)

@@ -47,7 +47,14 @@ private struct Draws: RandomNumberGenerator {
             facts.isGuarded = draws.below(2) == 0
             return .reportHost(host, facts)
         case 2: return .hostLeaves(host, draws.below(2) == 0 ? .reboot : nil)
-        case 3: return .drain(host, draws.below(2) == 0)
+        case 3:
+            switch draws.below(8) {
+            case 0, 1: return .orderRestart(host, isForced: draws.below(2) == 0)
+            case 2: return .cancelRestart(host)
+            case 3: return .beginRestart(host, order: draws.below(40))
+            case 4: return .restartFailed(host, order: draws.below(40), reason: "r")
+            default: return .drain(host, draws.below(2) == 0)
+            }
         case 4: return .disarm(milliseconds: draws.below(2) == 0 ? 5_000 : nil)
         case 5, 6: return .place(workload, epoch: epoch, on: host, reason: "why", because: other)
         case 7: return .move(workload, epoch: epoch, to: other, live: true, reason: "why", because: nil)
@@ -56,7 +63,7 @@ private struct Draws: RandomNumberGenerator {
             return .sight(
                 workload, on: host,
                 Sighting(
-                    GuestState.allCases[Int(draws.below(4))], healthy: draws.below(2) == 0 ? true : nil,
+                    GuestState.allCases[Int(draws.below(4))], healthy: [nil, true, false][Int(draws.below(3))],
                     clients: ["\(host):0/1", "c-\(host):0/7"]))
         case 10: return .startFailed(workload, epoch: epoch, on: host, reason: "r", isFinal: draws.below(2) == 0)
         case 11: return .block(workload, epoch: epoch, obstacle: draws.below(2) == 0 ? "" : "o")
@@ -70,7 +77,11 @@ private struct Draws: RandomNumberGenerator {
             return draws.below(2) == 0
                 ? .liftFence(host, epoch: fence, by: who) : .fenceFailed(host, epoch: fence, reason: "r")
         case 17: return draws.below(2) == 0 ? .fenceLifted(host, epoch: fence) : .fenceByWord(host)
-        case 18: return .cancelFence(host, epoch: fence)
+        case 18:
+            let steps: [CareStep] = [.restart, .move(to: other), .end]
+            return draws.below(2) == 0
+                ? .cancelFence(host, epoch: fence)
+                : .care(workload, epoch: epoch, steps[Int(draws.below(3))], reason: "why")
         default: return .handBack(workload, epoch: epoch, from: host)
         }
     }

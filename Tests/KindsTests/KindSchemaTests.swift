@@ -226,6 +226,20 @@ func virtualIP(_ field: String, _ value: JSONValue?) -> Declaration {
         #expect(try VirtualIPSpec(virtualIP("follow", follow)).follow?.probe == probe)
     }
 
+    @Test func theHealthCheckOfAWorkloadSaysWhatFollows() throws {
+        func spec(_ kind: String, _ health: JSONValue) throws -> WorkloadSpec {
+            try WorkloadSpec(Declaration(kind: kind, name: "web", spec: ["proxmox": ["vmid": 120], "health": health]))
+        }
+        let usual = try spec("VirtualMachine", ["agent": "ping"])
+        #expect(usual.health?.probe == .agent)
+        #expect(usual.tending == WorkloadSpec.Tending(acts: true, grace: .seconds(120)))
+        let told = try spec("SystemContainer", ["tcp": "web:80", "action": "report", "grace": "5s"])
+        #expect(told.tending == WorkloadSpec.Tending(acts: false, grace: .seconds(5)))
+        #expect(throws: InvalidDeclaration.self) { try spec("SystemContainer", ["agent": "ping"]) }
+        #expect(throws: InvalidDeclaration.self) { try spec("VirtualMachine", ["agent": "ping", "tcp": "web:80"]) }
+        #expect(throws: InvalidDeclaration.self) { try VirtualIPSpec(virtualIP("follow", ["agent": "ping"])) }
+    }
+
     @Test func hostsAndWitnessesAreRead() throws {
         let host = try HostSpec(declaration("Host", ["address": "192.168.1.106", "description": "left"]))
         #expect(host.address == "192.168.1.106")

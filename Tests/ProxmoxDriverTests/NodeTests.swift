@@ -404,6 +404,51 @@ extension AsyncStream<GuestReport>.Iterator {
         }
     }
 
+    @Test func theMachineIsRestartedByProxmox() async throws {
+        let run = try await Run()
+        try await run { node, _ in
+            func restart() async -> String? {
+                await withCheckedContinuation { done in node.restartMachine { done.resume(returning: $0) } }
+            }
+            run.proxmox.change {
+                $0.faults.append(
+                    (
+                        "POST /nodes/pve1/status",
+                        .answer(403, "Permission check failed (/nodes/pve1, Sys.PowerMgmt)", "")
+                    ))
+            }
+            #expect(await restart()?.contains("Sys.PowerMgmt") == true)
+            #expect(await restart() == nil)
+            run.proxmox.change {
+                $0.faults.append(("GET /access/permissions", .data(#"{"/nodes/pve1":{"Sys.Audit":1}}"#)))
+            }
+            #expect(await node.restartTrouble()?.contains("Sys.PowerMgmt on /nodes/pve1") == true)
+            run.proxmox.change {
+                $0.faults.append(("GET /access/permissions", .data(#"{"/nodes/pve1":{"Sys.PowerMgmt":1}}"#)))
+            }
+            #expect(await node.restartTrouble() == nil)
+        }
+        let orders = run.proxmox.server.seen.filter { $0.line == "POST /nodes/pve1/status" }
+        #expect(orders.map(\.body) == ["command=reboot", "command=reboot"])
+    }
+
+    @Test func theAgentInsideAMachineIsPinged() async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve1", "name: web")
+        run.declared.withLock { declared in
+            declared = Declaration(
+                kind: "VirtualMachine", name: "web",
+                spec: ["proxmox": ["vmid": 120], "health": ["agent": "ping", "every": "100ms", "failures": 1]])
+        }
+        try await run { node, reports in
+            run.proxmox.change { $0.running = [120] }
+            node.carryOut(.watch([web]))
+            #expect(await reports.observation { $0.healthy == false } != nil)
+            run.proxmox.change { $0.agentsAnswer = true }
+            #expect(await reports.observation { $0.healthy == true } != nil)
+        }
+    }
+
     @Test func aFenceThatIsNotProvenIsReportedSo() async throws {
         let run = try await Run()
         try await run { node, _ in

@@ -30,6 +30,8 @@ final class SmallProxmox: Sendable {
         /// Starts that stay under way until they are cancelled.
         var hangsAtStart = false
         var isDead = false
+        /// Whether the agents inside machines answer.
+        var agentsAnswer = false
         /// Done before the guests are listed, until it says that it has been.
         var beforeList: (@Sendable () -> Bool)?
     }
@@ -170,6 +172,9 @@ final class SmallProxmox: Sendable {
         let work = parts.last ?? ""
         guard state.isQuorate || ["stop", "shutdown"].contains(work) else {
             return .answer(500, "cluster not ready - no quorum?", "")
+        }
+        if request.path.hasSuffix("/agent/ping") {
+            return state.agentsAnswer ? .data("{}") : .answer(500, "QEMU guest agent is not running", "")
         }
         state.lastTask += 1
         let digits = String(state.lastTask, radix: 16, uppercase: true)

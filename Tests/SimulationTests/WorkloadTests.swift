@@ -85,9 +85,11 @@ import Testing
         let commands: [Happening] = [
             .setWorkload("vm:101", "stopped"), .setWorkload("vm:101", "ignored"),
             .moveWorkload("vm:101", "pve2", live: true), .moveWorkload("vm:104", "pve1", live: false),
-            .drain("pve1", true), .drain("pve2", true), .disarm(60_000_000_000), .confirmOff("pve1"),
+            .drain("pve1", true), .drain("pve2", true), .rebootHost("pve1", isForced: false),
+            .rebootHost("pve2", isForced: false), .rebootHost("pve2", isForced: true), .cancelReboot("pve1"),
+            .disarm(60_000_000_000), .confirmOff("pve1"),
             .deleteWorkload("vm:102"), .load("vm:101", cores: 2, memory: 4 << 30), .handMove("vm:104", "pve1"),
-            .handStop("vm:104"), .handStart("vm:101"), .crash("vm:104"), .lock("vm:101"),
+            .handStop("vm:104"), .handStart("vm:101"), .crash("vm:104"), .hang("vm:104"), .lock("vm:101"),
             .failAPI("pve2", 5_000_000_000), .expireBlocklist, .transferLeadership("witness"),
         ]
         let place = try #require(Self.steps.firstIndex(of: milliseconds))

@@ -22,6 +22,8 @@ struct Instance: Sendable {
     var phase: Phase
     /// The storage keeps its client out, for as long as it lives.
     var isFenced = false
+    /// It runs and does no work, until it is started again.
+    var isHung = false
     /// Held still by hand, true time until which.
     var pausedUntil: Int64 = .min
 

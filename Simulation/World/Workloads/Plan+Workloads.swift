@@ -23,6 +23,8 @@ extension Plan {
             public var stopFails = false
             /// On other hosts it never starts; empty: it starts everywhere.
             public var onlyOn = ""
+            /// On other hosts it runs and fails its health check; empty: it is well everywhere.
+            public var wellOn = ""
             public init() {}
         }
 
@@ -39,6 +41,8 @@ extension Plan {
         public var memory: Int64 = 1 << 30
         public var cores: Int64 = 1
         public var faults = Faults()
+        /// It has a health check, and this is its grace; nil: it has none.
+        public var health: Int64?
         /// As a present cluster declares it; nil: by its name.
         public var guest: Guest?
         /// Where its own disks lie; nil: where all do.
@@ -129,12 +133,14 @@ extension Plan.Workload {
         if let moves { parts.append("moves: \(moves)") }
         if let isLive { parts.append("live: \(isLive)") }
         if memory != usual.memory { parts.append("memory: \(ByteSize.text(memory))") }
+        if let health { parts.append("health: \(TimeText.length(health))") }
         if cores != usual.cores { parts.append("cores: \(cores)") }
         var faulty: [String] = []
         if faults.startFails != 0 { faulty.append("startFails: \(faults.startFails)") }
         if faults.migrateFails != 0 { faulty.append("migrateFails: \(faults.migrateFails)") }
         if faults.stopFails { faulty.append("stopFails: true") }
         if !faults.onlyOn.isEmpty { faulty.append("onlyOn: \(faults.onlyOn)") }
+        if !faults.wellOn.isEmpty { faulty.append("wellOn: \(faults.wellOn)") }
         if !faulty.isEmpty { parts.append("faults: {\(faulty.joined(separator: ", "))}") }
         return parts
     }

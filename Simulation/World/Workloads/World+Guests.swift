@@ -162,6 +162,7 @@ extension World {
         guard let lab, runsGuests(machine) else { return }
         lab.hosts[machine.index].isProvenOff = false
         // What its watchdog proves of the boot before stays true.
+        machine.bootsAfterOrder = machine.restartsByOrder
         machineIsWired()
     }
 

@@ -167,6 +167,12 @@ extension World {
         {
             violate("expectation", "reset were \(reset), expected \(hosts)")
         }
+        let restarted = machines.filter { $0.bootsAfterOrder > 0 }.map(\.name)
+        if let hosts = plan.expect.restarts,
+            !hosts.allSatisfy(restarted.contains) || !restarted.allSatisfy(hosts.contains)
+        {
+            violate("expectation", "restarted by order were \(restarted), expected \(hosts)")
+        }
         for guest in lab.guests where guest.isDeclared {
             let bound = plan.expect.recoveries[guest.name] ?? plan.expect.recoveredWithin
             let open = guest.waitsSince.map { now - $0 } ?? 0
@@ -202,7 +208,7 @@ extension World {
         let host = guest.serving?.machine ?? guest.config
         var word = "stopped"
         if guest.serving != nil {
-            word = "running"
+            word = placement?.isLeftUnwell == true ? "degraded" : "running"
         } else if guest.instances.contains(where: { $0.phase == .running }) {
             word = "stuck"
         } else if guest.config == nil {
@@ -232,6 +238,8 @@ extension World {
 }
 
 extension Placement {
+    /// Whether it is left for a person, who has to see to its health.
+    var isLeftUnwell: Bool { isHealthy == false && obstacle.hasPrefix("its health check fails") }
     /// Whether it is left for a person: it does not start anywhere.
     var hasGivenUp: Bool { failures > 0 && obstacle.hasPrefix("it would not start") }
 }

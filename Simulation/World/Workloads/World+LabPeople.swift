@@ -3,6 +3,7 @@
 import Agent
 import Cluster
 import Consensus
+import Decisions
 import Kinds
 
 extension World {
@@ -12,6 +13,12 @@ extension World {
         case .handMove(let name, let host): handMove(name, host, lab)
         case .handStart(let name): handStart(name, lab)
         case .handStop(let name): with(name, lab) { endGuest($0, isLoss: false, lab) }
+        case .hang(let name):
+            with(name, lab) { guest in
+                for position in lab.guests[guest].instances.indices {
+                    lab.guests[guest].instances[position].isHung = true
+                }
+            }
         case .crash(let name): with(name, lab) { endGuest($0, isLoss: true, lab) }
         case .failAPI(let name, let time):
             if let machine = machine(named: name) { lab.hosts[machine.index].silentUntil = now + time }
@@ -82,6 +89,9 @@ extension World {
     private func command(_ happening: Happening, _ lab: GuestLab) {
         switch happening {
         case .drain(let host, let isDraining): ask(.drain(host, isDraining), happening)
+        case .rebootHost(let host, let isForced):
+            if let machine = machine(named: host) { askToRestart(machine, isForced: isForced, happening) }
+        case .cancelReboot(let host): ask(.cancelRestart(host), happening)
         case .disarm(let time): ask(.disarm(milliseconds: time.map { $0 / 1_000_000 }), happening)
         case .moveWorkload(let name, let host, let live):
             with(name, lab) { ask(.steer(lab.guests[$0].guest.workload, .move(to: host, live: live)), happening) }
@@ -195,6 +205,11 @@ extension World {
             "desired": .string(guest.desired),
         ]
         if let live = workload.isLive, !workload.isContainer { spec["live"] = .bool(live) }
+        if let grace = workload.health {
+            spec["health"] = [
+                "tcp": .string("127.0.0.1:\(workload.vmid)"), "grace": .string("\(grace / 1_000_000)ms"),
+            ]
+        }
         var placement: SortedMap<String, JSONValue> = [:]
         if let failback = workload.failback { placement["failback"] = .string(failback ? "always" : "never") }
         if !placement.isEmpty { spec["placement"] = .object(placement) }
@@ -242,6 +257,32 @@ extension World {
         if machine.process != nil { turn(machine, .hostStops(thenBoot ? .reboot : .powerOff)) }
     }
 
+    /// As the API of that host does it: refused when it may not be.
+    private func askToRestart(_ machine: Machine, isForced: Bool, _ happening: Happening) {
+        guard let core = machine.process?.core else { return tell("\(machine.name) cannot be asked to restart") }
+        let obstacles = RestartDecisions.obstacles(
+            toRestarting: machine.name, state: core.state, configuration: core.raft.configuration)
+        guard obstacles.isEmpty || isForced else {
+            return tell("\(machine.name) is not restarted: \(obstacles.joined(separator: "; "))")
+        }
+        ask(.orderRestart(machine.name, isForced: isForced), happening)
+    }
+
+    /// The agent has let go of everything and has its machine restarted. The system ends it with everything else.
+    func restartByOrder(_ machine: Machine) {
+        guard runsGuests(machine) else { return violate("badOrder", "\(machine.name) is no host and restarts") }
+        machine.restartsByOrder += 1
+        let isForced = machine.process?.core.state.hosts[machine.name]?.restart?.isForced == true
+        let others =
+            isForced
+            ? [] : machines.filter { $0 !== machine && runsGuests($0) && $0.restartsByOrder > $0.bootsAfterOrder }
+        if let other = others.first {
+            violate("restartedTogether", "\(machine.name) and \(other.name) restart by plan at the same time")
+        }
+        endProcess(machine)
+        shutDownHost(machine, thenBoot: true)
+    }
+
     func goOnShuttingDown(_ machine: Machine, boot: UInt64, since: Int64, isStopping: Bool, thenBoot: Bool) {
         guard let lab, machine.isPowered, machine.isGoingDown, lab.hosts[machine.index].boot == boot else { return }
         // The service manager's patience is long, but it ends.
@@ -278,6 +319,11 @@ extension World {
             lab.hosts[index].watchdog.lateness = 0
         }
         if machines.contains(where: { $0.process?.core.state.disarmed != nil }) { perform(.disarm(nil)) }
+        // What somebody ordered in the midst of all that need not become possible.
+        for machine in machines where runsGuests(machine) {
+            let isOrdered = machines.contains { $0.process?.core.state.hosts[machine.name]?.restart?.hasBegun == false }
+            if isOrdered { perform(.cancelReboot(machine.name)) }
+        }
         machineIsWired()
     }
 }

@@ -184,7 +184,9 @@ extension World {
                 detail: instance.phase == .incoming
                     ? "a process that waits for the guest to come here" : "a process without a configuration on this host")
         }
-        return GuestObservation(guest.guest, .running, lock: guest.lock, isStarting: isStarting, clients: clients)
+        return GuestObservation(
+            guest.guest, .running, lock: guest.lock, isStarting: isStarting,
+            healthy: health(of: guest, instance, on: machine), clients: clients)
     }
 
     /// Whether the hypervisor there has a task that starts it, or lets it in.
@@ -199,5 +201,12 @@ extension World {
             case .order, .handMove: return false
             }
         }
+    }
+
+    /// What the guest's check says, as its host makes it; nil: there is none, or it has not been made yet.
+    private func health(of guest: GuestTruth, _ instance: Instance, on machine: Machine) -> Bool? {
+        guard guest.workload.health != nil, instance.phase == .running else { return nil }
+        let wellOn = guest.workload.faults.wellOn
+        return !instance.isHung && (wellOn.isEmpty || wellOn == machine.name)
     }
 }

@@ -42,10 +42,14 @@ public struct WorkloadDocument: Hashable, Sendable, Codable {
 
 public struct HostDocument: Hashable, Sendable, Codable {
     public var name: String
+    /// Another one after every start of the machine.
+    public var boot: String?
     public var reachable: Bool
     public var draining: Bool
     /// reboot or powerOff, while it goes down by plan.
     public var leaving: String?
+    /// ordered or begun, while it is to be restarted by a person's order.
+    public var restart: String?
     /// none, wanted, proven, clean or lifting.
     public var fence: String
     public var fenceMethod: FenceMethod?
@@ -105,6 +109,22 @@ public struct HostRequest: Sendable, Codable {
     }
 }
 
+/// `POST /v1/hosts/reboot`, at the host itself: its agent finds out first whether the machine could be restarted.
+public struct RebootRequest: Sendable, Codable {
+    /// The asked member's own name.
+    public var name: String
+    /// True: it is not to be restarted any more. That every member takes.
+    public var cancel: Bool?
+    /// Also when the rest would not decide, or not hold an address, without it.
+    public var force: Bool?
+
+    public init(name: String, cancel: Bool? = nil, force: Bool? = nil) {
+        self.name = name
+        self.cancel = cancel
+        self.force = force
+    }
+}
+
 /// `POST /v1/disarm`
 public struct DisarmRequest: Sendable, Codable {
     /// 1 to 86,400; absent: armed again.
@@ -160,8 +180,10 @@ extension HostDocument {
             case .withdrawn: phase = "withdrawn"
             }
             return HostDocument(
-                name: name, reachable: member.map { $0.reachable && !silent.contains($0.id) } ?? false,
-                draining: host.isDraining, leaving: host.leaving?.rawValue, fence: phase,
+                name: name, boot: host.facts.boot,
+                reachable: member.map { $0.reachable && !silent.contains($0.id) } ?? false,
+                draining: host.isDraining, leaving: host.leaving?.rawValue,
+                restart: host.restart.map { $0.hasBegun ? "begun" : "ordered" }, fence: phase,
                 fenceMethod: host.fence.method, fenceEpoch: host.fenceEpoch, proof: proof, attempts: host.attempts,
                 memoryBytes: host.facts.memoryBytes, memoryUsedBytes: guests.reduce(0) { $0 + $1.memoryBytes },
                 cores: host.facts.cores, guests: guests.count, storageAddress: host.facts.storageAddress,
@@ -187,6 +209,11 @@ extension StatusDocument {
             case "wanted": sentences.append("host \(host.name) is being fenced by \(host.fenceMethod?.rawValue ?? "")")
             default: sentences.append("host \(host.name) is fenced: \(host.proof ?? "it is on its way back")")
             }
+            if host.restart != nil {
+                sentences.append(
+                    "host \(host.name) is being restarted by order (holdfast host reboot \(host.name) --cancel takes it back)"
+                )
+            }
             if host.draining { sentences.append("host \(host.name) is drained and takes no guests") }
             if host.reachable, state.hosts[host.name]?.facts.isBlind == true {
                 sentences.append("host \(host.name) cannot look at its guests, and is given none (holdfast doctor there)")
@@ -198,7 +225,9 @@ extension StatusDocument {
         for workload in workloads {
             let name = "\(workload.kind)/\(workload.name)"
             if let obstacle = workload.obstacle { sentences.append("\(name): \(obstacle)") }
-            if workload.healthy == false { sentences.append("\(name) runs and fails its health check") }
+            if workload.healthy == false, workload.obstacle == nil {
+                sentences.append("\(name) runs and fails its health check")
+            }
         }
         return sentences
     }
@@ -206,7 +235,8 @@ extension StatusDocument {
 
 extension ResourceDocument.Status {
     init(ofWorkload key: ResourceKey, _ placement: Placement, _ state: ClusterState) {
-        let document = WorkloadDocument(key, placement, WorkloadSpecs(state))
+        let specs = WorkloadSpecs(state)
+        let document = WorkloadDocument(key, placement, specs)
         var conditions: [ResourceDocument.Condition] = []
         if let obstacle = document.obstacle { conditions.append(.init(type: "Blocked", message: obstacle)) }
         let sync: ResourceDocument.Sync
@@ -215,10 +245,13 @@ extension ResourceDocument.Status {
         switch (document.desired, document.state) {
         case ("ignored", _): (sync, health) = (.unknown, .suspended)
         case (_, nil): (sync, health) = (.unknown, document.obstacle == nil ? .unknown : .missing)
+        case (_, .running?) where document.healthy == false && wanted == .running:
+            conditions.append(.init(type: "Unhealthy", message: Self.words(for: placement.care)))
+            // Something is being done about it, until that has been in vain.
+            let isTended = specs.workloads[key]?.tending?.acts == true && document.obstacle == nil
+            (sync, health) = (.synced, isTended ? .progressing : .degraded)
         case (_, let present?) where present == wanted && document.obstacle == nil:
-            let isIll = document.healthy == false
-            if isIll { conditions.append(.init(type: "Unhealthy", message: "its health check fails")) }
-            (sync, health) = (.synced, isIll ? .degraded : wanted == .running ? .healthy : .suspended)
+            (sync, health) = (.synced, wanted == .running ? .healthy : .suspended)
         case (_, _?): (sync, health) = (.outOfSync, document.obstacle == nil ? .progressing : .degraded)
         }
         self.init(
@@ -226,5 +259,12 @@ extension ResourceDocument.Status {
             placement: document.host.map {
                 .init(member: $0, since: document.since, epoch: document.epoch, reason: document.reason)
             })
+    }
+
+    private static func words(for care: Care) -> String {
+        let fails = "its health check fails"
+        if care.isRestarting { return "\(fails), and it is being restarted" }
+        return care.steps == 0
+            ? fails : "\(fails); restarted \(care.restarts) times and moved \(care.left.count) times since it was well"
     }
 }

@@ -109,6 +109,9 @@ struct Operation: Sendable {
             "POST", "/v1/hosts/steer", "Drains a host, or fences it by a person's word.", takes: HostRequest.self,
             gives: .json(OutcomeDocument.self)),
         Operation(
+            "POST", "/v1/hosts/reboot", "Has the asked host emptied and restarted, or takes that back.",
+            takes: RebootRequest.self, gives: .json(OutcomeDocument.self)),
+        Operation(
             "POST", "/v1/disarm", "For a while fences no host and moves no workload.", takes: DisarmRequest.self,
             gives: .json(OutcomeDocument.self)),
     ]

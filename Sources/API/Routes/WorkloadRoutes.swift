@@ -19,6 +19,7 @@ extension API {
         },
         Route(method: .post, path: "/v1/workloads/steer", needs: .operator) { api, call in try await api.steer(call) },
         Route(method: .post, path: "/v1/hosts/steer", needs: .operator) { api, call in try await api.steerHost(call) },
+        Route(method: .post, path: "/v1/hosts/reboot", needs: .admin) { api, call in try await api.rebootHost(call) },
         Route(method: .post, path: "/v1/disarm", needs: .operator) { api, call in try await api.disarm(call) },
     ]
 
@@ -82,6 +83,41 @@ extension API {
             }
             return try await propose(.workload(.fenceByWord(request.name)), for: call)
         }
+    }
+
+    private func rebootHost(_ call: Call) async throws -> OutcomeDocument {
+        let request = try call.decode(RebootRequest.self)
+        let (state, view) = try await freshState(for: call)
+        guard state.hosts.contains(request.name) else {
+            throw APIFailure(
+                .notFound, "\(request.name.prefix(80)) is no host that runs guests",
+                next: "see what is: holdfast host list")
+        }
+        if request.cancel == true { return try await propose(.workload(.cancelRestart(request.name)), for: call) }
+        let own = state.name(of: view.member)
+        guard request.name == own else {
+            throw APIFailure(
+                .badRequest, "this is \(own), not \(request.name)",
+                next: "see where each member answers: holdfast cluster members -o wide")
+        }
+        guard let trouble = upkeep.restartTrouble else {
+            throw APIFailure(
+                .refused, "the agent of \(own) drives no Proxmox that could restart it",
+                next: "restart it there, its agent gives its roles away first: systemctl reboot")
+        }
+        let obstacles = RestartDecisions.obstacles(
+            toRestarting: own, state: state, configuration: view.configuration, silent: view.silent)
+        guard obstacles.isEmpty || request.force == true else {
+            throw APIFailure(
+                .unsafe, "\(own) is not restarted now: \(obstacles.joined(separator: "; "))",
+                next: "see what can be lost: holdfast cluster tolerance; or insist: --force")
+        }
+        if let words = await trouble() {
+            throw APIFailure(
+                .refused, "\(own) could not be restarted: \(words)",
+                next: "give the token's role Sys.PowerMgmt on /nodes/\(own): pveum acl modify")
+        }
+        return try await propose(.workload(.orderRestart(own, isForced: request.force == true)), for: call)
     }
 
     private func disarm(_ call: Call) async throws -> OutcomeDocument {

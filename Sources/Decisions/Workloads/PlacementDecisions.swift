@@ -28,7 +28,7 @@ public enum PlacementDecisions {
     }
 }
 
-private struct Planning {
+struct Planning {
     let state: ClusterState
     let specs: WorkloadSpecs
     let view: LeaderView
@@ -102,7 +102,7 @@ private struct Planning {
         return member.reachable && view.isReachable(member.id)
     }
 
-    private func shallRun(_ workload: ResourceKey, _ placement: Placement) -> Bool {
+    func shallRun(_ workload: ResourceKey, _ placement: Placement) -> Bool {
         specs.shallRun(workload, placement) == true
     }
 
@@ -245,6 +245,7 @@ private struct Planning {
         if let reason = reasonToLeave(workload, spec, on: host, placement) {
             return moveAway(workload, placement, from: host, live: live, reason)
         }
+        if tend(workload, spec, placement, on: host) { return }
         if !placement.obstacle.isEmpty, isRunning { block(workload, placement, "") }
     }
 
@@ -361,17 +362,20 @@ private struct Planning {
     private mutating func move(
         _ workload: ResourceKey, _ placement: Placement, from: String, to: String, live: Bool, _ reason: String
     ) {
-        // The others wait their turn; the next decision comes when one of these has ended.
-        guard (moves[from] ?? 0) < PlacementDecisions.mostMovesOfAHost,
-            (moves[to] ?? 0) < PlacementDecisions.mostMovesOfAHost
-        else { return }
+        guard hasRoomToMove(from, to) else { return }
         countMove(from, to)
         commands.append(
             .move(workload, epoch: placement.epoch, to: to, live: live, reason: reason, because: from))
         placer.settle(workload, on: to, leaving: false)
     }
 
-    private mutating func block(
+    /// The others wait their turn; the next decision comes when one of these has ended.
+    func hasRoomToMove(_ from: String, _ to: String) -> Bool {
+        (moves[from] ?? 0) < PlacementDecisions.mostMovesOfAHost
+            && (moves[to] ?? 0) < PlacementDecisions.mostMovesOfAHost
+    }
+
+    mutating func block(
         _ workload: ResourceKey, _ placement: Placement, _ obstacle: String, keeping prefix: String? = nil
     ) {
         if let prefix, placement.obstacle.hasPrefix(prefix) { return }

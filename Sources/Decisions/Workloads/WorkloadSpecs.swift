@@ -12,6 +12,8 @@ public struct WorkloadSpecs: Hashable, Sendable {
     }
 
     public private(set) var workloads: SortedMap<ResourceKey, WorkloadSpec> = [:]
+    /// Those that something is done about when their health check fails, by key.
+    public private(set) var tended: [ResourceKey] = []
     public private(set) var pools: SortedMap<String, WorkloadSpec.Storage> = [:]
     /// Those that are enabled, by key.
     public private(set) var rules: [Rule] = []
@@ -26,7 +28,9 @@ public struct WorkloadSpecs: Hashable, Sendable {
             do {
                 switch declaration.kind {
                 case WorkloadSpec.machine, WorkloadSpec.container:
-                    workloads[declaration.key] = try WorkloadSpec(declaration)
+                    let spec = try WorkloadSpec(declaration)
+                    workloads[declaration.key] = spec
+                    if spec.tending?.acts == true { tended.append(declaration.key) }
                 case "StoragePool": pools[declaration.name] = try StoragePoolSpec(declaration).storage
                 case "PlacementRule":
                     let spec = try PlacementRuleSpec(declaration)

@@ -31,8 +31,12 @@ public final class HealthCheckRunner: Sendable {
     /// a report that is on its way already.
     public func run(_ checks: SortedMap<ResourceKey, HealthCheck>) { wants.yield(checks) }
 
+    /// Asks for the agent inside a guest, once; must answer in about the given time.
+    public typealias AgentQuestion = @Sendable (ResourceKey, Interval) async -> ProbeResult
+
     /// Runs the checks until the surrounding task is cancelled. To be called once.
-    public func serve() async {
+    /// - Parameter askAgent: how checks of guest agents are made; nil: they fail.
+    public func serve(askAgent: AgentQuestion? = nil) async {
         let prober = HealthProber()
         await withDiscardingTaskGroup { group in
             var running: SortedMap<ResourceKey, (check: HealthCheck, stop: AsyncStream<Never>.Continuation)> = [:]
@@ -49,7 +53,7 @@ public final class HealthCheckRunner: Sendable {
                     }
                     let (stopped, stop) = AsyncStream<Never>.makeStream()
                     running[role] = (check, stop)
-                    group.addTask { await self.watch(role, check, prober, until: stopped) }
+                    group.addTask { await self.watch(role, check, prober, askAgent, until: stopped) }
                 }
             }
             group.cancelAll()
@@ -63,24 +67,32 @@ public final class HealthCheckRunner: Sendable {
 
     /// Runs one check until `stopped` ends or the task is cancelled.
     private func watch(
-        _ role: ResourceKey, _ check: HealthCheck, _ prober: HealthProber, until stopped: AsyncStream<Never>
+        _ role: ResourceKey, _ check: HealthCheck, _ prober: HealthProber, _ askAgent: AgentQuestion?,
+        until stopped: AsyncStream<Never>
     ) async {
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.repeatedly(role, check, prober) }
+            group.addTask { await self.repeatedly(role, check, prober, askAgent) }
             group.addTask { for await _ in stopped {} }
             await group.next()
             group.cancelAll()
         }
     }
 
-    private func repeatedly(_ role: ResourceKey, _ check: HealthCheck, _ prober: HealthProber) async {
+    private func repeatedly(
+        _ role: ResourceKey, _ check: HealthCheck, _ prober: HealthProber, _ askAgent: AgentQuestion?
+    ) async {
         var judge = HealthJudge(check)
         // Not more often than ten times a second, whatever was declared.
         let pause = Swift.max(check.every, .milliseconds(100))
         let clock = ContinuousClock()
         var next = clock.now
         while !Task.isCancelled {
-            let result = await prober.attempt(check)
+            let result =
+                if check.probe == .agent, let askAgent {
+                    await askAgent(role, check.timeout)
+                } else {
+                    await prober.attempt(check)
+                }
             if Task.isCancelled { return }
             if judge.note(success: result.isSuccess) {
                 log.info("\(role) is \(result.isSuccess ? "healthy" : "unhealthy"): \(result.detail)")

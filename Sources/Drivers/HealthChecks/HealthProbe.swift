@@ -10,9 +10,14 @@ import NIOSSL
 import Subprocess
 
 /// What an attempt found, in one line.
-struct ProbeResult: Hashable, Sendable {
-    let isSuccess: Bool
-    let detail: String
+public struct ProbeResult: Hashable, Sendable {
+    public let isSuccess: Bool
+    public let detail: String
+
+    public init(isSuccess: Bool, detail: String) {
+        self.isSuccess = isSuccess
+        self.detail = detail
+    }
 }
 
 /// Attempts health checks. One for all checks of a member.
@@ -36,6 +41,7 @@ struct HealthProber: Sendable {
         switch check.probe {
         case .tcp(let host, let port): await connect(host, port, timeout: check.timeout)
         case .http(let url): await get(url, timeout: check.timeout)
+        case .agent: ProbeResult(isSuccess: false, detail: "only the host of a guest can ask for its agent")
         case .exec(let command): await execute(command, timeout: check.timeout)
         }
     }

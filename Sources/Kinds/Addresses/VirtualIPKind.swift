@@ -113,6 +113,24 @@ extension HealthCheck {
                 "So many successes in a row, and it may again."),
         ], exactlyOneOf: [["tcp", "http", "https", "exec"]])
 
+    /// Of guests: their host makes the check, and something is done about it.
+    static let fieldsOfGuests = ObjectType(
+        [
+            Field(
+                "agent", .choice(["ping"]), .optional,
+                "ping: the QEMU guest agent inside the machine answers. Virtual machines only.")
+        ] + fields.fields + [
+            Field(
+                "action", .choice(["restart", "report"]), .byDefault("restart"),
+                "restart: it is restarted when the check fails, then moved. report: that is told, and nothing is done."),
+            Field(
+                "grace", .duration(least: .seconds(1), most: .seconds(3_600)), .byDefault("2m"),
+                """
+                How long it gets after a start before a failing check counts. After each step that did not help it gets \
+                twice as long as before, at most the budget's per.
+                """),
+        ], exactlyOneOf: [["agent", "tcp", "http", "https", "exec"]])
+
     init(_ spec: CheckedSpec) {
         self.init(
             probe: Self.probe(spec), every: spec.duration("every"), timeout: spec.duration("timeout"),
@@ -120,6 +138,7 @@ extension HealthCheck {
     }
 
     private static func probe(_ spec: CheckedSpec) -> Probe {
+        if spec.has("agent") { return .agent }
         if let address = spec.optionalText("http") { return .http(url: "http://\(address)") }
         if let address = spec.optionalText("https") { return .http(url: "https://\(address)") }
         guard let endpoint = spec.optionalText("tcp").flatMap(Endpoint.init) else {

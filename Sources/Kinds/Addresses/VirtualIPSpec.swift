@@ -85,6 +85,8 @@ public struct HealthCheck: Hashable, Sendable {
         case http(url: String)
         /// The program ends with status 0. No shell is involved.
         case exec(command: [String])
+        /// The guest agent inside a virtual machine answers a ping. Of guests only; asked by way of their hypervisor.
+        case agent
     }
 
     public var probe: Probe

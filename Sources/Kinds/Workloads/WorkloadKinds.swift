@@ -157,13 +157,15 @@ extension WorkloadSpec {
                             ObjectType([
                                 Field(
                                     "restarts", .integer(least: 0, most: 10), .byDefault(1),
-                                    "Further starts on the same host after one that failed."),
+                                    "Further starts on the same host after one that failed, and restarts because of its health."
+                                ),
                                 Field(
                                     "moves", .integer(least: 0, most: 10), .byDefault(1),
                                     "Further hosts that are tried after that."),
                                 Field(
                                     "per", .duration(least: .seconds(10), most: .seconds(86_400)), .byDefault("30m"),
-                                    "After so long without a failure the count begins anew."),
+                                    "After so long of being well the count of what was done for its health begins anew."
+                                ),
                             ])), .byDefault(.object([:])), "How often it is tried again."),
                 ])), .byDefault(.object([:])), "What happens when it, or its host, fails."),
         Field(
@@ -177,8 +179,11 @@ extension WorkloadSpec {
             "shutdownGrace", .duration(least: .seconds(1), most: .seconds(3_600)), .byDefault("60s"),
             "How long it gets to end by itself before it is ended."),
         Field(
-            "health", .object(HealthCheck.fields), .optional,
-            "A check of it by its host. When it fails, the workload is restarted, then moved, within its budget."),
+            "health", .object(HealthCheck.fieldsOfGuests), .optional,
+            """
+            A check of it by its host. When it fails, the workload is restarted, then moved, within its budget, with a pause \
+            that grows each time; after that it is left as it is, Degraded, until it is well or a person says so.
+            """),
         Field(
             "dependsOn", .list(of: .text(.reference), least: 0, most: 64), .byDefault(.array([])),
             "Resources that must be there before it is started: workloads that run, addresses that are held."),
@@ -197,6 +202,12 @@ extension WorkloadSpec {
                         found: "\(name) again", expected: "each disk once"))
             }
             seen[name] = true
+        }
+        if resource.kind == container, checked.has("health"), checked.map("health").has("agent") {
+            problems.append(
+                Problem(
+                    resource, at: FieldPath.spec.field("health").field("agent"), found: "agent",
+                    expected: "tcp, http, https or exec: a container has no guest agent"))
         }
         for (position, text) in checked.texts("dependsOn").enumerated()
         where ResourceKey(reference: text) == resource {

@@ -43,6 +43,19 @@ public struct WorkloadSpec: Hashable, Sendable {
         /// After so long of running without a failure the count begins anew.
         public var per: Interval
     }
+    /// What follows from its health check.
+    public struct Tending: Hashable, Sendable {
+        /// Whether it is restarted and moved when the check fails; otherwise that is only told.
+        public var acts: Bool
+        /// How long it gets after a start before a failing check counts. After each step that did not help it gets twice as
+        /// long as before, and no longer than the budget's `per`, or this if it is more.
+        public var grace: Interval
+
+        public init(acts: Bool, grace: Interval) {
+            self.acts = acts
+            self.grace = grace
+        }
+    }
     public struct Disk: Hashable, Sendable {
         public var name: String
         /// The name of a StoragePool.
@@ -69,6 +82,8 @@ public struct WorkloadSpec: Hashable, Sendable {
     /// How long it gets to end by itself.
     public let shutdownGrace: Interval
     public let health: HealthCheck?
+    /// Nil without a health check.
+    public let tending: Tending?
     public let dependsOn: [ResourceKey]
 
     /// - Throws: everything that is wrong with the declaration.
@@ -96,6 +111,11 @@ public struct WorkloadSpec: Hashable, Sendable {
         onHostShutdown = HostShutdown(rawValue: spec.text("onHostShutdown")) ?? .migrate
         shutdownGrace = spec.duration("shutdownGrace")
         health = spec.has("health") ? HealthCheck(spec.map("health")) : nil
+        tending =
+            spec.has("health")
+            ? Tending(
+                acts: spec.map("health").text("action") == "restart", grace: spec.map("health").duration("grace"))
+            : nil
         dependsOn = spec.texts("dependsOn").compactMap(ResourceKey.init(reference:))
     }
 

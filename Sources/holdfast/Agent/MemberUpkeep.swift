@@ -4,6 +4,7 @@
 import API
 import Consensus
 import Drivers
+import ProxmoxDriver
 import Runtime
 
 extension APIServer.Upkeep {
@@ -13,9 +14,11 @@ extension APIServer.Upkeep {
     ///   - isSupervised: whether the agent was told that something else than systemd starts it again.
     static func of(
         member: @escaping @Sendable () -> String, run: UInt64, program: InstalledProgram?, isSupervised: Bool,
-        loop: AgentLoop
+        loop: AgentLoop, hypervisor: ProxmoxNode?
     ) -> APIServer.Upkeep {
         let supervised = isSupervised || ServiceManager.current != nil
+        var restartTrouble: (@Sendable () async -> String?)?
+        if let hypervisor { restartTrouble = { await hypervisor.restartTrouble() } }
         return APIServer.Upkeep(
             isSupervised: supervised,
             installed: {
@@ -29,6 +32,7 @@ extension APIServer.Upkeep {
                 }
                 return document
             },
-            restart: { loop.stop() })
+            restart: { loop.stop() },
+            restartTrouble: restartTrouble)
     }
 }

@@ -166,7 +166,7 @@ struct RunningMember {
             // An agent that nobody can reach gives everything away as at a signal, and then says why.
             var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
                 .init(
-                    service: apiServer(loop, credentials, measurements),
+                    service: apiServer(loop, hypervisor, credentials, measurements),
                     failureTerminationBehavior: .gracefullyShutdownGroup
                 ),
                 .init(service: certificates),
@@ -192,7 +192,8 @@ struct RunningMember {
     }
 
     private func apiServer(
-        _ loop: AgentLoop, _ credentials: APICredentialStore, _ measurements: MemberMeasurements
+        _ loop: AgentLoop, _ hypervisor: ProxmoxNode?, _ credentials: APICredentialStore,
+        _ measurements: MemberMeasurements
     ) -> APIServer {
         let settings = identity.settings
         let desk = EnrollmentDesk(
@@ -208,7 +209,7 @@ struct RunningMember {
             selfMeasurement: measurements.readings,
             upkeep: .of(
                 member: { [current] in current.value.settings.name }, run: session, program: program,
-                isSupervised: isSupervised, loop: loop),
+                isSupervised: isSupervised, loop: loop, hypervisor: hypervisor),
             secrets: identity.secrets, logger: log,
             onListening: { [log, identity] port in
                 RealTime.lockMemory(log: log)

@@ -90,6 +90,9 @@ extension HoldfastClient {
     func steerHost(_ request: HostRequest, within limit: Duration) async throws -> OutcomeDocument {
         try await change(.POST, "/v1/hosts/steer", request, within: limit)
     }
+    func reboot(_ request: RebootRequest, within limit: Duration) async throws -> OutcomeDocument {
+        try await change(.POST, "/v1/hosts/reboot", request, within: limit)
+    }
     func disarm(_ request: DisarmRequest, within limit: Duration) async throws -> OutcomeDocument {
         try await change(.POST, "/v1/disarm", request, within: limit)
     }

@@ -74,7 +74,7 @@ final class HoldfastClient: Sendable {
         var narrowed = context
         narrowed.endpoints = [endpoint]
         narrowed.members = nil
-        let client = try HoldfastClient(narrowed, reason: reason)
+        let client = try HoldfastClient(narrowed, reason: reason, isDryRun: isDryRun)
         do {
             let result = try await work(client)
             await client.shutdown()

@@ -6,8 +6,10 @@ import Cluster
 
 struct HostCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "host", abstract: "Hosts that run guests: what they have; drain them, and say that one is off.",
-        subcommands: [List.self, Drain.self, Undrain.self, FenceCommand.self], defaultSubcommand: List.self)
+        commandName: "host",
+        abstract: "Hosts that run guests: what they have; drain and restart them, and say that one is off.",
+        subcommands: [List.self, Drain.self, Undrain.self, Reboot.self, FenceCommand.self], defaultSubcommand: List.self
+    )
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

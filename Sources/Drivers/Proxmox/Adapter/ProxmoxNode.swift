@@ -29,6 +29,7 @@ public final class ProxmoxNode: Sendable {
     private enum Work: Sendable {
         case lane(Int64)
         case fences(of: String)
+        case restart(@Sendable (String?) -> Void)
     }
     private let work: AsyncStream<Work>
     private let works: AsyncStream<Work>.Continuation
@@ -133,19 +134,37 @@ public final class ProxmoxNode: Sendable {
     /// - Returns: whether it is armed now; nil for an order that came too late to be carried out, or that closes it.
     public func carryOut(_ order: WatchdogOrder) -> WatchdogReport? { watchdog.carryOut(order) }
 
+    /// Has Proxmox restart this machine. Never blocks.
+    public func restartMachine(_ done: @escaping @Sendable (String?) -> Void) { works.yield(.restart(done)) }
+
+    /// Why this machine could not be restarted; nil: it could. Changes nothing.
+    public func restartTrouble() async -> String? {
+        do throws(ProxmoxError) {
+            return try await host.mayRestart() ? nil : "its token has no Sys.PowerMgmt on /nodes/\(settings.node)"
+        } catch { return error.description }
+    }
+
+    private func restart() async -> String? {
+        do throws(ProxmoxError) {
+            try await host.restart()
+            return nil
+        } catch { return error.description }
+    }
+
     // MARK: Work
 
     /// Carries out orders, and looks, until the surrounding task is cancelled. To be called once.
     public func serve() async {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.keepLooking() }
-            group.addTask { await self.health.serve() }
+            group.addTask { await self.health.serve { await self.askAgent($0, limit: $1) } }
             group.addTask { await self.noteHealth() }
             group.addTask { await self.seekClients() }
             for await item in work {
                 switch item {
                 case .lane(let vmid): group.addTask { await self.runLane(vmid) }
                 case .fences(let host): group.addTask { await self.runFences(of: host) }
+                case .restart(let done): group.addTask { done(await self.restart()) }
                 }
             }
             group.cancelAll()
@@ -237,6 +256,18 @@ public final class ProxmoxNode: Sendable {
             state.withLock { $0.notes.health[workload] = isHealthy }
             lookers.yield()
         }
+    }
+
+    /// Proxmox itself waits up to three seconds for an agent; a shorter limit is the check's own.
+    private func askAgent(_ workload: ResourceKey, limit: Interval) async -> ProbeResult {
+        let guest = state.withLock { state in state.watched.first { $0.workload == workload } }
+        guard let number = guest.flatMap(GuestNumber.init), number.kind == .machine else {
+            return ProbeResult(isSuccess: false, detail: "\(workload) is no virtual machine of this host")
+        }
+        do throws(ProxmoxError) {
+            let trouble = try await host.agentTrouble(of: number, limit: limit)
+            return ProbeResult(isSuccess: trouble == nil, detail: trouble ?? "its guest agent answers")
+        } catch { return ProbeResult(isSuccess: false, detail: error.description) }
     }
 
     /// Runs the checks of the guests that run; of the others nothing is known any more.

@@ -98,6 +98,20 @@ public struct ProxmoxHost: Sendable {
         return (total, data["memory"]?["free"]?.lenientInt ?? 0, processors)
     }
 
+    /// Restarts this node. Proxmox stops the services and what is left of the guests first.
+    public func restart() async throws(ProxmoxError) {
+        _ = try await client.change(
+            .post, "/nodes/\(node)/status", [("command", "reboot")], attempted: "restart \(node)")
+    }
+
+    /// Whether the token may restart this node.
+    public func mayRestart() async throws(ProxmoxError) -> Bool {
+        let attempted = "ask what the token may do on \(node)"
+        let path = "/nodes/\(node)"
+        let granted = try await client.get("/access/permissions", [("path", path)], attempted: attempted)
+        return (granted[path]?["Sys.PowerMgmt"] ?? granted["/"]?["Sys.PowerMgmt"])?.lenientBool != nil
+    }
+
     /// Whether the guest agent inside the machine answers. Takes up to three seconds when it does not.
     /// - Returns: nil when it does, Proxmox's words when it does not.
     public func agentTrouble(of guest: GuestNumber, limit: Interval) async throws(ProxmoxError) -> String? {
