@@ -122,7 +122,8 @@ extension AgentCore {
     ) -> Bool {
         let holders = state.holders(of: placement, besides: hostName ?? "") { workloadSpecs.suffices($0, for: spec) }
         return host.fence.isNone && holders.isEmpty && !isForbidden(workload, spec) && dependenciesAreMet(spec)
-            && (!needsWatchdog(spec) || isGuarded(host)) && (guests.facts?.isQuorate != false || !hostsProvenAway.isEmpty)
+            && (!needsWatchdog(spec) || isGuarded(host))
+            && (guests.facts?.isQuorate != false || !hostsProvenAway.isEmpty)
     }
 
     /// Whether it was seen so in looks that began since it has this epoch; until then another look is asked for, once for each.

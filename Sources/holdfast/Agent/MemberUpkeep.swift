@@ -14,7 +14,7 @@ extension APIServer.Upkeep {
     ///   - isSupervised: whether the agent was told that something else than systemd starts it again.
     static func of(
         member: @escaping @Sendable () -> String, run: UInt64, program: InstalledProgram?, isSupervised: Bool,
-        loop: AgentLoop, hypervisor: ProxmoxNode?
+        loop: AgentLoop, hypervisor: HostDriver?
     ) -> APIServer.Upkeep {
         let supervised = isSupervised || ServiceManager.current != nil
         var restartTrouble: (@Sendable () async -> String?)?

@@ -192,7 +192,7 @@ struct RunningMember {
     }
 
     private func apiServer(
-        _ loop: AgentLoop, _ hypervisor: ProxmoxNode?, _ credentials: APICredentialStore,
+        _ loop: AgentLoop, _ hypervisor: HostDriver?, _ credentials: APICredentialStore,
         _ measurements: MemberMeasurements
     ) -> APIServer {
         let settings = identity.settings

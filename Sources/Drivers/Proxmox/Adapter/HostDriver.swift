@@ -69,7 +69,8 @@ public final class HostDriver: Sendable {
         watchdogStore: WatchdogStore? = nil
     ) {
         self.init(
-            settings: settings, log: log, keeper: WatchdogKeeper(nil, log: log, store: watchdogStore, now: BootTime.now),
+            settings: settings, log: log,
+            keeper: WatchdogKeeper(nil, log: log, store: watchdogStore, now: BootTime.now),
             report: report, reportFence: reportFence, pause: Self.pause
         ) { settings, keeper in
             try ProxmoxNode(
@@ -126,6 +127,19 @@ public final class HostDriver: Sendable {
 
     /// - Returns: whether it is armed now; nil for an order that came too late to be carried out, or that closes it.
     public func carryOut(_ order: WatchdogOrder) -> WatchdogReport? { keeper.carryOut(order) }
+
+    /// Restarts this machine; `done` is called once, with what went wrong. A host that is not driven is not restarted either: what runs there
+    /// is not known to have ended.
+    public func restartMachine(_ done: @escaping @Sendable (String?) -> Void) {
+        if let node { return node.restartMachine(done) }
+        done("restart this machine: \(refusal?.reason ?? "")")
+    }
+
+    /// Why this host could not be restarted if that were ordered; nil: it could.
+    public func restartTrouble() async -> String? {
+        if let node { return await node.restartTrouble() }
+        return refusal?.reason
+    }
 
     // MARK: Work
 
