@@ -69,7 +69,8 @@ public final class HostDriver: Sendable {
         watchdogStore: WatchdogStore? = nil
     ) {
         self.init(
-            settings: settings, log: log, keeper: WatchdogKeeper(nil, log: log, store: watchdogStore, now: BootTime.now),
+            settings: settings, log: log,
+            keeper: WatchdogKeeper(nil, log: log, store: watchdogStore, now: BootTime.now),
             report: report, reportFence: reportFence, pause: Self.pause
         ) { settings, keeper in
             try ProxmoxNode(
