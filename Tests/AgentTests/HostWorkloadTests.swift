@@ -141,8 +141,9 @@ extension AgentBench {
         let word = WorkloadCommand.beginFence(
             "pve1", epoch: 0, .cephBlocklist, by: AgentBench.peer, reason: "it was away")
         bench.request(.workload(word))
-        bench.request(
-            .workload(.fenceProven("pve1", epoch: 1, .cephBlocklist, barred: ["10.0.0.1"], proof: "in OSD map 7")))
+        let proof = WorkloadCommand.fenceProven(
+            "pve1", epoch: 1, .cephBlocklist, barred: ["10.0.0.1"], proof: "in OSD map 7")
+        bench.request(.workload(proof))
         bench.run(for: .milliseconds(300))
         #expect(bench.guestOrders.last == .destroy(guest, epoch: 1))
         #expect(bench.core.state.hosts["pve1"]?.fence == .proven(.cephBlocklist, proof: "in OSD map 7"))
