@@ -32,6 +32,10 @@ extension World {
         case 2:
             // It has been shut down here.
             endAll(step.guest, on: step.machine, isLoss: false, lab)
+            // Another host may have taken it over meanwhile, after a fence of this one: then nothing lies here to be moved.
+            guard guest.config == step.machine else {
+                return endMove(number, "its configuration does not lie here any more", lab)
+            }
             if let refusal = refusal(of: target, from: step.machine, for: step.guest, lab) {
                 return endMove(number, refusal, lab)
             }
@@ -41,6 +45,10 @@ extension World {
             // It is started there by the task that moved it.
             if let refusal = refusal(of: target, from: step.machine, for: step.guest, lab) {
                 return endMove(number, refusal, lab)
+            }
+            // As in any start: a process that is there keeps its file locked.
+            guard guest.instances(on: target.index).isEmpty else {
+                return endMove(number, "a process of it is there already", lab)
             }
             let instance = Instance(
                 id: lab.number(), machine: target.index, nonce: lab.draws.next() >> 32, phase: .starting)
