@@ -60,7 +60,7 @@ import Testing
         lab.must(.workload(.fenceProven("pve2", epoch: 1, .cephBlocklist, proof: "p")))
         lab.must(.workload(.hostIsClean("pve2", epoch: 1)))
         almost(lab)
-        let next = lab.index(of: lab.leader() == 3 ? "pve1" : "pve4")
+        let next = lab.index(of: lab.leader() == 0 ? "pve3" : "pve1")
         _ = lab.transferLeadership(to: next)
         lab.run(for: .seconds(10))
         #expect(lab.leader() == next)

@@ -107,7 +107,7 @@ import Testing
         host.run(for: .seconds(2))
         #expect(declines(host))
         #expect(host.orders(of: .start).isEmpty)
-        host.agree()
+        host.agree { if case .workload(.decline) = $0 { true } else { false } }
         #expect(host.placement(gitlab).isDeclined)
         // It sees again, and waits until it is given it anew.
         host.observe(.absent)
