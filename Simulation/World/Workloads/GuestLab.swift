@@ -185,6 +185,8 @@ struct GuestDriver {
     var busy: [Int] = []
     /// What the stop of the process caught.
     var held: [HeldOrder] = []
+    /// True time at which the last order comes to the driver: orders of one process come in the order they were given.
+    var lastComes: Int64 = .min
 }
 
 enum HeldOrder: Sendable {

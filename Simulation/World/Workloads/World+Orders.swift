@@ -16,9 +16,10 @@ extension World {
             saw(.startOrdered(guest.workload, machine.name))
             checkStart(of: guest, takeFrom, by: machine, lab)
         }
-        queue.push(
-            .guestOrder(machine: machine.index, life: machine.life, order),
-            at: now + lab.draws.number(1_000_000...5_000_000))
+        let drawn = now + lab.draws.number(1_000_000...5_000_000)
+        let at = max(drawn, (machine.process?.driver.lastComes ?? .min) &+ 1)
+        machine.process?.driver.lastComes = at
+        queue.push(.guestOrder(machine: machine.index, life: machine.life, order), at: at)
     }
 
     func take(_ order: GuestOrder, on machine: Machine, life: UInt64) {
