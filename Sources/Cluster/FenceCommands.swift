@@ -292,7 +292,8 @@ extension ClusterState {
         case .none, .wanted, .proven, .clean: return refused(.conflict, "nobody is to lift the fence of \(name)")
         }
         let event = note(
-            "LiftHandedOver", "host/\(name)", "\(self.name(of: member)) is to lift its fence: \(present.attempts.last ?? "")",
+            "LiftHandedOver", "host/\(name)",
+            "\(self.name(of: member)) is to lift its fence: \(present.attempts.last ?? "")",
             cause: present.lastEvent, record)
         _ = hosts.update(name) {
             $0.fence = phase

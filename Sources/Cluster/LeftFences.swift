@@ -49,7 +49,9 @@ extension ClusterState {
     /// A host that a recovery went on without, and that nobody waits for any more. While something belongs there it stays known,
     /// and so does another one that has its name by now.
     mutating func forgetTheDead(_ name: String) {
-        guard member(named: name) == nil, !placements.values.contains(where: { $0.hosts.contains(name) }) else { return }
+        guard member(named: name) == nil, !placements.values.contains(where: { $0.hosts.contains(name) }) else {
+            return
+        }
         forgetHost(name)
     }
 

@@ -206,7 +206,8 @@ extension ClusterState {
 
     /// Says that a host to which it was given, and that has nothing of it yet, cannot look at its guests and has begun nothing
     /// for it. It begins nothing from here on before it is given anew.
-    mutating func decline(_ workload: ResourceKey, epoch: UInt64, from host: String, _ record: CommandRecord) -> Outcome {
+    mutating func decline(_ workload: ResourceKey, epoch: UInt64, from host: String, _ record: CommandRecord) -> Outcome
+    {
         guard let present = placements[workload] else { return refused(.notFound, "no workload \(workload)") }
         guard present.epoch == epoch else { return stale(workload, present.epoch, epoch) }
         guard present.phase == .on(host), present.sighting(on: host) == .absent else {

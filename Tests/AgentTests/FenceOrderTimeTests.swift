@@ -28,8 +28,9 @@ import Testing
     }
 
     private func host(_ lab: TestLab) -> HostRecord {
-        lab.nodes[lab.leader() ?? 0].core.state.hosts["pve2"] ?? HostRecord(
-            facts: HostFacts(boot: "", memoryBytes: 0, cores: 0))
+        lab.nodes[lab.leader() ?? 0].core.state.hosts["pve2"]
+            ?? HostRecord(
+                facts: HostFacts(boot: "", memoryBytes: 0, cores: 0))
     }
 
     /// Waits for as long as nothing is certain, less a while.

@@ -126,7 +126,8 @@ import Testing
         bench.lose(pve1, for: FenceOrder.certainlyOver)
         bench.settle()
         #expect(bench.fence == .lifting(.cephBlocklist, by: pve2))
-        #expect(OrderClaim.lift(host: "pve2", epoch: bench.fenceEpoch).objection(in: bench.bench.state, of: pve2) == nil)
+        #expect(
+            OrderClaim.lift(host: "pve2", epoch: bench.fenceEpoch).objection(in: bench.bench.state, of: pve2) == nil)
         bench.apply(.fenceLifted("pve2", epoch: bench.fenceEpoch))
         bench.settle()
         #expect(bench.bench.state.hosts["pve1"]?.fence == .wanted(.cephBlocklist, by: pve2))

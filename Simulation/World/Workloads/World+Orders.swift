@@ -182,7 +182,8 @@ extension World {
             return GuestObservation(
                 guest.guest, .stuck, isStarting: isStarting, clients: clients,
                 detail: instance.phase == .incoming
-                    ? "a process that waits for the guest to come here" : "a process without a configuration on this host")
+                    ? "a process that waits for the guest to come here"
+                    : "a process without a configuration on this host")
         }
         return GuestObservation(guest.guest, .running, lock: guest.lock, isStarting: isStarting, clients: clients)
     }

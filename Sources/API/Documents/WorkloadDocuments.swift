@@ -189,7 +189,8 @@ extension StatusDocument {
             }
             if host.draining { sentences.append("host \(host.name) is drained and takes no guests") }
             if host.reachable, state.hosts[host.name]?.facts.isBlind == true {
-                sentences.append("host \(host.name) cannot look at its guests, and is given none (holdfast doctor there)")
+                sentences.append(
+                    "host \(host.name) cannot look at its guests, and is given none (holdfast doctor there)")
             }
             if host.reachable, !host.quorate {
                 sentences.append("Proxmox on \(host.name) has no quorum: nothing can be started or changed there")

@@ -233,7 +233,9 @@ private struct HostSituation {
     private var able: [MemberID] {
         var (seeing, blind): ([MemberID], [MemberID]) = ([], [])
         for (other, record) in state.hosts.pairs where other != name && record.fence.isNone {
-            guard let member = state.member(named: other), view.isReachable(member.id), !member.stopping else { continue }
+            guard let member = state.member(named: other), view.isReachable(member.id), !member.stopping else {
+                continue
+            }
             if record.facts.isBlind == true { blind.append(member.id) } else { seeing.append(member.id) }
         }
         let chosen = seeing.isEmpty ? blind : seeing

@@ -86,7 +86,9 @@ private struct Planning {
     private mutating func arrive(
         _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, from: String, at to: String
     ) {
-        guard state.disarmed == nil, shallRun(workload, placement), state.hosts[to]?.fence.isNone == true else { return }
+        guard state.disarmed == nil, shallRun(workload, placement), state.hosts[to]?.fence.isNone == true else {
+            return
+        }
         guard placement.sighting(on: to) == .stuck else {
             return block(workload, placement, "\(from) was lost, and \(to) has not said yet what has come there")
         }

@@ -35,7 +35,9 @@ public struct Placer: Sendable {
         blind = willing.filter { $0.1.facts.isBlind == true }.map(\.0)
         let known = state.hostsToHear
         for (workload, placement) in state.placements.pairs {
-            for host in Self.places(of: placement, known) where counts(workload, placement, on: host) { add(workload, on: host) }
+            for host in Self.places(of: placement, known) where counts(workload, placement, on: host) {
+                add(workload, on: host)
+            }
         }
     }
 
