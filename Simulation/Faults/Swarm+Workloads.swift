@@ -52,6 +52,9 @@ extension Swarm {
         drawRules(hosts)
     }
 
+    /// The last moment of a plan at which something may happen: what comes with its end is not part of it any more.
+    private static func last(of plan: Plan) -> Int64 { max(0, plan.length - 1_000_000) }
+
     /// Health checks, and guests that hang. Drawn for themselves and last, so that everything else of a seed stays what it
     /// was before there were any.
     mutating func drawHealth() {
@@ -64,7 +67,7 @@ extension Swarm {
         }
         for _ in 0..<draws.number(1...6) {
             let name = draws.one(of: plan.workloads).name
-            let at = draws.number(Int64(0)...plan.length)
+            let at = draws.number(0...Self.last(of: plan))
             plan.timeline.append(Plan.Moment(at: at, action: .hang(name)))
         }
         plan.timeline.sort { $0.at < $1.at }
@@ -77,11 +80,11 @@ extension Swarm {
         guard draws.chance(300), hosts.count > 1 else { return }
         for _ in 0..<draws.number(1...3) {
             let host = draws.one(of: hosts)
-            let at = draws.number(Int64(0)...plan.length)
+            let at = draws.number(0...Self.last(of: plan))
             plan.timeline.append(Plan.Moment(at: at, action: .rebootHost(host, isForced: draws.chance(150))))
             guard draws.chance(300) else { continue }
             let length = draws.number(Int64(100_000_000)...60_000_000_000)
-            plan.timeline.append(Plan.Moment(at: min(at + length, plan.length), action: .cancelReboot(host)))
+            plan.timeline.append(Plan.Moment(at: min(at + length, Self.last(of: plan)), action: .cancelReboot(host)))
         }
         plan.timeline.sort { $0.at < $1.at }
     }

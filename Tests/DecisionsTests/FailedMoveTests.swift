@@ -73,6 +73,19 @@ import Testing
         #expect(places(bench) == ["pve1"], "its agent ends what is there before it starts anything")
     }
 
+    @Test func aThirdHostIsNotGivenItBeforeThat() {
+        var bench = failed()
+        bench.bench.admit(MemberID(rawValue: 5), "pve3", .host)
+        bench.apply(
+            .reportHost(
+                "pve3", HostFacts(boot: "b1", memoryBytes: 16 << 30, cores: 8, storageAddress: "10.0.0.3")))
+        bench.apply(.sight(vm, on: "pve2", Sighting(.stopped)))
+        let epoch = bench.placement().epoch
+        #expect(bench.outcome(.place(vm, epoch: epoch, on: "pve3", reason: "t", because: nil)).code == .unsafe)
+        bench.apply(.handBack(vm, epoch: epoch, from: "pve1"))
+        #expect(bench.outcome(.place(vm, epoch: epoch + 1, on: "pve3", reason: "t", because: nil)).succeeded)
+    }
+
     @Test func aHostThatIsCleanAfterAFenceHasNothingOfIt() {
         var bench = failed()
         bench.lose(pve1, for: .seconds(30))
