@@ -26,25 +26,31 @@ extension AgentCore {
         sweepLeftovers(name)
     }
 
-    /// Ends what a move that failed has left here, or says that there is nothing of it.
+    /// After a move that failed: ends what it has left here, or says that there is nothing of it. The host that the workload
+    /// has stayed on says so for all when it runs there: until it stops there it does not begin to work elsewhere (a live move
+    /// of QEMU lets its target work only once its source has stopped).
     private mutating func sweepLeftovers(_ name: String) {
-        for workload in guests.sweeps.keys where state.placements[workload]?.leftovers.contains(name) != true {
+        func isMine(_ placement: Placement) -> Bool {
+            placement.phase == .on(name)
+                ? !placement.leftovers.isEmpty
+                : placement.leftovers.contains(name) && !placement.hosts.contains(name)
+        }
+        for workload in guests.sweeps.keys where state.placements[workload].map(isMine) != true {
             guests.sweeps[workload] = nil
         }
-        for (workload, placement) in state.placements.pairs
-        where placement.leftovers.contains(name) && placement.phase != .on(name) {
-            guard case .on(let host) = placement.phase, guests.orders[workload] == nil, guests.results[workload] == nil,
+        for (workload, placement) in state.placements.pairs where isMine(placement) {
+            guard let host = placement.host, guests.orders[workload] == nil, guests.results[workload] == nil,
                 guests.retryAt[workload] == nil, guests.unseen[workload] == nil,
                 let spec = workloadSpecs.workloads[workload], let observation = guests.observed[workload],
                 isCertain(workload, placement.epoch, \.sweeps)
             else { continue }
-            guard observation.mayRun else {
+            let isOver = host == name ? observation.state == .running : !observation.mayRun
+            if isOver {
                 guests.results[workload] = .handBack(epoch: placement.epoch)
-                continue
-            }
-            // One that works here while nothing runs where it belongs has come after all: it is to belong here.
-            let isNeeded = observation.state == .running && placement.sighting(on: host) != .running
-            if !isNeeded, placement.sighting(on: host) != .absent {
+            } else if host != name, observation.state == .stuck, let there = placement.sighting(on: host),
+                there != .absent
+            {
+                // One that works is no leftover: it has come after all, and is to belong here.
                 order(.destroy(spec.guest, epoch: placement.epoch))
             }
         }

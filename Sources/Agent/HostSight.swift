@@ -25,7 +25,7 @@ extension AgentCore {
             // A process that has just begun has not looked yet: what the one before it said holds on.
             let known = state.hosts[name]?.facts.isBlind
             guests.facts?.isBlind = isBlind || (!guests.seesGuests && known == true) ? true : nil
-        } else if isBlind, var facts = state.hosts[name]?.facts, facts.isBlind != true {
+        } else if isBlind, holdsLease(now: now), var facts = state.hosts[name]?.facts, facts.isBlind != true {
             // No driver: all else is as it was said last.
             facts.isBlind = true
             tell("facts", .reportHost(name, facts), now: now)

@@ -163,6 +163,9 @@ extension AgentCore {
             guests.blindSince = nil
             guests.unseen = [:]
             guests.looks += 1
+            for (workload, result) in guests.results.pairs {
+                if case .decline = result { guests.results[workload] = nil }
+            }
             for observation in observations where observation.state != .stuck {
                 if guests.doubts.contains(observation.guest.workload) {
                     guests.doubts[observation.guest.workload] = nil
@@ -328,6 +331,12 @@ extension AgentCore {
         }
     }
 
+    /// Whether the cluster waits for this host to say that it has not taken something over, or that a move has left nothing.
+    private func isOwedAWord(_ placement: Placement, by name: String) -> Bool {
+        guard placement.phase == .on(name) else { return placement.leftovers.contains(name) }
+        return !placement.sources.isEmpty || !placement.leftovers.isEmpty
+    }
+
     mutating func tellResults(_ name: String, now: Instant) {
         for (workload, result) in guests.results.pairs {
             let what = "result \(workload)"
@@ -346,9 +355,22 @@ extension AgentCore {
                 tell(
                     what,
                     .startFailed(workload, epoch: epoch, on: name, reason: reason, isFinal: isFinal), now: now)
-            case .moveEnded(let epoch, let host, let reason):
+            case .moveEnded(let epoch, var host, let reason):
+                // What was seen before the step ended says nothing of where it is now.
+                guard guests.unseen[workload] == nil else { continue }
+                if host == name, guests.observed[workload]?.state == .absent,
+                    case .moving(name, let to, _) = placement.phase
+                {
+                    host = to
+                }
                 tell(what, .moveEnded(workload, epoch: epoch, at: host, reason: reason), now: now)
-            case .handBack(let epoch): tell(what, .handBack(workload, epoch: epoch, from: name), now: now)
+            case .handBack(let epoch):
+                guard isOwedAWord(placement, by: name) else {
+                    guests.results[workload] = nil
+                    forget(what)
+                    continue
+                }
+                tell(what, .handBack(workload, epoch: epoch, from: name), now: now)
             case .decline(let epoch):
                 guard !placement.isDeclined else {
                     guests.results[workload] = nil

@@ -190,16 +190,20 @@ extension ClusterState {
         let isFirst = present.fence.isNone
         _ = hosts.update(name) { if isFirst { $0.fenceEpoch += 1 } }
         proven(name, .word, "\(record.actor) says that it is off", record)
+        forgetLeftovers(on: name)
         return done()
     }
 
-    private func isAnyUnseen(on name: String) -> Bool { placements.values.contains { $0.isUnseen(on: name) } }
+    private func isAnyUnseen(on name: String) -> Bool {
+        placements.values.contains { $0.isUnseen(on: name) || $0.leftovers.contains(name) }
+    }
 
     /// A host that a recovery goes on without.
     mutating func fenceTheDead(_ name: String, _ record: CommandRecord) {
         guard let present = hosts[name] else { return }
         if present.fence.isNone { _ = hosts.update(name) { $0.fenceEpoch += 1 } }
         proven(name, .word, "\(record.actor) declared it dead", record)
+        forgetLeftovers(on: name)
     }
 
     mutating func fenceFailed(

@@ -186,17 +186,19 @@ extension ClusterState {
     /// Says that a host did not take over what lay on a fenced one, and that the fence has ended before it could. With
     /// several hosts that it may lie on: that one of them is back and has it, or that all are back.
     ///
-    /// Or that a host to which it could not be moved has looked since, and has nothing of it that runs.
+    /// Or that a host to which it could not be moved has looked since, and has nothing of it that runs; or that it was seen to
+    /// run since on the host that it has stayed on.
     mutating func handBack(_ workload: ResourceKey, epoch: UInt64, from host: String, _ record: CommandRecord)
         -> Outcome
     {
         guard let present = placements[workload] else { return refused(.notFound, "no workload \(workload)") }
         guard present.epoch == epoch else { return stale(workload, present.epoch, epoch) }
-        if present.leftovers.contains(host), present.phase != .on(host) {
-            _ = placements.update(workload) {
-                $0.leftovers.removeAll { $0 == host }
-                $0.epoch += 1
-            }
+        if present.leftovers.contains(host), !present.hosts.contains(host) {
+            _ = placements.update(workload) { $0.leftovers.removeAll { $0 == host } }
+            return done()
+        }
+        if present.phase == .on(host), present.sources.isEmpty, !present.leftovers.isEmpty {
+            _ = placements.update(workload) { $0.leftovers = [] }
             return done()
         }
         guard present.phase == .on(host), present.sources.contains(where: { hosts.contains($0) }) else {

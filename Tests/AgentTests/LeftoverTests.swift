@@ -63,6 +63,14 @@ extension AgentBench {
         #expect(bench.starts == 1)
     }
 
+    @Test func whileItRunsWhereItStayedNothingIsLeftElsewhere() {
+        var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")
+        bench.observe(.running, .running, .running)
+        #expect(bench.placement.leftovers.isEmpty && bench.placement.phase == .on("pve1"))
+        bench.observe(.stopped)
+        #expect(bench.starts == 1)
+    }
+
     @Test func norWhereAnotherHostHasSaidThatItRuns() {
         var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")
         bench.request(.workload(.handBack(vm, epoch: bench.placement.epoch, from: "pve2")))
@@ -86,6 +94,8 @@ extension AgentBench {
 
     @Test func oneThatWorksHereWhileNothingRunsWhereItBelongsIsLeftToTheLeader() {
         var bench = AgentBench.afterAFailedMove(from: "pve2", to: "pve1")
+        bench.observe(.running, .running, .running)
+        #expect(bench.ends == 0, "what is said of pve2 is older")
         bench.request(.workload(.sight(vm, on: "pve2", Sighting(.stopped))))
         bench.observe(.running, .running, .running)
         #expect(bench.ends == 0)

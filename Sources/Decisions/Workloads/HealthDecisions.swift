@@ -52,6 +52,8 @@ extension Planning {
     mutating func tend(
         _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, on host: String
     ) -> Bool {
+        // What is ended now could not be started again, here or elsewhere, before it is known what a failed move has left.
+        guard holders(of: placement, spec, besides: host).isEmpty else { return false }
         guard spec.tending?.acts == true, shallRun(workload, placement),
             let spell = HealthDecisions.spell(of: placement)
         else { return false }

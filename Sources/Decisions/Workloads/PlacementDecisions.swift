@@ -163,7 +163,7 @@ struct Planning {
     }
 
     /// Where else it may run, by a move that failed or by what was said last.
-    private func holders(of placement: Placement, _ spec: WorkloadSpec, besides host: String, _ other: String? = nil)
+    func holders(of placement: Placement, _ spec: WorkloadSpec, besides host: String, _ other: String? = nil)
         -> [String]
     {
         state.holders(of: placement, besides: host) { specs.suffices($0, for: spec) }.filter { $0 != other }
@@ -357,6 +357,10 @@ struct Planning {
     private mutating func place(
         _ workload: ResourceKey, _ placement: Placement, on host: String, _ reason: String, because: String?
     ) {
+        let left = placement.leftovers.first { left in
+            left != host && state.hosts.contains(left) && state.proofs(that: left, lostItsHoldOn: placement).isEmpty
+        }
+        if let left { return block(workload, placement, mayHold(left)) }
         commands.append(.place(workload, epoch: placement.epoch, on: host, reason: reason, because: because))
         placer.settle(workload, on: host, leaving: true)
     }
@@ -365,6 +369,12 @@ struct Planning {
         _ workload: ResourceKey, _ placement: Placement, from: String, to: String, live: Bool, _ reason: String
     ) {
         guard hasRoomToMove(from, to) else { return }
+        // It would be stopped for it, and could not be started.
+        if !live, placement.sighting(on: from) == .running, let spec = specs.workloads[workload],
+            let holder = holders(of: placement, spec, besides: from).first
+        {
+            return block(workload, placement, mayHold(holder))
+        }
         countMove(from, to)
         commands.append(
             .move(workload, epoch: placement.epoch, to: to, live: live, reason: reason, because: from))

@@ -68,17 +68,27 @@ struct Lookout: Sendable {
             lastFacts = facts
         } catch {
             let reason = error.description
-            if reason != lastBlindness || isReportDue { outcome.reports.append(.blind(reason: reason)) }
+            if reason != lastBlindness || isReportDue {
+                // Before the first look the cluster's word on this host is all there is, and what of it is certainly otherwise:
+                // a watchdog that the process before has left armed is to be fed meanwhile.
+                outcome.reports.append(
+                    lastFacts == nil
+                        ? .refused(boot: boot, watchdogMilliseconds: watchdog.milliseconds, reason: reason)
+                        : .blind(reason: reason))
+            }
             if reason != lastBlindness { log.warning("\(reason)") }
             lastBlindness = reason
         }
         return outcome
     }
 
+    private var boot: String {
+        String((FileText.read(looker.settings.bootFile, most: 64) ?? "").filter { !$0.isWhitespace })
+    }
+
     private func facts(_ look: HostLook, _ storageAddress: String, _ watchdog: Interval) -> HostFacts {
-        let boot = FileText.read(looker.settings.bootFile, most: 64) ?? ""
-        return HostFacts(
-            boot: String(boot.filter { !$0.isWhitespace }),
+        HostFacts(
+            boot: boot,
             memoryBytes: max(0, (capacity?.memoryBytes ?? 0) - looker.settings.reservedMemoryBytes),
             cores: capacity?.processors ?? 0, storageAddress: storageAddress,
             watchdogMilliseconds: watchdog.milliseconds, isQuorate: look.isQuorate)
