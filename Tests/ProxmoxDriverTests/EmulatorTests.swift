@@ -104,6 +104,9 @@ private struct Emulated {
                 "command": "add-guest", "vmid": 100,
                 "settings": ["name": "web", "memory": "64", "scsi0": "shared1:100/vm-100-disk-0.qcow2,size=1G"],
             ])
+            // Hosts whose processes get no time lose sight of each other, as real ones do.
+            let host = try await emulated.host()
+            while try await !host.quorum().isQuorate { try Task.checkCancellation() }
             try await body(emulated)
         }
     }
