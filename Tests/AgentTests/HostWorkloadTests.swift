@@ -360,6 +360,10 @@ extension AgentBench {
         bench.observe(.running, healthy: false)
         bench.run(for: .seconds(60))
         #expect(bench.stops == 0)
+        // Nor when the leader orders it, having heard nothing of that yet.
+        bench.request(.workload(.care(vm, epoch: bench.placement.epoch, .restart, reason: "test")))
+        bench.run(for: .seconds(5))
+        #expect(bench.placement.care.isRestarting && bench.stops == 0)
         bench.watchdogFailure = nil
         bench.run(for: .seconds(5))
         #expect(bench.stops == 1)
