@@ -102,6 +102,18 @@ import Testing
         #expect(isFenced())
     }
 
+    @Test func theHostThatItMayBeLeftOnIsFencedAlsoOnceTheOtherIsLost() {
+        var bench = failed()
+        bench.bench.admit(MemberID(rawValue: 5), "pve3", .host)
+        bench.apply(
+            .reportHost(
+                "pve3", HostFacts(boot: "b1", memoryBytes: 16 << 30, cores: 8, storageAddress: "10.0.0.3")))
+        for member in [pve1, pve2] { bench.lose(member, for: .seconds(30)) }
+        bench.apply(.fenceByWord("pve2"))
+        #expect(
+            bench.decide().contains { if case .beginFence("pve1", _, _, _, _) = $0 { true } else { false } })
+    }
+
     @Test func aWordCountsWheneverItIsGiven() {
         var bench = GuestBench()
         bench.guest(on: "pve2")
