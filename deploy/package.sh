@@ -54,6 +54,7 @@ install -D -m 0755 "$program" "$tree/usr/bin/holdfast"
 if command -v strip >/dev/null; then strip --strip-unneeded "$tree/usr/bin/holdfast"; fi
 install -D -m 0644 deploy/systemd/holdfast.service "$tree/lib/systemd/system/holdfast.service"
 install -D -m 0644 deploy/systemd/proxmox.conf "$tree/usr/share/holdfast/proxmox.conf"
+install -D -m 0755 deploy/corosync.sh "$tree/usr/share/holdfast/corosync.sh"
 install -d "$tree/usr/share/man/man1"
 gzip -9n <deploy/holdfast.1 >"$tree/usr/share/man/man1/holdfast.1.gz"
 install -d "$tree/usr/share/bash-completion/completions" "$tree/usr/share/zsh/vendor-completions" \

@@ -106,6 +106,7 @@ extension Swarm {
             plan.policy.onHostShutdown = draws.one(of: ["migrate", "restart", "freeze", "conditional"])
         }
         if draws.chance(200) { plan.hypervisors.hasQDevice = false }
+        if draws.chance(300) { plan.hypervisors.corosync = draws.one(of: [6_600_000_000, 12_000_000_000]) }
         if draws.chance(150) { plan.hypervisors.election = 10_000_000_000...15_000_000_000 }
     }
 

@@ -192,9 +192,14 @@ extension ScenarioReader {
 
     mutating func readHypervisors(proxmox: ScenarioNode?, ceph: ScenarioNode?, watchdog: ScenarioNode?) {
         if let node = proxmox {
-            let inner = fields(of: node, at: "proxmox", known: ["qdevice", "start", "stop", "migration", "look"])
+            let inner = fields(
+                of: node, at: "proxmox", known: ["qdevice", "corosync", "start", "stop", "migration", "look"])
             if let node = inner["qdevice"] {
                 plan.hypervisors.hasQDevice = truth(node, at: "proxmox.qdevice") ?? true
+            }
+            if let node = inner["corosync"] {
+                plan.hypervisors.corosync =
+                    length(node, at: "proxmox.corosync", in: 1_000_000...60_000_000_000) ?? plan.hypervisors.corosync
             }
             plan.hypervisors.start = range(inner["start"], at: "proxmox.start") ?? plan.hypervisors.start
             plan.hypervisors.stop = range(inner["stop"], at: "proxmox.stop") ?? plan.hypervisors.stop

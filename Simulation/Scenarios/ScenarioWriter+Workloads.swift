@@ -46,6 +46,7 @@ extension ScenarioWriter {
         var lines: [String] = []
         var proxmox: [String] = []
         if now.hasQDevice != usual.hasQDevice { proxmox.append("qdevice: \(now.hasQDevice)") }
+        if now.corosync != usual.corosync { proxmox.append("corosync: \(TimeText.length(now.corosync))") }
         if now.start != usual.start { proxmox.append("start: \(Quantity.text(now.start))") }
         if now.stop != usual.stop { proxmox.append("stop: \(Quantity.text(now.stop))") }
         if now.migration != usual.migration { proxmox.append("migration: \(Quantity.text(now.migration))") }

@@ -76,6 +76,7 @@ extension PresentCluster {
         // Each guest says where its own disks lie.
         plan.storage = .ceph
         plan.hypervisors.hasQDevice = state.members.values.contains { $0.kind == .witness }
+        plan.hypervisors.corosync = pause ?? Self.usualPause
         if let timing = state.resources(ofKind: "Cluster").first.flatMap({ try? ClusterSpec($0.declaration).timing }) {
             plan.timing = timing
         }
@@ -94,6 +95,14 @@ extension PresentCluster {
         return (least * 500)...(max(most, least + 20) * 500)
     }
 
+    /// With corosync's defaults for two hosts.
+    private static let usualPause: Int64 = 6_600_000_000
+
+    /// The longest that a host's own configuration of corosync makes it, in nanoseconds.
+    private var pause: Int64? {
+        state.hosts.values.compactMap(\.facts.pauseMilliseconds).max().map { min(max($0, 1), 60_000) * 1_000_000 }
+    }
+
     private func assumptions(_ plan: Plan, _ silent: [String]) -> [String] {
         var all: [String] = []
         if let delay {
@@ -109,6 +118,11 @@ extension PresentCluster {
             all.append(
                 "a guest takes \(Self.seconds(hypervisors.start)) to start and \(Self.seconds(hypervisors.stop)) to stop; what runs in it takes its own time"
             )
+            if plan.members.count(where: { $0.kind == .host }) > 1 {
+                all.append(
+                    "corosync goes on without a lost host after \(Self.tenths(hypervisors.corosync)) s\(pause == nil ? "" : ", by its configuration"); no guest is taken over before"
+                )
+            }
             if plan.members.contains(where: { $0.facts?.storageAddress.isEmpty == false }) {
                 all.append(
                     "Ceph's monitors are on the first hosts and the witness, and take \(Self.seconds(hypervisors.election)) to agree anew"

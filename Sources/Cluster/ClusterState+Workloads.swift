@@ -94,6 +94,7 @@ extension StateWriter {
         for member in host.ordered { present(26, member.rawValue) }
         if let isBlind = host.facts.isBlind { present(35, isBlind ? 1 : 0) }
         field(36, host.failuresAtOrder)
+        if let pause = host.facts.pauseMilliseconds { present(37, UInt64(bitPattern: pause)) }
     }
 
     /// Fields 10 to 13.
@@ -284,6 +285,7 @@ extension StateReader {
             case 26: host.ordered.append(MemberID(rawValue: try number()))
             case 35: host.facts.isBlind = try number() == 1
             case 36: host.failuresAtOrder = try count()
+            case 37: host.facts.pauseMilliseconds = Int64(bitPattern: try number())
             default: throw unknown(field, of: "a host")
             }
         }

@@ -47,6 +47,8 @@ public struct HostFacts: Hashable, Sendable, Codable {
     public var isGuarded = false
     /// Whether its agent has been unable for a while to look at its guests. The agent's to say, not the driver's; nil: it can.
     public var isBlind: Bool?
+    /// After another host is lost its hypervisor's own cluster lets nobody write for up to so long; nil: not known.
+    public var pauseMilliseconds: Int64?
 
     public init(
         boot: String, memoryBytes: Int64, cores: Int64, storageAddress: String = "", watchdogMilliseconds: Int64 = 0,

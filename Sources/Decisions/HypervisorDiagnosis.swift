@@ -15,6 +15,8 @@ public struct HypervisorReadings: Hashable, Sendable, Codable {
     /// Whether a third vote outside of the hosts is configured, and whether it is given; nil: corosync could not be asked.
     public var hasQDevice: Bool?
     public var givesQDeviceVote: Bool
+    /// From the loss of another host until corosync goes on without it, at most, in milliseconds.
+    public var corosyncPause: Int?
     /// What Proxmox's own high availability manages: `vm:120`.
     public var managed: [String]
     /// Why the watchdog that is configured cannot be had.
@@ -32,13 +34,15 @@ public struct HypervisorReadings: Hashable, Sendable, Codable {
         (missingPrivileges, managed) = ([], [])
         (certificateExpires, hasQDevice, watchdogProblem) = (nil, nil, nil)
         givesQDeviceVote = false
-        (outOfReach, reachAdvice, startedAtBoot) = (nil, nil, nil)
+        (outOfReach, reachAdvice, startedAtBoot, corosyncPause) = (nil, nil, nil, nil)
     }
 }
 
 public enum HypervisorDiagnosis {
     /// A certificate that ends sooner is told of: a pinned one has to be configured anew by a person.
     static let leastCertificateMilliseconds: Int64 = 30 * 86_400_000
+    /// Within this a lost host's guests are to be started elsewhere, in milliseconds.
+    static let longestCorosyncPause = 3_000
 
     static func judge(_ readings: SelfReadings, _ nowMilliseconds: Int64) -> [Finding] {
         guard let proxmox = readings.hypervisor else { return [] }
@@ -100,6 +104,15 @@ public enum HypervisorDiagnosis {
     private static func quorum(_ proxmox: HypervisorReadings, _ find: (Finding.Verdict, String, String) -> Void) {
         if !proxmox.isQuorate, proxmox.problem == nil {
             find(.wrong, "its Proxmox cluster has no quorum: nothing can be started there", "pvecm status")
+        }
+        if proxmox.hosts > 1, let pause = proxmox.corosyncPause, pause > longestCorosyncPause {
+            let consensus = proxmox.hosts == 2 ? " and consensus: 300" : ""
+            find(
+                .advice,
+                "when another host is lost, corosync lets nobody write to /etc/pve for up to \((pause + 500) / 1_000) s, and no "
+                    + "guest is taken over before",
+                "/usr/share/holdfast/corosync.sh; it sets in /etc/pve/corosync.conf: token: 1000\(consensus) under totem, "
+                    + "and timeout: 1000 and sync_timeout: 3000 under a QDevice")
         }
         guard proxmox.hosts == 2, let hasQDevice = proxmox.hasQDevice else { return }
         if !hasQDevice {

@@ -45,6 +45,8 @@ private struct Draws: RandomNumberGenerator {
                 watchdogMilliseconds: 5,
                 isQuorate: draws.below(2) == 0)
             facts.isGuarded = draws.below(2) == 0
+            if draws.below(2) == 0 { facts.isBlind = draws.below(2) == 0 }
+            if draws.below(2) == 0 { facts.pauseMilliseconds = Int64(draws.below(12_000)) }
             return .reportHost(host, facts)
         case 2: return .hostLeaves(host, draws.below(2) == 0 ? .reboot : nil)
         case 3:

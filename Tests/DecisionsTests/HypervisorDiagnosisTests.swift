@@ -22,6 +22,15 @@ import Testing
         // Three hosts need no third vote, and a host alone has none.
         #expect(findings { ($0.hosts, $0.hasQDevice) = (3, false) }.map(\.verdict) == [.fine])
         #expect(findings { ($0.hosts, $0.hasQDevice) = (1, nil) }.map(\.verdict) == [.fine])
+        // corosync as it is to be, and a host that waits for nobody.
+        #expect(findings { $0.corosyncPause = 1_300 }.map(\.verdict) == [.fine])
+        #expect(findings { ($0.hosts, $0.corosyncPause) = (1, 6_600) }.map(\.verdict) == [.fine])
+    }
+
+    /// corosync.conf(5): a consensus below the token is safe with two hosts only.
+    @Test func aShortConsensusIsAdvisedToTwoHostsOnly() {
+        #expect(findings { $0.corosyncPause = 6_600 }.first?.remedy.contains("consensus: 300") == true)
+        #expect(findings { ($0.hosts, $0.corosyncPause) = (3, 8_030) }.first?.remedy.contains("consensus") == false)
     }
 
     @Test func aMemberWithoutAProxmoxHasNothingToSay() {
@@ -36,6 +45,7 @@ import Testing
             ("certificate has ended", .wrong, { $0.certificateExpires = 0 }),
             ("no third vote", .advice, { $0.hasQDevice = false }),
             ("third vote is not given", .wrong, { $0.givesQDeviceVote = false }),
+            ("/etc/pve for up to 12 s", .advice, { $0.corosyncPause = 12_000 }),
             ("has no quorum", .wrong, { $0.isQuorate = false }),
             ("manages vm:120, ct:200", .advice, { $0.managed = ["vm:120", "ct:200"] }),
             ("/etc/pve can only be read", .wrong, { $0.outOfReach = ["/etc/pve can only be read by this service"] }),

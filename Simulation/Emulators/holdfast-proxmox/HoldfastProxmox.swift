@@ -149,10 +149,11 @@ struct WitnessCommand: AsyncParsableCommand {
         commandName: "witness", abstract: "Run a quorum device for two hosts (corosync-qnetd's part).")
 
     @Option(help: "ADDRESS:PORT") var listen: String
+    @Option(help: "How long a host's word is good, in milliseconds.") var patience: Int64 = 5_000
 
     func run() async throws {
         guard let address = PeerAddress(listen) else { throw ValidationError("\(listen) is not ADDRESS:PORT") }
-        let witness = try await WitnessProcess(listen: address)
+        let witness = try await WitnessProcess(listen: address, wordMilliseconds: patience)
         say("witness: \(address.host):\(witness.port)")
         try await witness.run()
     }

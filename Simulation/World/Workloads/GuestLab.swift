@@ -93,6 +93,10 @@ struct Hypervisor: Sendable {
     var isQuorate = true
     /// Somebody ran `pvecm expected 1` here.
     var isLowered = false
+    /// Machines with guests that it has heard of last, itself among them.
+    var heard: [Int] = []
+    /// True time until which nobody can write the configuration of Proxmox's cluster: one of them has fallen silent.
+    var pausedUntil: Int64 = .min
     /// Names the change of quorum that is under way.
     var quorumTicket: UInt64 = 0
     var willBeQuorate = true

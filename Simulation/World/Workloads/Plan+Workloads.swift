@@ -103,6 +103,9 @@ extension Plan {
     public struct Hypervisors: Hashable, Sendable {
         /// Whether the witness also votes in Proxmox's own cluster.
         public var hasQDevice = true
+        /// From the loss of a host until corosync goes on without it; no guest is taken over before. As deploy/OPERATING.md
+        /// sets it for two hosts; at corosync's defaults it is 6.3 s, and with a QDevice at its own 12 s (Simulation/Corosync).
+        public var corosync: Int64 = 1_500_000_000
         public var start: ClosedRange<Int64> = 1_200_000_000...1_700_000_000
         public var stop: ClosedRange<Int64> = 1_000_000_000...5_000_000_000
         public var migration: ClosedRange<Int64> = 2_000_000_000...7_000_000_000

@@ -199,6 +199,10 @@ extension World {
         guard machine.isPowered else { return }
         let hosts = machines.filter { runsGuests($0) && $0.hasJoined }.map(\.index)
         let part = hosts.filter { isConnected(machine.index, $0) }
+        if lab.hosts[machine.index].heard.contains(where: { !part.contains($0) }) {
+            lab.hosts[machine.index].pausedUntil = now + lab.conditions.corosync
+        }
+        lab.hosts[machine.index].heard = part
         let witness = lab.conditions.hasQDevice ? machines.first { $0.plan.kind == .witness } : nil
         var votes = part.count
         if let witness {
@@ -219,7 +223,7 @@ extension World {
         lab.hosts[machine.index].quorumTicket += 1
         queue.push(
             .quorumTurns(machine: machine.index, ticket: lab.hosts[machine.index].quorumTicket),
-            at: now + (isQuorate ? lab.draws.number(1_000_000_000...2_000_000_000) : 6_700_000_000))
+            at: now + (isQuorate ? lab.draws.number(1_000_000_000...2_000_000_000) : lab.conditions.corosync))
     }
 
     func quorumTurns(_ index: Int, ticket: UInt64) {

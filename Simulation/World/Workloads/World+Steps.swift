@@ -94,6 +94,9 @@ extension World {
             {
                 return end(number, nil)
             }
+            // Writing to the cluster's files takes until corosync has done without the host that fell silent.
+            let pause = lab.hosts[machine].pausedUntil - now
+            if guest.config != machine, pause > 0 { return stage(number, 0, after: pause) }
             if !isQuorate(machine, lab) {
                 let others = machines.filter { runsGuests($0) && $0.hasJoined && $0.index != machine }
                 guard others.allSatisfy({ provenAway.contains($0.name) }) else {

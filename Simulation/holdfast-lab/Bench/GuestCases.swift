@@ -8,10 +8,12 @@ import Glibc
 /// A way of proving that a lost host writes no more.
 enum GuestFencing: String, CaseIterable, Codable {
     case storage = "storage fence"
-    /// As before, with corosync told to notice a loss sooner.
-    case storageQuick = "storage fence, corosync token 1 s"
+    /// As before, with corosync told to notice a loss sooner, as deploy/OPERATING.md says.
+    case storageQuick = "storage fence, corosync tuned"
+    /// And with a third vote, so that none has to be lowered.
+    case storageQDevice = "storage fence, corosync and QDevice tuned"
     case power = "power fence"
-    case powerQuick = "power fence, corosync token 1 s"
+    case powerQuick = "power fence, corosync tuned"
     /// The proof is that the lost host's watchdog must have reset it by now.
     case watchdog = "watchdog of 15 s"
     /// The same with the times of Proxmox's own program, which gives a client a minute.
@@ -25,7 +27,7 @@ enum GuestFencing: String, CaseIterable, Codable {
     /// From the last feeding of a host's watchdog to its reset, at most; nil: it is no part of this way.
     var watchdogSeconds: Int? {
         switch self {
-        case .storage, .storageQuick, .power, .powerQuick: nil
+        case .storage, .storageQuick, .storageQDevice, .power, .powerQuick: nil
         case .watchdog: 15
         case .multiplexer: 70
         }
@@ -38,7 +40,9 @@ enum GuestFencing: String, CaseIterable, Codable {
     var patienceSeconds: Int { 60 + (watchdogSeconds ?? 0) }
 
     var outfit: LabOutfit {
-        LabOutfit(detectionMilliseconds: detectionMilliseconds, watchdogSeconds: watchdogSeconds)
+        LabOutfit(
+            detectionMilliseconds: detectionMilliseconds, hasQDevice: self == .storageQDevice,
+            watchdogSeconds: watchdogSeconds)
     }
 
     /// When corosync takes a silent host for gone.
@@ -46,12 +50,13 @@ enum GuestFencing: String, CaseIterable, Codable {
         switch self {
         case .storage, .power, .watchdog, .multiplexer: Hypervisor.usualDetection
         case .storageQuick, .powerQuick: Hypervisor.quickDetection
+        case .storageQDevice: Hypervisor.quickDetectionWithQDevice
         }
     }
 
     var guests: [LabGuest] {
         switch self {
-        case .storage, .storageQuick: LabGuest.all
+        case .storage, .storageQuick, .storageQDevice: LabGuest.all
         case .power, .powerQuick, .watchdog, .multiplexer: LabGuest.onFiles
         }
     }

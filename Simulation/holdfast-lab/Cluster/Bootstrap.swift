@@ -7,6 +7,8 @@ import Glibc
 struct LabOutfit {
     /// When corosync takes a silent host for gone.
     var detectionMilliseconds = Hypervisor.usualDetection
+    /// Whether the witness gives Proxmox's own cluster a third vote.
+    var hasQDevice = false
     /// From the last feeding of the hosts' watchdogs to their reset, at most; nil: they have none.
     var watchdogSeconds: Int?
     /// Guests beside the lab's own.
@@ -53,8 +55,10 @@ struct Bootstrap {
     /// Starts the emulated Proxmox of every host, with the lab's guests in it when it is new, and answers their fingerprints.
     private func startHypervisors(tell: (String) -> Void) throws -> [(Hypervisor, fingerprint: String)] {
         let program = try Hypervisor.program(beside: holdfast.binary)
+        let qdevice = outfit.hasQDevice ? try startQDevice(program) : nil
         let all = Hypervisor.all(
-            in: client.directory, program: program, detectionMilliseconds: outfit.detectionMilliseconds)
+            in: client.directory, program: program, detectionMilliseconds: outfit.detectionMilliseconds,
+            qdevice: qdevice)
         let areNew = all.filter { !$0.hasState }
         for hypervisor in all {
             try hypervisor.prepare()
@@ -68,6 +72,15 @@ struct Bootstrap {
             "\(all.count) hosts run an emulated Proxmox, with the guests \(LabGuest.all.map(\.name).joined(separator: ", "))"
         )
         return answering
+    }
+
+    /// Answers where the vote is given.
+    private func startQDevice(_ program: String) throws -> String {
+        let witness = try Topology.homelab.nodes.first { $0.kind == .witness }.required("witness")
+        try client.ask(
+            Request(
+                .startHypervisor, node: witness.name, arguments: Hypervisor.qdeviceArguments(program: program)))
+        return "\(witness.address):\(Hypervisor.qdevicePort)"
     }
 
     private func startWatchdog(of host: Node, seconds: Int) throws {

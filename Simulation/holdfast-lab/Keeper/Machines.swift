@@ -147,10 +147,12 @@ final class Machines {
         if keep { programs[node.name] = program }
     }
 
-    /// Starts the emulated Proxmox of a host, now and whenever the power returns.
+    /// Starts the emulated Proxmox of a host, or the QDevice of the witness, now and whenever the power returns.
     func startHypervisor(_ node: Node, program: [String]?) throws {
         let machine = try powered(node)
-        guard node.kind == .host else { throw LabError("\(node.name) is no host", exitCode: 3) }
+        guard node.kind == .host || node.kind == .witness else {
+            throw LabError("\(node.name) is neither a host nor the witness", exitCode: 3)
+        }
         if let emulator = machine.hypervisor, emulator.child.poll() == nil {
             throw LabError("the emulated Proxmox of \(node.name) runs already", exitCode: 4)
         }

@@ -79,7 +79,7 @@ extension HypervisorReadings {
         (problem, missingPrivileges, managed) = (found.problem, found.missingPrivileges, found.managed)
         certificateExpires = found.certificateEnds.map { $0 * 1_000 }
         (hasQDevice, givesQDeviceVote) = (found.hasQDevice, found.givesQDeviceVote)
-        watchdogProblem = found.watchdogProblem
+        (corosyncPause, watchdogProblem) = (found.corosyncPause, found.watchdogProblem)
         (outOfReach, reachAdvice) = (found.outOfReach, ProxmoxSettings.reachAdvice)
         startedAtBoot = found.startedAtBoot
     }

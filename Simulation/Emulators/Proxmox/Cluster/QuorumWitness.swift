@@ -4,9 +4,9 @@
 
 /// A quorum device's server.
 public struct QuorumWitness: Sendable {
-    /// How long a node's word is good, in milliseconds. qnetd's heartbeat time-out is 8 s for a token of 3 s; it answers
-    /// before votequorum stops waiting.
-    public static let wordMilliseconds: Int64 = 5_000
+    /// How long a node's word is good, in milliseconds. With a real qnetd 1.5 times what qdevice sets between two heartbeats,
+    /// which is eight tenths of the device's `timeout`: 12 s at its default of 10 s, 1.2 s for 1 s.
+    let wordMilliseconds: Int64
 
     private struct Word: Sendable {
         var sees: [Int]
@@ -16,12 +16,12 @@ public struct QuorumWitness: Sendable {
     private var words: [Int: Word] = [:]
     private var holders: [Int] = []
 
-    public init() {}
+    public init(wordMilliseconds: Int64 = 5_000) { self.wordMilliseconds = wordMilliseconds }
 
     /// A node reports whom it sees (itself included) and learns whether its partition has the vote.
     public mutating func report(node: Int, sees: [Int], now: Moment) -> Bool {
         words[node] = Word(sees: sees.sorted(), at: now)
-        words = words.filter { now - $0.value.at < Self.wordMilliseconds }
+        words = words.filter { now - $0.value.at < wordMilliseconds }
         let partitions = partitions()
         let most = partitions.map(\.count).max() ?? 0
         let largest = partitions.filter { $0.count == most }

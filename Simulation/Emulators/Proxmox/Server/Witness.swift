@@ -7,13 +7,15 @@ import NIOPosix
 
 /// A running quorum device.
 public actor WitnessProcess {
-    private var witness = QuorumWitness()
+    private var witness: QuorumWitness
     private let listener: HTTPSListener
     private let clock = ContinuousClock()
     private let begin: ContinuousClock.Instant
     public nonisolated let port: Int
 
-    public init(listen: PeerAddress) async throws {
+    /// - Parameter wordMilliseconds: how long a node's word is good.
+    public init(listen: PeerAddress, wordMilliseconds: Int64 = 5_000) async throws {
+        witness = QuorumWitness(wordMilliseconds: wordMilliseconds)
         let node = Node(name: "witness", id: 0, address: listen.host)
         listener = try await HTTPSListener.open(
             host: listen.host, port: listen.port, certificate: ServerCertificate(node: node),

@@ -20,6 +20,8 @@ public struct ProxmoxExamination: Hashable, Sendable {
     /// Whether a third vote outside of the hosts is configured, and whether it is given. nil: corosync could not be asked.
     public var hasQDevice: Bool?
     public var givesQDeviceVote = false
+    /// From the loss of another host until corosync goes on without it, at most, in milliseconds; nil: not known.
+    public var corosyncPause: Int?
     /// What Proxmox's own high availability manages: `vm:120`.
     public var managed: [String] = []
     /// Why the watchdog that is configured here cannot be had; nil: it can, or none is configured.
@@ -76,6 +78,7 @@ extension ProxmoxNode {
         if let votes = try? await settings.votes.status() {
             (found.hasQDevice, found.givesQDeviceVote) = (votes.isQDeviceConfigured, votes.hasQDevice)
         }
+        found.corosyncPause = settings.corosyncTimes()?.pause
         found.watchdogProblem = watchdogProblem()
         found.outOfReach = settings.outOfReach()
         found.startedAtBoot = await startedAtBoot()

@@ -87,11 +87,13 @@ struct Lookout: Sendable {
     }
 
     private func facts(_ look: HostLook, _ storageAddress: String, _ watchdog: Interval) -> HostFacts {
-        HostFacts(
+        var facts = HostFacts(
             boot: boot,
             memoryBytes: max(0, (capacity?.memoryBytes ?? 0) - looker.settings.reservedMemoryBytes),
             cores: capacity?.processors ?? 0, storageAddress: storageAddress,
             watchdogMilliseconds: watchdog.milliseconds, isQuorate: look.isQuorate)
+        facts.pauseMilliseconds = looker.settings.corosyncTimes().map { Int64($0.pause) }
+        return facts
     }
 
     // MARK: Declaration and configuration
