@@ -18,6 +18,7 @@ import Testing
             "$H" backup key $D/key
             "$H" backup create $D/home.backup --key-file $D/key || exit 4
             "$H" backup verify $D/home.backup --key-file $D/key || exit 5
+            "$H" backup list $D --key-file $D/key || exit 8
             grep -c "worth keeping" $D/home.backup
             stat -c 'mode %a' $D/home.backup
             "$H" audit | grep -c "take a backup"
@@ -26,7 +27,8 @@ import Testing
             end pve1
             cp $HOLDFAST_CONFIG $D/old.yaml
 
-            head -c 200 $D/home.backup >$D/cut; "$H" backup key $D/other
+            head -c 200 $D/home.backup >$D/cut; "$H" backup list $D --key-file $D/key -o name; echo "list: $?"
+            "$H" backup key $D/other
             found anew 7402 7412 --from-backup $D/cut --key-file $D/key; echo "cut: $?"
             found anew 7402 7412 --from-backup $D/home.backup --key-file $D/other; echo "other key: $?"
             ls $D/anew 2>&1
@@ -48,7 +50,8 @@ import Testing
             """)
         #expect(status == .exited(0), "\(output)")
         for words in [
-            "at revision", "1 resources, 2 values", "mode 600", "restore: 0", "cut: 2", "it was cut off or altered",
+            "at revision", "1 resources, 2 values", "mode 600", "whole", "list: 1", "restore: 0", "cut: 2",
+            "it was cut off or altered",
             "other key: 2", "the key file is not the one it was made with", "No such file or directory",
             "it begins with 1 resources and 2 values", "a value worth keeping", "a secret worth keeping",
             "from a backup of cluster home", "another identity",

@@ -16,7 +16,7 @@ struct BackupCommand: AsyncParsableCommand {
             of members and of people. A new cluster begins from it with holdfast cluster init --from-backup FILE, under an
             identity of its own; members join and people are admitted anew.
             """,
-        subcommands: [Create.self, Verify.self, Restore.self, Key.self])
+        subcommands: [Create.self, List.self, Verify.self, Restore.self, Key.self])
 
     struct Create: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

@@ -37,6 +37,46 @@ private func sealed(_ key: BackupKey = key) throws -> [UInt8] {
 }
 
 @Suite struct BackupFileTests {
+    @Test func aFolderTellsItsBackupsTheNewestFirstAndWhatIsWrongWithThem() throws {
+        let own = BackupKey.file([UInt8](repeating: 1, count: 32))
+        let folder = FileManager.default.temporaryDirectory.path + "/backups-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        func put(_ name: String, _ bytes: [UInt8]) throws {
+            try Data(bytes).write(to: URL(fileURLWithPath: "\(folder)/\(name)"))
+        }
+        var later = example()
+        later.manifest.takenMilliseconds = 9
+        try put("b.older", BackupFile.seal(example(), with: own))
+        try put("a.newer", BackupFile.seal(later, with: own))
+        try put("c.cut", Array(BackupFile.seal(example(), with: own).dropLast()))
+        try put("d.passphrase", sealed())
+        try put("e.short", Array("HFBACKUP".utf8))
+        try put("notes.txt", Array("HFBACK".utf8))
+        try put("empty", [])
+        try FileManager.default.createDirectory(atPath: folder + "/HFBACKUP", withIntermediateDirectories: true)
+        try FileManager.default.createSymbolicLink(atPath: folder + "/link", withDestinationPath: folder + "/b.older")
+
+        let found = try BackupFile.list(in: folder, with: own)
+        #expect(
+            found.map { $0.path.dropFirst(folder.count + 1) } == [
+                "a.newer", "b.older", "c.cut", "d.passphrase", "e.short",
+            ])
+        #expect(found.map(\.isOfPassphrase) == [false, false, false, true, nil])
+        #expect(found.map { $0.manifest?.takenMilliseconds } == [9, 5, nil, nil, nil])
+        #expect(
+            found.map(\.problem) == [
+                nil, nil, .damaged("it was cut off or altered after it was made"),
+                .wrongKey("it was made with a passphrase: --passphrase-file FILE"),
+                .damaged("it was cut off after 8 bytes"),
+            ])
+
+        let unopened = try BackupFile.list(in: folder, with: nil)
+        #expect(unopened.map { $0.path.dropFirst(folder.count + 1).first } == ["a", "b", "c", "d", "e"])
+        #expect(unopened.allSatisfy { $0.manifest == nil && $0.problem == nil && $0.bytes >= 8 })
+        #expect(throws: IdentityError.self) { try BackupFile.list(in: folder + "/nowhere", with: nil) }
+    }
+
     @Test func whatWasSealedOpensWithItsKeyAlone() throws {
         let bytes = try sealed()
         let opened = try BackupFile.open(bytes, with: key)
