@@ -98,12 +98,6 @@ struct Planning {
         place(workload, placement, on: to, "it was on its way there when \(from) was lost", because: from)
     }
 
-    /// The leader hears of it, and everybody has been told so.
-    private func isThere(_ host: String) -> Bool {
-        guard let member = state.member(named: host) else { return false }
-        return member.reachable && view.isReachable(member.id)
-    }
-
     func shallRun(_ workload: ResourceKey, _ placement: Placement) -> Bool {
         specs.shallRun(workload, placement) == true
     }
@@ -169,11 +163,6 @@ struct Planning {
         state.holders(of: placement, besides: host) { specs.suffices($0, for: spec) }.filter { $0 != other }
     }
 
-    private func mayHold(_ host: String) -> String {
-        "it may run on \(host), which has not said yet that it does not; if \(host) is off, say so: "
-            + "holdfast fence \(host) --i-verified-it-is-off"
-    }
-
     /// Why the fence of a host does not let one that is there, or may be, be started elsewhere; nil: it does.
     private func objection(toTaking placement: Placement, _ spec: WorkloadSpec, from host: String) -> String? {
         let proofs = state.proofs(that: host, lostItsHoldOn: placement)
@@ -184,33 +173,6 @@ struct Planning {
             ? "it was on its way there, and may have come there later" : "that does not keep \(host) from its disks"
         return
             "\(host) is fenced by \(methods), and \(why); if \(host) is off, say so: holdfast fence \(host) --i-verified-it-is-off"
-    }
-
-    /// Says why one on a host that is away is not started elsewhere.
-    private mutating func tellLoss(
-        _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, of host: String
-    ) {
-        guard shallRun(workload, placement), let record = state.hosts[host] else { return }
-        let member = state.member(named: host)
-        guard let lostFor = member.flatMap({ view.standings[$0.id]?.lostFor }), lostFor >= specs.policy.after else {
-            return
-        }
-        if member?.stopping == true {
-            return block(workload, placement, "\(host) has stopped by its own word; it is started there again")
-        }
-        let why: String
-        if state.disarmed != nil {
-            why = "the cluster is disarmed"
-        } else if case .wanted = record.fence {
-            // Told while it goes on for long, not at every failover.
-            guard lostFor >= specs.policy.after + .seconds(30) else { return }
-            why = record.attempts.last ?? "it is being fenced"
-        } else {
-            why =
-                FenceDecisions.obstacle(to: spec, on: host, specs: specs, state: state)
-                ?? placer.best(for: workload, excluding: [host]).obstacle ?? "it is about to be fenced"
-        }
-        block(workload, placement, "\(host) does not answer: \(why)")
     }
 
     // MARK: One whose host is there
