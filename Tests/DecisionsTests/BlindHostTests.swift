@@ -208,6 +208,38 @@ import Testing
         #expect(bench.placement().sources == ["pve2"], "where it lies stays known")
     }
 
+    /// It has no place yet, and pve2 is fenced before it is given one.
+    @Test func whatWasFoundOnAHostThatIsGoneForGoodIsPlacedElsewhere() {
+        var bench = three()
+        bench.guest(on: nil)
+        for host in ["pve1", "pve3"] { bench.apply(.sight(vm, on: host, Sighting(.absent))) }
+        bench.apply(.sight(vm, on: "pve2", Sighting(.stopped)))
+        bench.lose(pve2, for: .seconds(60))
+        bench.apply(.fenceByWord("pve2"))
+        bench.settle()
+        #expect(bench.placement().phase == .nowhere)
+        #expect(bench.placement().obstacle.contains("it was found on pve2, which is fenced"))
+        #expect(bench.placement().obstacle.contains("holdfast cluster remove pve2"))
+        #expect(bench.bench.outcome(.removeMember(pve2)).succeeded)
+        #expect(bench.placement().sighting(on: "pve2") == nil)
+        bench.settle()
+        #expect(bench.placement().host != nil)
+        #expect(bench.placement().obstacle.isEmpty)
+    }
+
+    /// The machine of that name is another one.
+    @Test func whatAHostSaidThatIsGoneIsNotTheWordOfTheNextOne() {
+        var bench = three()
+        bench.guest(on: nil)
+        for host in ["pve1", "pve2", "pve3"] { bench.apply(.sight(vm, on: host, Sighting(.absent))) }
+        #expect(bench.bench.outcome(.removeMember(pve2)).succeeded)
+        bench.bench.admit(MemberID(rawValue: 9), "pve2", .host)
+        bench.apply(.reportHost("pve2", facts(2)))
+        bench.settle()
+        #expect(bench.placement().phase == .nowhere)
+        #expect(bench.placement().obstacle.contains("pve2 has not said"))
+    }
+
     /// What the storage bars stays known.
     @Test func aForgottenHostLeavesItsBarsBehind() {
         var bench = three()

@@ -106,10 +106,13 @@ struct Planning {
 
     /// It is given to whoever has it. Only when every host has said that it has nothing is it a new one.
     private mutating func findOrCreate(_ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement) {
-        let found = placement.sightings.pairs.filter { $0.1.state != .absent }
+        let found = placement.sightings.pairs.filter { $0.1.state != .absent && state.hosts.contains($0.0) }
         let first = found.first { $0.1.state == .running } ?? found.first { $0.1.state == .stuck } ?? found.first
         if let first {
-            guard state.hosts[first.0]?.fence.isNone == true else { return }
+            guard state.hosts[first.0]?.fence.isNone == true else {
+                guard shallRun(workload, placement) else { return }
+                return block(workload, placement, foundUnderFence(on: first.0))
+            }
             if found.filter({ $0.1.state == .running }).count > 1 {
                 let names = found.map(\.0).joined(separator: " and ")
                 return block(workload, placement, "\(names) both have it running; stop one of them by hand")

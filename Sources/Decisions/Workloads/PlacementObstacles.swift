@@ -16,6 +16,12 @@ extension Planning {
             + "holdfast fence \(host) --i-verified-it-is-off"
     }
 
+    /// Why a workload that has no place yet is not placed where it was found.
+    func foundUnderFence(on host: String) -> String {
+        "it was found on \(host), which is fenced, or about to be; it belongs there once \(host) is back, or when that is gone "
+            + "for good: holdfast cluster remove \(host)"
+    }
+
     /// Says why one on a host that is away is not started elsewhere.
     mutating func tellLoss(_ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, of host: String) {
         guard shallRun(workload, placement), let record = state.hosts[host] else { return }
