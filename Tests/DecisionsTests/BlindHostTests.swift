@@ -97,6 +97,87 @@ import Testing
         #expect(!bench.placement().isDeclined)
     }
 
+    // MARK: What it has
+
+    /// gitlab runs on pve2, which cannot look at it.
+    private func held(extra: SortedMap<String, JSONValue> = [:]) -> GuestBench {
+        var bench = GuestBench()
+        bench.guest(on: "pve2", extra: extra)
+        bench.apply(.reportHost("pve2", facts(2, isBlind: true)))
+        return bench
+    }
+
+    @Test func nothingIsMovedOffAHostThatCannotLookAtItsGuests() {
+        var bench = held()
+        bench.apply(.drain("pve2", true))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve2"))
+        #expect(bench.placement().obstacle.hasPrefix("pve2 is drained; pve2 cannot look at its guests"))
+        #expect(bench.placement().obstacle.contains("power pve2 off and say so: holdfast fence pve2"))
+        #expect(bench.decide().isEmpty)
+        bench.apply(.reportHost("pve2", facts(2)))
+        bench.settle()
+        #expect(bench.placement().phase == .moving(from: "pve2", to: "pve1", live: true))
+        #expect(bench.placement().obstacle.isEmpty)
+    }
+
+    @Test func aWishIsKeptUntilTheHostCanLookAgain() {
+        var bench = held()
+        bench.apply(.steer(vm, .move(to: "pve1", live: true)))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve2") && bench.placement().wish == "pve1")
+        #expect(bench.placement().obstacle.contains("pve2 cannot look at its guests"))
+        bench.apply(.reportHost("pve2", facts(2)))
+        bench.settle()
+        #expect(bench.placement().phase == .moving(from: "pve2", to: "pve1", live: true))
+    }
+
+    /// It runs well where it is: that it would be better elsewhere is no trouble.
+    @Test func oneThatIsToGoBackWaitsWithoutWords() {
+        var bench = held(extra: ["placement": ["prefer": [["host": "pve1", "weight": 5]], "failback": "always"]])
+        #expect(bench.placement().phase == .on("pve2"))
+        #expect(bench.decide().isEmpty)
+        bench.apply(.reportHost("pve2", facts(2)))
+        bench.settle()
+        #expect(bench.placement().phase == .moving(from: "pve2", to: "pve1", live: true))
+    }
+
+    /// Once it can look again it ends what is to leave and cannot, by what is told of it.
+    @Test func whatIsToLeaveABlindHostThatGoesDownIsDecidedWhenItCanLook() {
+        var bench = held()
+        bench.apply(.drain("pve2", true))
+        bench.settle()
+        #expect(!bench.placement().obstacle.isEmpty)
+        bench.apply(.orderRestart("pve2", isForced: false))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve2") && bench.placement().obstacle.isEmpty)
+        #expect(bench.decide().isEmpty)
+        bench.apply(.reportHost("pve2", facts(2)))
+        bench.settle()
+        #expect(bench.placement().phase == .moving(from: "pve2", to: "pve1", live: true))
+    }
+
+    /// As many as may leave pve2 at the same time were on their way to pve1 when it went blind.
+    @Test func whatStandsStillTakesNoShareOfTheMoves() {
+        var bench = three()
+        let keys = (0..<PlacementDecisions.mostMovesOfAHost).map { ResourceKey(kind: vm.kind, name: "g\($0)") }
+        for key in keys {
+            bench.guest(key, on: "pve2", memory: "1Gi")
+            let epoch = bench.placement(key).epoch
+            bench.apply(.move(key, epoch: epoch, to: "pve1", live: true, reason: "t", because: nil))
+        }
+        bench.guest(on: "pve3")
+        bench.apply(.drain("pve3", true))
+        #expect(!bench.decide().contains { if case .move(vm, _, _, _, _, _) = $0 { true } else { false } })
+        bench.apply(.reportHost("pve2", facts(2, isBlind: true)))
+        bench.settle()
+        #expect(bench.placement().phase == .moving(from: "pve3", to: "pve1", live: true))
+        #expect(keys.allSatisfy { bench.placement($0).obstacle.hasPrefix("pve2 cannot look at its guests") })
+        bench.apply(.reportHost("pve2", facts(2)))
+        bench.settle()
+        #expect(keys.allSatisfy { bench.placement($0).obstacle.isEmpty && bench.placement($0).hosts.count == 2 })
+    }
+
     // MARK: Not heard yet
 
     @Test func aMemberThatHasNotSaidWhatItIsMayHaveTheGuest() {

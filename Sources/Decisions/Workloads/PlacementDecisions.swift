@@ -43,7 +43,8 @@ struct Planning {
         self.view = view
         placer = Placer(state: state, specs: specs) { view.isReachable($0) }
         for placement in state.placements.values {
-            if case .moving(let from, let to, _) = placement.phase { countMove(from, to) }
+            // One that its host cannot look at stands still, and takes no share.
+            if case .moving(let from, let to, _) = placement.phase, !isBlind(from) { countMove(from, to) }
         }
     }
 
@@ -65,7 +66,9 @@ struct Planning {
                 tellLoss(workload, spec, placement, of: host)
             }
         case .moving(let from, let to, _):
-            guard state.hosts[from]?.fence.isProven == true else { return }
+            guard state.hosts[from]?.fence.isProven == true else {
+                return tellStandstill(workload, placement, of: from)
+            }
             // It may be on either, so neither may be able to write.
             if state.hosts[to]?.fence.isProven == true {
                 recover(workload, spec, placement, from: from, to)
@@ -194,6 +197,8 @@ struct Planning {
         guard shallRun(workload, placement) || isRunning || !placement.wish.isEmpty else { return }
         if let leaving = state.hosts[host]?.leaving {
             guard WorkloadPolicy.leaves(spec, leaving) else { return }
+            // Once its host can look again it would take any words for a reason to end it there.
+            if isBlind(host) { return block(workload, placement, "") }
             let live = live && spec.onHostShutdown == .migrate
             return moveAway(workload, placement, from: host, live: live, "\(host) goes down")
         }
@@ -259,8 +264,9 @@ struct Planning {
         var others = placer
         others.withdraw(workload)
         if let objection = others.breach(of: workload, on: host) { return objection }
-        guard spec.failsBack, case .host(let best) = others.best(for: workload, excluding: placement.passedOver),
-            best != host, isSteady(best)
+        guard spec.failsBack, !isBlind(host),
+            case .host(let best) = others.best(for: workload, excluding: placement.passedOver), best != host,
+            isSteady(best)
         else { return nil }
         let (present, wanted) = (others.preference(of: workload, for: host), others.preference(of: workload, for: best))
         guard (present.rule, present.weight) < (wanted.rule, wanted.weight) else { return nil }
@@ -333,6 +339,7 @@ struct Planning {
     private mutating func move(
         _ workload: ResourceKey, _ placement: Placement, from: String, to: String, live: Bool, _ reason: String
     ) {
+        if isBlind(from) { return block(workload, placement, "\(reason); \(standstill(of: from))") }
         guard hasRoomToMove(from, to) else { return }
         // It would be stopped for it, and could not be started.
         if !live, placement.sighting(on: from) == .running, let spec = specs.workloads[workload],

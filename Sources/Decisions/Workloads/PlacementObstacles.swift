@@ -11,6 +11,28 @@ extension Planning {
         return member.reachable && view.isReachable(member.id)
     }
 
+    /// Its agent cannot look at its guests: it orders nothing for them, and what it said last may be long ago.
+    func isBlind(_ host: String) -> Bool { state.hosts.look(host) { $0.facts.isBlind == true } ?? false }
+
+    private func word(that host: String) -> String { "holdfast fence \(host) --i-verified-it-is-off" }
+
+    private func mend(_ host: String) -> String {
+        "mend that (holdfast doctor there), or power \(host) off and say so: \(word(that: host))"
+    }
+
+    /// Why a workload does not leave its host.
+    func standstill(of host: String) -> String {
+        "\(host) cannot look at its guests, and gives none away; \(mend(host))"
+    }
+
+    /// One that is on its way stays where it is while its host cannot look at it.
+    mutating func tellStandstill(_ workload: ResourceKey, _ placement: Placement, of host: String) {
+        guard isThere(host) else { return }
+        // One that goes down would take the words for a reason to wait for it no longer.
+        let isTold = isBlind(host) && state.hosts[host]?.leaving == nil
+        block(workload, placement, isTold ? standstill(of: host) : "")
+    }
+
     func mayHold(_ host: String) -> String {
         "it may run on \(host), which has not said yet that it does not; if \(host) is off, say so: "
             + "holdfast fence \(host) --i-verified-it-is-off"
