@@ -146,10 +146,10 @@ struct Planning {
                 return block(workload, placement, objection)
             }
         }
-        let left = holders(of: placement, spec, besides: host, other).filter { placement.leftovers.contains($0) }
+        let left = holders(of: placement, spec, besides: host, other)
         if let first = left.first {
-            // Its agent ends what is there before it starts anything.
-            guard left.count == 1, placer.objection(to: workload, on: first) == nil else {
+            // Where it runs it is. Elsewhere the agent of its host ends what is there before it starts anything.
+            guard left.count == 1, runs(placement, on: first) || placer.objection(to: workload, on: first) == nil else {
                 return block(workload, placement, "\(host) was lost: \(mayHold(first))")
             }
             return place(workload, placement, on: first, "\(host) was lost", because: host)
@@ -160,6 +160,11 @@ struct Planning {
         case .host(let target): place(workload, placement, on: target, "\(host) was lost", because: host)
         case .none(let why): block(workload, placement, "\(host) was lost: \(why)")
         }
+    }
+
+    private func runs(_ placement: Placement, on host: String) -> Bool {
+        placement.sighting(on: host) == .running && isThere(host) && !isBlind(host)
+            && state.hosts[host]?.fence.isNone == true
     }
 
     /// Where else it may run, by a move that failed or by what was said last.
@@ -244,7 +249,7 @@ struct Planning {
     ) -> Bool {
         let here = placement.sighting(on: host)
         guard here == .absent || here == .stopped else { return false }
-        let elsewhere = placement.sightings.pairs.first { name, sighting in
+        let found = placement.sightings.pairs.filter { name, sighting in
             // One that was to be taken over from there: its host may be at it, and hands it back when it is not.
             guard name != host, !placement.sources.contains(name), state.hosts[name]?.fence.isNone == true,
                 isThere(name)
@@ -253,7 +258,7 @@ struct Planning {
             guard here == .absent else { return sighting.state == .running && placement.leftovers.contains(name) }
             return sighting.state == .running || sighting.state == .stopped
         }
-        guard let elsewhere else { return false }
+        guard let elsewhere = found.first(where: { $0.1.state == .running }) ?? found.first else { return false }
         place(workload, placement, on: elsewhere.0, "it was found there, and not on \(host)", because: nil)
         return true
     }
@@ -328,10 +333,10 @@ struct Planning {
     private mutating func place(
         _ workload: ResourceKey, _ placement: Placement, on host: String, _ reason: String, because: String?
     ) {
-        let left = placement.leftovers.first { left in
-            left != host && state.hosts.contains(left) && state.proofs(that: left, lostItsHoldOn: placement).isEmpty
+        // Where it may be left is forgotten with this.
+        if let spec = specs.workloads[workload], let holder = holders(of: placement, spec, besides: host).first {
+            return block(workload, placement, mayHold(holder))
         }
-        if let left { return block(workload, placement, mayHold(left)) }
         commands.append(.place(workload, epoch: placement.epoch, on: host, reason: reason, because: because))
         placer.settle(workload, on: host, leaving: true)
     }
