@@ -195,6 +195,22 @@ import Testing
         #expect(bench.placement().phase == .on("pve2"))
     }
 
+    @Test(arguments: [
+        (true, true, "cannot look at its guests (holdfast doctor there)"),
+        (true, false, "nor what it can run (holdfast doctor there)"),
+        (false, true, "bring it back, or when it is gone for good: holdfast cluster remove pve2"),
+    ])
+    func whoIsWaitedForIsToldWithWhatHelps(isThere: Bool, isKnown: Bool, words: String) {
+        var bench = GuestBench(hosts: isKnown ? ["pve1", "pve2"] : ["pve1"])
+        bench.guest(on: nil)
+        bench.apply(.sight(vm, on: "pve1", Sighting(.absent)))
+        if isKnown { bench.apply(.reportHost("pve2", facts(2, isBlind: true))) }
+        if !isThere { bench.lose(pve2, for: .seconds(60)) }
+        bench.settle()
+        #expect(bench.placement().obstacle.hasPrefix("pve2 has not said yet whether it has it"))
+        #expect(bench.placement().obstacle.hasSuffix(words), "\(bench.placement().obstacle)")
+    }
+
     @Test func aMemberThatRunsNoGuestsIsNotWaitedFor() {
         var bench = GuestBench(hosts: ["pve1"])
         var member = MemberRecord(

@@ -51,6 +51,29 @@ import Testing
         #expect(holders(bench).isEmpty && bench.placement().phase == .on("pve2"))
     }
 
+    /// That a host is off is believed of none that answers.
+    @Test func whatHelpsHangsOnWhetherThatHostIsThere() {
+        var bench = failed()
+        bench.apply(.sight(vm, on: "pve2", Sighting(.stopped)))
+        bench.settle()
+        #expect(!bench.placement().obstacle.contains("holdfast fence"), "it says so in a moment")
+        var blind = bench.bench.state.hosts["pve1"]?.facts ?? HostFacts(boot: "", memoryBytes: 0, cores: 0)
+        blind.isBlind = true
+        bench.apply(.reportHost("pve1", blind))
+        bench.settle()
+        #expect(bench.placement().obstacle.contains("pve1, which cannot look at its guests; mend that"))
+        #expect(bench.placement().obstacle.contains("power pve1 off and say so: holdfast fence pve1"))
+        bench.lose(pve1, for: .seconds(1))
+        bench.settle()
+        #expect(bench.placement().obstacle.contains("if pve1 is off, say so: holdfast fence pve1"))
+        bench.find(pve1)
+        bench.apply(.reportHost("pve1", GuestBench().bench.state.hosts["pve1"]?.facts ?? blind))
+        bench.apply(.handBack(vm, epoch: bench.placement().epoch, from: "pve1"))
+        bench.apply(.sight(vm, on: "pve1", Sighting(.running)))
+        bench.settle()
+        #expect(bench.placement().obstacle.contains("it runs on pve1; if it is not to, stop it there"))
+    }
+
     @Test func oneThatWasStoppedForItsMoveLeavesNothing() {
         #expect(holders(failed(live: false)).isEmpty)
     }

@@ -124,7 +124,7 @@ struct Planning {
         }
         guard shallRun(workload, placement) else { return }
         if let silent = state.hostsToHear.first(where: { placement.sighting(on: $0) == nil }) {
-            return block(workload, placement, "\(silent) has not said yet whether it has it")
+            return block(workload, placement, silence(of: silent))
         }
         switch placer.best(for: workload, excluding: []) {
         case .host(let host): place(workload, placement, on: host, "it is new", because: nil)
@@ -150,7 +150,7 @@ struct Planning {
         if let first = left.first {
             // Where it runs it is. Elsewhere the agent of its host ends what is there before it starts anything.
             guard left.count == 1, runs(placement, on: first) || placer.objection(to: workload, on: first) == nil else {
-                return block(workload, placement, "\(host) was lost: \(mayHold(first))")
+                return block(workload, placement, "\(host) was lost: \(mayHold(first, placement))")
             }
             return place(workload, placement, on: first, "\(host) was lost", because: host)
         }
@@ -196,7 +196,7 @@ struct Planning {
         if adoptIfMovedByHand(workload, placement, from: host) { return }
         let isRunning = placement.sighting(on: host) == .running
         if !isRunning, shallRun(workload, placement), let holder = holders(of: placement, spec, besides: host).first {
-            return block(workload, placement, mayHold(holder))
+            return block(workload, placement, mayHold(holder, placement))
         }
         let live = spec.migratesLive && isRunning
         guard shallRun(workload, placement) || isRunning || !placement.wish.isEmpty else { return }
@@ -335,7 +335,7 @@ struct Planning {
     ) {
         // Where it may be left is forgotten with this.
         if let spec = specs.workloads[workload], let holder = holders(of: placement, spec, besides: host).first {
-            return block(workload, placement, mayHold(holder))
+            return block(workload, placement, mayHold(holder, placement))
         }
         commands.append(.place(workload, epoch: placement.epoch, on: host, reason: reason, because: because))
         placer.settle(workload, on: host, leaving: true)
@@ -350,7 +350,7 @@ struct Planning {
         if !live, placement.sighting(on: from) == .running, let spec = specs.workloads[workload],
             let holder = holders(of: placement, spec, besides: from).first
         {
-            return block(workload, placement, mayHold(holder))
+            return block(workload, placement, mayHold(holder, placement))
         }
         countMove(from, to)
         commands.append(

@@ -1,4 +1,10 @@
-// What is told of a workload that a host holds up: why nothing is done about it, and what helps. Decides nothing.
+// What is told of a workload that a host holds up: why nothing is done about it, and what helps.
+//
+// The remedy hangs on whether the host is there. Of one that answers nobody is believed that it is off, and one that cannot
+// look at its guests may go on answering for ever: it is mended, or powered off first.
+//
+// Does not: decide anything. But what is told of a guest that is to leave a host that goes down ends its waiting: that host
+// ends it then (Sources/Agent/HostRunning.swift).
 
 import Cluster
 import Consensus
@@ -33,9 +39,27 @@ extension Planning {
         block(workload, placement, isTold ? standstill(of: host) : "")
     }
 
-    func mayHold(_ host: String) -> String {
-        "it may run on \(host), which has not said yet that it does not; if \(host) is off, say so: "
-            + "holdfast fence \(host) --i-verified-it-is-off"
+    /// Why a workload is started nowhere else.
+    func mayHold(_ host: String, _ placement: Placement) -> String {
+        let mayRun = "it may run on \(host), which"
+        guard isThere(host) else {
+            return "\(mayRun) has not said yet that it does not; if \(host) is off, say so: \(word(that: host))"
+        }
+        if isBlind(host) { return "\(mayRun) cannot look at its guests; \(mend(host))" }
+        if placement.sighting(on: host) == .running {
+            return "it runs on \(host); if it is not to, stop it there by hand"
+        }
+        return "\(mayRun) has not said yet that it does not (holdfast doctor there)"
+    }
+
+    /// Why a workload that has no place yet waits for a host.
+    func silence(of host: String) -> String {
+        let words = "\(host) has not said yet whether it has it"
+        guard isThere(host) else {
+            return "\(words); bring it back, or when it is gone for good: holdfast cluster remove \(host)"
+        }
+        if isBlind(host) { return "\(words), and cannot look at its guests (holdfast doctor there)" }
+        return state.hosts.contains(host) ? words : "\(words), nor what it can run (holdfast doctor there)"
     }
 
     /// Why a workload that has no place yet is not placed where it was found.
