@@ -72,18 +72,18 @@ extension Planning {
     mutating func tellLoss(_ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, of host: String) {
         guard shallRun(workload, placement), let record = state.hosts[host] else { return }
         let member = state.member(named: host)
-        guard let lostFor = member.flatMap({ view.standings[$0.id]?.lostFor }), lostFor >= specs.policy.after else {
+        guard let standing = member.flatMap({ view.standings[$0.id] }), standing.lostFor >= specs.policy.after else {
             return
         }
-        if member?.stopping == true {
-            return block(workload, placement, "\(host) has stopped by its own word; it is started there again")
+        if member?.stopping == true, !FenceDecisions.isOverdue(record, standing, specs) {
+            return block(workload, placement, words(forStopped: host, record, spec))
         }
         let why: String
         if state.disarmed != nil {
             why = "the cluster is disarmed"
         } else if case .wanted = record.fence {
             // Told while it goes on for long, not at every failover.
-            guard lostFor >= specs.policy.after + .seconds(30) else { return }
+            guard standing.lostFor >= specs.policy.after + .seconds(30) else { return }
             why = record.attempts.last ?? "it is being fenced"
         } else {
             why =
@@ -91,5 +91,17 @@ extension Planning {
                 ?? placer.best(for: workload, excluding: [host]).obstacle ?? "it is about to be fenced"
         }
         block(workload, placement, "\(host) does not answer: \(why)")
+    }
+
+    private func words(forStopped host: String, _ record: HostRecord, _ spec: WorkloadSpec) -> String {
+        let isRestarting = record.restart?.hasBegun == true
+        var words = isRestarting ? "\(host) is being restarted by order" : "\(host) has stopped by its own word"
+        words += "; it is started there again"
+        if specs.storage(of: spec) == .local { return words }
+        if isRestarting {
+            let minutes = FenceDecisions.longestRestart.milliseconds / 60_000
+            words += ", or elsewhere when \(host) is not back within \(minutes) min and can be fenced"
+        }
+        return words + "; if \(host) is off and stays so, say so: \(word(that: host))"
     }
 }
