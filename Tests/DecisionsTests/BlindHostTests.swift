@@ -89,6 +89,16 @@ import Testing
         #expect(bench.placement().epoch > epoch, "what was ordered before counts no more")
     }
 
+    /// Somebody has started it on pve3 by hand.
+    @Test func whatABlindHostHasDeclinedBelongsWhereItRunsByNow() {
+        var bench = given()
+        bench.apply(.decline(vm, epoch: bench.placement().epoch, from: "pve1"))
+        bench.apply(.sight(vm, on: "pve3", Sighting(.running)))
+        bench.apply(.reportHost("pve1", facts(1)))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve3"), "\(bench.placement().obstacle)")
+    }
+
     @Test func whatAHostHasIsNotDeclined() {
         var bench = GuestBench()
         bench.guest(on: "pve2")

@@ -153,6 +153,20 @@ import Testing
         #expect(places(bench) == ["pve3"])
     }
 
+    /// pve2 said long ago that it runs there, and is away: nothing is started by noting where it runs now.
+    @Test func whatRunsBelongsThereWhoeverSaidSoBefore() {
+        var bench = GuestBench()
+        admitThird(&bench)
+        bench.guest(on: "pve3")
+        bench.apply(.sight(vm, on: "pve2", Sighting(.running)))
+        bench.lose(pve2, for: .seconds(1))
+        bench.apply(.sight(vm, on: "pve3", Sighting(.absent)))
+        bench.apply(.sight(vm, on: "pve1", Sighting(.stopped)))
+        #expect(places(bench).isEmpty, "pve1 would start a second one")
+        bench.apply(.sight(vm, on: "pve1", Sighting(.running)))
+        #expect(places(bench) == ["pve1"])
+    }
+
     @Test func itRunsWhereItStayedSoItRunsNowhereElse() {
         var bench = failed()
         #expect(bench.outcome(.handBack(vm, epoch: bench.placement().epoch, from: "pve2")).succeeded)

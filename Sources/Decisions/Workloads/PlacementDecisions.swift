@@ -191,7 +191,10 @@ struct Planning {
     private mutating func keepOrMove(
         _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, on host: String
     ) {
-        if placement.isDeclined { return placeAnew(workload, spec, placement, insteadOf: host) }
+        if placement.isDeclined {
+            if state.disarmed == nil, adoptIfMovedByHand(workload, placement, from: host) { return }
+            return placeAnew(workload, spec, placement, insteadOf: host)
+        }
         guard state.disarmed == nil else { return }
         if adoptIfMovedByHand(workload, placement, from: host) { return }
         let isRunning = placement.sighting(on: host) == .running
@@ -333,8 +336,10 @@ struct Planning {
     private mutating func place(
         _ workload: ResourceKey, _ placement: Placement, on host: String, _ reason: String, because: String?
     ) {
-        // Where it may be left is forgotten with this.
-        if let spec = specs.workloads[workload], let holder = holders(of: placement, spec, besides: host).first {
+        // Where it does not run it is about to be started; and wherever it does, what may be left of it is forgotten with this.
+        let isRunning = runs(placement, on: host)
+        let others = specs.workloads[workload].map { holders(of: placement, $0, besides: host) } ?? []
+        if let holder = others.first(where: { !isRunning || placement.leftovers.contains($0) }) {
             return block(workload, placement, mayHold(holder, placement))
         }
         commands.append(.place(workload, epoch: placement.epoch, on: host, reason: reason, because: because))
