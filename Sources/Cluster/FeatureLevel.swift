@@ -13,7 +13,9 @@
 //             hosts that are restarted by order; whether a host runs guests
 //
 // A change of the state or of a command that two versions would apply differently takes a new level: count `newest` up, add
-// a row here, and say in `Command.neededLevel` what needs it.
+// a row here, and say in `Command.neededLevel` what needs it. No release has level 2 yet, so what is new is added to it; from
+// the first one that has it on it stays as it is. What every version keeps of a member or a command at lower levels stays the
+// same all the while.
 
 import Consensus
 

@@ -147,7 +147,7 @@ import Testing
         var bench = GuestBench()
         admitThird(&bench)
         bench.guest(on: "pve2")
-        for (host, state) in [("pve1", GuestState.stopped), ("pve2", .absent), ("pve3", .running)] {
+        for (host, state) in [("pve1", .stopped), ("pve2", .absent), ("pve3", .running)] as [(String, GuestState)] {
             bench.apply(.sight(vm, on: host, Sighting(state)))
         }
         #expect(places(bench) == ["pve3"])
