@@ -212,7 +212,8 @@ extension AgentCore {
         else { return }
         facts.boot = refusal.boot
         facts.isQuorate = false
-        if refusal.watchdogMilliseconds > 0 { facts.watchdogMilliseconds = refusal.watchdogMilliseconds }
+        // Armed with what was known, it may be armed still, whatever is configured by now or found out of it.
+        facts.watchdogMilliseconds = max(facts.watchdogMilliseconds, refusal.watchdogMilliseconds)
         facts.isGuarded = guests.facts?.isGuarded ?? false
         guard guests.facts != facts else { return }
         if guests.facts == nil { followed = nil }
