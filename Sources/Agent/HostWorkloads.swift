@@ -122,7 +122,7 @@ struct HostWorkloads: Sendable {
     func nextDeadline(now: Instant) -> Instant {
         let turnsBlind = blindSince.map { $0 + Self.blindAfter } ?? .distantFuture
         let sight = isBlind || turnsBlind <= now ? .distantFuture : turnsBlind
-        guard facts != nil else { return sight }
+        // Also without facts: what such a host tells is told until the cluster has taken note.
         var next = min(watchdog.nextDeadline, fencing.nextRetry, sight)
         for instant in retryAt.values where instant > now { next = min(next, instant) }
         let all = told.values
@@ -142,6 +142,12 @@ extension AgentCore {
 
     mutating func receive(_ report: GuestReport, now: Instant) {
         guests.changes += 1
+    /// The name of this host where the cluster counts on it to run guests; it may have no driver (any more). Nil: it does not.
+    var countedHostName: String? {
+        guard let record = state.members[id], record.kind == .host else { return nil }
+        return state.hosts.contains(record.name) ? record.name : nil
+    }
+
         switch report {
         case .host(let facts):
             var facts = facts
@@ -225,7 +231,11 @@ extension AgentCore {
         guard !isStopped, state.level >= 2 else { return }
         if guests.refusal != nil { takeKnownFacts() }
         reconcileSight(now: now)
-        guard guests.facts != nil, let name = hostName else { return }
+        guard guests.facts != nil, let name = hostName else {
+            // Without a driver it begins nothing, and nobody is to wait for it.
+            if guests.facts == nil, let name = countedHostName { decline(name, now: now) }
+            return
+        }
         reconcileWatchdog(name, now: now)
         let grounds = HostWorkloads.Grounds(
             revision: state.revision, changes: guests.changes, holdsLease: holdsLease(now: now))
