@@ -181,14 +181,17 @@ extension AgentCore {
         case .done(let guest, let epoch, let step):
             endOrder(guest.workload, step, epoch)
         case .failed(let guest, let epoch, let step, let failure):
-            endOrder(guest.workload, step, epoch)
+            // A host that cannot look any more would never see what there is of it, and keep for ever what it has not begun.
+            endOrder(guest.workload, step, epoch, hasBegunNothing: failure.hasBegunNothing)
             effects.append(.log("\(guest.workload): \(step.rawValue) failed: \(failure.reason)"))
             failed(guest.workload, step, epoch, failure, now: now)
         }
     }
 
-    private mutating func endOrder(_ workload: ResourceKey, _ step: GuestStep, _ epoch: UInt64) {
-        guests.unseen[workload] = step
+    private mutating func endOrder(
+        _ workload: ResourceKey, _ step: GuestStep, _ epoch: UInt64, hasBegunNothing: Bool = false
+    ) {
+        if !hasBegunNothing { guests.unseen[workload] = step }
         if guests.orders[workload] == HostWorkloads.Order(step: step, epoch: epoch) { guests.orders[workload] = nil }
     }
 

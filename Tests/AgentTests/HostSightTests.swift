@@ -132,6 +132,24 @@ import Testing
         #expect(!declines(host))
     }
 
+    /// The hypervisor was away already when it was ordered.
+    @Test(arguments: [true, false]) func aStartThatHasBegunNothingIsNoReasonToKeepIt(hasBegunNothing: Bool) {
+        var host = given { _ in }
+        host.run(for: .milliseconds(200))
+        #expect(host.orders(of: .start).map(\.workload) == [gitlab])
+        let failure = GuestFailure("no connection", hasBegunNothing: hasBegunNothing)
+        host.bench.turn([
+            .guests(
+                .failed(HostBench.guests[gitlab]!, epoch: host.placement(gitlab).epoch, .start, failure)),
+            .guests(.blind(reason: "no connection")),
+        ])
+        host.run(for: .seconds(1))
+        host.agree { if case .workload(.startFailed) = $0 { true } else { false } }
+        #expect(host.placement(gitlab).failures == 1)
+        host.run(for: .seconds(11))
+        #expect(declines(host) == hasBegunNothing)
+    }
+
     /// It was given it before this process had a lease: the one before may have begun to start it.
     @Test func whatTheProcessBeforeMayHaveBegunIsKept() {
         var host = HostBench(pools: ("cephRbd", "cephRbd"))

@@ -206,10 +206,7 @@ public final class ProxmoxNode: Sendable {
             if Task.isCancelled { return }
             if let failure {
                 log.warning("\(step.guest.workload): \(failure)")
-                report(
-                    .failed(
-                        step.guest, epoch: step.epoch, step.step,
-                        GuestFailure(failure.reason, isPermanent: failure.isPermanent)))
+                report(.failed(step.guest, epoch: step.epoch, step.step, failure.told))
             } else {
                 report(.done(step.guest, epoch: step.epoch, step.step))
             }
