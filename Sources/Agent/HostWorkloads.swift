@@ -371,6 +371,12 @@ extension AgentCore {
                     .startFailed(workload, epoch: epoch, on: name, reason: reason, isFinal: isFinal), now: now)
             case .moveEnded(let epoch, var host, let reason):
                 // What was seen before the step ended says nothing of where it is now.
+                // Nobody waits for it any more, and it goes on: of a move that is said to have ended the other host ends its part.
+                if host == name, let seen = guests.observed[workload], seen.isStarting, seen.state != .absent {
+                    guests.results[workload] = nil
+                    forget(what)
+                    continue
+                }
                 guard guests.unseen[workload] == nil else { continue }
                 if host == name, guests.observed[workload]?.state == .absent,
                     case .moving(name, let to, _) = placement.phase
