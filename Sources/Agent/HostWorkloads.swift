@@ -22,7 +22,9 @@ struct HostWorkloads: Sendable {
         case moveEnded(epoch: UInt64, at: String, reason: String)
         /// It lies on a host whose fence has ended before it was taken over from there.
         case handBack(epoch: UInt64)
-        /// This host cannot look at its guests, and has begun nothing for it.
+        /// This host could not look at its guests, and has begun nothing for it. It stands also when the host sees again: once it
+        /// is on its way to the log it may be committed at any moment, and the workload given to another host while it is started
+        /// here. What is declined is given anew.
         case decline(epoch: UInt64)
 
         var epoch: UInt64 {
@@ -140,14 +142,14 @@ extension AgentCore {
         return record.name
     }
 
-    mutating func receive(_ report: GuestReport, now: Instant) {
-        guests.changes += 1
     /// The name of this host where the cluster counts on it to run guests; it may have no driver (any more). Nil: it does not.
     var countedHostName: String? {
         guard let record = state.members[id], record.kind == .host else { return nil }
         return state.hosts.contains(record.name) ? record.name : nil
     }
 
+    mutating func receive(_ report: GuestReport, now: Instant) {
+        guests.changes += 1
         switch report {
         case .host(let facts):
             var facts = facts
@@ -169,9 +171,6 @@ extension AgentCore {
             guests.blindSince = nil
             guests.unseen = [:]
             guests.looks += 1
-            for (workload, result) in guests.results.pairs {
-                if case .decline = result { guests.results[workload] = nil }
-            }
             for observation in observations where observation.state != .stuck {
                 if guests.doubts.contains(observation.guest.workload) {
                     guests.doubts[observation.guest.workload] = nil
@@ -371,13 +370,13 @@ extension AgentCore {
                     .startFailed(workload, epoch: epoch, on: name, reason: reason, isFinal: isFinal), now: now)
             case .moveEnded(let epoch, var host, let reason):
                 // What was seen before the step ended says nothing of where it is now.
+                guard guests.unseen[workload] == nil else { continue }
                 // Nobody waits for it any more, and it goes on: of a move that is said to have ended the other host ends its part.
                 if host == name, let seen = guests.observed[workload], seen.isStarting, seen.state != .absent {
                     guests.results[workload] = nil
                     forget(what)
                     continue
                 }
-                guard guests.unseen[workload] == nil else { continue }
                 if host == name, guests.observed[workload]?.state == .absent,
                     case .moving(name, let to, _) = placement.phase
                 {
@@ -392,7 +391,9 @@ extension AgentCore {
                 }
                 tell(what, .handBack(workload, epoch: epoch, from: name), now: now)
             case .decline(let epoch):
-                guard !placement.isDeclined else {
+                // Once the cluster knows that something of it is here it takes no such word; one on its way may come before.
+                let isUnderWay = guests.told[what].map { proposals.isOpen($0.stamp) } ?? false
+                guard !placement.isDeclined, isUnderWay || placement.sighting(on: name) == .absent else {
                     guests.results[workload] = nil
                     forget(what)
                     continue

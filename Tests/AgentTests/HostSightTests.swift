@@ -132,6 +132,37 @@ import Testing
         #expect(!declines(host))
     }
 
+    /// What was said may be committed at any moment, and the guest given to another host then.
+    @Test func whatIsBeingDeclinedIsNotStartedWhenTheHostSeesAgain() {
+        var host = given { $0.bench.turn([.guests(.blind(reason: "no answer"))]) }
+        host.run(for: .seconds(11))
+        #expect(declines(host))
+        host.observe(.absent)
+        host.run(for: .seconds(2))
+        #expect(host.orders(of: .start).isEmpty)
+        host.agree { if case .workload(.decline) = $0 { true } else { false } }
+        #expect(host.placement(gitlab).isDeclined)
+        host.commit(
+            .workload(
+                .place(gitlab, epoch: host.placement(gitlab).epoch, on: "pve1", reason: "test", because: nil)))
+        host.run(for: .milliseconds(200))
+        #expect(host.orders(of: .start).map(\.workload) == [gitlab])
+    }
+
+    /// It lies here after all: nobody takes its host's word that it has begun nothing.
+    @Test func whatCannotBeDeclinedAnyMoreIsStarted() {
+        var host = given { $0.bench.turn([.guests(.blind(reason: "no answer"))]) }
+        host.run(for: .seconds(11))
+        #expect(declines(host))
+        host.observe(.stopped)
+        host.run(for: .milliseconds(200))
+        host.agree { if case .workload(.sight) = $0 { true } else { false } }
+        #expect(host.placement(gitlab).sighting(on: "pve1") == .stopped)
+        #expect(host.orders(of: .start).isEmpty, "it may be on its way")
+        host.run(for: .seconds(12))
+        #expect(host.orders(of: .start).map(\.workload) == [gitlab])
+    }
+
     /// The hypervisor was away already when it was ordered.
     @Test(arguments: [true, false]) func aStartThatHasBegunNothingIsNoReasonToKeepIt(hasBegunNothing: Bool) {
         var host = given { _ in }
