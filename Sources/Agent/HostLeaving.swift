@@ -38,9 +38,18 @@ extension AgentCore {
     }
 
     mutating func leaveIfAsked(_ name: String, now: Instant) {
-        guard let host = state.hosts[name], let leaving = leaving(host), !stop.isStopping, host.leaving == leaving,
-            guests.seesGuests
+        guard let host = state.hosts[name], let leaving = leaving(host), !stop.isStopping, host.leaving == leaving
         else { return }
+        guard guests.seesGuests else {
+            // Nobody else is restarted meanwhile.
+            if guests.isBlind, guests.leaving == nil {
+                wait(for: [
+                    "its guests cannot be looked at (holdfast doctor); the order is taken back by: "
+                        + "holdfast host reboot \(name) --cancel"
+                ])
+            }
+            return
+        }
         // What others manage they end themselves.
         let isEmpty = guests.observed.pairs.allSatisfy { workload, seen in
             seen.state != .running || seen.isManagedElsewhere
@@ -54,7 +63,7 @@ extension AgentCore {
             // The leader has not decided yet, or it is on its way.
             return WorkloadPolicy.leaves(spec, leaving) && placement.obstacle.isEmpty
         }
-        guard isEmpty, guests.orders.isEmpty, !owes else { return }
+        guard isEmpty, guests.orders.isEmpty, !owes else { return wait(for: []) }
         guard guests.leaving == nil, let restart = host.restart else { return beginStop(now: now) }
         begin(restart, name, now: now)
     }
@@ -86,15 +95,18 @@ extension AgentCore {
         let obstacles =
             restart.isForced
             ? [] : RestartDecisions.obstacles(toStopping: name, state: state, configuration: raft.configuration)
-        if obstacles != guests.restart.waitsFor {
-            guests.restart.waitsFor = obstacles
-            if !obstacles.isEmpty {
-                effects.append(.log("the restart of this machine waits: \(obstacles.joined(separator: "; "))"))
-            }
-        }
+        wait(for: obstacles)
         guard obstacles.isEmpty else { return }
         guests.restart.begun = restart.order
         tell("restart", .beginRestart(name, order: restart.order), now: now)
+    }
+
+    /// Tells the log, once, what an ordered restart waits for besides the guests here.
+    private mutating func wait(for obstacles: [String]) {
+        guard obstacles != guests.restart.waitsFor else { return }
+        guests.restart.waitsFor = obstacles
+        guard !obstacles.isEmpty else { return }
+        effects.append(.log("the restart of this machine waits: \(obstacles.joined(separator: "; "))"))
     }
 
     /// Whether this machine is to be restarted now that its agent has stopped; a person may have taken it back at the last

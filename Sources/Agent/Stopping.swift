@@ -55,7 +55,7 @@ extension AgentCore {
             || (own.certificateExpires != nil && known.certificateExpires != own.certificateExpires)
             || (state.level >= 2 && own.signedBy != nil && known.signedBy != own.signedBy)
             || (state.level >= 2 && own.preparedFor != nil && known.preparedFor != own.preparedFor)
-            || (own.runsGuests != nil && known.runsGuests != own.runsGuests)
+            || (state.level >= 2 && own.runsGuests != nil && known.runsGuests != own.runsGuests)
         guard differs else {
             stop.knownRevision = state.revision
             return

@@ -42,6 +42,7 @@ extension ClusterState {
         retiredFenceEpoch = max(retiredFenceEpoch, host.fenceEpoch)
         hosts[name] = nil
         forgetLeftovers(on: name)
+        forgetSightings(on: name)
         guard !host.barred.isEmpty else { return "" }
         for address in host.barred { leaveBehind(address, of: name, host) }
         return host.barred.joined(separator: ", ")

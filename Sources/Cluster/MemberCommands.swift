@@ -30,6 +30,7 @@ extension ClusterState {
         if !guardsAreInForce { admitted.key = nil }
         // It says so itself, when it has a certificate.
         (admitted.signedBy, admitted.preparedFor) = (nil, nil)
+        if level < 2 { admitted.runsGuests = nil }
         admitted.reachable = reachable
         admitted.stopping = false
         admitted.lastEvent = note(
@@ -107,7 +108,8 @@ extension ClusterState {
         changed.level = member.level
         if guardsAreInForce, present.key == nil { changed.key = member.key }
         changed.stopping = false
-        changed.runsGuests = member.runsGuests ?? present.runsGuests
+        // A version that takes part and does not know it would keep nothing.
+        if level >= 2 { changed.runsGuests = member.runsGuests ?? present.runsGuests }
         let isWhereItWas = changed == present
         changed.certificateExpires = member.certificateExpires ?? present.certificateExpires
         takeAuthorities(of: member, into: &changed)

@@ -177,6 +177,13 @@ extension ClusterState {
         }
     }
 
+    /// What a machine said that is no host any more says nothing of one that comes later under its name.
+    mutating func forgetSightings(on host: String) {
+        for (workload, placement) in placements.pairs where placement.sightings.contains(host) {
+            _ = placements.update(workload) { $0.sightings[host] = nil }
+        }
+    }
+
     /// The revision by which a workload that is unseen had come to its host, or would never come there. Nil: it may come yet.
     private func arrivedBy(_ placement: Placement) -> UInt64? {
         switch placement.phase {

@@ -101,7 +101,7 @@ public struct MemberRecord: Hashable, Sendable, Codable {
     /// The newest authority that it trusts durably and, being a host, can sign with. Nil before its first rotation.
     public var preparedFor: String?
     /// Whether it has a hypervisor, by its own word: then it says what it is before long, and what it has of every guest. Nil:
-    /// it has not said so, and may have one.
+    /// it has not said so at level 2, and may have one.
     public var runsGuests: Bool?
 
     public init(

@@ -9,6 +9,10 @@
 // its agent begins, gives its roles away, and has the machine restarted. An agent that finds the restart begun, and not by
 // itself, in the boot in which it was begun, says that it has failed.
 //
+// A machine that does not come up again counts as lost after a while, and is fenced like any other (FenceDecisions): what
+// stayed there is not left waiting for it. The order stands all the same, and bars that of another host, until the machine is
+// back or a person takes it back.
+//
 // Whether the rest can do without the host is judged in Decisions. Here it is only certain that not two hosts go at the same
 // time, unless a person insists.
 

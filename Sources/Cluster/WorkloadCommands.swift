@@ -75,6 +75,7 @@ extension ClusterState {
         if let host, hosts[host]?.fence.isNone != true {
             return refused(.unsafe, "\(host) is fenced and may start nothing")
         }
+        // That the proof is one for its disks too is seen to by who decides: here nothing is known of those.
         for left in present.leftovers where host != nil && left != host && hosts.contains(left) {
             guard !proofs(that: left, lostItsHoldOn: present).isEmpty else {
                 return refused(.unsafe, "\(left), to which it could not be moved, may be running \(workload)")

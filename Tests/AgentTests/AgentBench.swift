@@ -28,6 +28,7 @@ struct AgentBench {
     private(set) var responses: SortedMap<RequestID, AgentResponse> = [:]
     private(set) var books: [AuthorityBook] = []
     private(set) var names: [String] = []
+    private(set) var logged: [String] = []
     private(set) var stopped = false
     /// What the watchdog's driver answers; nil: it is armed.
     var watchdogFailure: String?
@@ -106,7 +107,8 @@ struct AgentBench {
                     }
                 case .authorities(let book): books.append(book)
                 case .named(let name): names.append(name)
-                case .healthChecks, .standReady, .peers, .events, .log, .dropLog: break
+                case .log(let words): logged.append(words)
+                case .healthChecks, .standReady, .peers, .events, .dropLog: break
                 }
             }
         }

@@ -1,9 +1,10 @@
 // What a member tells the cluster about itself.
 
-import Agent
 import Cluster
 import Consensus
 import Testing
+
+@testable import Agent
 
 @Test func aMemberTellsWhenItsNewCertificateEnds() {
     var bench = AgentBench.founder()
@@ -16,6 +17,22 @@ import Testing
     #expect(bench.core.state.members[AgentBench.own]?.certificateExpires == 9_000)
     let told = bench.core.state.events.count { $0.type == "CertificateRenewed" }
     #expect(told == 1, "once, and not again at every look")
+}
+
+/// Before that nobody keeps it, and it would be told for ever.
+@Test(arguments: [(1, nil), (2, true)] as [(UInt64, Bool?)])
+func whetherItRunsGuestsIsToldFromLevelTwoOn(level: UInt64, kept: Bool?) {
+    var bench = AgentBench(founds: "home")
+    (bench.core.setup.record.level, bench.core.setup.record.runsGuests) = (level, false)
+    bench.run(for: .seconds(1))
+    bench.core.setup.record.runsGuests = true
+    bench.request(.put(key: "a", value: "b", expected: nil))
+    bench.run(for: .seconds(1))
+    #expect(bench.core.state.level == level)
+    #expect(bench.core.state.members[AgentBench.own]?.runsGuests == kept)
+    let revision = bench.core.state.revision
+    bench.run(for: .seconds(5))
+    #expect(bench.core.state.revision == revision)
 }
 
 @Test func aMemberIsToldItsNewNameAndGoesOnHoldingWhatItHolds() {

@@ -66,6 +66,27 @@ import Testing
         #expect(bench.state.events.last?.type == "CertificateRenewed")
     }
 
+    /// An earlier version keeps nothing of it: neither who joins, nor who was there, leaves a trace that only some have.
+    @Test(arguments: [(1, nil), (2, false)] as [(UInt64, Bool?)])
+    func whetherAHostRunsGuestsIsKeptFromLevelTwoOn(level: UInt64, kept: Bool?) {
+        var founder = ClusterBench.record(ClusterBench.pve1, "pve1", .host)
+        (founder.level, founder.runsGuests) = (level, false)
+        var bench = ClusterBench()
+        bench.apply(.bootstrap(clusterName: "home", member: founder))
+        var member = ClusterBench.record(ClusterBench.pve2, "pve2", .host)
+        member.runsGuests = false
+        bench.admit(member)
+        #expect(bench.state.members.values.map(\.runsGuests) == [kept, kept])
+        let events = bench.state.lastEventID
+        member.runsGuests = true
+        #expect(bench.apply(.announce(member: member)).code == (level == 1 ? .unchanged : .done))
+        #expect(bench.state.members[ClusterBench.pve2]?.runsGuests == (level == 1 ? nil : true))
+        #expect((bench.state.lastEventID == events) == (level == 1))
+        // An earlier version says nothing of it, and what was said stands.
+        member.runsGuests = nil
+        #expect(bench.apply(.announce(member: member)).code == .unchanged)
+    }
+
     /// A member of an earlier version answers that there is no such member.
     @Test(arguments: [(1, .notFound), (2, .done)] as [(UInt64, Outcome.Code)])
     func whoWasLeftBehindIsRemovedFromLevelTwoOn(level: UInt64, code: Outcome.Code) {

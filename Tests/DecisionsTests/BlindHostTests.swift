@@ -89,12 +89,103 @@ import Testing
         #expect(bench.placement().epoch > epoch, "what was ordered before counts no more")
     }
 
+    /// Somebody has started it on pve3 by hand.
+    @Test func whatABlindHostHasDeclinedBelongsWhereItRunsByNow() {
+        var bench = given()
+        bench.apply(.decline(vm, epoch: bench.placement().epoch, from: "pve1"))
+        bench.apply(.sight(vm, on: "pve3", Sighting(.running)))
+        bench.apply(.reportHost("pve1", facts(1)))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve3"), "\(bench.placement().obstacle)")
+    }
+
     @Test func whatAHostHasIsNotDeclined() {
         var bench = GuestBench()
         bench.guest(on: "pve2")
         let outcome = bench.outcome(.decline(vm, epoch: bench.placement().epoch, from: "pve2"))
         #expect(outcome.code == .conflict)
         #expect(!bench.placement().isDeclined)
+    }
+
+    // MARK: What it has
+
+    /// gitlab runs on pve2, which cannot look at it.
+    private func held(extra: SortedMap<String, JSONValue> = [:]) -> GuestBench {
+        var bench = GuestBench()
+        bench.guest(on: "pve2", extra: extra)
+        bench.apply(.reportHost("pve2", facts(2, isBlind: true)))
+        return bench
+    }
+
+    @Test func nothingIsMovedOffAHostThatCannotLookAtItsGuests() {
+        var bench = held()
+        bench.apply(.drain("pve2", true))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve2"))
+        #expect(bench.placement().obstacle.hasPrefix("pve2 is drained; pve2 cannot look at its guests"))
+        #expect(bench.placement().obstacle.contains("power pve2 off and say so: holdfast fence pve2"))
+        #expect(bench.decide().isEmpty)
+        bench.apply(.reportHost("pve2", facts(2)))
+        bench.settle()
+        #expect(bench.placement().phase == .moving(from: "pve2", to: "pve1", live: true))
+        #expect(bench.placement().obstacle.isEmpty)
+    }
+
+    @Test func aWishIsKeptUntilTheHostCanLookAgain() {
+        var bench = held()
+        bench.apply(.steer(vm, .move(to: "pve1", live: true)))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve2") && bench.placement().wish == "pve1")
+        #expect(bench.placement().obstacle.contains("pve2 cannot look at its guests"))
+        bench.apply(.reportHost("pve2", facts(2)))
+        bench.settle()
+        #expect(bench.placement().phase == .moving(from: "pve2", to: "pve1", live: true))
+    }
+
+    /// It runs well where it is: that it would be better elsewhere is no trouble.
+    @Test func oneThatIsToGoBackWaitsWithoutWords() {
+        var bench = held(extra: ["placement": ["prefer": [["host": "pve1", "weight": 5]], "failback": "always"]])
+        #expect(bench.placement().phase == .on("pve2"))
+        #expect(bench.decide().isEmpty)
+        bench.apply(.reportHost("pve2", facts(2)))
+        bench.settle()
+        #expect(bench.placement().phase == .moving(from: "pve2", to: "pve1", live: true))
+    }
+
+    /// Once it can look again it ends what is to leave and cannot, by what is told of it.
+    @Test func whatIsToLeaveABlindHostThatGoesDownIsDecidedWhenItCanLook() {
+        var bench = held()
+        bench.apply(.drain("pve2", true))
+        bench.settle()
+        #expect(!bench.placement().obstacle.isEmpty)
+        bench.apply(.orderRestart("pve2", isForced: false))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve2") && bench.placement().obstacle.isEmpty)
+        #expect(bench.decide().isEmpty)
+        bench.apply(.reportHost("pve2", facts(2)))
+        bench.settle()
+        #expect(bench.placement().phase == .moving(from: "pve2", to: "pve1", live: true))
+    }
+
+    /// As many as may leave pve2 at the same time were on their way to pve1 when it went blind.
+    @Test func whatStandsStillTakesNoShareOfTheMoves() {
+        var bench = three()
+        let keys = (0..<PlacementDecisions.mostMovesOfAHost).map { ResourceKey(kind: vm.kind, name: "g\($0)") }
+        for key in keys {
+            bench.guest(key, on: "pve2", memory: "1Gi")
+            let epoch = bench.placement(key).epoch
+            bench.apply(.move(key, epoch: epoch, to: "pve1", live: true, reason: "t", because: nil))
+        }
+        bench.guest(on: "pve3")
+        bench.apply(.drain("pve3", true))
+        #expect(!bench.decide().contains { if case .move(vm, _, _, _, _, _) = $0 { true } else { false } })
+        bench.apply(.reportHost("pve2", facts(2, isBlind: true)))
+        bench.settle()
+        #expect(bench.placement().phase == .moving(from: "pve3", to: "pve1", live: true))
+        #expect(keys.allSatisfy { bench.placement($0).obstacle.hasPrefix("pve2 cannot look at its guests") })
+        bench.apply(.reportHost("pve2", facts(2)))
+        bench.settle()
+        #expect(keys.allSatisfy { bench.placement($0).obstacle.isEmpty && bench.placement($0).hosts.count == 2 })
     }
 
     // MARK: Not heard yet
@@ -112,6 +203,22 @@ import Testing
         bench.apply(.sight(vm, on: "pve2", Sighting(.stopped)))
         bench.settle()
         #expect(bench.placement().phase == .on("pve2"))
+    }
+
+    @Test(arguments: [
+        (true, true, "cannot look at its guests (holdfast doctor there)"),
+        (true, false, "nor what it can run (holdfast doctor there)"),
+        (false, true, "bring it back, or when it is gone for good: holdfast cluster remove pve2"),
+    ])
+    func whoIsWaitedForIsToldWithWhatHelps(isThere: Bool, isKnown: Bool, words: String) {
+        var bench = GuestBench(hosts: isKnown ? ["pve1", "pve2"] : ["pve1"])
+        bench.guest(on: nil)
+        bench.apply(.sight(vm, on: "pve1", Sighting(.absent)))
+        if isKnown { bench.apply(.reportHost("pve2", facts(2, isBlind: true))) }
+        if !isThere { bench.lose(pve2, for: .seconds(60)) }
+        bench.settle()
+        #expect(bench.placement().obstacle.hasPrefix("pve2 has not said yet whether it has it"))
+        #expect(bench.placement().obstacle.hasSuffix(words), "\(bench.placement().obstacle)")
     }
 
     @Test func aMemberThatRunsNoGuestsIsNotWaitedFor() {
@@ -206,6 +313,38 @@ import Testing
         #expect(bench.bench.outcome(.removeMember(pve2)).succeeded)
         #expect(!bench.bench.state.hosts.contains("pve2"))
         #expect(bench.placement().sources == ["pve2"], "where it lies stays known")
+    }
+
+    /// It has no place yet, and pve2 is fenced before it is given one.
+    @Test func whatWasFoundOnAHostThatIsGoneForGoodIsPlacedElsewhere() {
+        var bench = three()
+        bench.guest(on: nil)
+        for host in ["pve1", "pve3"] { bench.apply(.sight(vm, on: host, Sighting(.absent))) }
+        bench.apply(.sight(vm, on: "pve2", Sighting(.stopped)))
+        bench.lose(pve2, for: .seconds(60))
+        bench.apply(.fenceByWord("pve2"))
+        bench.settle()
+        #expect(bench.placement().phase == .nowhere)
+        #expect(bench.placement().obstacle.contains("it was found on pve2, which is fenced"))
+        #expect(bench.placement().obstacle.contains("holdfast cluster remove pve2"))
+        #expect(bench.bench.outcome(.removeMember(pve2)).succeeded)
+        #expect(bench.placement().sighting(on: "pve2") == nil)
+        bench.settle()
+        #expect(bench.placement().host != nil)
+        #expect(bench.placement().obstacle.isEmpty)
+    }
+
+    /// The machine of that name is another one.
+    @Test func whatAHostSaidThatIsGoneIsNotTheWordOfTheNextOne() {
+        var bench = three()
+        bench.guest(on: nil)
+        for host in ["pve1", "pve2", "pve3"] { bench.apply(.sight(vm, on: host, Sighting(.absent))) }
+        #expect(bench.bench.outcome(.removeMember(pve2)).succeeded)
+        bench.bench.admit(MemberID(rawValue: 9), "pve2", .host)
+        bench.apply(.reportHost("pve2", facts(2)))
+        bench.settle()
+        #expect(bench.placement().phase == .nowhere)
+        #expect(bench.placement().obstacle.contains("pve2 has not said"))
     }
 
     /// What the storage bars stays known.

@@ -22,6 +22,13 @@ import Testing
         return bench
     }
 
+    private func admitThird(_ bench: inout GuestBench) {
+        bench.bench.admit(MemberID(rawValue: 5), "pve3", .host)
+        bench.apply(
+            .reportHost(
+                "pve3", HostFacts(boot: "b1", memoryBytes: 16 << 30, cores: 8, storageAddress: "10.0.0.3")))
+    }
+
     private func holders(_ bench: GuestBench) -> [String] {
         bench.bench.state.holders(of: bench.placement(), besides: "pve2") { _ in true }
     }
@@ -42,6 +49,29 @@ import Testing
         #expect(bench.outcome(.handBack(vm, epoch: epoch - 1, from: "pve1")).succeeded == false)
         #expect(bench.outcome(.handBack(vm, epoch: epoch, from: "pve1")).succeeded)
         #expect(holders(bench).isEmpty && bench.placement().phase == .on("pve2"))
+    }
+
+    /// That a host is off is believed of none that answers.
+    @Test func whatHelpsHangsOnWhetherThatHostIsThere() {
+        var bench = failed()
+        bench.apply(.sight(vm, on: "pve2", Sighting(.stopped)))
+        bench.settle()
+        #expect(!bench.placement().obstacle.contains("holdfast fence"), "it says so in a moment")
+        var blind = bench.bench.state.hosts["pve1"]?.facts ?? HostFacts(boot: "", memoryBytes: 0, cores: 0)
+        blind.isBlind = true
+        bench.apply(.reportHost("pve1", blind))
+        bench.settle()
+        #expect(bench.placement().obstacle.contains("pve1, which cannot look at its guests; mend that"))
+        #expect(bench.placement().obstacle.contains("power pve1 off and say so: holdfast fence pve1"))
+        bench.lose(pve1, for: .seconds(1))
+        bench.settle()
+        #expect(bench.placement().obstacle.contains("if pve1 is off, say so: holdfast fence pve1"))
+        bench.find(pve1)
+        bench.apply(.reportHost("pve1", GuestBench().bench.state.hosts["pve1"]?.facts ?? blind))
+        bench.apply(.handBack(vm, epoch: bench.placement().epoch, from: "pve1"))
+        bench.apply(.sight(vm, on: "pve1", Sighting(.running)))
+        bench.settle()
+        #expect(bench.placement().obstacle.contains("it runs on pve1; if it is not to, stop it there"))
     }
 
     @Test func oneThatWasStoppedForItsMoveLeavesNothing() {
@@ -74,15 +104,67 @@ import Testing
 
     @Test func aThirdHostIsNotGivenItBeforeThat() {
         var bench = failed()
-        bench.bench.admit(MemberID(rawValue: 5), "pve3", .host)
-        bench.apply(
-            .reportHost(
-                "pve3", HostFacts(boot: "b1", memoryBytes: 16 << 30, cores: 8, storageAddress: "10.0.0.3")))
+        admitThird(&bench)
         bench.apply(.sight(vm, on: "pve2", Sighting(.stopped)))
         let epoch = bench.placement().epoch
         #expect(bench.outcome(.place(vm, epoch: epoch, on: "pve3", reason: "t", because: nil)).code == .unsafe)
         bench.apply(.handBack(vm, epoch: epoch, from: "pve1"))
         #expect(bench.outcome(.place(vm, epoch: epoch, on: "pve3", reason: "t", because: nil)).succeeded)
+    }
+
+    /// Its host has begun nothing for it, and the one that it may be left on is kept from other disks than its own.
+    @Test func aProofThatDoesNotSufficeForItsDisksLetsNobodyHaveIt() {
+        var bench = failed(pool: "shared")
+        admitThird(&bench)
+        for host in ["pve1", "pve2"] { bench.apply(.sight(vm, on: host, Sighting(.absent))) }
+        var blind = bench.bench.state.hosts["pve2"]?.facts ?? HostFacts(boot: "", memoryBytes: 0, cores: 0)
+        blind.isBlind = true
+        bench.apply(.reportHost("pve2", blind))
+        #expect(bench.outcome(.decline(vm, epoch: bench.placement().epoch, from: "pve2")).succeeded)
+        bench.lose(pve1, for: .seconds(30))
+        bench.apply(.beginFence("pve1", epoch: 0, .cephBlocklist, by: pve2, reason: "t"))
+        #expect(bench.outcome(.fenceProven("pve1", epoch: 1, .cephBlocklist, proof: "p")).succeeded)
+        #expect(bench.bench.state.hosts["pve1"]?.fence.isProven == true)
+        #expect(places(bench).isEmpty)
+        bench.settle()
+        #expect(bench.placement().obstacle.contains("it may run on pve1"))
+        #expect(bench.outcome(.fenceByWord("pve1")).succeeded)
+        #expect(places(bench) == ["pve3"])
+    }
+
+    /// pve1 has as few guests, and comes first.
+    @Test func withItsHostLostItGoesWhereItIsSaidToRun() {
+        var bench = GuestBench()
+        admitThird(&bench)
+        bench.guest(on: "pve2")
+        bench.apply(.sight(vm, on: "pve3", Sighting(.running)))
+        bench.lose(pve2, for: .seconds(30))
+        bench.apply(.fenceByWord("pve2"))
+        #expect(places(bench) == ["pve3"])
+    }
+
+    @Test func oneThatWasMovedByHandBelongsWhereItRuns() {
+        var bench = GuestBench()
+        admitThird(&bench)
+        bench.guest(on: "pve2")
+        for (host, state) in [("pve1", .stopped), ("pve2", .absent), ("pve3", .running)] as [(String, GuestState)] {
+            bench.apply(.sight(vm, on: host, Sighting(state)))
+        }
+        #expect(places(bench) == ["pve3"])
+    }
+
+    /// pve2 said long ago that it runs there, and is away: nothing is started by noting where it runs now.
+    @Test func whatRunsBelongsThereWhoeverSaidSoBefore() {
+        var bench = GuestBench()
+        admitThird(&bench)
+        bench.guest(on: "pve3")
+        bench.apply(.sight(vm, on: "pve2", Sighting(.running)))
+        bench.lose(pve2, for: .seconds(1))
+        bench.apply(.sight(vm, on: "pve3", Sighting(.absent)))
+        bench.apply(.sight(vm, on: "pve1", Sighting(.stopped)))
+        #expect(places(bench).isEmpty, "pve1 would start a second one")
+        bench.apply(.sight(vm, on: "pve1", Sighting(.running)))
+        #expect(places(bench) == ["pve1"])
     }
 
     @Test func itRunsWhereItStayedSoItRunsNowhereElse() {
@@ -104,10 +186,7 @@ import Testing
 
     @Test func theHostThatItMayBeLeftOnIsFencedAlsoOnceTheOtherIsLost() {
         var bench = failed()
-        bench.bench.admit(MemberID(rawValue: 5), "pve3", .host)
-        bench.apply(
-            .reportHost(
-                "pve3", HostFacts(boot: "b1", memoryBytes: 16 << 30, cores: 8, storageAddress: "10.0.0.3")))
+        admitThird(&bench)
         for member in [pve1, pve2] { bench.lose(member, for: .seconds(30)) }
         bench.apply(.fenceByWord("pve2"))
         #expect(

@@ -201,6 +201,16 @@ import Testing
         #expect(bench.placement().obstacle == "its health check fails, restarted once: no other host is there")
     }
 
+    /// It may have been well for long, and its host could do nothing about it.
+    @Test func nothingIsDoneOnWhatAHostSaidBeforeItCouldLookNoMore() {
+        var bench = sick()
+        var blind = bench.bench.state.hosts["pve2"]?.facts ?? HostFacts(boot: "", memoryBytes: 0, cores: 0)
+        blind.isBlind = true
+        bench.apply(.reportHost("pve2", blind))
+        bench.bench.view.healthFor[vm] = .seconds(100)
+        #expect(bench.decide().isEmpty)
+    }
+
     @Test func whoLeavesItsHostIsNotEndedBecauseItWasGivenUp() {
         var bench = sick(restarts: 0, moves: 0)
         bench.bench.view.healthFor[vm] = .seconds(100)

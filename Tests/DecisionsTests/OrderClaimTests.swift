@@ -31,6 +31,20 @@ import Testing
         #expect(OrderClaim.start(GuestBench.other, epoch: 0).objection(in: bench.bench.state, of: pve2) != nil)
     }
 
+    @Test func whatHasBeenSeenToRunElsewhereSinceIsNotStarted() {
+        var bench = GuestBench()
+        bench.guest(on: "pve2")
+        bench.apply(.sight(vm, on: "pve2", Sighting(.stopped)))
+        let claim = OrderClaim.start(vm, epoch: bench.placement().epoch)
+        #expect(claim.objection(in: bench.bench.state, of: pve2) == nil)
+        bench.apply(.sight(vm, on: "pve1", Sighting(.running)))
+        #expect(claim.objection(in: bench.bench.state, of: pve2)?.contains("may be running on pve1") == true)
+        bench.lose(pve1, for: .seconds(60))
+        #expect(claim.objection(in: bench.bench.state, of: pve2) != nil)
+        bench.apply(.fenceByWord("pve1"))
+        #expect(claim.objection(in: bench.bench.state, of: pve2) == nil, "it is proven to be away")
+    }
+
     @Test func aHostThatIsFencedStartsNothing() {
         let bench = fenced()
         let epoch = bench.placement().epoch

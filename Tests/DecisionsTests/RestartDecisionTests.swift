@@ -1,4 +1,4 @@
-// Whether a host may be restarted by plan, and that not two are at the same time.
+// Whether a host may be restarted by plan, that not two are at the same time, and what becomes of one that does not come up.
 
 import Cluster
 import Consensus
@@ -79,6 +79,74 @@ import Testing
         bench.apply(.reportHost("pve2", facts))
         #expect(bench.bench.state.hosts["pve2"]?.restart == nil && bench.bench.state.hosts["pve2"]?.leaving == nil)
         #expect(bench.outcome(.beginRestart("pve1", order: first)).code == .done)
+    }
+
+    // MARK: One that does not come up
+
+    /// pve2 has gone to be restarted, with a guest that stays with its host.
+    private func gone(pool: String = "cephRbd") -> GuestBench {
+        var bench = GuestBench(pool: pool)
+        bench.guest(on: "pve2", extra: ["onHostShutdown": "freeze"])
+        bench.apply(.orderRestart("pve2", isForced: false))
+        bench.apply(.sight(GuestBench.vm, on: "pve2", Sighting(.stopped)))
+        bench.apply(.beginRestart("pve2", order: bench.bench.state.hosts["pve2"]?.restart?.order ?? 0))
+        bench.bench.apply(.stopping(DecisionBench.pve2))
+        return bench
+    }
+
+    @Test func aHostThatDoesNotComeUpIsLostInTheEnd() {
+        var bench = gone()
+        #expect(bench.bench.state.hosts["pve2"]?.restart?.hasBegun == true)
+        bench.lose(DecisionBench.pve2, for: FenceDecisions.longestRestart - .seconds(1))
+        bench.settle()
+        #expect(bench.fence.isNone)
+        #expect(bench.placement().obstacle.hasPrefix("pve2 is being restarted by order; it is started there again, or"))
+        #expect(bench.placement().obstacle.contains("not back within 15 min"))
+        #expect(bench.placement().obstacle.hasSuffix("holdfast fence pve2 --i-verified-it-is-off"))
+        bench.lose(DecisionBench.pve2, for: FenceDecisions.longestRestart)
+        bench.settle()
+        #expect(bench.fence == .wanted(.cephBlocklist, by: DecisionBench.pve1))
+        bench.apply(.fenceProven("pve2", epoch: bench.fenceEpoch, .cephBlocklist, proof: "p"))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve1"))
+        #expect(bench.bench.state.hosts["pve2"]?.restart?.hasBegun == true, "until it is back")
+    }
+
+    /// Its watchdog was disarmed before it went.
+    @Test func whatNothingCouldProveIsToldWithWhatHelps() {
+        var bench = gone(pool: "shared")
+        var facts = bench.bench.state.hosts["pve2"]?.facts ?? HostFacts(boot: "", memoryBytes: 0, cores: 0)
+        facts.isGuarded = false
+        bench.apply(.reportHost("pve2", facts))
+        bench.lose(DecisionBench.pve2, for: FenceDecisions.longestRestart)
+        bench.settle()
+        #expect(bench.fence.isNone)
+        #expect(bench.placement().obstacle.hasPrefix("pve2 does not answer: it had no watchdog armed"))
+        #expect(bench.placement().obstacle.hasSuffix("holdfast fence pve2 --i-verified-it-is-off"))
+        bench.apply(.fenceByWord("pve2"))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve1"))
+    }
+
+    @Test func oneThatWasTakenBackAfterItWentIsWaitedFor() {
+        var bench = gone()
+        bench.apply(.cancelRestart("pve2"))
+        bench.lose(DecisionBench.pve2, for: LeaderView.Standing.mostLost)
+        bench.settle()
+        #expect(bench.fence.isNone)
+        #expect(bench.placement().obstacle.hasPrefix("pve2 has stopped by its own word; it is started there again"))
+        #expect(bench.placement().obstacle.hasSuffix("holdfast fence pve2 --i-verified-it-is-off"))
+    }
+
+    @Test func whatItsDisksHoldThereIsNotPromisedElsewhere() {
+        var bench = gone(pool: "local")
+        bench.lose(DecisionBench.pve2, for: .seconds(60))
+        bench.settle()
+        #expect(bench.placement().obstacle == "pve2 is being restarted by order; it is started there again")
+        bench.lose(DecisionBench.pve2, for: FenceDecisions.longestRestart)
+        bench.settle()
+        #expect(bench.fence.isNone, "nothing could be gained")
+        #expect(bench.placement().obstacle == "pve2 does not answer: its disks are there")
     }
 
     @Test func whatWasTakenBackDoesNotBegin() {

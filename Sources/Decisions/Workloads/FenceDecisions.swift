@@ -10,6 +10,11 @@ public enum FenceDecisions {
     public static let mostUnsteady = Interval.seconds(30)
     /// A host that has been there for so long without a break has stopped coming and going.
     public static let steadyAgain = Interval.seconds(10)
+    /// A host that went to be restarted by order and is away for so long does not come up by itself, and counts as lost. Large
+    /// servers take five to ten minutes from going down to their agent, most of them in their firmware; one with a file system
+    /// to check takes longer, and loses nothing by it but that its guests run elsewhere when it is back. A new leader counts
+    /// from the beginning.
+    public static let longestRestart = Interval.seconds(900)
     /// Who fails so often to lift a fence is relieved: what hinders it will not pass by itself.
     public static let mostLiftFailures: UInt64 = 3
 
@@ -21,6 +26,11 @@ public enum FenceDecisions {
                 name: name, host: host, member: member, standing: standing, state: state, specs: specs, view: view
             ).decide()
         }
+    }
+
+    /// Whether a host has gone to be restarted by order, and has been away for longer than that takes.
+    static func isOverdue(_ host: HostRecord, _ standing: LeaderView.Standing, _ specs: WorkloadSpecs) -> Bool {
+        host.restart?.hasBegun == true && standing.lostFor >= max(longestRestart, specs.policy.after)
     }
 
     /// Why no fence of this host could let a workload be started elsewhere; nil: one could.
@@ -121,6 +131,13 @@ private struct HostSituation {
     private var isLost: Bool {
         !member.reachable && !standing.reachable && standing.leaseIsCertainlyOver && !member.stopping
             && (standing.lostFor >= specs.policy.after || standing.unsteadyFor >= FenceDecisions.mostUnsteady)
+            || hasNotComeUp
+    }
+
+    /// It went by its own word, to come back, and hangs on the way.
+    private var hasNotComeUp: Bool {
+        !member.reachable && !standing.reachable && standing.leaseIsCertainlyOver
+            && FenceDecisions.isOverdue(host, standing, specs)
     }
 
     private func begin() -> WorkloadCommand? {

@@ -58,6 +58,8 @@ extension Planning {
             let spell = HealthDecisions.spell(of: placement)
         else { return false }
         let care = placement.care
+        // What its host said last it said before it could look no more, and it carries nothing out.
+        guard !isBlind(host) else { return !spell.isWell }
         guard let length = view.healthFor[workload], length >= HealthDecisions.pause(placement, spec) else {
             return !spell.isWell
         }

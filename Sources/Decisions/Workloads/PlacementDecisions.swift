@@ -43,7 +43,8 @@ struct Planning {
         self.view = view
         placer = Placer(state: state, specs: specs) { view.isReachable($0) }
         for placement in state.placements.values {
-            if case .moving(let from, let to, _) = placement.phase { countMove(from, to) }
+            // One that its host cannot look at stands still, and takes no share.
+            if case .moving(let from, let to, _) = placement.phase, !isBlind(from) { countMove(from, to) }
         }
     }
 
@@ -65,7 +66,9 @@ struct Planning {
                 tellLoss(workload, spec, placement, of: host)
             }
         case .moving(let from, let to, _):
-            guard state.hosts[from]?.fence.isProven == true else { return }
+            guard state.hosts[from]?.fence.isProven == true else {
+                return tellStandstill(workload, placement, of: from)
+            }
             // It may be on either, so neither may be able to write.
             if state.hosts[to]?.fence.isProven == true {
                 recover(workload, spec, placement, from: from, to)
@@ -98,12 +101,6 @@ struct Planning {
         place(workload, placement, on: to, "it was on its way there when \(from) was lost", because: from)
     }
 
-    /// The leader hears of it, and everybody has been told so.
-    private func isThere(_ host: String) -> Bool {
-        guard let member = state.member(named: host) else { return false }
-        return member.reachable && view.isReachable(member.id)
-    }
-
     func shallRun(_ workload: ResourceKey, _ placement: Placement) -> Bool {
         specs.shallRun(workload, placement) == true
     }
@@ -112,10 +109,13 @@ struct Planning {
 
     /// It is given to whoever has it. Only when every host has said that it has nothing is it a new one.
     private mutating func findOrCreate(_ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement) {
-        let found = placement.sightings.pairs.filter { $0.1.state != .absent }
+        let found = placement.sightings.pairs.filter { $0.1.state != .absent && state.hosts.contains($0.0) }
         let first = found.first { $0.1.state == .running } ?? found.first { $0.1.state == .stuck } ?? found.first
         if let first {
-            guard state.hosts[first.0]?.fence.isNone == true else { return }
+            guard state.hosts[first.0]?.fence.isNone == true else {
+                guard shallRun(workload, placement) else { return }
+                return block(workload, placement, foundUnderFence(on: first.0))
+            }
             if found.filter({ $0.1.state == .running }).count > 1 {
                 let names = found.map(\.0).joined(separator: " and ")
                 return block(workload, placement, "\(names) both have it running; stop one of them by hand")
@@ -124,7 +124,7 @@ struct Planning {
         }
         guard shallRun(workload, placement) else { return }
         if let silent = state.hostsToHear.first(where: { placement.sighting(on: $0) == nil }) {
-            return block(workload, placement, "\(silent) has not said yet whether it has it")
+            return block(workload, placement, silence(of: silent))
         }
         switch placer.best(for: workload, excluding: []) {
         case .host(let host): place(workload, placement, on: host, "it is new", because: nil)
@@ -146,11 +146,11 @@ struct Planning {
                 return block(workload, placement, objection)
             }
         }
-        let left = holders(of: placement, spec, besides: host, other).filter { placement.leftovers.contains($0) }
+        let left = holders(of: placement, spec, besides: host, other)
         if let first = left.first {
-            // Its agent ends what is there before it starts anything.
-            guard left.count == 1, placer.objection(to: workload, on: first) == nil else {
-                return block(workload, placement, "\(host) was lost: \(mayHold(first))")
+            // Where it runs it is. Elsewhere the agent of its host ends what is there before it starts anything.
+            guard left.count == 1, runs(placement, on: first) || placer.objection(to: workload, on: first) == nil else {
+                return block(workload, placement, "\(host) was lost: \(mayHold(first, placement))")
             }
             return place(workload, placement, on: first, "\(host) was lost", because: host)
         }
@@ -162,16 +162,16 @@ struct Planning {
         }
     }
 
+    private func runs(_ placement: Placement, on host: String) -> Bool {
+        placement.sighting(on: host) == .running && isThere(host) && !isBlind(host)
+            && state.hosts[host]?.fence.isNone == true
+    }
+
     /// Where else it may run, by a move that failed or by what was said last.
     func holders(of placement: Placement, _ spec: WorkloadSpec, besides host: String, _ other: String? = nil)
         -> [String]
     {
         state.holders(of: placement, besides: host) { specs.suffices($0, for: spec) }.filter { $0 != other }
-    }
-
-    private func mayHold(_ host: String) -> String {
-        "it may run on \(host), which has not said yet that it does not; if \(host) is off, say so: "
-            + "holdfast fence \(host) --i-verified-it-is-off"
     }
 
     /// Why the fence of a host does not let one that is there, or may be, be started elsewhere; nil: it does.
@@ -186,49 +186,27 @@ struct Planning {
             "\(host) is fenced by \(methods), and \(why); if \(host) is off, say so: holdfast fence \(host) --i-verified-it-is-off"
     }
 
-    /// Says why one on a host that is away is not started elsewhere.
-    private mutating func tellLoss(
-        _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, of host: String
-    ) {
-        guard shallRun(workload, placement), let record = state.hosts[host] else { return }
-        let member = state.member(named: host)
-        guard let lostFor = member.flatMap({ view.standings[$0.id]?.lostFor }), lostFor >= specs.policy.after else {
-            return
-        }
-        if member?.stopping == true {
-            return block(workload, placement, "\(host) has stopped by its own word; it is started there again")
-        }
-        let why: String
-        if state.disarmed != nil {
-            why = "the cluster is disarmed"
-        } else if case .wanted = record.fence {
-            // Told while it goes on for long, not at every failover.
-            guard lostFor >= specs.policy.after + .seconds(30) else { return }
-            why = record.attempts.last ?? "it is being fenced"
-        } else {
-            why =
-                FenceDecisions.obstacle(to: spec, on: host, specs: specs, state: state)
-                ?? placer.best(for: workload, excluding: [host]).obstacle ?? "it is about to be fenced"
-        }
-        block(workload, placement, "\(host) does not answer: \(why)")
-    }
-
     // MARK: One whose host is there
 
     private mutating func keepOrMove(
         _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, on host: String
     ) {
-        if placement.isDeclined { return placeAnew(workload, spec, placement, insteadOf: host) }
+        if placement.isDeclined {
+            if state.disarmed == nil, adoptIfMovedByHand(workload, placement, from: host) { return }
+            return placeAnew(workload, spec, placement, insteadOf: host)
+        }
         guard state.disarmed == nil else { return }
         if adoptIfMovedByHand(workload, placement, from: host) { return }
         let isRunning = placement.sighting(on: host) == .running
         if !isRunning, shallRun(workload, placement), let holder = holders(of: placement, spec, besides: host).first {
-            return block(workload, placement, mayHold(holder))
+            return block(workload, placement, mayHold(holder, placement))
         }
         let live = spec.migratesLive && isRunning
         guard shallRun(workload, placement) || isRunning || !placement.wish.isEmpty else { return }
         if let leaving = state.hosts[host]?.leaving {
             guard WorkloadPolicy.leaves(spec, leaving) else { return }
+            // Once its host can look again it would take any words for a reason to end it there.
+            if isBlind(host) { return block(workload, placement, "") }
             let live = live && spec.onHostShutdown == .migrate
             return moveAway(workload, placement, from: host, live: live, "\(host) goes down")
         }
@@ -274,7 +252,7 @@ struct Planning {
     ) -> Bool {
         let here = placement.sighting(on: host)
         guard here == .absent || here == .stopped else { return false }
-        let elsewhere = placement.sightings.pairs.first { name, sighting in
+        let found = placement.sightings.pairs.filter { name, sighting in
             // One that was to be taken over from there: its host may be at it, and hands it back when it is not.
             guard name != host, !placement.sources.contains(name), state.hosts[name]?.fence.isNone == true,
                 isThere(name)
@@ -283,7 +261,7 @@ struct Planning {
             guard here == .absent else { return sighting.state == .running && placement.leftovers.contains(name) }
             return sighting.state == .running || sighting.state == .stopped
         }
-        guard let elsewhere else { return false }
+        guard let elsewhere = found.first(where: { $0.1.state == .running }) ?? found.first else { return false }
         place(workload, placement, on: elsewhere.0, "it was found there, and not on \(host)", because: nil)
         return true
     }
@@ -294,8 +272,9 @@ struct Planning {
         var others = placer
         others.withdraw(workload)
         if let objection = others.breach(of: workload, on: host) { return objection }
-        guard spec.failsBack, case .host(let best) = others.best(for: workload, excluding: placement.passedOver),
-            best != host, isSteady(best)
+        guard spec.failsBack, !isBlind(host),
+            case .host(let best) = others.best(for: workload, excluding: placement.passedOver), best != host,
+            isSteady(best)
         else { return nil }
         let (present, wanted) = (others.preference(of: workload, for: host), others.preference(of: workload, for: best))
         guard (present.rule, present.weight) < (wanted.rule, wanted.weight) else { return nil }
@@ -357,10 +336,12 @@ struct Planning {
     private mutating func place(
         _ workload: ResourceKey, _ placement: Placement, on host: String, _ reason: String, because: String?
     ) {
-        let left = placement.leftovers.first { left in
-            left != host && state.hosts.contains(left) && state.proofs(that: left, lostItsHoldOn: placement).isEmpty
+        // Where it does not run it is about to be started; and wherever it does, what may be left of it is forgotten with this.
+        let isRunning = runs(placement, on: host)
+        let others = specs.workloads[workload].map { holders(of: placement, $0, besides: host) } ?? []
+        if let holder = others.first(where: { !isRunning || placement.leftovers.contains($0) }) {
+            return block(workload, placement, mayHold(holder, placement))
         }
-        if let left { return block(workload, placement, mayHold(left)) }
         commands.append(.place(workload, epoch: placement.epoch, on: host, reason: reason, because: because))
         placer.settle(workload, on: host, leaving: true)
     }
@@ -368,12 +349,13 @@ struct Planning {
     private mutating func move(
         _ workload: ResourceKey, _ placement: Placement, from: String, to: String, live: Bool, _ reason: String
     ) {
+        if isBlind(from) { return block(workload, placement, "\(reason); \(standstill(of: from))") }
         guard hasRoomToMove(from, to) else { return }
         // It would be stopped for it, and could not be started.
         if !live, placement.sighting(on: from) == .running, let spec = specs.workloads[workload],
             let holder = holders(of: placement, spec, besides: from).first
         {
-            return block(workload, placement, mayHold(holder))
+            return block(workload, placement, mayHold(holder, placement))
         }
         countMove(from, to)
         commands.append(

@@ -9,7 +9,7 @@ import Consensus
 
 /// What an order rests on.
 public enum OrderClaim: Hashable, Sendable {
-    /// The guest is to run on this host, by the placement with this epoch.
+    /// The guest is to run on this host, by the placement with this epoch, and nobody has said that it runs elsewhere.
     case start(ResourceKey, epoch: UInt64)
     /// The guest is to be given to another host, by the placement with this epoch.
     case migrate(ResourceKey, epoch: UInt64, to: String)
@@ -25,12 +25,17 @@ public enum OrderClaim: Hashable, Sendable {
     public func objection(in state: ClusterState, of member: MemberID) -> String? {
         switch self {
         case .start(let workload, let epoch):
-            return placement(of: workload, epoch, in: state, for: member) { phase, host in
-                phase == .on(host) ? nil : "\(workload) is not to run on \(host)"
+            return placement(of: workload, epoch, in: state, for: member) { placement, host in
+                guard placement.phase == .on(host) else { return "\(workload) is not to run on \(host)" }
+                // Somebody may have seen it since. Whether a proof suffices for its disks was asked when it was placed.
+                let holder = state.holders(of: placement, besides: host) { _ in true }.first
+                return holder.map { "\(workload) may be running on \($0)" }
             }
         case .migrate(let workload, let epoch, let to):
-            return placement(of: workload, epoch, in: state, for: member) { phase, host in
-                guard case .moving(host, to, _) = phase else { return "\(workload) is not to leave \(host) for \(to)" }
+            return placement(of: workload, epoch, in: state, for: member) { placement, host in
+                guard case .moving(host, to, _) = placement.phase else {
+                    return "\(workload) is not to leave \(host) for \(to)"
+                }
                 // What comes there now would come after what proves that the host writes no more.
                 return state.hosts[to]?.fence.isNone ?? false ? nil : "\(to) is being fenced"
             }
@@ -60,14 +65,14 @@ public enum OrderClaim: Hashable, Sendable {
 
     private func placement(
         of workload: ResourceKey, _ epoch: UInt64, in state: ClusterState, for member: MemberID,
-        _ objection: (Placement.Phase, String) -> String?
+        _ objection: (Placement, String) -> String?
     ) -> String? {
         guard let host = state.members[member]?.name else { return "this host is no member any more" }
         guard let placement = state.placements[workload] else { return "\(workload) has no place any more" }
         guard placement.epoch == epoch else {
             return "\(workload) was placed anew since: its epoch is \(placement.epoch), the order's \(epoch)"
         }
-        if let words = objection(placement.phase, host) { return words }
+        if let words = objection(placement, host) { return words }
         return state.hosts[host]?.fence.isNone ?? false ? nil : "\(host) is being fenced"
     }
 
