@@ -432,7 +432,7 @@ public struct AgentCore: Sendable {
         }
         raft.wantsLease =
             specs.values.contains { isCandidate($0) } || state.roles.values.contains { $0.holder == id }
-            || hostName != nil
+            || hostName != nil || countedHostName != nil
     }
 
     /// What this member knows now, for `status`.

@@ -251,7 +251,7 @@ extension AgentCore {
     mutating func reconcileWatchdog(_ name: String, now: Instant) {
         guard let facts = guests.facts, facts.watchdogMilliseconds > 0 else { return }
         let isNeeded = watchdogIsNeeded(name)
-        let timeout = Interval.milliseconds(facts.watchdogMilliseconds)
+        let timeout = reckonedWatchdogTime(name, facts)
         let holdsLease = holdsLease(now: now)
         if holdsLease {
             if guests.watchdog.isCountedOn {
@@ -269,6 +269,14 @@ extension AgentCore {
         } else if guests.watchdog.mayBeArmed || guests.watchdog.isCountedOn {
             starve(name, now: now)
         }
+    }
+
+    /// How long the cluster waits at least before it takes a silence of this host for a reset: what it was told of, until it has
+    /// taken note that it takes longer by now.
+    private func reckonedWatchdogTime(_ name: String, _ facts: HostFacts) -> Interval {
+        let own = Interval.milliseconds(facts.watchdogMilliseconds)
+        guard let known = state.hosts[name]?.facts, known.isGuarded, known.watchdogMilliseconds > 0 else { return own }
+        return min(own, .milliseconds(known.watchdogMilliseconds))
     }
 
     /// The process before this one, in the same boot, had said that it is armed, and there is no lease yet. Whether it still is

@@ -44,7 +44,11 @@ extension AgentCore {
                 let spec = workloadSpecs.workloads[workload], let observation = guests.observed[workload],
                 isCertain(workload, placement.epoch, \.sweeps)
             else { continue }
-            let isOver = host == name ? observation.state == .running : !observation.mayRun
+            // While anything works on it a move may be under way again, or still.
+            let isOver =
+                host == name
+                ? observation.state == .running && observation.lock == nil && !observation.isStarting
+                : !observation.mayRun
             if isOver {
                 guests.results[workload] = .handBack(epoch: placement.epoch)
             } else if host != name, observation.state == .stuck, let there = placement.sighting(on: host),
@@ -189,6 +193,9 @@ extension AgentCore {
         _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, _ observation: GuestObservation,
         to: String, live: Bool
     ) {
+        // A move that is under way already, by the process before this one or by a person, is waited for, and so is whatever else
+        // is about to let it run: ordered once more it would fail on the lock of the first, and be taken for one that has ended.
+        if observation.isStarting, observation.state != .absent { return }
         // Nothing is sent to a host that is fenced: it would come there after what is proven of it. What is under way already
         // ends as it does.
         if observation.state == .running || observation.state == .stopped, state.hosts[to]?.fence.isNone != true {

@@ -1,5 +1,6 @@
-// A host that cannot look at its guests: its hypervisor answers nothing, or its driver was refused. Nothing is known of what runs
-// there, so it goes on as it does; but nobody must wait for this host, as one that takes guests or that carries fences out.
+// A host that cannot look at its guests: its hypervisor answers nothing, its driver was refused, or it came back without one.
+// Nothing is known of what runs there, so it goes on as it does; but nobody must wait for this host, as one that takes guests or
+// that carries fences out.
 
 import Cluster
 import Consensus
@@ -25,9 +26,13 @@ extension AgentCore {
             // A process that has just begun has not looked yet: what the one before it said holds on.
             let known = state.hosts[name]?.facts.isBlind
             guests.facts?.isBlind = isBlind || (!guests.seesGuests && known == true) ? true : nil
-        } else if isBlind, holdsLease(now: now), var facts = state.hosts[name]?.facts, facts.isBlind != true {
-            // No driver: all else is as it was said last.
+        } else if isBlind, holdsLease(now: now), var facts = state.hosts[name]?.facts,
+            facts.isBlind != true || facts.isGuarded
+        {
+            // No driver, so nobody who feeds a watchdog or arms one: one that an earlier process has left armed resets this machine
+            // all the same, and of one that is not armed a silence proves nothing. All else is as it was said last.
             facts.isBlind = true
+            facts.isGuarded = false
             tell("facts", .reportHost(name, facts), now: now)
         } else {
             forget("facts")

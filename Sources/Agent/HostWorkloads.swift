@@ -22,7 +22,9 @@ struct HostWorkloads: Sendable {
         case moveEnded(epoch: UInt64, at: String, reason: String)
         /// It lies on a host whose fence has ended before it was taken over from there.
         case handBack(epoch: UInt64)
-        /// This host cannot look at its guests, and has begun nothing for it.
+        /// This host could not look at its guests, and has begun nothing for it. It stands also when the host sees again: once it
+        /// is on its way to the log it may be committed at any moment, and the workload given to another host while it is started
+        /// here. What is declined is given anew.
         case decline(epoch: UInt64)
 
         var epoch: UInt64 {
@@ -122,7 +124,7 @@ struct HostWorkloads: Sendable {
     func nextDeadline(now: Instant) -> Instant {
         let turnsBlind = blindSince.map { $0 + Self.blindAfter } ?? .distantFuture
         let sight = isBlind || turnsBlind <= now ? .distantFuture : turnsBlind
-        guard facts != nil else { return sight }
+        // Also without facts: what such a host tells is told until the cluster has taken note.
         var next = min(watchdog.nextDeadline, fencing.nextRetry, sight)
         for instant in retryAt.values where instant > now { next = min(next, instant) }
         let all = told.values
@@ -138,6 +140,12 @@ extension AgentCore {
     var hostName: String? {
         guard guests.facts != nil, let record = state.members[id], record.kind == .host else { return nil }
         return record.name
+    }
+
+    /// The name of this host where the cluster counts on it to run guests; it may have no driver (any more). Nil: it does not.
+    var countedHostName: String? {
+        guard let record = state.members[id], record.kind == .host else { return nil }
+        return state.hosts.contains(record.name) ? record.name : nil
     }
 
     mutating func receive(_ report: GuestReport, now: Instant) {
@@ -163,9 +171,6 @@ extension AgentCore {
             guests.blindSince = nil
             guests.unseen = [:]
             guests.looks += 1
-            for (workload, result) in guests.results.pairs {
-                if case .decline = result { guests.results[workload] = nil }
-            }
             for observation in observations where observation.state != .stuck {
                 if guests.doubts.contains(observation.guest.workload) {
                     guests.doubts[observation.guest.workload] = nil
@@ -175,14 +180,17 @@ extension AgentCore {
         case .done(let guest, let epoch, let step):
             endOrder(guest.workload, step, epoch)
         case .failed(let guest, let epoch, let step, let failure):
-            endOrder(guest.workload, step, epoch)
+            // A host that cannot look any more would never see what there is of it, and keep for ever what it has not begun.
+            endOrder(guest.workload, step, epoch, hasBegunNothing: failure.hasBegunNothing)
             effects.append(.log("\(guest.workload): \(step.rawValue) failed: \(failure.reason)"))
             failed(guest.workload, step, epoch, failure, now: now)
         }
     }
 
-    private mutating func endOrder(_ workload: ResourceKey, _ step: GuestStep, _ epoch: UInt64) {
-        guests.unseen[workload] = step
+    private mutating func endOrder(
+        _ workload: ResourceKey, _ step: GuestStep, _ epoch: UInt64, hasBegunNothing: Bool = false
+    ) {
+        if !hasBegunNothing { guests.unseen[workload] = step }
         if guests.orders[workload] == HostWorkloads.Order(step: step, epoch: epoch) { guests.orders[workload] = nil }
     }
 
@@ -212,7 +220,8 @@ extension AgentCore {
         else { return }
         facts.boot = refusal.boot
         facts.isQuorate = false
-        if refusal.watchdogMilliseconds > 0 { facts.watchdogMilliseconds = refusal.watchdogMilliseconds }
+        // Armed with what was known, it may be armed still, whatever is configured by now or found out of it.
+        facts.watchdogMilliseconds = max(facts.watchdogMilliseconds, refusal.watchdogMilliseconds)
         facts.isGuarded = guests.facts?.isGuarded ?? false
         guard guests.facts != facts else { return }
         if guests.facts == nil { followed = nil }
@@ -224,7 +233,11 @@ extension AgentCore {
         guard !isStopped, state.level >= 2 else { return }
         if guests.refusal != nil { takeKnownFacts() }
         reconcileSight(now: now)
-        guard guests.facts != nil, let name = hostName else { return }
+        guard guests.facts != nil, let name = hostName else {
+            // Without a driver it begins nothing, and nobody is to wait for it.
+            if guests.facts == nil, let name = countedHostName { decline(name, now: now) }
+            return
+        }
         reconcileWatchdog(name, now: now)
         let grounds = HostWorkloads.Grounds(
             revision: state.revision, changes: guests.changes, holdsLease: holdsLease(now: now))
@@ -358,6 +371,12 @@ extension AgentCore {
             case .moveEnded(let epoch, var host, let reason):
                 // What was seen before the step ended says nothing of where it is now.
                 guard guests.unseen[workload] == nil else { continue }
+                // Nobody waits for it any more, and it goes on: of a move that is said to have ended the other host ends its part.
+                if host == name, let seen = guests.observed[workload], seen.isStarting, seen.state != .absent {
+                    guests.results[workload] = nil
+                    forget(what)
+                    continue
+                }
                 if host == name, guests.observed[workload]?.state == .absent,
                     case .moving(name, let to, _) = placement.phase
                 {
@@ -372,7 +391,9 @@ extension AgentCore {
                 }
                 tell(what, .handBack(workload, epoch: epoch, from: name), now: now)
             case .decline(let epoch):
-                guard !placement.isDeclined else {
+                // Once the cluster knows that something of it is here it takes no such word; one on its way may come before.
+                let isUnderWay = guests.told[what].map { proposals.isOpen($0.stamp) } ?? false
+                guard !placement.isDeclined, isUnderWay || placement.sighting(on: name) == .absent else {
                     guests.results[workload] = nil
                     forget(what)
                     continue

@@ -8,3 +8,9 @@ int holdfast_watchdog_set_timeout(int device, int seconds) {
     if (ioctl(device, WDIOC_SETTIMEOUT, &seconds) < 0) return -errno;
     return seconds;
 }
+
+int holdfast_watchdog_timeout(int device) {
+    int seconds = 0;
+    if (ioctl(device, WDIOC_GETTIMEOUT, &seconds) < 0) return -errno;
+    return seconds;
+}

@@ -112,32 +112,33 @@ public struct ServiceManager: Sendable {
         send(Array("FDSTOREREMOVE=1\nFDNAME=\(name)".utf8), waitingSeconds: 0)
     }
 
-    /// The open file that the manager kept under a name for this process; nil: there is none. It is the caller's from here
-    /// on. To be asked for once.
+    /// The open file that the manager kept for this process under a name that is wanted, and that name; nil: there is none. It
+    /// is the caller's from here on. To be asked for once.
     /// - Parameter environment: LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES as sd_listen_fds(3) defines them.
     public static func kept(
-        as name: String, environment: [String: String], process: Int32 = getpid()
-    ) -> Int32? {
+        where isWanted: (String) -> Bool, environment: [String: String], process: Int32 = getpid()
+    ) -> (descriptor: Int32, name: String)? {
         // Descriptors handed over begin after the three standard ones. More than a unit may store are a mistake.
         guard environment["LISTEN_PID"] == "\(process)", let count = environment["LISTEN_FDS"].flatMap({ Int($0) }),
             (1...1_024).contains(count)
         else { return nil }
         let names = (environment["LISTEN_FDNAMES"] ?? "").split(separator: ":", omittingEmptySubsequences: false)
+            .map(String.init)
         // The last of several is the newest.
-        guard let place = names.prefix(count).lastIndex(where: { $0 == name }) else { return nil }
+        guard let place = names.prefix(count).lastIndex(where: isWanted) else { return nil }
         let descriptor = Int32(3 + place)
         // No program that this one starts may have it.
         guard fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0 else { return nil }
-        return descriptor
+        return (descriptor, names[place])
     }
 
     /// The same, of this process.
-    public static func kept(as name: String) -> Int32? {
+    public static func kept(where isWanted: (String) -> Bool) -> (descriptor: Int32, name: String)? {
         var environment: [String: String] = [:]
         for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] {
             if let value = getenv(name) { environment[name] = String(cString: value) }
         }
-        return kept(as: name, environment: environment)
+        return kept(where: isWanted, environment: environment)
     }
 
     /// What `sun_path` takes, with the zero that ends a path.

@@ -141,6 +141,7 @@ struct HostBench {
             switch order {
             case .destroy(let guest, _) where step == .destroy: guest
             case .start(let guest, _, _, _) where step == .start: guest
+            case .migrate(let guest, _, _, _) where step == .migrate: guest
             default: nil
             }
         }

@@ -43,37 +43,35 @@ import Testing
         #expect(said(host)?.isBlind != true)
     }
 
-    /// Its driver was refused; the process before this one had one.
+    /// Its machine came back without a driver; before, it had one, and its watchdog was armed. It asks for its lease by itself, and
+    /// nobody waits for it.
     @Test func aHostWithoutADriverSaysSo() {
-        let known = HostFacts(boot: "b1", memoryBytes: 1 << 34, cores: 8, storageAddress: "10.0.0.1")
-        var bench = AgentBench.follower(
-            of: [
-                .bootstrap(clusterName: "home", member: AgentBench.record(AgentBench.peer, "pve2", .host)),
-                .createToken(JoinToken(id: "t", secretHash: "h", kind: .host, expiresMilliseconds: .max)),
-                .join(tokenID: "t", secretHash: "h", member: AgentBench.record(AgentBench.own, "pve1", .host)),
-                .workload(.reportHost("pve1", known)),
-            ], commit: 4)
-        func told() -> [WorkloadCommand] {
-            bench.sent.compactMap { frame in
-                guard case .proposal(_, let bytes) = frame.body,
-                    let record = try? CanonicalJSON.decode(CommandRecord.self, from: bytes),
-                    case .workload(let command) = record.command
-                else { return nil }
-                return command
-            }
-        }
-        for _ in 0..<95 {
-            bench.grant(floor: 4)
-            bench.run(for: .milliseconds(100))
-        }
-        #expect(told().isEmpty)
-        for _ in 0..<10 {
-            bench.grant(floor: 4)
-            bench.run(for: .milliseconds(100))
-        }
-        var blind = known
-        blind.isBlind = true
-        #expect(told().first == .reportHost("pve1", blind), "all else is as it was said last")
+        let lab = TestLab()
+        _ = lab.add("pve1", .host, founds: "home")
+        lab.run(for: .milliseconds(100))
+        _ = lab.join("pve2", .host)
+        var known = HostFacts(
+            boot: "b1", memoryBytes: 1 << 34, cores: 8, storageAddress: "10.0.0.2", watchdogMilliseconds: 10_000)
+        known.isGuarded = true
+        lab.must(.workload(.reportHost("pve2", known)))
+        lab.run(for: .seconds(1))
+        lab.declare([
+            Declaration(kind: "StoragePool", name: "rbd", spec: ["type": "cephRbd"]),
+            Declaration(
+                kind: gitlab.kind, name: gitlab.name,
+                spec: ["proxmox": ["vmid": 120], "disks": [["name": "scsi0", "pool": "rbd"]]]),
+        ])
+        func placement() -> Placement { lab.nodes[0].core.state.placements[gitlab] ?? Placement() }
+        func said() -> HostFacts? { lab.nodes[0].core.state.hosts["pve2"]?.facts }
+        lab.must(.workload(.sight(gitlab, on: "pve2", Sighting(.absent))))
+        lab.must(.workload(.place(gitlab, epoch: placement().epoch, on: "pve2", reason: "test", because: nil)))
+        lab.run(for: .seconds(7))
+        #expect(said() == known)
+        lab.run(for: .seconds(4))
+        known.isBlind = true
+        known.isGuarded = false
+        #expect(said() == known, "nobody feeds a watchdog; all else is as it was said last")
+        #expect(placement().phase == .on("pve2") && placement().isDeclined, "it has begun nothing for it")
     }
 
     // MARK: What it was given
@@ -132,6 +130,55 @@ import Testing
         host.bench.turn([.guests(.done(guest, epoch: host.placement(gitlab).epoch, .start))])
         host.run(for: .seconds(12))
         #expect(!declines(host))
+    }
+
+    /// What was said may be committed at any moment, and the guest given to another host then.
+    @Test func whatIsBeingDeclinedIsNotStartedWhenTheHostSeesAgain() {
+        var host = given { $0.bench.turn([.guests(.blind(reason: "no answer"))]) }
+        host.run(for: .seconds(11))
+        #expect(declines(host))
+        host.observe(.absent)
+        host.run(for: .seconds(2))
+        #expect(host.orders(of: .start).isEmpty)
+        host.agree { if case .workload(.decline) = $0 { true } else { false } }
+        #expect(host.placement(gitlab).isDeclined)
+        host.commit(
+            .workload(
+                .place(gitlab, epoch: host.placement(gitlab).epoch, on: "pve1", reason: "test", because: nil)))
+        host.run(for: .milliseconds(200))
+        #expect(host.orders(of: .start).map(\.workload) == [gitlab])
+    }
+
+    /// It lies here after all: nobody takes its host's word that it has begun nothing.
+    @Test func whatCannotBeDeclinedAnyMoreIsStarted() {
+        var host = given { $0.bench.turn([.guests(.blind(reason: "no answer"))]) }
+        host.run(for: .seconds(11))
+        #expect(declines(host))
+        host.observe(.stopped)
+        host.run(for: .milliseconds(200))
+        host.agree { if case .workload(.sight) = $0 { true } else { false } }
+        #expect(host.placement(gitlab).sighting(on: "pve1") == .stopped)
+        #expect(host.orders(of: .start).isEmpty, "it may be on its way")
+        host.run(for: .seconds(12))
+        #expect(host.orders(of: .start).map(\.workload) == [gitlab])
+    }
+
+    /// The hypervisor was away already when it was ordered.
+    @Test(arguments: [true, false]) func aStartThatHasBegunNothingIsNoReasonToKeepIt(hasBegunNothing: Bool) {
+        var host = given { _ in }
+        host.run(for: .milliseconds(200))
+        #expect(host.orders(of: .start).map(\.workload) == [gitlab])
+        let failure = GuestFailure("no connection", hasBegunNothing: hasBegunNothing)
+        host.bench.turn([
+            .guests(
+                .failed(HostBench.guests[gitlab]!, epoch: host.placement(gitlab).epoch, .start, failure)),
+            .guests(.blind(reason: "no connection")),
+        ])
+        host.run(for: .seconds(1))
+        host.agree { if case .workload(.startFailed) = $0 { true } else { false } }
+        #expect(host.placement(gitlab).failures == 1)
+        host.run(for: .seconds(11))
+        #expect(declines(host) == hasBegunNothing)
     }
 
     /// It was given it before this process had a lease: the one before may have begun to start it.

@@ -205,6 +205,38 @@ import Testing
         #expect(!host.isClosed, "what nobody has looked at may be running")
     }
 
+    /// Its settings cannot be read, or say another time by now than what it armed: that one resets the machine.
+    @Test func theClusterReckonsWithTheLongestTimeThatMayHaveBeenArmed() {
+        var host = HostBench(pools: ("shared", "shared"), leftArmed: true, isRefused: true)
+        func reckoned() -> Int64? { host.bench.core.state.hosts["pve1"]?.facts.watchdogMilliseconds }
+        for (told, expected) in [(5_000, 10_000), (0, 10_000), (20_000, 20_000)] as [(Int64, Int64)] {
+            host.bench.turn([.guests(.refused(boot: "b1", watchdogMilliseconds: told, reason: "it is hidden"))])
+            for _ in 0..<3 {
+                host.run(for: .seconds(1))
+                host.agree()
+            }
+            #expect(reckoned() == expected)
+        }
+    }
+
+    /// Armed with more at once, it would reset this machine after others have started its guests.
+    @Test func aLongerTimeIsArmedOnceTheClusterHasHeardOfIt() {
+        var host = HostBench()
+        func ordered() -> Interval? {
+            guard case .feed(_, let timeout)? = host.bench.watchdogOrders.last else { return nil }
+            return timeout
+        }
+        host.guarded()
+        var facts = host.facts(isGuarded: false)
+        facts.watchdogMilliseconds = 20_000
+        host.bench.turn([.guests(.host(facts))])
+        host.run(for: .seconds(3))
+        #expect(ordered() == .seconds(10))
+        host.agree()
+        host.run(for: .seconds(3))
+        #expect(ordered() == .seconds(20))
+    }
+
     // MARK: What is left alone
 
     private func watched(_ host: HostBench) -> [Guest] {

@@ -71,6 +71,21 @@ extension AgentBench {
         #expect(bench.starts == 1)
     }
 
+    /// A move of it may be under way still, or again.
+    @Test(arguments: [
+        GuestObservation(guest, .running, lock: "migrate"), GuestObservation(guest, .running, isStarting: true),
+    ])
+    func nothingIsSaidOfTheOtherHostWhileAnythingWorksOnIt(seen: GuestObservation) {
+        var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")
+        for _ in 0..<4 {
+            bench.turn([.guests(.observed([seen]))])
+            bench.run(for: .seconds(1))
+        }
+        #expect(bench.placement.leftovers == ["pve2"])
+        bench.observe(.running)
+        #expect(bench.placement.leftovers.isEmpty)
+    }
+
     @Test func norWhereAnotherHostHasSaidThatItRuns() {
         var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")
         bench.request(.workload(.handBack(vm, epoch: bench.placement.epoch, from: "pve2")))

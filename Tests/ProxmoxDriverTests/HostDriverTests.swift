@@ -20,14 +20,20 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
     private struct Armed {
         let kept: Int32
         let behind: Int32
+        /// What it was kept under.
+        let name: String
 
-        init() throws {
+        init(_ name: String = "watchdog-70000") throws {
+            self.name = name
             var ends: [Int32] = [0, 0]
             try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
             (kept, behind) = (ends[0], ends[1])
         }
 
-        var store: WatchdogStore { WatchdogStore(inherited: kept, keep: { _ in nil }, forget: { nil }) }
+        var store: WatchdogStore {
+            WatchdogStore(
+                inherited: WatchdogStore.Kept(kept, as: name), keep: { _, _ in nil }, forget: { _ in nil })
+        }
 
         /// What it has heard.
         func heard(_ count: Int) -> [UInt8] {
@@ -84,6 +90,34 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
         #expect(bench.driver.carryOut(.close) == nil)
         #expect(armed.heard(2) == [UInt8(ascii: "V")])
         #expect(bench.driver.carryOut(feed)?.failure != nil, "there is none any more")
+    }
+
+    /// Nobody can read how to reach Proxmox, or it says less by now: what is armed resets this host when it was armed to.
+    @Test(arguments: [true, false])
+    func theTimeThatIsToldOfARefusedDriverIsThatOfTheWatchdogThatWasLeftArmed(isReadable: Bool) async throws {
+        let proxmox = try await SmallProxmox()
+        var settings = try proxmox.settings()
+        settings.files = GuestFiles(folder: "\(proxmox.folder.path)/nowhere")
+        settings.watchdog = .multiplexer(socket: "/nonexistent", delay: .seconds(15))
+        let shorter = settings
+        let armed = try Armed("watchdog-300000")
+        defer { close(armed.behind) }
+        let bench = bench(armed.store) {
+            guard isReadable else {
+                throw ProxmoxSettingsError(file: "f", field: "", found: "it cannot be read", expected: "settings")
+            }
+            return shorter
+        }
+        await withDiscardingTaskGroup { group in
+            group.addTask { await bench.driver.serve() }
+            defer { group.cancelAll() }
+            var reports = bench.reports.makeAsyncIterator()
+            guard case .refused(_, 300_000, _) = await reports.next() else {
+                Issue.record("it was told otherwise")
+                return
+            }
+        }
+        #expect(bench.driver.carryOut(.close) == nil)
     }
 
     @Test func whatIsOrderedOfARefusedDriverFailsInWords() async throws {

@@ -232,6 +232,32 @@ private struct Fine: Sendable {
         #expect(result.changes == [])
     }
 
+    /// An outage of the API is no illness of every guest behind it.
+    @Test func onlyWhatProxmoxSaysOfAGuestAgentCounts() async throws {
+        let words = [
+            "QEMU guest agent is not running", "No QEMU guest agent configured",
+            "VM 120 qga command 'guest-ping' failed - got timeout",
+        ]
+        for trouble in words {
+            let server = try await ScriptedServer { _ in .answer(500, trouble, "") }
+            let host = try server.host()
+            #expect(try await host.agentTrouble(of: machine, limit: .seconds(1)) == trouble)
+        }
+        let well = try await ScriptedServer { _ in .data("{\"result\":{}}") }
+        let healthy = try well.host()
+        #expect(try await healthy.agentTrouble(of: machine, limit: .seconds(1)) == nil)
+        let outages: [ScriptedAnswer] = [
+            .close, .answer(595, "Connection refused", ""), .answer(596, "Connection timed out", ""),
+            .answer(503, "Service Unavailable", ""), .answer(401, "Authentication failed!", ""),
+            .answer(500, "got no worker upid - start worker failed", ""), .bytes("no HTTP at all\r\n\r\n"),
+        ]
+        for answer in outages {
+            let server = try await ScriptedServer { _ in answer }
+            let host = try server.host()
+            await #expect(throws: ProxmoxError.self) { try await host.agentTrouble(of: machine, limit: .seconds(1)) }
+        }
+    }
+
     @Test func anUnknownVersionIsRefused() async throws {
         for (text, isFine) in [("8.4.1", true), ("9.1.6", true), ("9.0.0~8", true), ("8.3.0", false), ("10.0", false)] {
             let server = try await ScriptedServer { _ in .data("{\"version\":\"\(text)\"}") }

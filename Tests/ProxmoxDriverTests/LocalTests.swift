@@ -381,6 +381,20 @@ import Testing
         #expect(received(client, 2) == [0, UInt8(ascii: "V")])
     }
 
+    /// The kernel alone knows what was set, and what it made of it.
+    @Test func aDeviceThatWasLeftArmedIsAskedForItsTime() throws {
+        var ends: [Int32] = [0, 0]
+        try #require(pipe(&ends) == 0)
+        defer { ends.forEach { close($0) } }
+        let told = WatchdogKind(of: ends[1], armedWith: .seconds(15), timeout: { _ in 300 })
+        #expect(told == .device(path: "", timeout: .seconds(300)))
+        // A pipe does not know the question.
+        let kept = WatchdogKind(of: ends[1], armedWith: .seconds(15))
+        #expect(kept == .device(path: "", timeout: .seconds(15)))
+        let unknown = WatchdogKind(of: ends[1], armedWith: nil)
+        #expect(unknown == .device(path: "", timeout: .seconds(3_600)), "the most that can be configured")
+    }
+
     @Test func aFileIsNoWatchdog() {
         let path = folder.write("watchdog", "")
         #expect(throws: WatchdogError.self) { _ = try Watchdog(.device(path: path, timeout: .seconds(10))) }

@@ -140,21 +140,21 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
 @Suite(.timeLimit(.minutes(1))) struct WatchdogStoreTests {
     private final class Kept: Sendable {
         let words = Mutex<[String]>([])
-        func store(inheriting descriptor: Int32? = nil) -> WatchdogStore {
+        func store(inheriting descriptor: Int32? = nil, as name: String = "watchdog-70000") -> WatchdogStore {
             WatchdogStore(
-                inherited: descriptor,
-                keep: { _ in
-                    self.words.withLock { $0.append("keep") }
+                inherited: descriptor.map { WatchdogStore.Kept($0, as: name) },
+                keep: { _, name in
+                    self.words.withLock { $0.append("keep \(name)") }
                     return nil
                 },
-                forget: {
-                    self.words.withLock { $0.append("forget") }
+                forget: { name in
+                    self.words.withLock { $0.append("forget \(name)") }
                     return nil
                 })
         }
     }
 
-    private func keeper(_ kind: WatchdogKind, _ store: WatchdogStore) -> WatchdogKeeper {
+    private func keeper(_ kind: WatchdogKind?, _ store: WatchdogStore) -> WatchdogKeeper {
         WatchdogKeeper(kind, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, store: store) {
             Instant(nanoseconds: 1_000)
         }
@@ -172,7 +172,7 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
         #expect(keeper.carryOut(feed)?.failure == nil, "arming it anew would fail")
         #expect(kept.words.withLock { $0 } == [])
         #expect(keeper.carryOut(.close) == nil)
-        #expect(kept.words.withLock { $0 } == ["forget"])
+        #expect(kept.words.withLock { $0 } == ["forget watchdog-70000"])
         var bytes: [UInt8] = [9, 9, 9]
         #expect(recv(ends[1], &bytes, 3, Int32(MSG_WAITALL)) == 2, "and then its end")
         #expect(bytes.prefix(2) == [0, UInt8(ascii: "V")])
@@ -192,13 +192,49 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
         }
         try #require(bound == 0 && listen(listener, 1) == 0)
         let kept = Kept()
-        let keeper = keeper(.multiplexer(socket: path), kept.store())
+        let keeper = keeper(.multiplexer(socket: path, delay: .seconds(20)), kept.store())
         #expect(keeper.carryOut(feed)?.failure == nil)
-        #expect(kept.words.withLock { $0 } == ["keep"])
+        #expect(kept.words.withLock { $0 } == ["keep watchdog-20000"])
         close(accept(listener, nil, nil))
         close(listener)
         #expect(keeper.carryOut(feed)?.failure != nil)
-        #expect(kept.words.withLock { $0 } == ["keep", "forget"])
+        #expect(kept.words.withLock { $0 } == ["keep watchdog-20000", "forget watchdog-20000"])
         #expect(!keeper.isHeld)
+    }
+
+    /// What is configured by now, if that can be read at all, says nothing of it.
+    @Test(
+        arguments: [
+            ("watchdog-70000", 70_000), ("watchdog-300000", 300_000), ("watchdog-3600000", 3_600_000),
+            // No time that anybody could have configured: the longest one.
+            ("watchdog", 3_600_000), ("watchdog-", 3_600_000), ("watchdog-0", 3_600_000),
+            ("watchdog-+70000", 3_600_000), ("watchdog-070000", 3_600_000), ("watchdog-3600001", 3_600_000),
+        ] as [(String, Int64)])
+    func whatIsHeldResetsTheHostAfterTheTimeThatItWasArmedWith(name: String, milliseconds: Int64) throws {
+        var ends: [Int32] = [0, 0]
+        try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
+        defer { close(ends[1]) }
+        #expect(WatchdogStore.isName(name))
+        let keeper = keeper(nil, Kept().store(inheriting: ends[0], as: name))
+        #expect(keeper.delay == .milliseconds(milliseconds))
+        keeper.use(.multiplexer(socket: "/nonexistent", delay: .seconds(15)))
+        #expect(keeper.delay == .milliseconds(milliseconds))
+        let report = keeper.carryOut(feed)
+        #expect((report?.failure != nil) == (milliseconds > 70_000), "no proof where less is reckoned with")
+        var byte: UInt8 = 9
+        #expect(recv(ends[1], &byte, 1, Int32(MSG_DONTWAIT)) == 1 && byte == 0, "and fed all the same")
+        #expect(keeper.carryOut(.close) == nil)
+        #expect(keeper.delay == .seconds(15))
+    }
+
+    @Test func whatIsConfiguredLongerMayBeArmedAtAnyFeeding() throws {
+        var ends: [Int32] = [0, 0]
+        try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
+        defer { close(ends[1]) }
+        let keeper = keeper(nil, Kept().store(inheriting: ends[0]))
+        keeper.use(.multiplexer(socket: "/nonexistent", delay: .seconds(300)))
+        #expect(keeper.delay == .seconds(300))
+        #expect(keeper.carryOut(feed)?.failure == nil)
+        #expect(keeper.carryOut(.close) == nil)
     }
 }

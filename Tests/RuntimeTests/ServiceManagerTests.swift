@@ -109,17 +109,23 @@ import Testing
         defer { ends.forEach { close($0) } }
         let place = Int(ends[0]) - 3
         try #require((0..<1_000).contains(place))
-        let names = Array(repeating: "other", count: place) + ["watchdog"]
+        let names = Array(repeating: "other", count: place) + ["watchdog-70000"]
         var environment = [
             "LISTEN_PID": "41", "LISTEN_FDS": "\(names.count)", "LISTEN_FDNAMES": names.joined(separator: ":"),
         ]
-        #expect(ServiceManager.kept(as: "watchdog", environment: environment, process: 41) == ends[0])
+        func kept(
+            _ prefix: String, _ environment: [String: String], process: Int32 = 41
+        ) -> (descriptor: Int32, name: String)? {
+            ServiceManager.kept(where: { $0.hasPrefix(prefix) }, environment: environment, process: process)
+        }
+        #expect(kept("watchdog", environment)?.descriptor == ends[0])
+        #expect(kept("watchdog", environment)?.name == "watchdog-70000")
         #expect(fcntl(ends[0], F_GETFD) == FD_CLOEXEC)
-        #expect(ServiceManager.kept(as: "watchdog", environment: environment, process: 42) == nil)
-        #expect(ServiceManager.kept(as: "nothing", environment: environment, process: 41) == nil)
+        #expect(kept("watchdog", environment, process: 42)?.descriptor == nil)
+        #expect(kept("nothing", environment)?.descriptor == nil)
         environment["LISTEN_FDS"] = "0"
-        #expect(ServiceManager.kept(as: "watchdog", environment: environment, process: 41) == nil)
-        #expect(ServiceManager.kept(as: "watchdog", environment: [:], process: 41) == nil)
+        #expect(kept("watchdog", environment)?.descriptor == nil)
+        #expect(kept("watchdog", [:])?.descriptor == nil)
     }
 
     @Test func withoutAServiceManagerNobodyIsTold() {

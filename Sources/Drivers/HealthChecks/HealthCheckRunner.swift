@@ -7,6 +7,13 @@ import Kinds
 import Logging
 import Synchronization
 
+/// What came of asking for the agent inside a guest.
+public enum AgentAnswer: Hashable, Sendable {
+    case result(ProbeResult)
+    /// The question could not be put, and why: it says nothing of the guest, for or against it.
+    case unasked(String)
+}
+
 /// Runs exactly the checks it was given last. Safe to use from any task.
 ///
 ///     let runner = HealthCheckRunner(log: log, report: report)
@@ -31,8 +38,8 @@ public final class HealthCheckRunner: Sendable {
     /// a report that is on its way already.
     public func run(_ checks: SortedMap<ResourceKey, HealthCheck>) { wants.yield(checks) }
 
-    /// Asks for the agent inside a guest, once; must answer in about the given time.
-    public typealias AgentQuestion = @Sendable (ResourceKey, Interval) async -> ProbeResult
+    /// Asks for the agent inside a guest, once; must answer in about the given time, or a few seconds.
+    public typealias AgentQuestion = @Sendable (ResourceKey, Interval) async -> AgentAnswer
 
     /// Runs the checks until the surrounding task is cancelled. To be called once.
     /// - Parameter askAgent: how checks of guest agents are made; nil: they fail.
@@ -86,17 +93,26 @@ public final class HealthCheckRunner: Sendable {
         let pause = Swift.max(check.every, .milliseconds(100))
         let clock = ContinuousClock()
         var next = clock.now
+        var isUnasked = false
         while !Task.isCancelled {
-            let result =
+            let answer =
                 if check.probe == .agent, let askAgent {
                     await askAgent(role, check.timeout)
                 } else {
-                    await prober.attempt(check)
+                    AgentAnswer.result(await prober.attempt(check))
                 }
             if Task.isCancelled { return }
-            if judge.note(success: result.isSuccess) {
-                log.info("\(role) is \(result.isSuccess ? "healthy" : "unhealthy"): \(result.detail)")
-                report(.health(role: role, healthy: result.isSuccess, detail: String(result.detail.prefix(300))))
+            switch answer {
+            case .result(let result):
+                isUnasked = false
+                if judge.note(success: result.isSuccess) {
+                    log.info("\(role) is \(result.isSuccess ? "healthy" : "unhealthy"): \(result.detail)")
+                    report(.health(role: role, healthy: result.isSuccess, detail: String(result.detail.prefix(300))))
+                }
+            case .unasked(let why):
+                // Told once, until it could be asked again: what was found of it before stands.
+                if !isUnasked { log.warning("\(role) cannot be checked: \(why)") }
+                isUnasked = true
             }
             // An attempt that took longer than the pause is followed at once by the next, and none is made up for.
             next = Swift.max(next.advanced(by: .nanoseconds(pause.nanoseconds)), clock.now)

@@ -118,7 +118,7 @@ extension HealthCheck {
         [
             Field(
                 "agent", .choice(["ping"]), .optional,
-                "ping: the QEMU guest agent inside the machine answers. Virtual machines only.")
+                "ping: the QEMU guest agent inside the machine answers; Proxmox gives it 3 s. Virtual machines only.")
         ] + fields.fields + [
             Field(
                 "action", .choice(["restart", "report"]), .byDefault("restart"),

@@ -86,10 +86,14 @@ public struct GuestFailure: Hashable, Sendable {
     /// The same step will not succeed here before a person or another host has done something: a missing privilege, a
     /// guest that is not there, a name in use.
     public var isPermanent: Bool
+    /// Nothing was changed, nor asked to be, that could bring the guest here or make it run: what was seen of it before the step
+    /// holds on. False: it may have been.
+    public var hasBegunNothing: Bool
 
-    public init(_ reason: String, isPermanent: Bool = false) {
+    public init(_ reason: String, isPermanent: Bool = false, hasBegunNothing: Bool = false) {
         self.reason = reason
         self.isPermanent = isPermanent
+        self.hasBegunNothing = hasBegunNothing
     }
 }
 

@@ -56,9 +56,10 @@ enum Hypervisor {
     /// systemd's, where it is there.
     private static func watchdogStore() -> WatchdogStore? {
         guard let manager = ServiceManager.current else { return nil }
+        let kept = ServiceManager.kept(where: WatchdogStore.isName)
         return WatchdogStore(
-            inherited: ServiceManager.kept(as: WatchdogStore.name),
-            keep: { manager.keep($0, as: WatchdogStore.name) }, forget: { manager.forget(WatchdogStore.name) })
+            inherited: kept.map { WatchdogStore.Kept($0.descriptor, as: $0.name) },
+            keep: { manager.keep($0, as: $1) }, forget: { manager.forget($0) })
     }
 
     /// As the cluster has it now, not as this member remembers it.

@@ -7,6 +7,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Synchronization
 import Testing
 
 @testable import Drivers
@@ -115,6 +116,25 @@ import Testing
         runner.run([role: check(probe, failures: 5)])
         guard case .health(role, false, _) = await iterator.next() else { throw TestFailure(what: "not started anew") }
 
+        serving.cancel()
+        await serving.value
+    }
+
+    /// Whoever is asked for the agent is away: that says nothing of the guest.
+    @Test func whatCouldNotBeAskedCountsForNothing() async throws {
+        let well = AgentAnswer.result(ProbeResult(isSuccess: true, detail: "it answers"))
+        let ill = AgentAnswer.result(ProbeResult(isSuccess: false, detail: "it does not run"))
+        let away = AgentAnswer.unasked("no connection")
+        let answers = Mutex([away, well, away, away, well, away, ill])
+        let (reports, receive) = AsyncStream<RoleReport>.makeStream(bufferingPolicy: .bufferingNewest(100))
+        let runner = HealthCheckRunner(log: TestNetwork.quiet) { receive.yield($0) }
+        let serving = Task {
+            await runner.serve(askAgent: { _, _ in answers.withLock { $0.count > 1 ? $0.removeFirst() : $0[0] } })
+        }
+        var iterator = reports.makeAsyncIterator()
+        runner.run([role: check(.agent, failures: 1)])
+        #expect(await iterator.next() == .health(role: role, healthy: true, detail: "it answers"))
+        #expect(await iterator.next() == .health(role: role, healthy: false, detail: "it does not run"))
         serving.cancel()
         await serving.value
     }

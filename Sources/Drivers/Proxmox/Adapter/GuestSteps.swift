@@ -40,16 +40,24 @@ struct GuestSteps: Sendable {
         let deadline = ContinuousClock.now + .nanoseconds(settings.quorumPatience.nanoseconds)
         let taking = TakingOver(
             host: host, settings: settings, log: log, claims: claims, claim: claim, provenAway: provenAway)
-        let declared = try await declared(guest)
+        let declared: DeclaredGuest?
+        let found: Place
+        do throws(StepFailure) {
+            declared = try await self.declared(guest)
+            found = try await place(of: number)
+            if case .there(let node) = found {
+                guard takeFrom.contains(node.text) else {
+                    throw StepFailure(
+                        "\(attempted): its configuration lies on \(node); it starts here once it was moved here",
+                        isPermanent: true)
+                }
+                try await taking.examine(number, from: node, until: deadline)
+            }
+        } catch { throw error.havingBegunNothing }
         var notes: [String] = []
-        switch try await place(of: number) {
+        switch found {
         case .here: break
         case .there(let node):
-            guard takeFrom.contains(node.text) else {
-                throw StepFailure(
-                    "\(attempted): its configuration lies on \(node); it starts here once it was moved here",
-                    isPermanent: true)
-            }
             while true {
                 try await taking.take(number, from: node, until: deadline)
                 // Until Proxmox sees it here too: a move made just while the cluster's file system comes together may be undone.
@@ -58,6 +66,7 @@ struct GuestSteps: Sendable {
                     throw StepFailure("\(attempted): its configuration was taken from \(node), and is not seen here")
                 }
                 try await TakingOver.wait(attempted)
+                try await taking.examine(number, from: node, until: deadline)
             }
         case .nowhere: try await create(number, declared, attempted)
         }

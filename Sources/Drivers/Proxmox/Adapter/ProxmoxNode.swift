@@ -206,10 +206,7 @@ public final class ProxmoxNode: Sendable {
             if Task.isCancelled { return }
             if let failure {
                 log.warning("\(step.guest.workload): \(failure)")
-                report(
-                    .failed(
-                        step.guest, epoch: step.epoch, step.step,
-                        GuestFailure(failure.reason, isPermanent: failure.isPermanent)))
+                report(.failed(step.guest, epoch: step.epoch, step.step, failure.told))
             } else {
                 report(.done(step.guest, epoch: step.epoch, step.step))
             }
@@ -258,16 +255,15 @@ public final class ProxmoxNode: Sendable {
         }
     }
 
-    /// Proxmox itself waits up to three seconds for an agent; a shorter limit is the check's own.
-    private func askAgent(_ workload: ResourceKey, limit: Interval) async -> ProbeResult {
+    private func askAgent(_ workload: ResourceKey, limit: Interval) async -> AgentAnswer {
         let guest = state.withLock { state in state.watched.first { $0.workload == workload } }
         guard let number = guest.flatMap(GuestNumber.init), number.kind == .machine else {
-            return ProbeResult(isSuccess: false, detail: "\(workload) is no virtual machine of this host")
+            return .result(ProbeResult(isSuccess: false, detail: "\(workload) is no virtual machine of this host"))
         }
         do throws(ProxmoxError) {
             let trouble = try await host.agentTrouble(of: number, limit: limit)
-            return ProbeResult(isSuccess: trouble == nil, detail: trouble ?? "its guest agent answers")
-        } catch { return ProbeResult(isSuccess: false, detail: error.description) }
+            return .result(ProbeResult(isSuccess: trouble == nil, detail: trouble ?? "its guest agent answers"))
+        } catch { return .unasked(error.description) }
     }
 
     /// Runs the checks of the guests that run; of the others nothing is known any more.

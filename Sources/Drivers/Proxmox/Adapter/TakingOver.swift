@@ -60,13 +60,12 @@ struct TakingOver: Sendable {
         }
     }
 
-    /// Moves the guest's configuration here from a host that is fenced. Whether it is still wanted is asked just before each
-    /// thing that is done.
+    /// What comes before a taking: regains the quorum, and looks at what the guest needs. Nothing of the guest is touched.
     /// - Throws: a permanent failure when the guest has disks of the dead host; they are not here to be started with.
-    func take(
+    func examine(
         _ guest: GuestNumber, from dead: NodeName, until deadline: ContinuousClock.Instant
     ) async throws(StepFailure) {
-        let attempted = "take \(guest) over from \(dead)"
+        let attempted = Self.words(guest, dead)
         try await regainQuorum(until: deadline, attempted)
         let files = settings.files
         let text: String? = try await FileThread.run(settings, attempted) { () throws(GuestFileError) in
@@ -85,6 +84,17 @@ struct TakingOver: Sendable {
                         + "it stays with \(dead) until that is back", isPermanent: true)
             }
         }
+    }
+
+    private static func words(_ guest: GuestNumber, _ dead: NodeName) -> String { "take \(guest) over from \(dead)" }
+
+    /// Moves the guest's configuration here from a host that is fenced, once it was examined. Whether it is still wanted is asked
+    /// just before each thing that is done.
+    func take(
+        _ guest: GuestNumber, from dead: NodeName, until deadline: ContinuousClock.Instant
+    ) async throws(StepFailure) {
+        let attempted = Self.words(guest, dead)
+        let files = settings.files
         while true {
             try await claims.confirm(claim, attempted)
             do throws(StepFailure) {
@@ -212,8 +222,20 @@ struct StepFailure: Error, Hashable, CustomStringConvertible {
     var isWantOfQuorum = false
     /// A little later it may well succeed.
     var isPassing = false
+    /// As of `GuestFailure`.
+    var hasBegunNothing = false
 
     var description: String { reason }
+
+    /// As the agent is told of it.
+    var told: GuestFailure { GuestFailure(reason, isPermanent: isPermanent, hasBegunNothing: hasBegunNothing) }
+
+    /// The same, from before anything of the step was done.
+    var havingBegunNothing: StepFailure {
+        var failure = self
+        failure.hasBegunNothing = !mayHaveHadEffect
+        return failure
+    }
 
     init(_ reason: String, isPermanent: Bool = false) {
         self.reason = reason

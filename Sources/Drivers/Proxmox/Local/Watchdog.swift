@@ -30,12 +30,28 @@ public enum WatchdogKind: Hashable, Sendable {
 
     public static let ofProxmox = WatchdogKind.multiplexer(socket: "/run/watchdog-mux.sock")
 
-    /// What an open file must be that an earlier process had armed, where nobody says it: a connection to the multiplexer, or a
-    /// device, of which it is unknown how long it waits.
-    init(of descriptor: Int32) {
+    /// No settings allow a longer delay.
+    static let mostDelay = Interval.seconds(3_600)
+
+    /// What an open file is that an earlier process had armed, whatever is configured by now: a connection to the multiplexer, or
+    /// a device. Whoever says less than is true lets disks have two writers; so a device's time is the kernel's, which alone
+    /// knows what was set, and where nobody says it, it is the most that can be.
+    /// - Parameters:
+    ///   - delay: with which it was armed, as far as that was kept; nil: it was not.
+    ///   - timeout: asks an open device for its time in seconds; 0 or less: it does not say.
+    init(
+        of descriptor: Int32, armedWith delay: Interval?,
+        timeout: (Int32) -> Int32 = { holdfast_watchdog_timeout($0) }
+    ) {
         var status = stat()
         let isSocket = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
-        self = isSocket ? .ofProxmox : .device(path: "", timeout: .seconds(60))
+        let kept = delay ?? Self.mostDelay
+        guard !isSocket else {
+            self = .multiplexer(socket: "", delay: kept)
+            return
+        }
+        let seconds = timeout(descriptor)
+        self = .device(path: "", timeout: seconds > 0 ? .seconds(Int64(seconds)) : kept)
     }
 
     /// From the last feeding to the reset, at most, as far as the watchdog itself is concerned.

@@ -112,19 +112,32 @@ public struct ProxmoxHost: Sendable {
         return (granted[path]?["Sys.PowerMgmt"] ?? granted["/"]?["Sys.PowerMgmt"])?.lenientBool != nil
     }
 
+    /// Proxmox gives an agent three seconds, and a little later says that it does not run.
+    static let agentLimit = Interval.seconds(5)
+
     /// Whether the guest agent inside the machine answers. Takes up to three seconds when it does not.
+    ///
+    /// Only Proxmox's own word on the agent counts. When its API does not answer, or fails for another reason, nothing is known of
+    /// the agent: an outage of the API is no illness of every guest of its host.
+    /// - Parameter limit: a shorter one than Proxmox's own is as long as that, which is waited for.
     /// - Returns: nil when it does, Proxmox's words when it does not.
+    /// - Throws: when Proxmox did not say.
     public func agentTrouble(of guest: GuestNumber, limit: Interval) async throws(ProxmoxError) -> String? {
         let attempted = "ask the guest agent in \(guest) on \(node)"
         do throws(ProxmoxError) {
             // A POST by name, which changes nothing.
-            _ = try await client.change(.post, guest.path(on: node) + "/agent/ping", attempted: attempted, limit: limit)
+            _ = try await client.change(
+                .post, guest.path(on: node) + "/agent/ping", attempted: attempted, limit: max(limit, Self.agentLimit))
             return nil
         } catch {
-            if error.status == 500 || error.cause == .unknownOutcome { return error.reason }
-            throw error
+            let isOfAgent = Self.agentWords.contains { error.reason.contains($0) }
+            guard error.status == 500, isOfAgent else { throw error }
+            return error.reason
         }
     }
+
+    /// `QEMU guest agent is not running`, `No QEMU guest agent configured`, `VM 120 qga command 'guest-ping' failed - got timeout`.
+    private static let agentWords = ["guest agent", "qga command"]
 
     func unreadable(_ attempted: String, _ what: String) -> ProxmoxError {
         ProxmoxError(.unreadable, attempted: attempted, reason: "the answer is not that of \(what)")
