@@ -37,10 +37,12 @@ sections() {
         /:/ { line = $0; gsub(/[ \t\r]/, "", line); sub(/:/, ": ", line); print path " " line }
     ' "$1"
 }
-hosts=$(sections "$file" | grep -c '^nodelist/node {$' || true)
-((hosts > 0)) && sections "$file" | grep -q '^totem version: 2$' || fail "$file is no corosync.conf with a list of hosts"
+# says LINE FILE: not through a pipe, whose reader would end before its writer.
+says() { grep -q "^$1\$" < <(sections "$2"); }
+hosts=$(grep -c '^nodelist/node {$' < <(sections "$file") || true)
+((hosts > 0)) && says 'totem version: 2' "$file" || fail "$file is no corosync.conf with a list of hosts"
 
-if [[ -n $witness ]] && ! sections "$file" | grep -q '^quorum/device {$'; then
+if [[ -n $witness ]] && ! says 'quorum/device {' "$file"; then
     if ((apply)); then
         command -v pvecm >/dev/null || fail "pvecm is not here; run this on a Proxmox host"
         pvecm qdevice setup "$witness" || fail "pvecm qdevice setup $witness failed; nothing else was changed"
@@ -84,7 +86,7 @@ if cmp -s <(sections "$file" | sort) <(sections "$new" | sort); then
     echo "corosync is set as it should be: nothing to change in $file"
     exit 0
 fi
-sections "$file" | grep -q '^totem config_version: [0-9]*$' || fail "$file has no config_version; add one under totem"
+says 'totem config_version: [0-9]*' "$file" || fail "$file has no config_version; add one under totem"
 numbered <"$new" >"$new.numbered"
 mv "$new.numbered" "$new"
 diff -u --label "$file" --label "$file, changed" "$file" "$new" || true
@@ -96,6 +98,6 @@ fi
 cp "$new" "$file.new"
 mv "$file.new" "$file"
 echo "changed; corosync takes it over by itself: corosync-cmapctl -g runtime.config.totem.token"
-if sections "$file" | grep -q '^quorum/device {$'; then
+if says 'quorum/device {' "$file"; then
     echo "and on each host: systemctl restart corosync-qdevice"
 fi

@@ -38,6 +38,23 @@ import Testing
         #expect(read == plan)
     }
 
+    /// Whose a guest is is written to files that corosync carries, with a third vote and without.
+    @Test(arguments: [true, false]) func nothingIsTakenOverBeforeCorosyncGoesOn(withQDevice: Bool) throws {
+        for pause: Int64 in [1_500, 6_600, 12_000] {
+            var plan = try Self.base(UInt64(pause))
+            plan.hypervisors.hasQDevice = withQDevice
+            plan.hypervisors.corosync = pause * 1_000_000
+            let result = expectHeld(plan, "\(pause) ms")
+            #expect(result.recoveries.map(\.workload).sorted() == ["ct:103", "vm:101", "vm:102"])
+            for recovery in result.recoveries {
+                let issued = try #require(recovery.issuedAt) - recovery.lostAt
+                // Then the votes are lowered, if they have to be, and it is begun: within a second or two.
+                #expect(issued >= pause * 1_000_000, "\(pause) ms: \(recovery)")
+                #expect(issued <= max(pause, 4_000) * 1_000_000 + 2_000_000_000, "\(pause) ms: \(recovery)")
+            }
+        }
+    }
+
     // MARK: At every step
 
     private static let steps: [Int64] = [0, 300, 900, 1_500, 2_600, 4_000, 5_500, 9_000]
