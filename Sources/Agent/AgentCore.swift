@@ -100,6 +100,8 @@ public struct AgentCore: Sendable {
     /// When a leader was last heard of, or this one last led; the start, before that. A learner does not campaign, so to
     /// the consensus its leader is the last one for ever.
     var leaderHeard: Instant
+    /// The leader before this one led, and when it was last heard of.
+    var formerLeader: (member: MemberID, heard: Instant)?
 
     /// When `handle` must be called again at the latest.
     public internal(set) var nextDeadline: Instant = .distantPast
@@ -226,7 +228,10 @@ public struct AgentCore: Sendable {
                 cluster: frame.cluster, from: frame.from, to: frame.to, term: term, message: message,
                 start: frame.start, earlierStarts: frame.earlierStarts, epoch: frame.epoch)
             raft.handle(.received(envelope), now: now, random: &random)
-            if frame.from == raft.leader { leaderHeard = now }
+            if frame.from == raft.leader {
+                leaderHeard = now
+                formerLeader = (frame.from, now)
+            }
         case .proposal(let proposal, let record): proposeForPeer(record, proposal, from: frame.from, now: now)
         case .proposalRefused(let proposal, _): proposals.refused(proposal, now: now)
         case .readIndex(let read): readForPeer(read, from: frame.from, now: now)

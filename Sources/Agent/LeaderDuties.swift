@@ -52,6 +52,9 @@ struct LeaderDuties: Sendable {
         }
     }
 
+    /// How much of a silence before it led a leader takes into account at most.
+    static let mostElection = Interval.seconds(1)
+
     mutating func reset(now: Instant) {
         self = LeaderDuties()
         nextDecision = now
@@ -250,13 +253,29 @@ extension AgentCore {
             duties.unsteadySince[member] = unsteady
             let since = duties.lostSince[member] ?? now
             duties.lostSince[member] = since
-            let tenths = (now - since).milliseconds / 100
+            let silent = min(since, silenceOfFormerLeader(member) ?? since)
             _ = standings.update(member) {
-                $0.lostFor = min(.milliseconds(tenths * 100), LeaderView.Standing.mostLost)
+                $0.lostFor = Self.tenths(now - since)
+                $0.silentFor = Self.tenths(now - silent)
                 $0.unsteadyFor = min(
                     .seconds((now - unsteady).milliseconds / 1_000), FenceDecisions.mostUnsteady)
             }
         }
+    }
+
+    /// Since when the leader before this one would have counted as lost, had another one led all the while: this one followed it
+    /// until it fell silent. Nil of others, and once it has been heard of since. What an election may take counts and no more;
+    /// before that it may have been there for others.
+    private func silenceOfFormerLeader(_ member: MemberID) -> Instant? {
+        guard let formerLeader, formerLeader.member == member, raft.lastHeard(member) == nil,
+            let since = raft.leadership?.since
+        else { return nil }
+        return max(
+            formerLeader.heard + raft.timing.stretched(raft.timing.memberLease), since - LeaderDuties.mostElection)
+    }
+
+    private static func tenths(_ length: Interval) -> Interval {
+        min(.milliseconds(length.milliseconds / 100 * 100), LeaderView.Standing.mostLost)
     }
 
     /// Who has had no order under a fence for so long that nothing can come of an earlier one, there or not: it gives its

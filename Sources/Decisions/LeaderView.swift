@@ -21,6 +21,9 @@ public struct LeaderView: Hashable, Sendable {
         /// For how long it has been certain that it acts under no lease, as far as this leader has seen: in tenths of a
         /// second, and no more than `mostLost`. Zero for members that run no guests.
         public var lostFor: Interval = .zero
+        /// The same by what a leader knows from when it was a follower, of the leader before it: its lease had ended by then,
+        /// as that of any other member that was last heard of at that time. Nothing is proven by it.
+        public var silentFor: Interval = .zero
         /// For how long it has been coming and going, in whole seconds, and no more than `FenceDecisions.mostUnsteady`:
         /// since it was lost for the first time after it had been there for a while. Zero like `lostFor`.
         public var unsteadyFor: Interval = .zero

@@ -55,6 +55,22 @@ import Testing
         }
     }
 
+    /// Who leads next has followed the one that is lost, and knows since when it has been silent: no election is waited for twice.
+    @Test func theLossOfTheLeaderIsFoundAsSoonAsThatOfAnotherHost() throws {
+        for victim in ["pve1", "pve2"] {
+            for seed in UInt64(1)...10 {
+                var plan = try Self.base(seed)
+                plan.timeline = [Plan.Moment(at: 10_000_000_000, action: .powerOff(victim))]
+                let result = expectHeld(plan, "\(victim) is lost")
+                #expect(!result.recoveries.isEmpty)
+                for recovery in result.recoveries {
+                    let issued = try #require(recovery.issuedAt) - recovery.lostAt
+                    #expect(issued <= 3_000_000_000, "\(victim), seed \(seed): \(recovery)")
+                }
+            }
+        }
+    }
+
     // MARK: At every step
 
     private static let steps: [Int64] = [0, 300, 900, 1_500, 2_600, 4_000, 5_500, 9_000]

@@ -225,6 +225,9 @@ struct GuestBench {
         }
         try holdfast.waitUntilNothingIsFenced()
         let host = try hosts.first { ($0.name == status.leader) == hitsLeader }.required("host")
+        // A host that is lost before the other one is wholly back takes with it what the other has not read yet.
+        try Hypervisor.waitUntilTheySeeEachOther(
+            Hypervisor.all(in: client.directory, program: Hypervisor.program(beside: holdfast.binary)))
         if try loss.guests(on: host).isEmpty {
             try gather(on: host)
         }

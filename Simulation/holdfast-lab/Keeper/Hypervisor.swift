@@ -164,6 +164,7 @@ struct Hypervisor {
         var online: [String]
         var running: [Int]
         var requests: Int
+        var filesVersion: Int
     }
 
     private func status() throws -> Reply {
@@ -180,10 +181,12 @@ struct Hypervisor {
     var hasState: Bool { access(stateFile, F_OK) == 0 }
     private var stateFile: String { "\(folder)/state.json" }
 
-    /// Waits until all are one Proxmox cluster, which has a quorum.
+    /// Waits until all are one Proxmox cluster, with the same files on each.
     static func waitUntilTheySeeEachOther(_ all: [Hypervisor]) throws {
         let deadline = Deadline.after(milliseconds: 20_000)
-        while try all.contains(where: { try $0.status().online.count < all.count }) {
+        while true {
+            let seen = try all.map { try $0.status() }
+            if seen.allSatisfy({ $0.online.count == all.count && $0.filesVersion == seen[0].filesVersion }) { return }
             guard !deadline.hasPassed else {
                 throw LabError.timedOut("the emulated Proxmox hosts did not become one cluster within 20 s")
             }

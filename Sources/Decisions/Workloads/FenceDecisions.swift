@@ -130,7 +130,8 @@ private struct HostSituation {
     /// it has begun manages no guests either.
     private var isLost: Bool {
         !member.reachable && !standing.reachable && standing.leaseIsCertainlyOver && !member.stopping
-            && (standing.lostFor >= specs.policy.after || standing.unsteadyFor >= FenceDecisions.mostUnsteady)
+            && (max(standing.lostFor, standing.silentFor) >= specs.policy.after
+                || standing.unsteadyFor >= FenceDecisions.mostUnsteady)
             || hasNotComeUp
     }
 

@@ -189,7 +189,7 @@ final class WatchdogKeeper: Sendable {
         }
         log.notice(
             "the watchdog is armed: without the cluster this host is reset after \(timeout.milliseconds / 1_000) s")
-        state.watchdog = watchdog
+        state.watchdog = consume watchdog
         state.name = name
     }
 
