@@ -2,7 +2,7 @@
 
 import Testing
 
-@testable import Drivers
+@testable import ProxmoxDriver
 
 @Suite struct CorosyncTimesTests {
     private func configuration(hosts: Int = 2, totem: String = "", device: String? = nil) -> String {

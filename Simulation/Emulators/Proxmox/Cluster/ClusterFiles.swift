@@ -23,6 +23,8 @@ public struct ClusterFiles: Hashable, Sendable, Codable {
         var content: String?
         var version: UInt64
         var writer: Int
+        /// A renaming: the path that it was at. As one write, so that whoever takes it has the file once.
+        var from: String?
     }
 
     public private(set) var version: UInt64 = 0
@@ -56,6 +58,16 @@ public struct ClusterFiles: Hashable, Sendable, Codable {
         return Change(path: path, content: content, version: version, writer: writer)
     }
 
+    /// Renames a file.
+    /// - Returns: what the other nodes have to be told; nil: there is none.
+    mutating func rename(_ from: String, to target: String, writer: Int) -> Change? {
+        guard let content = read(from) else { return nil }
+        version += 1
+        set(from, Entry(content: nil, version: version, writer: writer))
+        set(target, Entry(content: content, version: version, writer: writer))
+        return Change(path: target, content: content, version: version, writer: writer, from: from)
+    }
+
     /// Takes another node's write.
     /// - Returns: false when something before it is missing here; the whole tree has to be asked for.
     mutating func apply(_ change: Change) -> Bool {
@@ -65,6 +77,9 @@ public struct ClusterFiles: Hashable, Sendable, Codable {
             (present.version, present.writer) >= (change.version, change.writer)
         {
             return true
+        }
+        if let from = change.from {
+            set(from, Entry(content: nil, version: change.version, writer: change.writer))
         }
         set(change.path, Entry(content: change.content, version: change.version, writer: change.writer))
         return true

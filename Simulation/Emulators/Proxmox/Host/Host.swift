@@ -114,12 +114,11 @@ public struct Host: Sendable {
     /// Renames a file of /etc/pve, as `mv` does: the way to take a guest from a node that is down.
     /// - Throws: `APIError` with the text `mv` would print behind the names.
     public mutating func rename(_ from: String, to target: String) throws(APIError) {
-        guard let content = files.read(from) else { throw .died("No such file or directory") }
+        guard files.exists(from) else { throw .died("No such file or directory") }
         guard membership.isWritable(now: now) else { throw .died("Permission denied") }
         guard !membership.isBusy(now: now) else { throw .died("Device or resource busy") }
         guard !files.exists(target) else { throw .died("File exists") }
-        tell(files.write(target, content, writer: settings.node.id))
-        tell(files.write(from, nil, writer: settings.node.id))
+        if let change = files.rename(from, to: target, writer: settings.node.id) { tell(change) }
     }
 
     /// Writes or removes a file of /etc/pve as an editor does.
