@@ -25,7 +25,7 @@ struct Instance: Sendable {
     /// It runs and does no work, until it is started again.
     var isHung = false
     /// Held still by hand, true time until which.
-    var pausedUntil: Int64 = .min
+    var pausedUntil: Int64 = 0
 
     /// An instance that is held still can go on at any moment, so it counts.
     var canWrite: Bool { !isFenced && phase != .incoming }
@@ -96,7 +96,7 @@ struct Hypervisor: Sendable {
     /// Machines with guests that it has heard of last, itself among them.
     var heard: [Int] = []
     /// True time until which nobody can write the configuration of Proxmox's cluster: one of them has fallen silent.
-    var pausedUntil: Int64 = .min
+    var pausedUntil: Int64 = 0
     /// Names the change of quorum that is under way.
     var quorumTicket: UInt64 = 0
     var willBeQuorate = true
