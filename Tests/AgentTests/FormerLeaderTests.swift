@@ -16,7 +16,7 @@ import Testing
         _ = lab.add("pve1", .host, founds: "home")
         lab.run(for: .milliseconds(100))
         for name in ["pve2", "pve3"] { _ = lab.join(name, .host) }
-        lab.run(for: .seconds(2))
+        lab.run(for: .seconds(1))
         for (number, name) in ["pve1", "pve2", "pve3"].enumerated() {
             lab.must(
                 .workload(
@@ -25,7 +25,6 @@ import Testing
                         HostFacts(
                             boot: "b1", memoryBytes: 1 << 34, cores: 8, storageAddress: "10.0.0.\(number + 1)"))))
         }
-        lab.must(.workload(.sight(Self.vault, on: "pve1", Sighting(.running))))
         lab.declare([
             Declaration(kind: "StoragePool", name: "rbd", spec: ["type": "cephRbd"]),
             Declaration(
@@ -35,7 +34,7 @@ import Testing
                 ]),
         ])
         lab.must(.workload(.sight(Self.vault, on: "pve1", Sighting(.running))))
-        lab.run(for: .seconds(2))
+        lab.run(for: .milliseconds(500))
         return lab
     }
 
@@ -61,7 +60,7 @@ import Testing
 
         let other = self.lab(seed: seed)
         _ = other.transferLeadership(to: 1)
-        other.run(for: .seconds(5))
+        other.run(for: .seconds(1))
         #expect(other.leader() == 1)
         other.kill(0)
         let usual = try #require(untilFenced(other))
@@ -76,8 +75,9 @@ import Testing
         let leader = try #require(lab.leader())
         #expect(leader != 0)
         lab.restart(0)
-        lab.run(for: .seconds(60))
-        guard lab.leader() == leader else { return }
+        // Long enough for the silence before to be told from the one that comes, and for nobody to miss its driver.
+        lab.run(for: .seconds(3))
+        #expect(lab.leader() == leader)
         #expect(lab.nodes[leader].core.state.hosts["pve1"]?.fence.isNone == true)
         lab.kill(0)
         let took = try #require(untilFenced(lab))

@@ -25,7 +25,7 @@ struct Instance: Sendable {
     /// It runs and does no work, until it is started again.
     var isHung = false
     /// Held still by hand, true time until which.
-    var pausedUntil: Int64 = 0
+    var pausedUntil: Int64 = .min
 
     /// An instance that is held still can go on at any moment, so it counts.
     var canWrite: Bool { !isFenced && phase != .incoming }
