@@ -244,7 +244,10 @@ extension AgentCore {
         for (member, standing) in standings.pairs {
             if standing.reachable || !standing.leaseIsCertainlyOver {
                 if duties.lostSince.contains(member) { duties.lostSince[member] = nil }
-                if standing.steadyFor >= FenceDecisions.steadyAgain, duties.unsteadySince.contains(member) {
+                // Not by the view's `steadyFor`, which ends before that.
+                if duties.unsteadySince.contains(member), let steady = duties.steadySince[member],
+                    now - steady >= FenceDecisions.steadyAgain
+                {
                     duties.unsteadySince[member] = nil
                 }
                 continue

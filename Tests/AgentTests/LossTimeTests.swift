@@ -1,4 +1,4 @@
-// For how long a host must have been lost before it is fenced, when it was the one that led.
+// For how long a host must have been lost before it is fenced: when it was the one that led, and when it was lost before.
 
 import Cluster
 import Consensus
@@ -7,7 +7,7 @@ import Testing
 
 @testable import Agent
 
-@Suite struct FormerLeaderTests {
+@Suite struct LossTimeTests {
     private static let vault = ResourceKey(kind: "VirtualMachine", name: "vault")
 
     /// pve1 leads and runs a guest with its disk in Ceph; pve2 and pve3 are hosts too. Nobody has a driver.
@@ -34,6 +34,11 @@ import Testing
                 ]),
         ])
         lab.must(.workload(.sight(Self.vault, on: "pve1", Sighting(.running))))
+        // The others can take it: they see their guests.
+        for node in 1...2 {
+            let facts = lab.nodes[node].core.state.hosts["pve\(node + 1)"]!.facts
+            lab.turn(node, [.guests(.host(facts)), .guests(.observed([]))])
+        }
         lab.run(for: .milliseconds(500))
         return lab
     }
@@ -65,6 +70,39 @@ import Testing
         other.kill(0)
         let usual = try #require(untilFenced(other))
         #expect(usual >= .milliseconds(2_250) && usual <= .milliseconds(2_600), "\(usual)")
+    }
+
+    /// Who comes and goes is fenced after half a minute of it. One that was lost once and has been there since does not.
+    @Test(arguments: [12, 40, 300]) func whoWasLostOnceIsGivenItsTimeTheNextTime(seconds: Int64) throws {
+        let lab = lab(seed: 1)
+        _ = lab.transferLeadership(to: 1)
+        lab.run(for: .seconds(1))
+        func pve1() -> MemberRecord? { lab.nodes[1].core.state.member(named: "pve1") }
+        lab.isolate(0)
+        lab.run(for: .seconds(1))
+        #expect(pve1()?.reachable == false)
+        lab.cuts = []
+        lab.run(for: .seconds(seconds))
+        #expect(lab.leader() == 1 && pve1()?.reachable == true)
+        lab.isolate(0)
+        let took = try #require(untilFenced(lab))
+        #expect(took >= .milliseconds(2_250) && took <= .milliseconds(2_600), "\(took)")
+    }
+
+    @Test func whoComesAndGoesIsFencedInTheEnd() throws {
+        let lab = lab(seed: 1)
+        _ = lab.transferLeadership(to: 1)
+        lab.run(for: .seconds(1))
+        func isFenced() -> Bool { lab.nodes[1].core.state.hosts["pve1"]?.fence.isNone == false }
+        let begun = lab.now
+        while !isFenced(), lab.now - begun < .seconds(120) {
+            lab.isolate(0)
+            lab.run(for: .milliseconds(1_500), until: isFenced)
+            lab.cuts = []
+            lab.run(for: .seconds(4), until: isFenced)
+        }
+        #expect(isFenced())
+        #expect(lab.now - begun >= .seconds(29) && lab.now - begun <= .seconds(40), "\(lab.now - begun)")
     }
 
     /// A silence of long ago is not counted again.
