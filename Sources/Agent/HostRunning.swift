@@ -92,17 +92,18 @@ extension AgentCore {
             guests.results[workload] = .handBack(epoch: placement.epoch)
             return
         }
-        // A second one of it would write to its disks. The leader says so, and what comes of it.
+        // A second one of it would write to its disks. The leader says so, and what comes of it. What is here and does no
+        // work is ended all the same: while it is there nobody can see that the guest has left this host.
         guard
             state.holders(of: placement, besides: hostName ?? "", suffices: { workloadSpecs.suffices($0, for: spec) })
                 .isEmpty
-        else { return }
-        let takeFrom = placement.sources.filter { state.hosts[$0]?.fence.isProven ?? true }
-        guard placement.failures <= UInt64(spec.budget.restarts), dependenciesAreMet(spec) else { return }
-        if observation.state == .stuck {
-            if isCertain(workload, placement.epoch, \.doubts) { order(.destroy(spec.guest, epoch: placement.epoch)) }
+        else {
+            if observation.state == .stuck { endWhatIsStuck(workload, spec, placement) }
             return
         }
+        let takeFrom = state.hostsToTakeFrom(placement)
+        guard placement.failures <= UInt64(spec.budget.restarts), dependenciesAreMet(spec) else { return }
+        if observation.state == .stuck { return endWhatIsStuck(workload, spec, placement) }
         if isForbidden(workload, spec) { return }
         // It would lose its only proof against a second writer.
         if needsWatchdog(spec), !isGuarded(host) {
@@ -120,6 +121,10 @@ extension AgentCore {
         if let lock = observation.lock, lock != "migrate" { return }
         if guests.facts?.isQuorate == false, away.isEmpty { return }
         order(.start(spec.guest, epoch: placement.epoch, takeFrom: takeFrom, provenAway: away))
+    }
+
+    private mutating func endWhatIsStuck(_ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement) {
+        if isCertain(workload, placement.epoch, \.doubts) { order(.destroy(spec.guest, epoch: placement.epoch)) }
     }
 
     /// Whether nothing that is known now would stand in the way of a start.

@@ -190,7 +190,7 @@ extension ClusterState {
         let isFirst = present.fence.isNone
         _ = hosts.update(name) { if isFirst { $0.fenceEpoch += 1 } }
         proven(name, .word, "\(record.actor) says that it is off", record)
-        forgetLeftovers(on: name)
+        settleLeftovers(on: name)
         return done()
     }
 
@@ -203,7 +203,7 @@ extension ClusterState {
         guard let present = hosts[name] else { return }
         if present.fence.isNone { _ = hosts.update(name) { $0.fenceEpoch += 1 } }
         proven(name, .word, "\(record.actor) declared it dead", record)
-        forgetLeftovers(on: name)
+        settleLeftovers(on: name)
     }
 
     mutating func fenceFailed(

@@ -80,7 +80,9 @@ extension ClusterState {
                 return refused(.unsafe, "\(left), to which it could not be moved, may be running \(workload)")
             }
         }
-        let fenced = present.hosts.filter { hosts[$0]?.fence.isProven == true }
+        // A move that failed may have taken its configuration along.
+        let left = present.leftovers.filter { !present.hosts.contains($0) }
+        let fenced = (present.hosts + left).filter { hosts[$0]?.fence.isProven == true }
         let event = note(
             host == nil ? "WorkloadUnplaced" : "WorkloadPlaced", workload.description,
             host.map { "belongs on \($0): \(reason)" } ?? reason, cause: cause(because, present.lastEvent), record)

@@ -79,6 +79,39 @@ extension AgentBench {
         #expect(bench.starts == 0)
     }
 
+    /// The move took its configuration along and left the process here, which does no work any more.
+    @Test func whatIsStuckHereIsEndedAlthoughItMayRunElsewhere() {
+        var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")
+        bench.request(.workload(.sight(vm, on: "pve2", Sighting(.running))))
+        bench.observe(.stuck)
+        #expect(bench.ends == 0, "this look may have begun before the move ended")
+        bench.observe(.stuck, .stuck)
+        #expect(bench.ends == 1)
+        bench.turn([.guests(.done(guest, epoch: bench.placement.epoch, .destroy))])
+        bench.observe(.absent, .absent)
+        #expect(bench.starts == 0)
+        #expect(bench.placement.sighting(on: "pve1") == .absent)
+    }
+
+    /// Where its move failed its configuration may have gone all the same.
+    @Test(arguments: [true, false]) func itIsTakenFromTheHostThatItMayHaveGoneTo(byWord: Bool) {
+        var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")
+        bench.request(.observeMember(AgentBench.peer, reachable: false, reason: "t"))
+        if byWord {
+            bench.request(.workload(.fenceByWord("pve2")))
+        } else {
+            // The leader may have begun it by itself.
+            bench.request(
+                .workload(.beginFence("pve2", epoch: 0, .cephBlocklist, by: AgentBench.own, reason: "t")))
+            bench.request(
+                .workload(.fenceProven("pve2", epoch: 1, .cephBlocklist, barred: ["10.0.0.2"], proof: "p")))
+        }
+        bench.observe(.absent)
+        #expect(
+            bench.guestOrders.last
+                == .start(guest, epoch: bench.placement.epoch, takeFrom: ["pve2"], provenAway: ["pve2"]))
+    }
+
     @Test func whatIsLeftIsEndedAndThenToldGone() {
         var bench = AgentBench.afterAFailedMove(from: "pve2", to: "pve1")
         #expect(bench.placement.phase == .on("pve2") && bench.placement.leftovers == ["pve1"])
