@@ -94,6 +94,7 @@ extension StateWriter {
         for member in host.ordered { present(26, member.rawValue) }
         if let isBlind = host.facts.isBlind { present(35, isBlind ? 1 : 0) }
         field(36, host.failuresAtOrder)
+        for address in host.earlierAddresses { present(41, address) }
     }
 
     /// Fields 10 to 13.
@@ -284,6 +285,11 @@ extension StateReader {
             case 26: host.ordered.append(MemberID(rawValue: try number()))
             case 35: host.facts.isBlind = try number() == 1
             case 36: host.failuresAtOrder = try count()
+            case 41:
+                host.earlierAddresses.append(try text())
+                guard host.earlierAddresses.count <= HostRecord.mostBarred else {
+                    throw fault("more addresses than are kept")
+                }
             default: throw unknown(field, of: "a host")
             }
         }

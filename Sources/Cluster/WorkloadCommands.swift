@@ -268,6 +268,9 @@ extension ClusterState {
         guard sighting.clients.count <= Placement.mostClients else { return refused(.invalid, "too many clients") }
         guard present.sightings[host] != sighting else { return unchanged() }
         let before = present.sighting(on: host)
+        if sighting.state == .running, !sighting.clients.isEmpty, hosts[host]?.earlierAddresses.isEmpty == false {
+            _ = hosts.update(host) { $0.earlierAddresses = [] }
+        }
         let isFree = hosts[host]?.fence.isNone == true
         var event = present.lastEvent
         if before != sighting.state, before != nil || sighting.state != .absent {
