@@ -177,6 +177,8 @@ struct FenceStepState: Sendable {
     let life: UInt64
     /// True time by which it has its effect or never; the greatest: it is not begun.
     var deadline: Int64 = .max
+    /// The cluster has said that it is still wanted.
+    var isConfirmed = false
     var isSent = false
 }
 
@@ -213,6 +215,8 @@ final class GuestLab {
     var draws: Draws
     var steps: SortedMap<UInt64, GuestStepState> = [:]
     var fences: SortedMap<UInt64, FenceStepState> = [:]
+    /// By the number of the step or fence that is asked for.
+    var claims: SortedMap<UInt64, ClaimQuestion> = [:]
     var lastNumber: UInt64 = 0
     var recoveries: [RunResult.Recovery] = []
     var resets: [RunResult.Reset] = []

@@ -35,6 +35,8 @@ extension World {
         case 2:
             // It has been shut down here.
             endAll(step.guest, on: step.machine, isLoss: false, lab)
+            // A machine was ended by the driver, which then asks for the move; a container is ended by the move itself.
+            guard guest.workload.isContainer || isAllowed(number, lab) else { return }
             // Another host may have taken it over meanwhile, after a fence of this one: then nothing lies here to be moved.
             guard guest.config == step.machine else {
                 return endMove(number, "its configuration does not lie here any more", lab)
