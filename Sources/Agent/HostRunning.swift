@@ -44,7 +44,9 @@ extension AgentCore {
                 let spec = workloadSpecs.workloads[workload], let observation = guests.observed[workload],
                 isCertain(workload, placement.epoch, \.sweeps)
             else { continue }
-            let isOver = host == name ? observation.state == .running : !observation.mayRun
+            // One that is being moved may be about to have gone.
+            let staysHere = observation.state == .running && observation.lock != "migrate"
+            let isOver = host == name ? staysHere : !observation.mayRun
             if isOver {
                 guests.results[workload] = .handBack(epoch: placement.epoch)
             } else if host != name, observation.state == .stuck, let there = placement.sighting(on: host),
@@ -98,12 +100,12 @@ extension AgentCore {
             state.holders(of: placement, besides: hostName ?? "", suffices: { workloadSpecs.suffices($0, for: spec) })
                 .isEmpty
         else {
-            if observation.state == .stuck { endWhatIsStuck(workload, spec, placement) }
+            if observation.state == .stuck { endWhatIsStuck(workload, spec, placement, observation) }
             return
         }
         let takeFrom = state.hostsToTakeFrom(placement)
         guard placement.failures <= UInt64(spec.budget.restarts), dependenciesAreMet(spec) else { return }
-        if observation.state == .stuck { return endWhatIsStuck(workload, spec, placement) }
+        if observation.state == .stuck { return endWhatIsStuck(workload, spec, placement, observation) }
         if isForbidden(workload, spec) { return }
         // It would lose its only proof against a second writer.
         if needsWatchdog(spec), !isGuarded(host) {
@@ -123,7 +125,12 @@ extension AgentCore {
         order(.start(spec.guest, epoch: placement.epoch, takeFrom: takeFrom, provenAway: away))
     }
 
-    private mutating func endWhatIsStuck(_ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement) {
+    /// What is being moved stands still in the last moments, at its source: whoever ended it then could stop the move in the
+    /// midst of handing the guest over.
+    private mutating func endWhatIsStuck(
+        _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, _ observation: GuestObservation
+    ) {
+        if observation.lock == "migrate" { return }
         if isCertain(workload, placement.epoch, \.doubts) { order(.destroy(spec.guest, epoch: placement.epoch)) }
     }
 
@@ -204,7 +211,7 @@ extension AgentCore {
         }
         switch observation.state {
         case .absent: guests.results[workload] = .moveEnded(epoch: placement.epoch, at: to, reason: "")
-        case .stuck: order(.destroy(spec.guest, epoch: placement.epoch))
+        case .stuck: if observation.lock != "migrate" { order(.destroy(spec.guest, epoch: placement.epoch)) }
         case .running, .stopped:
             // What passes by itself is waited for.
             if let lock = observation.lock, lock != "migrate" { return }
