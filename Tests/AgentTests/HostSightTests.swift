@@ -83,6 +83,8 @@ import Testing
     /// Its driver has never looked since the machine started anew.
     @Test func aHostWhoseDriverIsRefusedSaysInWhichBootItIs() {
         var host = HostBench(pools: ("cephRbd", "cephRbd"), isRefused: true)
+        host.run(for: .milliseconds(200))
+        host.agree()
         #expect(host.placement(gitlab).sighting(on: "pve1") == .running)
         host.bench.turn([.guests(.refused(boot: "b2", watchdogMilliseconds: 10_000, reason: "no answer"))])
         host.run(for: .milliseconds(200))
