@@ -125,6 +125,20 @@ extension Family {
             f.wait(0...20)
             f.now(.rejoin(host))
         },
+        Family("moves-fail-at-their-end", "Live moves fail once the guests run there; a host may be lost then.") { f in
+            f.use(f.draws.one(of: [.ceph, .ceph, .shared]))
+            for name in ["vm:101", "vm:102"] {
+                f.now(
+                    .failMove(name, f.draws.one(of: Plan.MoveFailure.allCases)), .moveWorkload(name, "pve2", live: true)
+                )
+            }
+            guard f.draws.chance(700) else { return }
+            let host = f.host
+            f.wait(2...14)
+            f.now(f.draws.chance(700) ? .powerOff(host) : .isolate(host))
+            f.wait(1...60)
+            f.now(.powerOn(host), .rejoin(host))
+        },
     ]
 
     static let hosts: [Family] = [

@@ -89,6 +89,28 @@ extension Swarm {
         plan.timeline.sort { $0.at < $1.at }
     }
 
+    /// Live moves that fail after the guest has begun to run at its target, and now and then one of the two hosts is lost
+    /// before anybody has cleared that up. Drawn for themselves, as health is.
+    mutating func drawFailedMoves() {
+        var draws = Draws(seed: plan.seed, purpose: 0xFD)
+        let hosts = plan.members.filter { $0.kind == .host }.map(\.name)
+        let names = plan.workloads.filter { !$0.isContainer }.map(\.name)
+        guard plan.storage != .local, hosts.count > 1, !names.isEmpty, draws.chance(400) else { return }
+        for _ in 0..<draws.number(1...4) {
+            let (name, host) = (draws.one(of: names), draws.one(of: hosts))
+            let at = draws.number(0...Self.last(of: plan))
+            add(.failMove(name, draws.one(of: Plan.MoveFailure.allCases)), at: at)
+            add(.moveWorkload(name, host, live: true), at: at)
+            guard draws.chance(400) else { continue }
+            // A move takes two to seven seconds, and two looks after it somebody is at it.
+            let lost = at + draws.number(Int64(1_000_000_000)...15_000_000_000)
+            let victim = draws.one(of: hosts)
+            add(.powerOff(victim), at: lost)
+            add(.powerOn(victim), at: lost + draws.number(Int64(1_000_000_000)...90_000_000_000))
+        }
+        plan.timeline.sort { $0.at < $1.at }
+    }
+
     private mutating func drawRules(_ hosts: [String]) {
         let names = plan.workloads.map(\.name)
         if draws.chance(250), let name = names.first {

@@ -45,6 +45,7 @@ public struct Swarm {
         if profile == .workloads {
             swarm.drawHealth()
             swarm.drawRestarts()
+            swarm.drawFailedMoves()
         }
         return swarm.plan
     }

@@ -37,6 +37,9 @@ extension Verb {
         Verb("unlock", [.workload]) { .unlock($0.text(0)) },
         Verb("fail-api", [.host, .length]) { .failAPI($0.text(0), $0.number(1)) },
         Verb("unknown-outcome", [.host]) { .unknownOutcome($0.text(0)) },
+        Verb("fail-move", [.workload, .word(Plan.MoveFailure.allCases.map(\.rawValue))]) {
+            .failMove($0.text(0), Plan.MoveFailure(rawValue: $0.text(1)) ?? .config)
+        },
         Verb("blocklist-expire", []) { _ in .expireBlocklist },
         Verb("late-watchdog", [.host, .length]) { .lateWatchdog($0.text(0), $0.number(1)) },
         Verb("break-watchdog", [.host, .length]) { .breakWatchdog($0.text(0), $0.number(1)) },

@@ -109,6 +109,8 @@ public enum Happening: Hashable, Sendable {
     case failAPI(String, Int64)
     /// Of the next call nobody hears how it ended.
     case unknownOutcome(String)
+    /// Its next live move fails after it has begun to run at its target.
+    case failMove(String, Plan.MoveFailure)
     case expireBlocklist
     case lateWatchdog(String, Int64)
     /// It resets nothing, and cannot be armed, for so long.
@@ -201,6 +203,7 @@ extension Happening: CustomStringConvertible {
         case .pauseWorkload(let name, let time): "pause-guest \(name) \(TimeText.length(time))"
         case .failAPI(let host, let time): "fail-api \(host) \(TimeText.length(time))"
         case .unknownOutcome(let host): "unknown-outcome \(host)"
+        case .failMove(let name, let failure): "fail-move \(name) \(failure.rawValue)"
         case .expireBlocklist: "blocklist-expire"
         case .lateWatchdog(let host, let time): "late-watchdog \(host) \(TimeText.length(time))"
         case .breakWatchdog(let host, let time): "break-watchdog \(host) \(TimeText.length(time))"

@@ -26,7 +26,7 @@ public struct Marks: Hashable, Sendable {
         case noQuorum, allMachinesDown
         // Workloads.
         case guestStarted, guestStartFailed, guestMoved, outcomeUnknown, votesLowered
-        case hostFenced, fenceLifted, watchdogFired
+        case hostFenced, fenceLifted, watchdogFired, moveFailedLate, orderSuperseded
 
         /// Whether it can be reached in a lab with workloads only.
         public var isOfWorkloads: Bool { rawValue >= Mark.guestStarted.rawValue }

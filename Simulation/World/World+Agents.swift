@@ -273,6 +273,7 @@ extension World {
     /// The process is gone, however; what it handed to the disk may or may not be there.
     func endProcess(_ machine: Machine) {
         guard machine.process != nil else { return }
+        dropClaims(of: machine)
         machine.process = nil
         wakes[machine.index] = .max
         machine.life += 1
@@ -335,7 +336,9 @@ extension World {
         switch request {
         case .propose(let command, let stamp, let actor, _, let origin):
             request = .propose(command, stamp: stamp, actor: actor, deadline: deadline, origin: origin)
-        case .read: request = .read(deadline: deadline)
+        case .read:
+            request = .read(
+                deadline: asker.isDriver ? machine.reading(at: now) + ClaimQuestion.patience : deadline)
         case .transferLeadership(let to, _): request = .transferLeadership(to: to, deadline: deadline)
         case .readLocal, .recover: break
         }
@@ -350,6 +353,7 @@ extension World {
             guard let delay = carry(from: machine.index, to: outside) else { return }
             queue.push(.answer(index, serial: serial, response), at: now + delay.first)
         case .person(let number, let serial): errandAnswered(number, serial: serial, response)
+        case .driver(let step, let serial): claimAnswered(step, serial: serial, response, by: machine)
         }
     }
 }

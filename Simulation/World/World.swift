@@ -42,6 +42,7 @@ enum WorldEvent {
     case lookAtGuests(machine: Int, life: UInt64, again: Bool)
     indirect case fenceOrder(machine: Int, life: UInt64, FenceOrder)
     case fenceStep(UInt64)
+    indirect case claimAnswered(step: UInt64, serial: Int, ClaimAnswer)
     case watchdog(machine: Int)
     case watchdogAnswers(machine: Int, life: UInt64, WatchdogReport)
     case quorumTurns(machine: Int, ticket: UInt64)
@@ -53,6 +54,10 @@ enum WorldEvent {
 enum Asker {
     case client(Int, serial: UInt64)
     case person(Int, serial: Int)
+    /// The driver of the machine itself, about one of its steps.
+    case driver(step: UInt64, serial: Int)
+
+    var isDriver: Bool { if case .driver = self { true } else { false } }
 }
 
 public final class World {
@@ -226,6 +231,7 @@ public final class World {
         case .lookAtGuests(let index, let life, let again): lookAtGuests(machine: index, life: life, again: again)
         case .fenceOrder(let index, let life, let order): take(order, on: machines[index], life: life)
         case .fenceStep(let number): goOnWithFence(number)
+        case .claimAnswered(let number, let serial, let answer): take(answer, for: number, serial: serial)
         case .watchdog(let index): watchdogLooks(machines[index])
         case .watchdogAnswers(let index, let life, let report):
             if machines[index].life == life { turn(machines[index], .watchdog(report)) }

@@ -96,17 +96,18 @@ extension AgentCore {
             guests.results[workload] = .handBack(epoch: placement.epoch)
             return
         }
-        // A second one of it would write to its disks. The leader says so, and what comes of it.
+        // A second one of it would write to its disks. The leader says so, and what comes of it. What is here and does no
+        // work is ended all the same: while it is there nobody can see that the guest has left this host.
         guard
             state.holders(of: placement, besides: hostName ?? "", suffices: { workloadSpecs.suffices($0, for: spec) })
                 .isEmpty
-        else { return }
-        let takeFrom = placement.sources.filter { state.hosts[$0]?.fence.isProven ?? true }
-        guard placement.failures <= UInt64(spec.budget.restarts), dependenciesAreMet(spec) else { return }
-        if observation.state == .stuck {
-            if isCertain(workload, placement.epoch, \.doubts) { order(.destroy(spec.guest, epoch: placement.epoch)) }
+        else {
+            if observation.state == .stuck { endWhatIsStuck(workload, spec, placement, observation) }
             return
         }
+        let takeFrom = state.hostsToTakeFrom(placement)
+        guard placement.failures <= UInt64(spec.budget.restarts), dependenciesAreMet(spec) else { return }
+        if observation.state == .stuck { return endWhatIsStuck(workload, spec, placement, observation) }
         if isForbidden(workload, spec) { return }
         // It would lose its only proof against a second writer.
         if needsWatchdog(spec), !isGuarded(host) {
@@ -124,6 +125,15 @@ extension AgentCore {
         if let lock = observation.lock, lock != "migrate" { return }
         if guests.facts?.isQuorate == false, away.isEmpty { return }
         order(.start(spec.guest, epoch: placement.epoch, takeFrom: takeFrom, provenAway: away))
+    }
+
+    /// What is being moved stands still in the last moments, at its source: whoever ended it then could stop the move in the
+    /// midst of handing the guest over.
+    private mutating func endWhatIsStuck(
+        _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, _ observation: GuestObservation
+    ) {
+        if observation.lock == "migrate" { return }
+        if isCertain(workload, placement.epoch, \.doubts) { order(.destroy(spec.guest, epoch: placement.epoch)) }
     }
 
     /// Whether nothing that is known now would stand in the way of a start.
@@ -206,7 +216,7 @@ extension AgentCore {
         }
         switch observation.state {
         case .absent: guests.results[workload] = .moveEnded(epoch: placement.epoch, at: to, reason: "")
-        case .stuck: order(.destroy(spec.guest, epoch: placement.epoch))
+        case .stuck: if observation.lock != "migrate" { order(.destroy(spec.guest, epoch: placement.epoch)) }
         case .running, .stopped:
             // What passes by itself is waited for.
             if let lock = observation.lock, lock != "migrate" { return }

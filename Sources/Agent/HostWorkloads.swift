@@ -218,7 +218,8 @@ extension AgentCore {
         guard let refusal = guests.refusal, let record = state.members[id], record.kind == .host,
             var facts = guests.facts ?? state.hosts.look(record.name, { $0.facts })
         else { return }
-        facts.boot = refusal.boot
+        // One that could not be read is not known to be another one.
+        if !refusal.boot.isEmpty { facts.boot = refusal.boot }
         facts.isQuorate = false
         // Armed with what was known, it may be armed still, whatever is configured by now or found out of it.
         facts.watchdogMilliseconds = max(facts.watchdogMilliseconds, refusal.watchdogMilliseconds)
@@ -321,7 +322,8 @@ extension AgentCore {
     }
 
     private mutating func tellSightings(_ name: String, now: Instant) {
-        guard guests.seesGuests else { return }
+        // First the boot, then what is seen in it: said the other way round it would be forgotten with the boot before.
+        guard guests.seesGuests, state.hosts[name]?.facts.boot == guests.facts?.boot else { return }
         for (workload, observation) in guests.observed.pairs {
             guard let placement = state.placements[workload],
                 workloadSpecs.workloads.look(workload, { $0.guest == observation.guest }) == true

@@ -95,6 +95,7 @@ extension StateWriter {
         if let isBlind = host.facts.isBlind { present(35, isBlind ? 1 : 0) }
         field(36, host.failuresAtOrder)
         if let pause = host.facts.pauseMilliseconds { present(37, UInt64(bitPattern: pause)) }
+        for address in host.earlierAddresses { present(41, address) }
     }
 
     /// Fields 10 to 13.
@@ -286,6 +287,11 @@ extension StateReader {
             case 35: host.facts.isBlind = try number() == 1
             case 36: host.failuresAtOrder = try count()
             case 37: host.facts.pauseMilliseconds = Int64(bitPattern: try number())
+            case 41:
+                host.earlierAddresses.append(try text())
+                guard host.earlierAddresses.count <= HostRecord.mostBarred else {
+                    throw fault("more addresses than are kept")
+                }
             default: throw unknown(field, of: "a host")
             }
         }

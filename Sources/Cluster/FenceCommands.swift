@@ -17,13 +17,15 @@ extension ClusterState {
             return done()
         }
         guard present.facts != facts || present.leaving != nil else { return unchanged() }
+        let hasStartedAnew = facts.isOfAnotherBoot(than: present.facts)
         _ = hosts.update(name) { $0.facts = facts }
+        if hasStartedAnew { forgetEarlierBoot(of: name, present.facts, record) }
         if present.facts.isBlind != facts.isBlind {
             let isBlind = facts.isBlind == true
             let event = note(
                 isBlind ? "HostBlind" : "HostSees", "host/\(name)",
                 isBlind ? "it cannot look at its guests, and is given none" : "it can look at its guests again",
-                cause: present.lastEvent, record)
+                cause: hosts[name]?.lastEvent ?? 0, record)
             _ = hosts.update(name) { $0.lastEvent = event }
         }
         if present.facts.storageAddress != facts.storageAddress { takeUpFence(of: name, record) }
@@ -34,8 +36,9 @@ extension ClusterState {
             }
         }
         // The machine that was to go down has been down.
-        if present.facts.boot != facts.boot, present.leaving != nil || present.restart != nil {
-            let event = note("HostReturned", "host/\(name)", "it has started anew", cause: present.lastEvent, record)
+        if hasStartedAnew, present.leaving != nil || present.restart != nil {
+            let cause = hosts[name]?.lastEvent ?? 0
+            let event = note("HostReturned", "host/\(name)", "it has started anew", cause: cause, record)
             _ = hosts.update(name) {
                 $0.leaving = nil
                 $0.restart = nil
@@ -190,7 +193,7 @@ extension ClusterState {
         let isFirst = present.fence.isNone
         _ = hosts.update(name) { if isFirst { $0.fenceEpoch += 1 } }
         proven(name, .word, "\(record.actor) says that it is off", record)
-        forgetLeftovers(on: name)
+        settleLeftovers(on: name)
         return done()
     }
 
@@ -203,7 +206,7 @@ extension ClusterState {
         guard let present = hosts[name] else { return }
         if present.fence.isNone { _ = hosts.update(name) { $0.fenceEpoch += 1 } }
         proven(name, .word, "\(record.actor) declared it dead", record)
-        forgetLeftovers(on: name)
+        settleLeftovers(on: name)
     }
 
     mutating func fenceFailed(

@@ -32,7 +32,7 @@ public enum FenceMethod: String, Hashable, Sendable, Codable, CaseIterable {
 
 /// What a host is, as far as placing guests on it and fencing it are concerned.
 public struct HostFacts: Hashable, Sendable, Codable {
-    /// Another one after every start of the machine.
+    /// Another one after every start of the machine; empty: it could not be read.
     public var boot: String
     /// Bytes of memory that guests may use together.
     public var memoryBytes: Int64
@@ -161,6 +161,10 @@ public struct HostRecord: Hashable, Sendable {
     /// Workloads that were deleted while a fence of this host was open and that other hosts may have run since: what is left
     /// of them here has to end before the fence does.
     public internal(set) var retired: SortedMap<ResourceKey, Declaration> = [:]
+    /// Addresses besides its own at which its guests had disks open in earlier boots, until one of the present boot is seen
+    /// with its disks open: its hypervisor may have started some by itself, and a fence must keep those out as well. At most
+    /// `mostBarred`.
+    public internal(set) var earlierAddresses: [String] = []
     public internal(set) var lastEvent: UInt64 = 0
 
     /// What a member is to carry out now.

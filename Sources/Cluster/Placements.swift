@@ -78,8 +78,8 @@ public struct Placement: Hashable, Sendable {
     public internal(set) var since: UInt64 = 0
     public internal(set) var sinceMilliseconds: Int64 = 0
     /// The hosts whose fences had to be proven before it was placed here, until it was seen to run here: its configuration
-    /// lies with one of them, or here. The newest first; more than one where a host was lost before it had taken it over. At
-    /// most `mostTried`.
+    /// lies with one of them, or here. The newest first; more than one where a host was lost before it had taken it over, or
+    /// where a move had failed that may have got further than was said. At most `mostTried`.
     public internal(set) var sources: [String] = [] {
         didSet { if sources.count > Self.mostTried { sources.removeLast(sources.count - Self.mostTried) } }
     }
@@ -168,6 +168,25 @@ extension ClusterState {
             name != host && sighting.state == .running && hosts[name]?.fence.isProven == false && !left.contains(name)
         }
         return left + seen.map(\.0)
+    }
+
+    /// Hosts that the configuration of a workload may be taken from, if it does not lie where the workload belongs: those that
+    /// it was placed anew because of, and those to which a move of it failed. A move that fails may have taken it there.
+    public func hostsToTakeFrom(_ placement: Placement) -> [String] {
+        placement.sources.filter { hosts[$0]?.fence.isProven ?? true }
+            + placement.leftovers.filter { hosts[$0]?.fence.isProven == true && !placement.sources.contains($0) }
+    }
+
+    /// By the word of a person nothing runs on a host. What a failed move has taken there lies there still.
+    mutating func settleLeftovers(on name: String) {
+        for (workload, placement) in placements.pairs where placement.leftovers.contains(name) {
+            _ = placements.update(workload) {
+                $0.leftovers.removeAll { $0 == name }
+                if case .on(let host) = $0.phase, $0.sighting(on: host) != .running, !$0.sources.contains(name) {
+                    $0.sources.insert(name, at: 0)
+                }
+            }
+        }
     }
 
     /// A host has nothing of any guest, or is no host of the cluster any more.

@@ -1,5 +1,6 @@
 // Under which addresses the storage knows the clients of a host: what the host says of itself, and what was seen of each of
-// its guests while it ran. A fence by the storage has to keep out all of them, and nobody else.
+// its guests while it ran, or of those of its boot before while nothing was seen of the present one. A fence by the storage has
+// to keep out all of them, and nobody else.
 
 import Consensus
 
@@ -23,6 +24,7 @@ extension ClusterState {
     public func storageAddresses(of host: String) -> [String] {
         var found: SortedMap<String, Bool> = [:]
         if let own = hosts.look(host, { $0.facts.storageAddress }), !own.isEmpty { found[own] = true }
+        for address in hosts.look(host, { $0.earlierAddresses }) ?? [] { found[address] = true }
         for placement in placements.values {
             for client in placement.sightings[host]?.clients ?? [] { found[StorageClient.address(of: client)] = true }
         }

@@ -81,7 +81,9 @@ extension ClusterState {
                 return refused(.unsafe, "\(left), to which it could not be moved, may be running \(workload)")
             }
         }
-        let fenced = present.hosts.filter { hosts[$0]?.fence.isProven == true }
+        // A move that failed may have taken its configuration along.
+        let left = present.leftovers.filter { !present.hosts.contains($0) }
+        let fenced = (present.hosts + left).filter { hosts[$0]?.fence.isProven == true }
         let event = note(
             host == nil ? "WorkloadUnplaced" : "WorkloadPlaced", workload.description,
             host.map { "belongs on \($0): \(reason)" } ?? reason, cause: cause(because, present.lastEvent), record)
@@ -267,6 +269,9 @@ extension ClusterState {
         guard sighting.clients.count <= Placement.mostClients else { return refused(.invalid, "too many clients") }
         guard present.sightings[host] != sighting else { return unchanged() }
         let before = present.sighting(on: host)
+        if sighting.state == .running, !sighting.clients.isEmpty, hosts[host]?.earlierAddresses.isEmpty == false {
+            _ = hosts.update(host) { $0.earlierAddresses = [] }
+        }
         let isFree = hosts[host]?.fence.isNone == true
         var event = present.lastEvent
         if before != sighting.state, before != nil || sighting.state != .absent {

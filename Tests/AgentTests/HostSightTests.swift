@@ -74,6 +74,52 @@ import Testing
         #expect(placement().phase == .on("pve2") && placement().isDeclined, "it has begun nothing for it")
     }
 
+    // MARK: After a start of the machine
+
+    private func sightings(_ host: HostBench) -> Int {
+        host.told.count { if case .sight = $0 { true } else { false } }
+    }
+
+    /// Its driver has never looked since the machine started anew.
+    @Test func aHostWhoseDriverIsRefusedSaysInWhichBootItIs() {
+        var host = HostBench(pools: ("cephRbd", "cephRbd"), isRefused: true)
+        host.run(for: .milliseconds(200))
+        host.agree()
+        #expect(host.placement(gitlab).sighting(on: "pve1") == .running)
+        host.bench.turn([.guests(.refused(boot: "b2", watchdogMilliseconds: 10_000, reason: "no answer"))])
+        host.run(for: .milliseconds(200))
+        host.agree()
+        #expect(host.bench.core.state.hosts["pve1"]?.facts.boot == "b2")
+        #expect(host.placement(gitlab).sighting(on: "pve1") == nil, "what ran before runs no more")
+    }
+
+    @Test func aBootThatCouldNotBeReadIsNotTakenForAnotherOne() {
+        var host = HostBench(pools: ("cephRbd", "cephRbd"), isRefused: true)
+        host.bench.turn([.guests(.refused(boot: "", watchdogMilliseconds: 10_000, reason: "no answer"))])
+        host.run(for: .seconds(12))
+        #expect(said(host)?.boot == "b1" && said(host)?.isBlind == true)
+        host.agree()
+        #expect(host.placement(gitlab).sighting(on: "pve1") == .running)
+    }
+
+    @Test func whatIsSeenInANewBootIsToldOnceTheBootIsKnown() {
+        var host = HostBench(pools: ("cephRbd", "cephRbd"))
+        host.run(for: .milliseconds(200))
+        host.agree()
+        var facts = host.facts(isGuarded: false)
+        facts.boot = "b2"
+        host.bench.turn([.guests(.host(facts))])
+        let before = sightings(host)
+        host.observe(.stopped, .stopped)
+        host.run(for: .milliseconds(200))
+        #expect(sightings(host) == before)
+        host.agree()
+        host.run(for: .milliseconds(200))
+        #expect(sightings(host) == before + 2)
+        host.agree()
+        #expect(host.placement(gitlab).sighting(on: "pve1") == .stopped)
+    }
+
     // MARK: What it was given
 
     /// gitlab was moved to pve2, which is fenced now; it is given back to this host, which has nothing of it.

@@ -40,9 +40,9 @@ extension AgentBench {
         return bench
     }
 
-    fileprivate mutating func observe(_ states: GuestState...) {
+    fileprivate mutating func observe(_ states: GuestState..., lock: String? = nil) {
         for state in states {
-            turn([.guests(.observed([GuestObservation(guest, state)]))])
+            turn([.guests(.observed([GuestObservation(guest, state, lock: lock)]))])
             run(for: .seconds(1))
         }
     }
@@ -86,12 +86,65 @@ extension AgentBench {
         #expect(bench.placement.leftovers.isEmpty)
     }
 
+    /// In the midst of another move, behind the cluster's back.
+    @Test func oneThatIsBeingMovedMayBeAboutToHaveGone() {
+        var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")
+        bench.observe(.running, .running, .running, lock: "migrate")
+        #expect(bench.placement.leftovers == ["pve2"])
+        bench.observe(.running, .running, .running)
+        #expect(bench.placement.leftovers.isEmpty)
+    }
+
+    /// In the last moments of a live move its source stands still.
+    @Test func whatIsBeingHandedOverIsNotEnded() {
+        var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")
+        bench.request(.workload(.handBack(vm, epoch: bench.placement.epoch, from: "pve2")))
+        bench.observe(.stuck, .stuck, .stuck, .stuck, lock: "migrate")
+        #expect(bench.ends == 0)
+        bench.observe(.stuck, .stuck, .stuck)
+        #expect(bench.ends == 1)
+    }
+
     @Test func norWhereAnotherHostHasSaidThatItRuns() {
         var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")
         bench.request(.workload(.handBack(vm, epoch: bench.placement.epoch, from: "pve2")))
         bench.request(.workload(.sight(vm, on: "pve2", Sighting(.running))))
         bench.observe(.stopped, .stopped)
         #expect(bench.starts == 0)
+    }
+
+    /// The move took its configuration along and left the process here, which does no work any more.
+    @Test func whatIsStuckHereIsEndedAlthoughItMayRunElsewhere() {
+        var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")
+        bench.request(.workload(.sight(vm, on: "pve2", Sighting(.running))))
+        bench.observe(.stuck)
+        #expect(bench.ends == 0, "this look may have begun before the move ended")
+        bench.observe(.stuck, .stuck)
+        #expect(bench.ends == 1)
+        bench.turn([.guests(.done(guest, epoch: bench.placement.epoch, .destroy))])
+        bench.observe(.absent, .absent)
+        #expect(bench.starts == 0)
+        #expect(bench.placement.sighting(on: "pve1") == .absent)
+    }
+
+    /// Where its move failed its configuration may have gone all the same.
+    @Test(arguments: [true, false]) func itIsTakenFromTheHostThatItMayHaveGoneTo(byWord: Bool) {
+        var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")
+        bench.observe(.absent)
+        #expect(bench.starts == 0)
+        bench.request(.observeMember(AgentBench.peer, reachable: false, reason: "t"))
+        if byWord {
+            bench.request(.workload(.fenceByWord("pve2")))
+        } else {
+            // The leader may have begun it by itself.
+            bench.request(
+                .workload(.beginFence("pve2", epoch: 0, .cephBlocklist, by: AgentBench.own, reason: "t")))
+            bench.request(
+                .workload(.fenceProven("pve2", epoch: 1, .cephBlocklist, barred: ["10.0.0.2"], proof: "p")))
+        }
+        bench.observe(.absent)
+        let epoch = bench.placement.epoch
+        #expect(bench.guestOrders.contains(.start(guest, epoch: epoch, takeFrom: ["pve2"], provenAway: ["pve2"])))
     }
 
     @Test func whatIsLeftIsEndedAndThenToldGone() {

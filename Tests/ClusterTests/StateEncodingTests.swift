@@ -263,6 +263,7 @@ private struct Draws: RandomNumberGenerator {
         #expect(states.contains { $0.hosts.values.contains { !$0.fence.isNone } })
         #expect(states.contains { $0.placements.values.contains { $0.host != nil && !$0.sightings.isEmpty } })
         #expect(states.contains { $0.placements.values.contains { !$0.barredFrom.isEmpty } })
+        #expect(states.contains { $0.hosts.values.contains { !$0.earlierAddresses.isEmpty } })
         #expect(states.contains { $0.hosts.values.contains { $0.barred.count > 1 && !$0.retired.isEmpty } })
         #expect(
             states.contains { state in

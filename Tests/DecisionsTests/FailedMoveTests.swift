@@ -193,6 +193,26 @@ import Testing
             bench.decide().contains { if case .beginFence("pve1", _, _, _, _) = $0 { true } else { false } })
     }
 
+    /// Both are lost: its configuration may lie with either.
+    @Test(arguments: [true, false]) func itIsTakenOverFromTheHostThatItMayHaveGoneToAsWell(byWord: Bool) {
+        var bench = failed()
+        bench.apply(.sight(vm, on: "pve2", Sighting(.stuck)))
+        bench.bench.admit(MemberID(rawValue: 5), "pve3", .host)
+        bench.apply(
+            .reportHost(
+                "pve3", HostFacts(boot: "b1", memoryBytes: 16 << 30, cores: 8, storageAddress: "10.0.0.3")))
+        for member in [pve1, pve2] { bench.lose(member, for: .seconds(30)) }
+        if byWord {
+            bench.apply(.fenceByWord("pve1"))
+        } else {
+            bench.apply(.beginFence("pve1", epoch: 0, .cephBlocklist, by: pve2, reason: "t"))
+            bench.apply(.fenceProven("pve1", epoch: 1, .cephBlocklist, proof: "p"))
+        }
+        bench.apply(.fenceByWord("pve2"))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve3") && bench.placement().sources == ["pve2", "pve1"])
+    }
+
     @Test func aWordCountsWheneverItIsGiven() {
         var bench = GuestBench()
         bench.guest(on: "pve2")

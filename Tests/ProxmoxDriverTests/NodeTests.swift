@@ -326,19 +326,33 @@ extension AsyncStream<GuestReport>.Iterator {
         }
     }
 
-    @Test func whatDoesNoWorkIsNotTakenForRunning() async throws {
+    @Test(arguments: ["io-error", "postmigrate"]) func whatDoesNoWorkIsNotTakenForRunning(word: String) async throws {
         let run = try await Run()
         run.proxmox.put(120, on: "pve1", "name: web")
         run.proxmox.change { state in
             state.running = [120]
-            state.standstill = [120: "io-error"]
+            state.standstill = [120: word]
             state.managed = [120]
         }
         try await run { node, reports in
             node.carryOut(.watch([web]))
             let seen = await reports.observation { $0.state == .stuck }
-            #expect(seen?.detail.contains("io-error") == true)
+            #expect(seen?.detail.contains(word) == true)
             #expect(seen?.isManagedElsewhere == true)
+        }
+    }
+
+    /// QEMU's own state is looked at seldom, but always when somebody asks what is true now.
+    @Test func whatAFailedMoveHasHandedOverIsSeenAtTheNextWord() async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve1", "name: web")
+        run.proxmox.change { $0.running = [120] }
+        try await run { node, reports in
+            node.carryOut(.watch([web]))
+            #expect(await reports.observation { _ in true }?.state == .running)
+            run.proxmox.change { $0.standstill = [120: "postmigrate"] }
+            node.carryOut(.watch([web]))
+            #expect(await reports.observation { _ in true }?.state == .stuck)
         }
     }
 

@@ -114,6 +114,45 @@ import Testing
         expectHeld(plan, ", the agent of pve2 stands still")
     }
 
+    // MARK: Claims
+
+    /// vm:104 ends by itself, and something befalls its host at some moment before the call that would start it again.
+    private static func afterACrash(_ happenings: [Happening], after milliseconds: Int64) throws -> Plan {
+        var plan = try base(UInt64(milliseconds + 1))
+        plan.hypervisors.look = 100_000_000
+        plan.timeline = [Plan.Moment(at: 10_000_000_000, action: .crash("vm:104"))]
+        for (number, action) in happenings.enumerated() {
+            let at = 10_000_000_000 + milliseconds * 1_000_000 + Int64(number) * 20_000_000_000
+            plan.timeline.append(Plan.Moment(at: at, action: action))
+        }
+        return plan
+    }
+
+    private static let moments: [Int64] = (0...24).map { $0 * 10 }
+
+    /// The agent stands still with its order, and the guest is placed elsewhere meanwhile.
+    @Test func anOrderThatWasOvertakenIsNotCarriedOut() throws {
+        var marks = Marks()
+        for milliseconds in Self.moments {
+            let plan = try Self.afterACrash([.pauseAgent("pve2", 15_000_000_000)], after: milliseconds)
+            marks.formUnion(expectHeld(plan, ", the agent stands still after \(milliseconds) ms").marks)
+        }
+        #expect(marks.has(.orderSuperseded))
+    }
+
+    /// The host is cut off with its order: it cannot ask, and starts nothing.
+    @Test func anOrderThatNobodyConfirmsIsNotCarriedOut() throws {
+        var refused = 0
+        for milliseconds in Self.moments {
+            let plan = try Self.afterACrash([.isolate("pve2"), .rejoin("pve2")], after: milliseconds)
+            let result = World(plan, tells: true).run()
+            #expect(result.isGood, "cut off after \(milliseconds) ms: \(result.violations)")
+            let isRefused = result.story.contains { $0.words.contains("nobody says that it is still wanted") }
+            if isRefused { refused += 1 }
+        }
+        #expect(refused > 0)
+    }
+
     /// 58: what people command about workloads and hosts, at every step of a failover.
     @Test("58 every command about workloads at every step", arguments: steps)
     func everyLabCommandAtEveryStep(milliseconds: Int64) throws {

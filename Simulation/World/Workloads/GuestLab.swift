@@ -14,6 +14,9 @@ struct Instance: Sendable {
         /// It waits for a guest that is being moved here live, and writes nothing before it has it. Whoever sends it can vanish:
         /// it goes on waiting.
         case incoming
+        /// It has given the guest away in a live move and was not ended: it has its disks open still, and writes nothing any
+        /// more (QEMU: postmigrate).
+        case spent
     }
 
     let id: UInt64
@@ -24,11 +27,14 @@ struct Instance: Sendable {
     var isFenced = false
     /// It runs and does no work, until it is started again.
     var isHung = false
+    /// It has come by a move that failed then, without its configuration: it runs, and belongs elsewhere as far as anybody
+    /// has been told.
+    var isAstray = false
     /// Held still by hand, true time until which.
     var pausedUntil: Int64 = .min
 
     /// An instance that is held still can go on at any moment, so it counts.
-    var canWrite: Bool { !isFenced && phase != .incoming }
+    var canWrite: Bool { !isFenced && phase != .incoming && phase != .spent }
 }
 
 struct GuestTruth: Sendable {
@@ -46,6 +52,8 @@ struct GuestTruth: Sendable {
     var lock: String?
     var startsTried: Int64 = 0
     var movesTried: Int64 = 0
+    /// How its next live move fails once it runs at its target; nil: it does not.
+    var lateFailure: Plan.MoveFailure?
     var instances: [Instance] = []
 
     /// Since the plan began.
@@ -79,9 +87,9 @@ struct GuestTruth: Sendable {
     /// The one that serves, if any.
     var serving: Instance? { instances.first { $0.phase == .running && !$0.isFenced } }
     func instances(on machine: Int) -> [Instance] { instances.filter { $0.machine == machine } }
-    /// Those that do not only wait for it.
+    /// Those that neither only wait for it nor have given it away.
     func working(on machine: Int) -> [Instance] {
-        instances.filter { $0.machine == machine && $0.phase != .incoming }
+        instances.filter { $0.machine == machine && $0.phase != .incoming && $0.phase != .spent }
     }
 }
 
@@ -173,6 +181,8 @@ struct FenceStepState: Sendable {
     let life: UInt64
     /// True time by which it has its effect or never; the greatest: it is not begun.
     var deadline: Int64 = .max
+    /// The cluster has said that it is still wanted.
+    var isConfirmed = false
     var isSent = false
 }
 
@@ -209,6 +219,8 @@ final class GuestLab {
     var draws: Draws
     var steps: SortedMap<UInt64, GuestStepState> = [:]
     var fences: SortedMap<UInt64, FenceStepState> = [:]
+    /// By the number of the step or fence that is asked for.
+    var claims: SortedMap<UInt64, ClaimQuestion> = [:]
     var lastNumber: UInt64 = 0
     var recoveries: [RunResult.Recovery] = []
     var resets: [RunResult.Reset] = []

@@ -11,6 +11,23 @@ extension Plan {
         case ceph, shared, local
     }
 
+    /// What is left at its source by a live move that fails after the guest has begun to run at its target. There the guest's
+    /// process runs in any case; QEMU ends the one at the source last, and Proxmox moves the configuration in between.
+    public enum MoveFailure: String, Hashable, Sendable, CaseIterable {
+        /// Its configuration. The driver says that the move failed.
+        case config
+        /// Its process, which has nothing more to do. The driver looks, finds the guest at its target, and says so.
+        case process
+        case both
+        /// As `process`, but the driver cannot look: it says that the move failed.
+        case unseen
+
+        public var leavesConfiguration: Bool { self == .config || self == .both }
+        public var leavesProcess: Bool { self != .config }
+        /// Whether the driver knows that the guest is where it was to go.
+        public var isKnownToHaveArrived: Bool { self == .process }
+    }
+
     /// A virtual machine (`vm:101`) or a system container (`ct:102`).
     public struct Workload: Hashable, Sendable {
         /// What fails for it, and how often.

@@ -52,10 +52,43 @@ extension World {
         return true
     }
 
+    /// Asked once, just before it is begun.
+    private func isWanted(_ number: UInt64, _ lab: GuestLab) -> Bool {
+        guard let step = lab.fences[number], !step.isConfirmed else { return true }
+        let machine = machines[step.machine]
+        guard machine.life == step.life else {
+            lab.fences[number] = nil
+            return false
+        }
+        let order = step.order
+        let claim: OrderClaim =
+            if case .unblocklist(let host, let epoch, _, _) = order {
+                .lift(host: host, epoch: epoch)
+            } else {
+                .fence(host: order.host, epoch: order.epoch, by: order.method)
+            }
+        switch confirm([claim], for: number, on: machine, lab) {
+        case .waits: return false
+        case .failed(let reason):
+            report(.failed(order, reason: reason), of: number)
+            return false
+        case .holds:
+            guard machine.reading(at: now) < order.until else {
+                report(.failed(order, reason: "it could not be begun in time"), of: number)
+                return false
+            }
+            _ = lab.fences.update(number) {
+                $0.isConfirmed = true
+                $0.deadline = now + 20_000_000_000
+            }
+            return true
+        }
+    }
+
     func goOnWithFence(_ number: UInt64) {
         guard let lab, let waiting = lab.fences[number] else { return }
         note(24, waiting.machine, number)
-        guard isBegun(number, waiting, lab), let step = lab.fences[number] else { return }
+        guard isBegun(number, waiting, lab), isWanted(number, lab), let step = lab.fences[number] else { return }
         switch step.order {
         case .blocklist(let host, let epoch, let addresses, _):
             guard askMonitors(number, step, lab) else { return }

@@ -230,7 +230,7 @@ extension World {
                     $0 != guest && rule.workloads.contains(lab.guests[$0].name) && lab.guests[$0].isDeclared
                 }
                 for other in others
-                where lab.guests[other].working(on: machine).contains(where: { !$0.isFenced })
+                where lab.guests[other].working(on: machine).contains(where: { !$0.isFenced && !$0.isAstray })
                     && lab.guests[other].desired != "ignored" && !isLeaving(other, machine, lab)
                 {
                     violate(
@@ -241,7 +241,9 @@ extension World {
             }
         }
         guard !lab.isEdited, !plan.policy.overcommitsMemory else { return }
-        let used = lab.guests.filter { !$0.working(on: machine).isEmpty }.reduce(0) { $0 + $1.memory }
+        // Of what came by a move that failed nobody knows before its host has looked twice.
+        let used = lab.guests.filter { guest in guest.working(on: machine).contains { !$0.isAstray } }
+            .reduce(0) { $0 + $1.memory }
         if used > machines[machine].plan.memory {
             violate("overcommitted", "\(lab.guests[guest].name) is started on \(name), which has no memory for it")
         }

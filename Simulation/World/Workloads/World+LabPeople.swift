@@ -26,6 +26,7 @@ extension World {
             if let machine = machine(named: name) { lab.hosts[machine.index].nextIsUnknown = true }
         case .lock(let name): with(name, lab) { lab.guests[$0].lock = "backup" }
         case .unlock(let name): with(name, lab) { lab.guests[$0].lock = nil }
+        case .failMove(let name, let failure): with(name, lab) { lab.guests[$0].lateFailure = failure }
         case .expireBlocklist: expireBlocklist()
         case .pauseWorkload(let name, let time): with(name, lab) { pause($0, for: time, lab) }
         case .lateWatchdog(let name, let time):
@@ -312,7 +313,10 @@ extension World {
     func healLab() {
         guard let lab else { return }
         lab.isHealing = true
-        for guest in lab.guests.indices where lab.guests[guest].lock == "backup" { lab.guests[guest].lock = nil }
+        for guest in lab.guests.indices {
+            if lab.guests[guest].lock == "backup" { lab.guests[guest].lock = nil }
+            lab.guests[guest].lateFailure = nil
+        }
         for index in lab.hosts.indices {
             lab.hosts[index].silentUntil = .min
             lab.hosts[index].nextIsUnknown = false

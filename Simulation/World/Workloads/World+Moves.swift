@@ -26,12 +26,17 @@ extension World {
                 return endMove(number, "the process on \(target.name) has ended", lab)
             }
             if let incoming = step.incoming { remove(incoming, of: step.guest, lab) }
+            if let failure = guest.lateFailure {
+                return failLate(number, failure, source, to: target, lab)
+            }
             handOver(source, of: step.guest, to: target.index, lab)
             checkPlace(of: step.guest, on: target.index, lab)
             endMove(number, nil, lab)
         case 2:
             // It has been shut down here.
             endAll(step.guest, on: step.machine, isLoss: false, lab)
+            // A machine was ended by the driver, which then asks for the move; a container is ended by the move itself.
+            guard guest.workload.isContainer || isAllowed(number, lab) else { return }
             // Another host may have taken it over meanwhile, after a fence of this one: then nothing lies here to be moved.
             guard guest.config == step.machine else {
                 return endMove(number, "its configuration does not lie here any more", lab)
@@ -99,6 +104,11 @@ extension World {
             return end(number, GuestFailure(refusal))
         }
         lab.guests[step.guest].lock = "migrate"
+        // It stands still for good, and QEMU does not let it go a second time.
+        if guest.instances(on: step.machine).contains(where: { $0.phase == .spent }) {
+            lab.guests[step.guest].lock = nil
+            return end(number, GuestFailure("VM \(guest.workload.vmid) is in state postmigrate"))
+        }
         let runs = guest.working(on: step.machine).contains { !$0.isFenced }
         if !runs { return stage(number, 5, after: lab.draws.number(300_000_000...1_000_000_000)) }
         if live {
@@ -116,6 +126,35 @@ extension World {
             return stage(number, 6, after: lab.draws.number(300_000_000...1_000_000_000))
         }
         stage(number, 2, after: lab.draws.number(lab.conditions.stop))
+    }
+
+    /// The guest goes on at its target, and then the move fails.
+    ///
+    ///     source   running ───────────────┐ (its process stays, or its configuration, or both)
+    ///     target            incoming ─────┴─ running
+    ///     driver   migrate ───────────────────── failed, unless it finds the guest at its target
+    private func failLate(
+        _ number: UInt64, _ failure: Plan.MoveFailure, _ source: Instance, to target: Machine, _ lab: GuestLab
+    ) {
+        guard let guest = lab.steps[number]?.guest else { return }
+        lab.guests[guest].lateFailure = nil
+        marks.reach(.moveFailedLate)
+        handOver(source, of: guest, to: target.index, lab)
+        if failure.leavesProcess {
+            var left = source
+            left.phase = .spent
+            lab.guests[guest].instances.append(left)
+        }
+        if failure.leavesConfiguration {
+            lab.guests[guest].config = source.machine
+            for position in lab.guests[guest].instances.indices
+            where lab.guests[guest].instances[position].machine == target.index {
+                lab.guests[guest].instances[position].isAstray = true
+            }
+        }
+        checkPlace(of: guest, on: target.index, lab)
+        tell("the move of \(lab.guests[guest].name) fails although it runs on \(target.name) (\(failure.rawValue))")
+        endMove(number, failure.isKnownToHaveArrived ? nil : "its end failed, with the guest at \(target.name)", lab)
     }
 
     private func endMove(_ number: UInt64, _ refusal: String?, _ lab: GuestLab) {
@@ -191,7 +230,9 @@ extension World {
         guard let step = lab.steps[number] else { return }
         lab.steps[number] = nil
         if lab.guests[step.guest].lock == "migrate" { lab.guests[step.guest].lock = nil }
-        guard machines[target].isPowered, lab.guests[step.guest].config == step.machine else { return }
+        guard machines[target].isPowered, lab.guests[step.guest].config == step.machine,
+            !lab.guests[step.guest].instances(on: step.machine).contains(where: { $0.phase == .spent })
+        else { return }
         if let source = lab.guests[step.guest].working(on: step.machine).first(where: { !$0.isFenced }) {
             guard refusal(of: machines[target], from: step.machine, for: step.guest, lab) == nil else { return }
             handOver(source, of: step.guest, to: target, lab)

@@ -179,12 +179,14 @@ extension World {
             return GuestObservation(
                 guest.guest, .stuck, clients: clients, detail: "paused after an I/O error of its disk")
         }
-        guard isHere, instance.phase != .incoming else {
-            return GuestObservation(
-                guest.guest, .stuck, isStarting: isStarting, clients: clients,
-                detail: instance.phase == .incoming
-                    ? "a process that waits for the guest to come here"
-                    : "a process without a configuration on this host")
+        guard isHere, instance.phase != .incoming, instance.phase != .spent else {
+            let detail =
+                switch instance.phase {
+                case .incoming: "a process that waits for the guest to come here"
+                case .spent where isHere: "it stands still: postmigrate"
+                default: "a process without a configuration on this host"
+                }
+            return GuestObservation(guest.guest, .stuck, isStarting: isStarting, clients: clients, detail: detail)
         }
         return GuestObservation(
             guest.guest, .running, lock: guest.lock, isStarting: isStarting,

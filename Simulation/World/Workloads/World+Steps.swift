@@ -24,6 +24,7 @@ extension World {
                 guard now >= step.deadline else { return again(number, after: 500_000_000) }
                 return end(number, GuestFailure("the API of this host did not answer within 10 s; look at pveproxy"))
             }
+            guard isAllowed(number, lab) else { return }
             if step.isUnknown { return beginUnknown(number, order, lab) }
         }
         switch step.work {
@@ -106,6 +107,8 @@ extension World {
             }
             takeOver(number, takeFrom, lab)
         case 1:
+            let others = machines.filter { runsGuests($0) && $0.hasJoined && $0.index != machine }.map(\.name)
+            guard isAllowed(number, besides: [.lowerVotes(beside: others)], lab) else { return }
             lowerVotes(machine, lab)
             takeOver(number, takeFrom, lab)
         case 2: openDisks(number, lab)

@@ -86,8 +86,10 @@ struct HostLooker: Sendable {
         self.settings = settings
     }
 
+    /// - Parameter isReportDue: a step has ended, or it is asked what is true now: then QEMU's own state is looked at too, for
+    ///   a machine that a failed move has handed over still counts as running to Proxmox.
     /// - Throws: what could not be asked; then nothing is known of any guest.
-    mutating func look(at watched: [Guest]) async throws(ProxmoxError) -> HostLook {
+    mutating func look(at watched: [Guest], isReportDue: Bool) async throws(ProxmoxError) -> HostLook {
         if let blindness = settings.machines.blindness() {
             throw ProxmoxError(
                 .unsafe, attempted: "look at the machines of \(settings.node)",
@@ -100,7 +102,7 @@ struct HostLooker: Sendable {
         look.managed = try await isThorough ? host.managedByProxmox() : last.managed
         // Before the lists: what has ended by then is in them.
         look.starting = try await host.starting(watched.compactMap(GuestNumber.init))
-        let (summaries, standstills) = try await host.guests(thoroughly: isThorough)
+        let (summaries, standstills) = try await host.guests(thoroughly: isThorough || isReportDue)
         look.summaries = summaries
         // What stood still does so until it is seen to do something else, or has been stopped.
         look.standstills = standstills ?? last.standstills

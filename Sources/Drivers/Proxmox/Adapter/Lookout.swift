@@ -45,7 +45,7 @@ struct Lookout: Sendable {
     ) async -> Outcome {
         var outcome = Outcome(notes: notes)
         do throws(ProxmoxError) {
-            let look = try await looker.look(at: watched)
+            let look = try await looker.look(at: watched, isReportDue: isReportDue || lastBlindness != nil)
             if capacity == nil {
                 let found = try await looker.host.capacity()
                 capacity = (found.memoryBytes, found.processors)

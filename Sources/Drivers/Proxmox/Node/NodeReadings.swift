@@ -107,11 +107,12 @@ public struct GuestStatus: Hashable, Sendable {
     }
 
     /// Why the machine does nothing although its process runs; nil when it works. A machine whose storage was fenced
-    /// stops with `io-error`.
+    /// stops with `io-error`; one that has been handed over by a live move stands still for good (`postmigrate`), and the guest
+    /// works at the target.
     public var standstill: String? { machineStatus.flatMap { Self.isStandstill($0) ? $0 : nil } }
 
     static func isStandstill(_ word: String) -> Bool {
-        ["io-error", "internal-error", "guest-panicked", "watchdog"].contains(word)
+        ["io-error", "internal-error", "guest-panicked", "watchdog", "postmigrate"].contains(word)
     }
 }
 
