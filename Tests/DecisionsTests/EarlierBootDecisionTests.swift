@@ -33,7 +33,7 @@ import Testing
         var bench = astray()
         bench.settle()
         #expect(holders(bench) == ["pve1"])
-        #expect(bench.placement().obstacle.contains("it may run on pve1"))
+        #expect(bench.placement().obstacle.contains("it runs on pve1"))
         bench.apply(restarted("pve1", 1))
         #expect(holders(bench).isEmpty)
         // Its own host starts it: no obstacle is told any more, and it stays where it belongs.
