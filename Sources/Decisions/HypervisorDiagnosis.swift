@@ -101,11 +101,19 @@ public enum HypervisorDiagnosis {
             "pvecm updatecerts --force, then configure the new fingerprint in proxmox.json: pvenode cert info")
     }
 
+    /// What deploy/corosync.sh makes of it: a token of one second and 0.65 for each host beyond two, and a consensus of 0.3 s
+    /// or, with three hosts or more, of 1.2 times the token; corosync.conf(5).
+    private static func shortestCorosyncPause(_ hosts: Int) -> Int {
+        hosts == 2 ? 1_300 : (1_000 + 650 * (hosts - 2)) * 22 / 10
+    }
+
     private static func quorum(_ proxmox: HypervisorReadings, _ find: (Finding.Verdict, String, String) -> Void) {
         if !proxmox.isQuorate, proxmox.problem == nil {
             find(.wrong, "its Proxmox cluster has no quorum: nothing can be started there", "pvecm status")
         }
-        if proxmox.hosts > 1, let pause = proxmox.corosyncPause, pause > longestCorosyncPause {
+        if proxmox.hosts > 1, let pause = proxmox.corosyncPause,
+            pause > max(longestCorosyncPause, shortestCorosyncPause(proxmox.hosts))
+        {
             let consensus = proxmox.hosts == 2 ? " and consensus: 300" : ""
             find(
                 .advice,

@@ -25,6 +25,10 @@ import Testing
         // corosync as it is to be, and a host that waits for nobody.
         #expect(findings { $0.corosyncPause = 1_300 }.map(\.verdict) == [.fine])
         #expect(findings { ($0.hosts, $0.corosyncPause) = (1, 6_600) }.map(\.verdict) == [.fine])
+        // With more hosts it takes longer, and nothing is left to be set.
+        #expect(findings { ($0.hosts, $0.corosyncPause) = (3, 3_630) }.map(\.verdict) == [.fine])
+        #expect(findings { ($0.hosts, $0.corosyncPause) = (4, 5_060) }.map(\.verdict) == [.fine])
+        #expect(findings { ($0.hosts, $0.corosyncPause) = (4, 5_061) }.map(\.verdict) == [.advice])
     }
 
     /// corosync.conf(5): a consensus below the token is safe with two hosts only.
