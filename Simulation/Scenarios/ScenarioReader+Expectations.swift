@@ -17,8 +17,7 @@ extension ScenarioReader {
         guard let node else { return }
         let known = [
             "final", "never", "recoveredWithin", "recoveries", "resets", "restarts", "gaps", "leader",
-            "mostLeaderChanges",
-            "quorum",
+            "mostLeaderChanges", "quorum", "members",
         ]
         let inner = fields(of: node, at: "expect", known: known)
         if let node = inner["final"] { readFinal(node) }
@@ -50,6 +49,9 @@ extension ScenarioReader {
         }
         if let node = inner["leader"] {
             plan.expect.leader = names(node, at: "expect.leader", among: machineNames, "a machine")
+        }
+        if let node = inner["members"] {
+            plan.expect.members = names(node, at: "expect.members", among: machineNames, "a machine")
         }
         if let node = inner["mostLeaderChanges"] {
             plan.expect.mostLeaderChanges = number(node, at: "expect.mostLeaderChanges", in: 0...1_000_000).map {

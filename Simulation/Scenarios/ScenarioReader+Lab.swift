@@ -50,11 +50,13 @@ extension ScenarioReader {
                 if let node = inner["workload"] { member.workload = text(node, at: "\(path).workload") ?? "" }
                 waiting.append((member, host, "\(path).host"))
             } else if kind == .witness, let host = inner["host"] {
-                errors.append(
-                    ScenarioError(
-                        file: file, line: host.line, field: path, "a witness with a host", waitsFor: .witnessPlace))
+                member.host = text(host, at: "\(path).host") ?? ""
+                waiting.append((member, host, "\(path).host"))
+                if inner["joins"] == nil {
+                    wrong(host, "\(path).host", expected: "`joins: later` beside it: such a witness is not let in")
+                }
             } else if let host = inner["host"] {
-                wrong(host, "\(path).host", expected: "no host: only a guest runs on one")
+                wrong(host, "\(path).host", expected: "no host: only a guest or a witness runs on one")
             }
             add(member, inner, field, path)
         }

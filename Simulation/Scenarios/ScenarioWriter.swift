@@ -58,7 +58,7 @@ public enum ScenarioWriter {
         lines.append("members:")
         lines += others.map { member in
             var parts = ["kind: \(member.kind.rawValue)"]
-            if member.kind == .guest { parts.append("host: \(quoted(member.host))") }
+            if !member.host.isEmpty { parts.append("host: \(quoted(member.host))") }
             if !member.workload.isEmpty { parts.append("workload: \(quoted(member.workload))") }
             return "  \(quoted(member.name)): {\((parts + quirks(member)).joined(separator: ", "))}"
         }
@@ -146,6 +146,7 @@ public enum ScenarioWriter {
         }
         parts += ofWorkloads(expect)
         if !expect.leader.isEmpty { parts.append("leader: [\(expect.leader.joined(separator: ", "))]") }
+        if let members = expect.members { parts.append("members: [\(members.joined(separator: ", "))]") }
         if let most = expect.mostLeaderChanges { parts.append("mostLeaderChanges: \(most)") }
         if let quorum = expect.quorum { parts.append("quorum: \(quorum)") }
         return parts.isEmpty ? [] : ["expect:"] + parts.map { "  \($0)" }

@@ -102,6 +102,8 @@ public struct Plan: Hashable, Sendable {
         /// Addresses that were never silent for longer than the time given here.
         public var gaps: SortedMap<String, Int64> = [:]
         public var leader: [String] = []
+        /// Who belongs to the cluster at the end, as it says itself; nil: not looked at.
+        public var members: [String]?
         /// Most changes of the leader after the start.
         public var mostLeaderChanges: Int?
         /// Whether somebody leads at the end; nil: not looked at.

@@ -72,9 +72,15 @@ extension World {
         let isLate = planBegan > 0
         if isLate {
             marks.reach(.memberJoinedLate)
+            send(.createToken(token), at: 0)
+            if machine.plan.kind == .witness, machine.hostIndex != nil {
+                // It has no identity until it was let in, and so no agent.
+                send(
+                    .join(tokenID: machine.name, secretHash: "h", member: record), for: .join(machine.name), at: 0)
+                return true
+            }
             // In mid-run nobody waits: the token exists, the command goes its way, the agent starts.
             machine.hasJoined = true
-            send(.createToken(token), at: 0)
             send(.join(tokenID: machine.name, secretHash: "h", member: record), at: 0)
             startProcess(machine)
             return true
@@ -270,6 +276,7 @@ extension World {
         }
         checkLabExpectations()
         if !plan.expect.leader.isEmpty { expectLeader(plan.expect.leader) }
+        if let wanted = plan.expect.members { expectMembers(wanted) }
         if let most = plan.expect.mostLeaderChanges, truth.leaderChanges > most {
             violate("expectation", "the leader changed \(truth.leaderChanges) times, allowed \(most)")
         }
@@ -285,6 +292,15 @@ extension World {
         let holders = machines.filter { speaks($0, record.role) }.map(\.name)
         let fits = wanted.isEmpty ? holders.isEmpty : holders.count == 1 && wanted.contains(holders[0])
         if !fits { violate("expectation", "\(address) is held by \(words(holders)), expected \(words(wanted))") }
+    }
+
+    /// By the word of whoever knows most.
+    private func expectMembers(_ wanted: [String]) {
+        let states = machines.compactMap { $0.process?.core.state }
+        let members = states.max { $0.revision < $1.revision }?.members.values.map(\.name).sorted() ?? []
+        if members != wanted.sorted() {
+            violate("expectation", "the members are \(words(members)), expected \(words(wanted))")
+        }
     }
 
     func expectLeader(_ wanted: [String]) {

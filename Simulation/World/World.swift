@@ -133,7 +133,8 @@ public final class World {
             machines.append(
                 Machine(
                     index: index, plan: member,
-                    hostIndex: plan.members.firstIndex { member.kind == .guest && $0.name == member.host },
+                    hostIndex: member.host.isEmpty
+                        ? nil : plan.members.firstIndex { $0.name == member.host },
                     clock: clock, latency: plan.conditions.diskLatency, draws: draws))
             if lab != nil { machines[index].leastLevel = FeatureLevel.newest }
         }

@@ -176,6 +176,7 @@ extension StateReader {
             case 38: member.signedBy = try text()
             case 39: member.preparedFor = try text()
             case 40: member.runsGuests = try number() == 1
+            case 42: member.machine = try text()
             default: throw unknown(field, of: "a member")
             }
         }

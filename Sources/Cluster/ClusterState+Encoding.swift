@@ -97,6 +97,7 @@ extension StateWriter {
         if let authority = member.signedBy { present(38, authority) }
         if let authority = member.preparedFor { present(39, authority) }
         if let runsGuests = member.runsGuests { present(40, runsGuests ? 1 : 0) }
+        if let machine = member.machine { present(42, machine) }
     }
 
     fileprivate mutating func write(_ role: RoleRecord) {

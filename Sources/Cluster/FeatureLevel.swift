@@ -11,7 +11,7 @@
 //     2       workloads and hosts that are fenced; the rotation of the authority; who was left behind is removed like a
 //             member; the first word of a member is no renewal; workloads that are not well are restarted and moved;
 //             hosts that are restarted by order; whether a host runs guests; what a host has said of its guests counts
-//             for the boot in which it was said
+//             for the boot in which it was said; a witness does not stand on a host of the cluster
 //
 // A change of the state or of a command that two versions would apply differently takes a new level: count `newest` up, add
 // a row here, and say in `Command.neededLevel` what needs it. No release has level 2 yet, so what is new is added to it; from

@@ -30,7 +30,7 @@ extension ClusterState {
         if !guardsAreInForce { admitted.key = nil }
         // It says so itself, when it has a certificate.
         (admitted.signedBy, admitted.preparedFor) = (nil, nil)
-        if level < 2 { admitted.runsGuests = nil }
+        if level < 2 { (admitted.runsGuests, admitted.machine) = (nil, nil) }
         admitted.reachable = reachable
         admitted.stopping = false
         admitted.lastEvent = note(
@@ -72,6 +72,13 @@ extension ClusterState {
                 .unsafe,
                 "\(member.name) has version \(member.version), which does not understand feature level \(level) of this "
                     + "cluster; install the version of the other members there first")
+        }
+        // A lost host would take two votes with it, and of three that leaves no majority.
+        guard level < 2 || member.kind != .witness || member.host.isEmpty else {
+            return refused(
+                .unsafe,
+                "\(member.name) runs on \(member.host), and both would be lost together; a witness needs a machine of its own, "
+                    + "and what runs on a host joins as a guest: holdfast cluster token create --kind guest")
         }
         // An id is 64 bits of its key, which may be met by trying; the key is the member.
         guard members[member.id].map({ $0.isOf(member.key) }) ?? true else {

@@ -27,6 +27,8 @@ public struct HypervisorReadings: Hashable, Sendable, Codable {
     public var reachAdvice: String?
     /// Guests that Proxmox starts by itself when the host starts: `vm:120`.
     public var startedAtBoot: [String]?
+    /// Witnesses of the cluster that run in guests of the host: `witness in vm:105`.
+    public var witnesses: [String]?
 
     public init(version: String = "", hosts: Int = 1, isQuorate: Bool = true) {
         problem = nil
@@ -34,7 +36,7 @@ public struct HypervisorReadings: Hashable, Sendable, Codable {
         (missingPrivileges, managed) = ([], [])
         (certificateExpires, hasQDevice, watchdogProblem) = (nil, nil, nil)
         givesQDeviceVote = false
-        (outOfReach, reachAdvice, startedAtBoot, corosyncPause) = (nil, nil, nil, nil)
+        (outOfReach, reachAdvice, startedAtBoot, corosyncPause, witnesses) = (nil, nil, nil, nil, nil)
     }
 }
 
@@ -80,6 +82,12 @@ public enum HypervisorDiagnosis {
                 "Proxmox starts \(guests.joined(separator: ", ")) by itself when the host starts, before anybody has asked "
                     + "whether it runs elsewhere by then",
                 "\(tool) set \(first.split(separator: ":").last ?? "") --onboot 0; the agent starts what belongs there")
+        }
+        for witness in proxmox.witnesses ?? [] {
+            let name = witness.prefix { $0 != " " }
+            find(
+                .wrong, "\(witness) runs on this host, and both votes are lost with it",
+                "join a witness on a machine of its own, then: holdfast cluster remove \(name)")
         }
         if let problem = proxmox.watchdogProblem {
             find(

@@ -33,6 +33,25 @@ import Testing
         #expect(bench.state.members.count == 3)
     }
 
+    /// A version from before the level would let it in, so before the level everybody does.
+    @Test(arguments: [1, 2] as [UInt64]) func aWitnessStandsOnNoHost(level: UInt64) {
+        var founder = ClusterBench.record(ClusterBench.pve1, "pve1", .host)
+        founder.level = level
+        var bench = ClusterBench()
+        bench.apply(.bootstrap(clusterName: "home", member: founder))
+        bench.apply(.createToken(ClusterBench.token("t", kind: .witness)))
+        var witness = ClusterBench.record(MemberID(rawValue: 9), "witness", .witness)
+        (witness.host, witness.machine) = ("pve1", "6f1d2c9a-0b7e-4d52-9c57-0a1b2c3d4e5f")
+        let command = Command.join(tokenID: "t", secretHash: "secret of t", member: witness)
+        let outcome = bench.apply(command)
+        #expect(outcome.code == (level == 1 ? .done : .unsafe))
+        #expect(level == 1 || outcome.message.contains("witness runs on pve1"), "\(outcome.message)")
+        // The token is as good as before, for the same machine when it stands elsewhere.
+        witness.host = ""
+        #expect(join(&bench, "t", witness) == (level == 1 ? .unchanged : .done))
+        #expect(bench.state.members[witness.id]?.machine == (level == 1 ? nil : witness.machine))
+    }
+
     @Test func aNameMeansOneMember() {
         var bench = ClusterBench.founded()
         bench.apply(.createToken(ClusterBench.token("t")))

@@ -19,10 +19,12 @@ private struct Draws: RandomNumberGenerator {
 
 @Suite struct StateEncodingTests {
     private static func member(_ number: UInt64) -> MemberRecord {
-        MemberRecord(
+        var record = MemberRecord(
             id: MemberID(rawValue: number << 40 | number), name: "m\(number)", kind: number % 3 == 0 ? .guest : .host,
             host: number % 3 == 0 ? "m1" : "", peerEndpoint: "m\(number):7400", apiEndpoint: "m\(number):7443",
             version: "1.\(number)")
+        if number % 2 == 0 { record.machine = "uuid of \(number)" }
+        return record
     }
 
     private static func spec(_ draws: inout Draws) -> JSONValue {
@@ -274,6 +276,7 @@ private struct Draws: RandomNumberGenerator {
         )
         #expect(states.contains { $0.formerNames.count > 1 })
         #expect(states.contains { $0.authority != nil && $0.rotation == nil })
+        #expect(states.contains { $0.members.values.contains { $0.machine != nil } })
         #expect(states.contains { $0.members.values.contains { $0.signedBy != nil && $0.preparedFor != nil } })
         #expect(states.contains { $0.epoch > 0 && !$0.leftBehind.isEmpty })
     }

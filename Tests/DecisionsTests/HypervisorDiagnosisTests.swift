@@ -54,6 +54,7 @@ import Testing
             ("manages vm:120, ct:200", .advice, { $0.managed = ["vm:120", "ct:200"] }),
             ("/etc/pve can only be read", .wrong, { $0.outOfReach = ["/etc/pve can only be read by this service"] }),
             ("starts vm:120, ct:200 by itself", .wrong, { $0.startedAtBoot = ["vm:120", "ct:200"] }),
+            ("witness in vm:105 runs on this host", .wrong, { $0.witnesses = ["witness in vm:105"] }),
             ("cannot be armed", .wrong, { $0.watchdogProblem = "/dev/watchdog is in use by watchdog-mux" }),
         ]
         for (words, verdict, change) in cases {

@@ -67,6 +67,30 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
         return Bench(driver: driver, reports: reports, fences: fences)
     }
 
+    /// By the UUID that Proxmox wrote into its configuration, on whichever host of the Proxmox cluster it is.
+    @Test func aMachineIsFoundAmongTheGuests() async throws {
+        let proxmox = try await SmallProxmox()
+        let web = "6F1D2C9A-0b7e-4d52-9c57-0a1b2c3d4e5f"
+        proxmox.put(120, on: "pve1", "name: web\nsmbios1: uuid=\(web),manufacturer=QUJD,base64=1")
+        // What it had when a snapshot was taken is not what it has.
+        let snapshot = "[before]\nsmbios1: uuid=00000000-0b7e-4d52-9c57-0a1b2c3d4e5f"
+        proxmox.put(121, on: "pve2", "name: db\nsmbios1: uuid=7f1d2c9a-0b7e-4d52-9c57-0a1b2c3d4e5f\n\n\(snapshot)")
+        proxmox.put(122, on: "pve2", "name: smbios1\nsmbios1:\n\u{0}\u{1}")
+        let settings = try proxmox.settings()
+        let driver = bench(nil) { settings }.driver
+        #expect(driver.refusal == nil)
+        let here = await driver.guest(ofMachine: "6f1d2c9a-0b7e-4d52-9c57-0a1b2c3d4e5f")
+        #expect(here == HostDriver.FoundGuest(name: "vm:120", node: "pve1", isHere: true))
+        let there = await driver.guest(ofMachine: "7f1d2c9a-0b7e-4d52-9c57-0a1b2c3d4e5f")
+        #expect(there == HostDriver.FoundGuest(name: "vm:121", node: "pve2", isHere: false))
+        #expect(await driver.guest(ofMachine: "00000000-0b7e-4d52-9c57-0a1b2c3d4e5f") == nil)
+        #expect(await driver.guest(ofMachine: "") == nil)
+        var lost = settings
+        lost.files = GuestFiles(folder: "\(proxmox.folder.path)/nowhere")
+        let elsewhere = lost
+        #expect(await bench(nil) { elsewhere }.driver.guest(ofMachine: "7f1d2c9a-0b7e-4d52-9c57-0a1b2c3d4e5f") == nil)
+    }
+
     private let feed = WatchdogOrder.feed(until: Instant(nanoseconds: 2_000), timeout: .seconds(70))
 
     /// /etc/pve is away for a moment just when the agent was started anew; or nobody can read how to reach Proxmox at all.

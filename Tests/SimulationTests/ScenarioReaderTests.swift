@@ -141,8 +141,14 @@ private let sound = """
         let said = complaint(sound + "expect: {never: [doubleAuthority]}")
         #expect(said.hasPrefix("s.yaml:7: ") && said.contains("waits for a part that is not there"), "\(said)")
         #expect(said.hasSuffix("(part: authorities)"), "\(said)")
-        let witness = "about: A.\nduration: 1s\nhosts: {a: {}}\nmembers: {w: {kind: witness, host: a}}"
-        #expect(complaint(witness).hasSuffix("(part: witnessPlace)"))
+    }
+
+    /// It is refused by the cluster, which a run can only show once there is one.
+    @Test func aWitnessOnAHostComesLater() {
+        let lab = "about: A.\nduration: 1s\nhosts: {a: {}}\nmembers: {w: {kind: witness, host: "
+        #expect(complaint(lab + "a}}").contains("members.w.host: ") && complaint(lab + "a}}").contains("joins: later"))
+        #expect(complaint(lab + "b, joins: later}}").contains("expected a host: a"))
+        #expect(complaint(lab + "a, joins: later}}") == "")
     }
 
     // MARK: Workloads

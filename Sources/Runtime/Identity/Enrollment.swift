@@ -17,9 +17,20 @@ public struct Enrollment: Sendable {
 
     /// A request that is well-formed, as the command that would admit its sender.
     public struct Prepared: Sendable {
-        public let record: MemberRecord
-        public let command: Command
+        public private(set) var record: MemberRecord
+        public private(set) var command: Command
+        /// What the sender says of its machine; of a witness only.
+        public let place: MachinePlace
         let publicKey: P256.Signing.PublicKey
+
+        /// The same of a machine that is found to run on a host, where the cluster decides what comes of that.
+        public func found(on host: String) -> Prepared {
+            guard case .join(let tokenID, let secretHash, _) = command else { return self }
+            var found = self
+            found.record.host = host
+            found.command = .join(tokenID: tokenID, secretHash: secretHash, member: found.record)
+            return found
+        }
     }
 
     /// Checks a request. Refuses at once where this member could not complete it, so that no token is used up in vain.
@@ -49,9 +60,15 @@ public struct Enrollment: Sendable {
             peerEndpoint: peer.description, apiEndpoint: api.description, version: request.version,
             level: request.level)
         record.key = ClusterTrust.pin(of: signing.publicKey)
+        var place = MachinePlace()
+        if request.kind == .witness {
+            place.machine = request.machine.flatMap(MachinePlace.uuid)
+            place.boot = request.boot.flatMap(MachinePlace.uuid)
+            record.machine = place.machine
+        }
         let command = Command.join(
             tokenID: request.tokenID, secretHash: JoinTokenText.hash(of: secret), member: record)
-        return Prepared(record: record, command: command, publicKey: signing.publicKey)
+        return Prepared(record: record, command: command, place: place, publicKey: signing.publicKey)
     }
 
     private static func endpoint(_ text: String, _ what: String) throws(EnrollmentRefusal) -> Endpoint {

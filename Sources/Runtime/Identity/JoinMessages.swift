@@ -14,6 +14,8 @@ public struct JoinApplicant: Hashable, Sendable {
     public var peerPort: Int
     public var apiPort: Int
     public var version: String
+    /// What tells this machine from others, for a witness, which must be no guest of a host.
+    public var place = MachinePlace()
 
     public init(name: String, host: String = "", address: String, peerPort: Int, apiPort: Int, version: String) {
         self.name = name
@@ -40,6 +42,9 @@ public struct JoinRequest: Hashable, Sendable, Codable, CustomStringConvertible,
     public var version: String
     /// The newest feature level it understands; nil from a version that does not say.
     public var level: UInt64?
+    /// What a witness says of its machine; see `MachinePlace`. Nil from the others, and from a version that does not say.
+    public var machine: String?
+    public var boot: String?
 
     /// The request of a machine that holds `token` and `key`.
     public init(token: JoinTokenText, applicant: JoinApplicant, key: P256.Signing.PrivateKey) throws {
@@ -53,6 +58,7 @@ public struct JoinRequest: Hashable, Sendable, Codable, CustomStringConvertible,
         apiEndpoint = Endpoint(host: applicant.address, port: applicant.apiPort).description
         version = applicant.version
         level = FeatureLevel.newest
+        if token.kind == .witness { (machine, boot) = (applicant.place.machine, applicant.place.boot) }
     }
 
     /// Without the secret.

@@ -16,6 +16,8 @@ struct EnrollmentDesk: Sendable {
     /// The members known when this one was last running.
     let known: [MemberRecord]
     let log: Logger
+    /// On which host of the cluster a machine runs that wants to be a witness; nil: on none that this member knows of.
+    var carrier: @Sendable (MachinePlace, ClusterState) async -> String? = { _, _ in nil }
 
     private var identity: MemberIdentity { current.value }
 
@@ -24,13 +26,16 @@ struct EnrollmentDesk: Sendable {
             let request = try CanonicalJSON.decode(JoinRequest.self, from: body)
             let enrollment = Enrollment(identity: identity)
             let state = try await state()
-            let prepared = try enrollment.prepare(request, members: state.members.values)
+            var prepared = try enrollment.prepare(request, members: state.members.values)
             if state.hasAdmitted(prepared.record) { return try answer(prepared, state) }
             // Whatever is proposed is written to every disk, and only whoever has a token may cause that. The log has the
             // last word: of two that show the same token it admits one.
             guard case .join(let id, let hash, _) = prepared.command, state.hasOpenToken(id, secretHash: hash) else {
                 return refusal(
                     403, "the join token is unknown or used; create one with: holdfast cluster token create")
+            }
+            if prepared.record.kind == .witness, let host = await carrier(prepared.place, state) {
+                prepared = prepared.found(on: host)
             }
             let deadline = access.now() + .seconds(5)
             let proposal = AgentRequest.propose(prepared.command, stamp: nil, actor: request.name, deadline: deadline)

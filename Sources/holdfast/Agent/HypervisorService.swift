@@ -38,9 +38,18 @@ enum Hypervisor {
     }
 
     /// What `doctor` says of it.
-    static func examination(of driver: HostDriver?) -> (@Sendable () async -> HypervisorReadings)? {
+    static func examination(
+        of driver: HostDriver?, member: String, loop: AgentLoop
+    ) -> (@Sendable () async -> HypervisorReadings)? {
         guard let driver else { return nil }
-        return { await readings(of: driver) }
+        return {
+            var readings = await readings(of: driver)
+            if case .state(let state, _) = await loop.submit(.readLocal) {
+                readings.witnesses = await WitnessPlace(member: member, hypervisor: driver)
+                    .witnessesHere(state.members.values)
+            }
+            return readings
+        }
     }
 
     private static func readings(of driver: HostDriver) async -> HypervisorReadings {

@@ -77,8 +77,9 @@ struct Newcomer {
                 ExitStatus.error, "the token is for a \(token.kind.rawValue), not for a \(kind.rawValue)",
                 next: "holdfast cluster token create --kind \(kind.rawValue)")
         }
-        let applicant = JoinApplicant(
+        var applicant = JoinApplicant(
             name: name, host: host, address: address, peerPort: peerPort, apiPort: apiPort, version: Version.current)
+        applicant.place = .here()
         note("joining cluster \(token.cluster) as \(token.kind.rawValue) \(name)")
         let identity = try await JoinClient.join(
             token: token, applicant: applicant, key: try folder.keyForJoining(),

@@ -142,7 +142,7 @@ struct RunningMember {
         let measurements = MemberMeasurements(
             record: record, current: current, dataDirectory: dataDirectory, guardProblem: drivers.guardProblem,
             network: drivers.network,
-            hypervisor: Hypervisor.examination(of: hypervisor), loop: loop,
+            hypervisor: Hypervisor.examination(of: hypervisor, member: record.name, loop: loop), loop: loop,
             store: store, transport: transport)
         let end = await serve(loop, drivers, hypervisor, transport, measurements)
         alive?.cancel()
@@ -196,9 +196,10 @@ struct RunningMember {
         _ measurements: MemberMeasurements
     ) -> APIServer {
         let settings = identity.settings
-        let desk = EnrollmentDesk(
+        var desk = EnrollmentDesk(
             current: current, folder: IdentityFolder(dataDirectory: dataDirectory), access: loop, known: knownPeers(),
             log: log)
+        desk.carrier = WitnessPlace(member: settings.name, hypervisor: hypervisor).carrier(of:in:)
         return APIServer(
             access: loop,
             settings: APIServer.Settings(host: settings.address, port: settings.apiPort),

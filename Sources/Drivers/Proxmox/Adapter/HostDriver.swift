@@ -107,6 +107,30 @@ public final class HostDriver: Sendable {
     /// What may be wrong with it; nil while it is refused.
     public func examine() async -> ProxmoxExamination? { await node?.examine() }
 
+    /// A virtual machine of this Proxmox cluster: its name (`vm:105`), and the host that has it now.
+    public struct FoundGuest: Hashable, Sendable {
+        public let name: String
+        public let node: String
+        public let isHere: Bool
+    }
+
+    /// The guest that is the machine with this UUID; nil: none is, or it cannot be told.
+    public func guest(ofMachine machine: String) async -> FoundGuest? {
+        guard let settings = node?.settings else { return nil }
+        do {
+            // A file system that hangs must take none of the threads that others share.
+            let found = try await NIOThreadPool.singleton.runIfActive {
+                try settings.files.guest(ofMachine: machine)
+            }
+            return found.map {
+                FoundGuest(name: $0.guest.serviceName, node: $0.node.text, isHere: $0.node == settings.node)
+            }
+        } catch {
+            log.warning("whether machine \(machine) is one of this cluster's guests cannot be told: \(error)")
+            return nil
+        }
+    }
+
     // MARK: Orders
 
     public func carryOut(_ order: GuestOrder) {

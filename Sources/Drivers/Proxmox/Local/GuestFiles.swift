@@ -82,6 +82,28 @@ public struct GuestFiles: Hashable, Sendable {
         return String(decoding: bytes, as: UTF8.self)
     }
 
+    /// The virtual machine that has this UUID in its firmware, and the host that has it now; nil: none has.
+    /// - Parameter machine: in lower case, as a machine reads it in /sys/class/dmi/id/product_uuid. Proxmox draws one for every
+    ///   machine it makes, and writes it into its configuration (qm(1), `smbios1`).
+    func guest(ofMachine machine: String) throws(GuestFileError) -> (guest: GuestNumber, node: NodeName)? {
+        for node in try names(in: "\(folder)/nodes", "look for the machine \(machine)").compactMap(NodeName.init) {
+            for guest in try guests(on: node) where guest.kind == .qemu {
+                // One that has gone meanwhile is looked for on the hosts that follow.
+                guard let text = try? text(of: guest, on: node) else { continue }
+                if Self.machine(in: text) == machine { return (guest, node) }
+            }
+        }
+        return nil
+    }
+
+    /// What stands before the first heading is the machine as it is; after it come its snapshots.
+    private static func machine(in configuration: String) -> String? {
+        let word = "smbios1:"
+        let lines = configuration.split(separator: "\n").prefix { !$0.hasPrefix("[") }
+        guard let line = lines.first(where: { $0.hasPrefix(word) }) else { return nil }
+        return PropertyText(String(line.dropFirst(word.count).drop { $0 == " " })).properties["uuid"]?.lowercased()
+    }
+
     /// Makes the guest this host's. Done when it is already.
     /// - Throws: `notWritable` while the cluster's file system is read-only; nothing has happened then.
     public func take(_ guest: GuestNumber, from dead: NodeName, to node: NodeName) throws(GuestFileError) {

@@ -1,0 +1,38 @@
+// Where a witness stands. A witness that runs on a host of the cluster is lost together with that host, and of two hosts and a
+// witness then one vote is left of three. So it is not let in; and one that was let in before its host could tell is told of
+// by `doctor`.
+
+import Cluster
+import ProxmoxDriver
+import Runtime
+
+/// What this member knows of it.
+struct WitnessPlace: Sendable {
+    /// This member, and its hypervisor when it has one.
+    let member: String
+    let hypervisor: HostDriver?
+    /// Nil on a member that is a container: what shares its boot does not run on it.
+    var boot = MachinePlace.ownBoot()
+
+    /// The host of the cluster on which a machine runs; nil: on none that is known.
+    @Sendable func carrier(of place: MachinePlace, in state: ClusterState) async -> String? {
+        if let theirs = place.boot, let boot {
+            if theirs == boot { return member }
+            if let host = state.hosts.pairs.first(where: { $0.1.facts.boot == theirs })?.0 { return host }
+        }
+        guard let machine = place.machine, let guest = await hypervisor?.guest(ofMachine: machine) else { return nil }
+        if guest.isHere { return member }
+        return state.member(named: guest.node)?.kind == .host ? guest.node : nil
+    }
+
+    /// The witnesses that run in guests of this host: `witness in vm:105`.
+    func witnessesHere(_ members: [MemberRecord]) async -> [String] {
+        var found: [String] = []
+        for witness in members where witness.kind == .witness {
+            guard let machine = witness.machine, let guest = await hypervisor?.guest(ofMachine: machine), guest.isHere
+            else { continue }
+            found.append("\(witness.name) in \(guest.name)")
+        }
+        return found
+    }
+}
