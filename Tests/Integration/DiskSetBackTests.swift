@@ -48,6 +48,8 @@ struct DiskSetBackTests {
             Self.three + """
                 "$H" kv put k before >/dev/null; copy pve2
                 kill_now pve2; run pve2
+                # Its own answer comes by way of the leader: only after that does the leader's word speak of the later start.
+                until_true "$H" kv get k --endpoints 127.0.0.1:7412
                 until_true voters
                 "$H" cluster transfer-leader pve2 --wait --endpoints 127.0.0.1:7411 || exit 4
                 "$H" cluster transfer-leader pve1 --wait --endpoints 127.0.0.1:7412 || exit 5
