@@ -87,7 +87,7 @@ public struct GuestFiles: Hashable, Sendable {
     ///   machine it makes, and writes it into its configuration (qm(1), `smbios1`).
     func guest(ofMachine machine: String) throws(GuestFileError) -> (guest: GuestNumber, node: NodeName)? {
         for node in try names(in: "\(folder)/nodes", "look for the machine \(machine)").compactMap(NodeName.init) {
-            for guest in try guests(on: node) where guest.kind == .qemu {
+            for guest in try guests(on: node) where guest.kind == .machine {
                 // One that has gone meanwhile is looked for on the hosts that follow.
                 guard let text = try? text(of: guest, on: node) else { continue }
                 if Self.machine(in: text) == machine { return (guest, node) }
