@@ -30,15 +30,16 @@ extension AgentCore {
     /// has stayed on says so for all when it runs there: until it stops there it does not begin to work elsewhere (a live move
     /// of QEMU lets its target work only once its source has stopped).
     private mutating func sweepLeftovers(_ name: String) {
-        func isMine(_ placement: Placement) -> Bool {
+        func isMine(_ workload: ResourceKey, _ placement: Placement) -> Bool {
             placement.phase == .on(name)
                 ? !placement.leftovers.isEmpty
-                : placement.leftovers.contains(name) && !placement.hosts.contains(name)
+                : (placement.leftovers.contains(name) || isAstray(workload, placement, on: name))
+                    && !placement.hosts.contains(name)
         }
-        for workload in guests.sweeps.keys where state.placements[workload].map(isMine) != true {
+        for workload in guests.sweeps.keys where state.placements[workload].map({ isMine(workload, $0) }) != true {
             guests.sweeps[workload] = nil
         }
-        for (workload, placement) in state.placements.pairs where isMine(placement) {
+        for (workload, placement) in state.placements.pairs where isMine(workload, placement) {
             guard let host = placement.host, guests.orders[workload] == nil, guests.results[workload] == nil,
                 guests.retryAt[workload] == nil, guests.unseen[workload] == nil,
                 let spec = workloadSpecs.workloads[workload], let observation = guests.observed[workload],
@@ -49,15 +50,26 @@ extension AgentCore {
                 host == name
                 ? observation.state == .running && observation.lock == nil && !observation.isStarting
                 : !observation.mayRun
-            if isOver {
+            if isOver, host == name || placement.leftovers.contains(name) {
                 guests.results[workload] = .handBack(epoch: placement.epoch)
             } else if host != name, observation.state == .stuck, let there = placement.sighting(on: host),
-                there != .absent
+                there != .absent || isAstray(workload, placement, on: name)
             {
                 // One that works is no leftover: it has come after all, and is to belong here.
                 order(.destroy(spec.guest, epoch: placement.epoch))
             }
         }
+    }
+
+    /// A process of it is here although it belongs elsewhere, where it does not run either, and it is seen to run nowhere: its
+    /// move failed behind the cluster's back, or before it was declared anew. Whoever is to start it waits for the end of that.
+    private func isAstray(_ workload: ResourceKey, _ placement: Placement, on name: String) -> Bool {
+        guard case .on(let host) = placement.phase, host != name, placement.sighting(on: name) == .stuck,
+            let there = placement.sighting(on: host), there == .absent || there == .stopped,
+            workloadSpecs.shallRun(workload, placement) == true,
+            guests.observed[workload].map({ !$0.isStarting && !$0.isManagedElsewhere }) ?? false
+        else { return false }
+        return placement.sightings.values.allSatisfy { $0.state != .running }
     }
 
     private mutating func keep(
@@ -90,7 +102,9 @@ extension AgentCore {
         }
         // One that is being started here already is waited for: by a person, or by the process before this one.
         guard observation.state != .running, !observation.isStarting, host.fence.isNone else { return }
-        if placement.isDeclined { return }
+        // A process before this one may have declined it, and its word may be on its way still: until the cluster knows that this
+        // host can look again it takes that word, and gives the workload to another one.
+        if placement.isDeclined || host.facts.isBlind == true { return }
         // A host that is back may start what lies in its folder, and nothing is taken out of it any more.
         if observation.state == .absent, state.hostToHandBack(placement) != nil {
             guests.results[workload] = .handBack(epoch: placement.epoch)
@@ -102,12 +116,12 @@ extension AgentCore {
             state.holders(of: placement, besides: hostName ?? "", suffices: { workloadSpecs.suffices($0, for: spec) })
                 .isEmpty
         else {
-            if observation.state == .stuck { endWhatIsStuck(workload, spec, placement, observation) }
+            if observation.state == .stuck { endWhatIsStuck(workload, spec, placement) }
             return
         }
         let takeFrom = state.hostsToTakeFrom(placement)
         guard placement.failures <= UInt64(spec.budget.restarts), dependenciesAreMet(spec) else { return }
-        if observation.state == .stuck { return endWhatIsStuck(workload, spec, placement, observation) }
+        if observation.state == .stuck { return endWhatIsStuck(workload, spec, placement) }
         if isForbidden(workload, spec) { return }
         // It would lose its only proof against a second writer.
         if needsWatchdog(spec), !isGuarded(host) {
@@ -127,12 +141,10 @@ extension AgentCore {
         order(.start(spec.guest, epoch: placement.epoch, takeFrom: takeFrom, provenAway: away))
     }
 
-    /// What is being moved stands still in the last moments, at its source: whoever ended it then could stop the move in the
-    /// midst of handing the guest over.
-    private mutating func endWhatIsStuck(
-        _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, _ observation: GuestObservation
-    ) {
-        if observation.lock == "migrate" { return }
+    /// What is being moved stands still in the last moments, at its source, and is waited for with all that is under way
+    /// (`isStarting`): whoever ended it then could stop the move in the midst of handing the guest over. A lock says nothing of
+    /// that: a move that fails at its end leaves it behind.
+    private mutating func endWhatIsStuck(_ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement) {
         if isCertain(workload, placement.epoch, \.doubts) { order(.destroy(spec.guest, epoch: placement.epoch)) }
     }
 
@@ -216,7 +228,7 @@ extension AgentCore {
         }
         switch observation.state {
         case .absent: guests.results[workload] = .moveEnded(epoch: placement.epoch, at: to, reason: "")
-        case .stuck: if observation.lock != "migrate" { order(.destroy(spec.guest, epoch: placement.epoch)) }
+        case .stuck: endWhatIsStuck(workload, spec, placement)
         case .running, .stopped:
             // What passes by itself is waited for.
             if let lock = observation.lock, lock != "migrate" { return }

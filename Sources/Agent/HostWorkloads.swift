@@ -302,6 +302,10 @@ extension AgentCore {
     private mutating func tellFacts(_ name: String, now: Instant) {
         guard var facts = guests.facts else { return }
         let known = state.hosts[name]
+        // The process before this one had seen under which address its guests had their disks open.
+        if facts.storageAddress.isEmpty, let known, known.facts.boot == facts.boot {
+            facts.storageAddress = known.facts.storageAddress
+        }
         if !guests.watchdog.hasInherited, facts.watchdogMilliseconds > 0, known?.facts.boot == facts.boot {
             facts.isGuarded = known?.facts.isGuarded == true
         }

@@ -32,8 +32,9 @@ extension ClusterState {
             for client in old.clients { addresses[StorageClient.address(of: client)] = true }
         }
         guard !forgotten.isEmpty else { return }
-        // Its own is among its facts, and may be another one by now.
-        addresses[before.storageAddress] = nil
+        // Its own is among its facts, and may be another one by now; but it is not known before a disk is open, where nobody
+        // has written it down.
+        if hosts[name]?.facts.storageAddress.isEmpty == false { addresses[before.storageAddress] = nil }
         let kept = Array(addresses.keys.prefix(HostRecord.mostBarred))
         let event = note(
             "HostStartedAnew", "host/\(name)", "nothing runs on any more there; it has yet to say what it has now",

@@ -157,7 +157,8 @@ extension ClusterState {
     }
 
     /// Hosts besides one on which a workload may run as far as is known: one to which a move of it failed and that has neither
-    /// said since that nothing of it is there nor is proven to be away, and one that has said that it runs there.
+    /// said since that nothing of it is there nor is proven to be away, and one that has said that it runs there, or that a
+    /// process of it is there: also one without a configuration works, where the end of a move has failed.
     /// - Parameter suffices: whether a proof keeps a host from the disks of the workload.
     public func holders(of placement: Placement, besides host: String, suffices: (FenceMethod) -> Bool) -> [String] {
         let left = placement.leftovers.filter { left in
@@ -165,7 +166,8 @@ extension ClusterState {
                 && !proofs(that: left, lostItsHoldOn: placement).contains(where: suffices)
         }
         let seen = placement.sightings.pairs.filter { name, sighting in
-            name != host && sighting.state == .running && hosts[name]?.fence.isProven == false && !left.contains(name)
+            name != host && [.running, .stuck].contains(sighting.state) && hosts[name]?.fence.isProven == false
+                && !left.contains(name)
         }
         return left + seen.map(\.0)
     }

@@ -227,6 +227,40 @@ import Testing
         #expect(declines(host) == hasBegunNothing)
     }
 
+    /// A word of the process before may be on its way still.
+    @Test func nothingIsStartedBeforeTheClusterKnowsThatItSees() {
+        var host = HostBench(pools: ("cephRbd", "cephRbd"))
+        host.run(for: .milliseconds(200))
+        var blind = host.bench.core.state.hosts["pve1"]!.facts
+        blind.isBlind = true
+        host.commit(.workload(.reportHost("pve1", blind)))
+        let before = host.orders(of: .start).count
+        for _ in 0..<3 { host.observe(.stopped) }
+        host.run(for: .milliseconds(200))
+        #expect(host.orders(of: .start).count == before)
+        host.agree()
+        host.observe(.stopped)
+        host.run(for: .milliseconds(200))
+        #expect(host.orders(of: .start).count > before)
+    }
+
+    /// Nobody wrote it down, and no guest has a disk open yet that this process has seen.
+    @Test func theStorageAddressThatWasSeenOutlivesTheAgent() {
+        var host = HostBench(pools: ("cephRbd", "cephRbd"))
+        host.run(for: .milliseconds(200))
+        var facts = host.bench.core.state.hosts["pve1"]!.facts
+        #expect(!facts.storageAddress.isEmpty)
+        facts.storageAddress = ""
+        host.bench.turn([.guests(.host(facts))])
+        host.run(for: .milliseconds(200))
+        #expect(said(host)?.storageAddress != "")
+        // In another boot it may be another one.
+        facts.boot = "another"
+        host.bench.turn([.guests(.host(facts))])
+        host.run(for: .milliseconds(200))
+        #expect(said(host)?.storageAddress == "")
+    }
+
     /// It was given it before this process had a lease: the one before may have begun to start it.
     @Test func whatTheProcessBeforeMayHaveBegunIsKept() {
         var host = HostBench(pools: ("cephRbd", "cephRbd"))

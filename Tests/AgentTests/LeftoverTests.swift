@@ -40,9 +40,9 @@ extension AgentBench {
         return bench
     }
 
-    fileprivate mutating func observe(_ states: GuestState..., lock: String? = nil) {
+    fileprivate mutating func observe(_ states: GuestState..., lock: String? = nil, isStarting: Bool = false) {
         for state in states {
-            turn([.guests(.observed([GuestObservation(guest, state, lock: lock)]))])
+            turn([.guests(.observed([GuestObservation(guest, state, lock: lock, isStarting: isStarting)]))])
             run(for: .seconds(1))
         }
     }
@@ -95,14 +95,54 @@ extension AgentBench {
         #expect(bench.placement.leftovers.isEmpty)
     }
 
-    /// In the last moments of a live move its source stands still.
+    /// In the last moments of a live move its source stands still. The lock that a move leaves behind when it fails says nothing.
     @Test func whatIsBeingHandedOverIsNotEnded() {
         var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")
         bench.request(.workload(.handBack(vm, epoch: bench.placement.epoch, from: "pve2")))
-        bench.observe(.stuck, .stuck, .stuck, .stuck, lock: "migrate")
+        bench.observe(.stuck, .stuck, .stuck, .stuck, lock: "migrate", isStarting: true)
         #expect(bench.ends == 0)
-        bench.observe(.stuck, .stuck, .stuck)
+        bench.observe(.stuck, .stuck, .stuck, lock: "migrate")
         #expect(bench.ends == 1)
+        bench.turn([.guests(.done(guest, epoch: bench.placement.epoch, .destroy))])
+        bench.observe(.stopped, .stopped, lock: "migrate")
+        #expect(bench.starts == 1, "its driver finds out that nobody works on it")
+    }
+
+    /// Where a move has failed behind the cluster's back, or before the guest was declared anew, nobody was told of a leftover.
+    @Test func aProcessThatIsSeenElsewhereIsWaitedForAsWell() {
+        var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")
+        bench.request(.workload(.handBack(vm, epoch: bench.placement.epoch, from: "pve2")))
+        bench.request(.workload(.sight(vm, on: "pve2", Sighting(.stuck))))
+        bench.observe(.stopped, .stopped, .stopped)
+        #expect(bench.starts == 0)
+        bench.request(.workload(.sight(vm, on: "pve2", Sighting(.absent))))
+        bench.observe(.stopped)
+        #expect(bench.starts == 1)
+    }
+
+    /// And ended there, once it is certain that the guest runs nowhere.
+    @Test(arguments: [.stopped, .absent, .running, .stuck] as [GuestState])
+    func aProcessThatNobodyWasToldOfIsEnded(there: GuestState) {
+        var bench = AgentBench.afterAFailedMove(from: "pve2", to: "pve1")
+        bench.request(.workload(.handBack(vm, epoch: bench.placement.epoch, from: "pve1")))
+        #expect(bench.placement.leftovers.isEmpty && bench.placement.phase == .on("pve2"))
+        bench.request(.workload(.sight(vm, on: "pve2", Sighting(there))))
+        bench.observe(.stuck, .stuck, isStarting: true)
+        #expect(bench.ends == 0, "something works on it")
+        bench.observe(.stuck)
+        #expect(bench.ends == 0, "this look may have begun before")
+        bench.observe(.stuck, .stuck, .stuck)
+        #expect(bench.ends == ([.stopped, .absent].contains(there) ? 1 : 0))
+        #expect(bench.placement.phase == .on("pve2"))
+    }
+
+    @Test func norOfOneThatIsNotToRun() {
+        var bench = AgentBench.afterAFailedMove(from: "pve2", to: "pve1")
+        bench.request(.workload(.handBack(vm, epoch: bench.placement.epoch, from: "pve1")))
+        bench.request(.workload(.sight(vm, on: "pve2", Sighting(.stopped))))
+        bench.request(.workload(.steer(vm, .stop)))
+        bench.observe(.stuck, .stuck, .stuck, .stuck)
+        #expect(bench.ends == 0)
     }
 
     @Test func norWhereAnotherHostHasSaidThatItRuns() {

@@ -86,6 +86,18 @@ import Testing
         #expect(bench.state.storageAddresses(of: "pve2") == ["10.0.0.9"])
     }
 
+    /// Nobody wrote it down: the driver finds it again once a guest has a disk open, and until then the host could not be fenced.
+    @Test func anAddressThatWasOnlySeenIsKeptFromBootToBoot() {
+        var bench = running()
+        for boot in ["b2", "b3"] {
+            bench.apply(.workload(.reportHost("pve2", facts(boot, address: ""))))
+            #expect(bench.state.storageAddresses(of: "pve2") == ["10.0.0.2", "10.1.0.2"])
+            #expect(bench.state.objectionToBlocklist(of: "pve2") == nil)
+        }
+        bench.apply(.workload(.sight(vm, on: "pve2", Sighting(.running, clients: ["10.0.0.9:0/3"]))))
+        #expect(bench.state.storageAddresses(of: "pve2") == ["10.0.0.9"])
+    }
+
     @Test func oneThatWasBeingRestartedIsStartedLikeAnyOther() {
         var bench = running()
         let epoch = bench.state.placements[vm]?.epoch ?? 0

@@ -221,6 +221,20 @@ import Testing
         #expect(bench.placement().obstacle.hasSuffix(words), "\(bench.placement().obstacle)")
     }
 
+    /// A process of it without its configuration may be at its disks elsewhere.
+    @Test(arguments: [.stopped, .stuck, .running] as [GuestState])
+    func whatDoesNotRunWhereItWasFoundWaitsForEveryHost(found: GuestState) {
+        var bench = GuestBench()
+        bench.guest(on: nil)
+        bench.apply(.sight(vm, on: "pve1", Sighting(found)))
+        bench.settle()
+        #expect(bench.placement().phase == (found == .running ? .on("pve1") : .nowhere))
+        if found != .running { #expect(bench.placement().obstacle.hasPrefix("pve2 has not said yet")) }
+        bench.apply(.sight(vm, on: "pve2", Sighting(.absent)))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve1") && bench.placement().obstacle.isEmpty)
+    }
+
     @Test func aMemberThatRunsNoGuestsIsNotWaitedFor() {
         var bench = GuestBench(hosts: ["pve1"])
         var member = MemberRecord(

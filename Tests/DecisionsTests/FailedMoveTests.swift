@@ -74,6 +74,33 @@ import Testing
         #expect(bench.placement().obstacle.contains("it runs on pve1; if it is not to, stop it there"))
     }
 
+    /// Its source does not answer, and nothing is proven of it.
+    @Test func whyItDoesNotGoOnIsToldOfOneThatIsOnItsWayToo() {
+        var bench = GuestBench()
+        bench.guest(on: "pve2")
+        bench.apply(.move(vm, epoch: bench.placement().epoch, to: "pve1", live: true, reason: "t", because: nil))
+        bench.lose(pve2, for: .seconds(60))
+        bench.settle()
+        bench.settle()
+        #expect(bench.placement().obstacle.hasPrefix("pve2 does not answer: "), "\(bench.placement().obstacle)")
+    }
+
+    /// Of a move that failed behind the cluster's back, or before the guest was declared anew.
+    @Test func aProcessThatIsSeenElsewhereIsWaitedForAndNamed() {
+        var bench = failed()
+        bench.apply(.handBack(vm, epoch: bench.placement().epoch, from: "pve1"))
+        bench.apply(.sight(vm, on: "pve2", Sighting(.stopped)))
+        bench.apply(.sight(vm, on: "pve1", Sighting(.stuck)))
+        #expect(holders(bench) == ["pve1"])
+        bench.settle()
+        #expect(bench.placement().obstacle.contains("a process of it is on pve1"))
+        // With its own host gone it is placed there, where that process is ended before it starts.
+        bench.lose(pve2, for: .seconds(60))
+        bench.apply(.fenceByWord("pve2"))
+        bench.settle()
+        #expect(places(bench).isEmpty && bench.placement().phase == .on("pve1"))
+    }
+
     @Test func oneThatWasStoppedForItsMoveLeavesNothing() {
         #expect(holders(failed(live: false)).isEmpty)
     }

@@ -45,6 +45,17 @@ import Testing
         #expect(claim.objection(in: bench.bench.state, of: pve2) == nil, "it is proven to be away")
     }
 
+    /// By a process that is not there any more: its word came late, and the guest may be given to another host at any moment.
+    @Test func oneThatWasDeclinedIsNotStarted() {
+        var bench = GuestBench()
+        bench.guest(on: "pve2")
+        bench.apply(.sight(vm, on: "pve2", Sighting(.absent)))
+        let claim = OrderClaim.start(vm, epoch: bench.placement().epoch)
+        #expect(claim.objection(in: bench.bench.state, of: pve2) == nil)
+        bench.apply(.decline(vm, epoch: bench.placement().epoch, from: "pve2"))
+        #expect(claim.objection(in: bench.bench.state, of: pve2)?.contains("has begun nothing") == true)
+    }
+
     @Test func aHostThatIsFencedStartsNothing() {
         let bench = fenced()
         let epoch = bench.placement().epoch

@@ -50,4 +50,18 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
             #expect(told == false)
         }
     }
+
+    /// A move that failed at its end has left it, and nobody took the guest from anywhere.
+    @Test func theStaleLockOfAMoveIsRemovedWhereTheGuestHasStayed() async throws {
+        for (lock, isRemoved) in [("migrate", true), ("backup", false)] {
+            let run = try await Run()
+            run.proxmox.put(120, on: "pve1", "name: web")
+            run.proxmox.change { $0.locks[120] = lock }
+            try await run { node, reports in
+                node.carryOut(.start(web, epoch: 4, takeFrom: [], provenAway: []))
+                _ = await reports.end()
+            }
+            #expect(run.proxmox.wasUnlocked == isRemoved)
+        }
+    }
 }

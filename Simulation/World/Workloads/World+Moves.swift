@@ -155,6 +155,8 @@ extension World {
         checkPlace(of: guest, on: target.index, lab)
         tell("the move of \(lab.guests[guest].name) fails although it runs on \(target.name) (\(failure.rawValue))")
         endMove(number, failure.isKnownToHaveArrived ? nil : "its end failed, with the guest at \(target.name)", lab)
+        // Where it could not be renamed nobody comes to take its lock away.
+        if failure.leavesConfiguration { lab.guests[guest].lock = "migrate" }
     }
 
     private func endMove(_ number: UInt64, _ refusal: String?, _ lab: GuestLab) {

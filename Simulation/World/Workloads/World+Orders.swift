@@ -177,7 +177,8 @@ extension World {
         }
         if instance.isFenced {
             return GuestObservation(
-                guest.guest, .stuck, clients: clients, detail: "paused after an I/O error of its disk")
+                guest.guest, .stuck, lock: isHere ? guest.lock : nil, isStarting: isStarting, clients: clients,
+                detail: "paused after an I/O error of its disk")
         }
         guard isHere, instance.phase != .incoming, instance.phase != .spent else {
             let detail =
@@ -186,14 +187,16 @@ extension World {
                 case .spent where isHere: "it stands still: postmigrate"
                 default: "a process without a configuration on this host"
                 }
-            return GuestObservation(guest.guest, .stuck, isStarting: isStarting, clients: clients, detail: detail)
+            return GuestObservation(
+                guest.guest, .stuck, lock: isHere ? guest.lock : nil, isStarting: isStarting, clients: clients,
+                detail: detail)
         }
         return GuestObservation(
             guest.guest, .running, lock: guest.lock, isStarting: isStarting,
             healthy: health(of: guest, instance, on: machine), clients: clients)
     }
 
-    /// Whether the hypervisor there has a task that starts it, or lets it in.
+    /// Whether the hypervisor there has a task that starts it, lets it in, or gives it away.
     private func isBroughtUp(_ guest: Int, on machine: Machine, _ lab: GuestLab) -> Bool {
         lab.steps.values.contains { step in
             guard step.guest == guest, step.stage < 90, step.boot == lab.hosts[step.machine].boot else { return false }
@@ -201,8 +204,10 @@ extension World {
             case .order(.start, _, let life): return step.machine == machine.index && (step.stage > 0 || life == .max)
             case .handStart: return step.machine == machine.index
             case .order(.migrate(_, _, let to, _), _, _):
-                return to == machine.name && [1, 3, 4].contains(step.stage)
-            case .order, .handMove: return false
+                return step.machine == machine.index && step.stage > 0
+                    || to == machine.name && [1, 3, 4].contains(step.stage)
+            case .handMove: return step.machine == machine.index && step.stage > 0
+            case .order: return false
             }
         }
     }

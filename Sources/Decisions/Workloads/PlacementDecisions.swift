@@ -67,6 +67,7 @@ struct Planning {
             }
         case .moving(let from, let to, _):
             guard state.hosts[from]?.fence.isProven == true else {
+                guard isThere(from) else { return tellLoss(workload, spec, placement, of: from) }
                 return tellStandstill(workload, placement, of: from)
             }
             // It may be on either, so neither may be able to write.
@@ -107,7 +108,8 @@ struct Planning {
 
     // MARK: One that has no place
 
-    /// It is given to whoever has it. Only when every host has said that it has nothing is it a new one.
+    /// It is given to whoever has it. Only when every host has said that it has nothing is it a new one; and what does not run
+    /// where it was found may run elsewhere without its configuration.
     private mutating func findOrCreate(_ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement) {
         let found = placement.sightings.pairs.filter { $0.1.state != .absent && state.hosts.contains($0.0) }
         let first = found.first { $0.1.state == .running } ?? found.first { $0.1.state == .stuck } ?? found.first
@@ -116,20 +118,28 @@ struct Planning {
                 guard shallRun(workload, placement) else { return }
                 return block(workload, placement, foundUnderFence(on: first.0))
             }
-            if found.filter({ $0.1.state == .running }).count > 1 {
-                let names = found.map(\.0).joined(separator: " and ")
-                return block(workload, placement, "\(names) both have it running; stop one of them by hand")
+            let running = found.filter { $0.1.state == .running }.map(\.0)
+            if running.count > 1 {
+                return block(
+                    workload, placement,
+                    "\(running.joined(separator: " and ")) both have it running; stop one of them by hand")
+            }
+            if running.isEmpty, shallRun(workload, placement), let silent = firstToHear(placement) {
+                return block(workload, placement, silence(of: silent))
             }
             return place(workload, placement, on: first.0, "it was found there", because: nil)
         }
         guard shallRun(workload, placement) else { return }
-        if let silent = state.hostsToHear.first(where: { placement.sighting(on: $0) == nil }) {
-            return block(workload, placement, silence(of: silent))
-        }
+        if let silent = firstToHear(placement) { return block(workload, placement, silence(of: silent)) }
         switch placer.best(for: workload, excluding: []) {
         case .host(let host): place(workload, placement, on: host, "it is new", because: nil)
         case .none(let why): block(workload, placement, why)
         }
+    }
+
+    /// A host that may have it and has said nothing of it.
+    private func firstToHear(_ placement: Placement) -> String? {
+        state.hostsToHear.first { placement.sighting(on: $0) == nil }
     }
 
     // MARK: One whose host is lost

@@ -31,9 +31,8 @@ extension Planning {
         "\(host) cannot look at its guests, and gives none away; \(mend(host))"
     }
 
-    /// One that is on its way stays where it is while its host cannot look at it.
+    /// One that is on its way stays where it is while its host, which is there, cannot look at it.
     mutating func tellStandstill(_ workload: ResourceKey, _ placement: Placement, of host: String) {
-        guard isThere(host) else { return }
         // One that goes down would take the words for a reason to wait for it no longer.
         let isTold = isBlind(host) && state.hosts[host]?.leaving == nil
         block(workload, placement, isTold ? standstill(of: host) : "")
@@ -48,6 +47,9 @@ extension Planning {
         if isBlind(host) { return "\(mayRun) cannot look at its guests; \(mend(host))" }
         if placement.sighting(on: host) == .running {
             return "it runs on \(host); if it is not to, stop it there by hand"
+        }
+        if placement.sighting(on: host) == .stuck {
+            return "a process of it is on \(host), and may be at its disks; if it stays there, end it there by hand"
         }
         return "\(mayRun) has not said yet that it does not (holdfast doctor there)"
     }

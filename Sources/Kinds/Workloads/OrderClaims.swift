@@ -27,6 +27,7 @@ public enum OrderClaim: Hashable, Sendable {
         case .start(let workload, let epoch):
             return placement(of: workload, epoch, in: state, for: member) { placement, host in
                 guard placement.phase == .on(host) else { return "\(workload) is not to run on \(host)" }
+                if placement.isDeclined { return "\(host) has said that it has begun nothing for \(workload)" }
                 // Somebody may have seen it since. Whether a proof suffices for its disks was asked when it was placed.
                 let holder = state.holders(of: placement, besides: host) { _ in true }.first
                 return holder.map { "\(workload) may be running on \($0)" }

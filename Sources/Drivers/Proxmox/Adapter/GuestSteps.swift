@@ -70,7 +70,7 @@ struct GuestSteps: Sendable {
             }
         case .nowhere: try await create(number, declared, attempted)
         }
-        if !takeFrom.isEmpty { try await taking.removeStaleLock(number, attempted) }
+        try await taking.removeStaleLock(number, attempted, isOfMovesOnly: takeFrom.isEmpty)
         // An orphan would be a second writer to its disks: it is this guest's own process, and it runs.
         notes += try await bringInLine(number, declared)
         try await persist(number, attempted, until: { $0.isRunning }) { () async throws(StepFailure) in

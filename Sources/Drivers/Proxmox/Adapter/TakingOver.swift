@@ -113,10 +113,15 @@ struct TakingOver: Sendable {
 
     /// Removes the lock of what a dead host was doing to a guest that was taken from it, if nothing half done is left by
     /// it. A lock of something that is being done here is left alone.
-    func removeStaleLock(_ guest: GuestNumber, _ attempted: String) async throws(StepFailure) {
+    /// - Parameter isOfMovesOnly: it was not taken from anywhere: what a move has left is removed, for it had failed at its end
+    ///   or its agent would not start the guest here, and nothing else.
+    func removeStaleLock(
+        _ guest: GuestNumber, _ attempted: String, isOfMovesOnly: Bool = false
+    ) async throws(StepFailure) {
         let lock: String
         do throws(ProxmoxError) {
             guard let found = try await host.state(of: guest).lock else { return }
+            if isOfMovesOnly, found != "migrate" { return }
             lock = found
             guard try await !host.isWorkedOn(guest) else { return }
         } catch { throw StepFailure(error) }
