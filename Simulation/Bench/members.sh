@@ -47,7 +47,7 @@ start_holdfast() {
         run_holdfast $number
         members+=($!)
     done
-    until_true 20 "Holdfast has not $count voters" voters_of_holdfast "$count"
+    until_true 60 "Holdfast has not $count voters" voters_of_holdfast "$count"
 }
 # voters_of_holdfast COUNT: whether exactly so many voters are reachable.
 voters_of_holdfast() { "$holdfast" status -o json --timeout 2s | python3 -c '
@@ -68,16 +68,16 @@ found_holdfast() {
         --data-dir "$folder/h1" >/dev/null
     run_holdfast 1
     members=($!)
-    until_true 20 "the first member does not lead" "$holdfast" status
+    until_true 60 "the first member does not lead" "$holdfast" status
     for ((number = 2; number <= count; number++)); do
         if ((number == 3)); then kind=witness; else kind=host; fi
         token=$("$holdfast" cluster token create --kind $kind | grep -oE 'hf1[A-Za-z0-9_.-]+|[A-Za-z0-9_.-]{60,}' | head -n 1)
         run_holdfast $number --join "$token" --name "h$number" --address 127.0.0.1 \
             --peer-port "740$number" --api-port "744$number"
         members+=($!)
-        until_true 20 "member $number does not join" member_of_holdfast h$number
+        until_true 60 "member $number does not join" member_of_holdfast h$number
     done
-    until_true 20 "Holdfast has not $count voters" voters_of_holdfast "$count"
+    until_true 60 "Holdfast has not $count voters" voters_of_holdfast "$count"
     python3 - "$HOLDFAST_CONFIG" "$folder" <<'PY'
 import re, sys
 text = open(sys.argv[1]).read()

@@ -79,7 +79,7 @@ extension SelfReadings {
             // A port that nobody listens at.
             record.apiEndpoint = "127.0.0.1:1"
             server.lab.agent.apply(.announce(member: record))
-            let result = await person.run("doctor", "--timeout", "2s")
+            let result = await person.run("doctor", "--timeout", "10s")
             #expect(result.status == 1)
             #expect(result.output.contains("WRONG   witness: its API does not answer"))
         }
@@ -88,7 +88,7 @@ extension SelfReadings {
     @Test func withoutAQuorumTheDoctorStillLooks() async throws {
         try await serving { person, server in
             server.lab.agent.set(.noQuorum)
-            let result = await person.run("doctor", "--timeout", "1s")
+            let result = await person.run("doctor", "--timeout", "10s")
             #expect(result.status == 1)
             #expect(result.output.contains("there is no quorum"))
         }

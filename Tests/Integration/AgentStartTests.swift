@@ -24,18 +24,21 @@ private func canMakeNamespaces() async -> Bool {
         let folder = FileManager.default.temporaryDirectory.appending(path: "hf-start-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let preamble = """
-            D=\(folder); H=\(program.path); export HOLDFAST_CONFIG=$D/config.yaml; mkdir -p $D; ip link set lo up
+            D=\(folder); H=\(program.path); export HOLDFAST_CONFIG=$D/config.yaml HOLDFAST_TIMEOUT=10s
+            mkdir -p $D; ip link set lo up
             found() {
                 "$H" cluster init --name $1 --data-dir $D/$1 --member $1 --address 127.0.0.1 \
                     --peer-port $2 --api-port $3 >$D/$1.init 2>&1
             }
             # Reads what the process on descriptor 3 says until it says $1.
             until_it_says() { while read -r line <&3; do case $line in *"$1"*) echo "$line"; return;; esac; done; }
+            # Until a member has noted that it is at work, which it does beside everything else.
+            until_noted() { until [ -e $D/$1/peers.json ]; do sleep 0.1; done; }
 
             """
         let end = try await run(
             .path("/usr/bin/timeout"),
-            arguments: ["-k", "5", "100", "/usr/bin/unshare", "--net", "/bin/bash", "-uc", "\(preamble)\(script)"],
+            arguments: ["-k", "5", "240", "/usr/bin/unshare", "--net", "/bin/bash", "-uc", "\(preamble)\(script)"],
             output: .string(limit: 1 << 20), error: .string(limit: 1 << 20))
         return (end.terminationStatus, end.standardOutput + end.standardError)
     }
@@ -45,7 +48,7 @@ private func canMakeNamespaces() async -> Bool {
         try await shell(
             """
             found first 7400 7443; found second \(peerPort) \(apiPort)
-            exec 3< <("$H" agent --data-dir $D/first 2>&1); FIRST=$!
+            exec 3< <(exec "$H" agent --data-dir $D/first 2>&1); FIRST=$!
             until_it_says "the API listens"
             timeout -k 5 60 "$H" agent --data-dir $D/second; STATUS=$?
             kill -9 $FIRST
@@ -72,14 +75,15 @@ private func canMakeNamespaces() async -> Bool {
             found first 7400 7443
             exec 3< <(exec "$H" agent --data-dir $D/first 2>&1); FIRST=$!
             until_it_says "the API listens"
-            "$H" kv put k v >$D/put 2>&1
+            "$H" kv put k v >$D/put 2>&1 || exit 9
+            until_noted first
             kill $FIRST
             until_it_says "stopped"
             rm -r $D/first/log
             exec 3< <(exec "$H" agent --data-dir $D/first 2>&1); FIRST=$!
             until_it_says "the log is empty, but this member has been at work"
             until_it_says "the API listens"
-            timeout -k 5 20 "$H" kv put k w; echo "put: $?"
+            timeout -k 5 60 "$H" kv put k w; echo "put: $?"
             kill $FIRST
             until_it_says "stopped"
             """)
@@ -105,8 +109,10 @@ private func canMakeNamespaces() async -> Bool {
                 STARTED="$STARTED $LAST"
             done
             "$H" kv put k v >/dev/null || exit 9
+            until [ "$("$H" cluster members -o json | grep -c '"voter" *: *true')" = 3 ]; do :; done
+            until_noted m2
             "$H" status
-            kill -9 $LAST; rm -r $D/m2/log
+            kill -9 $LAST; wait $LAST 2>/dev/null; rm -r $D/m2/log
             exec 3< <(exec "$H" agent --data-dir $D/m2 2>&1); LAST=$!
             until_it_says "does not vote until the leader has taken it back"
             until_it_says "is made good"
@@ -168,13 +174,14 @@ private func canMakeNamespaces() async -> Bool {
             until [ "$("$H" cluster members -o json | grep -c '"voter" *: *true')" = 3 ]; do :; done
             "$H" kv put k 2 >/dev/null || exit 9
             "$H" cluster recover --i-verified-dead second third --yes --endpoints 127.0.0.1:7443; echo "with all: $?"
-            kill -9 $SECOND $THIRD
+            # One that is still about to die would answer, and nobody may be called dead who does.
+            kill -9 $SECOND $THIRD; wait $SECOND $THIRD 2>/dev/null
             until "$H" cluster recover --i-verified-dead second third --yes --endpoints 127.0.0.1:7443 \
                 --reason fire 2>$D/why; do grep -q 'a leader was known' $D/why || { cat $D/why; exit 8; }; done
             "$H" kv get k --endpoints 127.0.0.1:7443
             "$H" kv put k 3 --endpoints 127.0.0.1:7443 || exit 7
             "$H" audit --endpoints 127.0.0.1:7443
-            timeout -k 5 30 "$H" agent --data-dir $D/second; echo "second: $?"
+            timeout -k 5 60 "$H" agent --data-dir $D/second; echo "second: $?"
             "$H" kv get k --endpoints 127.0.0.1:7443
             kill $FIRST
             wait $FIRST
@@ -213,7 +220,7 @@ private func canMakeNamespaces() async -> Bool {
             found first 7400 7443
             exec 3< <(exec "$H" agent --data-dir $D/first --log-format json 2>&1); FIRST=$!
             until_it_says '"the API listens'
-            "$H" kv put k v >$D/put 2>&1
+            "$H" kv put k v >$D/put 2>&1 || exit 9
             curl --silent --insecure https://127.0.0.1:7443/metrics >$D/page || exit 3
             grep -E '^(holdfast_(log_flush_duration_seconds_count|peers_connected|proposals_total|build_info)|process_res)' $D/page
             promtool check metrics <$D/page || exit 4

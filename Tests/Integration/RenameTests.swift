@@ -17,6 +17,7 @@ import Testing
             until_true grep -q pve9 $D/pve2/identity/member.json
             "$H" cluster members
             end pve2; supervise pve2; end cp1; supervise cp1
+            until_true answers 7412; until_true answers 7413
             until_true eval '"$H" cluster members | grep -q "pve9 .*yes"'
             until_true eval '"$H" cluster members | grep -q "cp1 .*pve9 .*yes"'
             grep -c "a connection ended" $D/pve1.log

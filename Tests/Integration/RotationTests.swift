@@ -52,6 +52,7 @@ struct RotationTests {
                 "$H" audit | grep "rotate the authority"
                 # What each has on its disk is what it starts with.
                 end pve1; supervise pve1; end pve2; supervise pve2; end witness; supervise witness
+                for port in 7411 7412 7413; do until_true answers $port; done
                 until_true can_lose "pve1 pve2 witness "
                 joined cp1 7404 7414 guest --host pve1; supervise cp1
                 until_true eval '"$H" cluster members | grep -q "cp1 .*yes"'
@@ -83,6 +84,8 @@ struct RotationTests {
                 supervise pve3
                 until_true eval '"$H" cluster members | grep -q "pve3 .*yes"'
                 end pve2; supervise pve2
+                # Without the witness it takes pve2 to decide anything.
+                until_true answers 7412
                 "$H" kv put k v
                 rotation "not until witness has a certificate" && echo "still waiting"
                 "$H" status; "$H" doctor

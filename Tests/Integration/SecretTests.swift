@@ -11,9 +11,10 @@ import Testing
             found pve1 7401 7411 >$D/init.log 2>&1; supervise pve1
             until_true "$H" status
             joined pve2 7402 7412 host; supervise pve2
-            until_true eval '"$H" cluster members | grep -q pve2'
-            "$H" kv put plain "PLAIN-c2FtcGxl-FINDME" >/dev/null || exit 3
+            until_true answers 7412
+            # The secret first: a disk that has the other one has it too.
             "$H" kv put password "SECRET-c2FtcGxl-FINDME" --secret >/dev/null || exit 4
+            "$H" kv put plain "PLAIN-c2FtcGxl-FINDME" >/dev/null || exit 3
             # Enough for snapshots, which are the state once more.
             for n in $(seq 30); do "$H" kv put n$n $n >/dev/null || exit 5; done
             "$H" kv get password
@@ -25,6 +26,7 @@ import Testing
             "$H" kv put password third --secret --if-value "SECRET-c2FtcGxl-FINDME" >/dev/null; echo "cas again: $?"
             "$H" kv put faked "hfs1:AAAA"; echo "faked: $?"
             "$H" support --file $D/pve1/support.tar >/dev/null 2>&1
+            until_true grep -rqaF PLAIN-c2FtcGxl-FINDME $D/pve2
             echo "plain files: $(grep -rlaF PLAIN-c2FtcGxl-FINDME $D/pve1 $D/pve2 | wc -l)"
             echo "secret files: $(grep -rlaF SECRET-c2FtcGxl-FINDME $D/pve1 $D/pve2 $D/*.log | wc -l)"
             stat -c 'mode %a' $D/pve1/identity/secrets-key $D/pve2/identity/secrets-key

@@ -33,13 +33,14 @@ enum Shell {
         # Starts an agent, and again whenever it ends, as a service manager does.
         supervise() {
             (
-                trap 'kill -9 $AGENT; exit' TERM
+                trap 'kill -9 $AGENT; wait $AGENT; exit' TERM
                 while :; do
                     "${P-$H}" agent --supervised --data-dir $D/$1 >>$D/$1.log 2>&1 & AGENT=$!
                     wait $AGENT; sleep 0.1
                 done
             ) & echo $! >$D/$1.supervisor
         }
+        # When it returns, the agent is no more: its port and its folder are free.
         end() { kill -TERM $(cat $D/$1.supervisor); wait $(cat $D/$1.supervisor); }
         # Asks again and again, for a minute.
         until_true() {
@@ -47,6 +48,9 @@ enum Shell {
             while ((SECONDS < until)); do "$@" >$D/last.log 2>&1 && return; sleep 0.1; done
             echo "not within a minute: $*"; cat $D/last.log $D/*.log; exit 72
         }
+        # Whether the agent at an API port itself answers for the cluster. What the others know of it may be from before it was
+        # ended, as long as they have not noticed.
+        answers() { "$H" status --endpoints 127.0.0.1:$1; }
         can_lose() { [ "$("$H" cluster tolerance -o name | tr '\\n' ' ')" = "$1" ]; }
 
         """

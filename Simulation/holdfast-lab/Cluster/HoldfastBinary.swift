@@ -78,13 +78,13 @@ struct HoldfastClient {
         let line = arguments(words, via: member, timeout: "\(timeoutSeconds)s")
         var command = Command(try client.inside(node, line))
         command.additionalEnvironment = ["HOLDFAST_CONFIG": client.directory.context]
-        command.deadlineMilliseconds = timeoutSeconds * 1000 + 5_000
+        command.deadlineMilliseconds = timeoutSeconds * 1000 + 20_000
         return try command.run()
     }
 
     /// Runs it and answers its output. - Throws: with what it said.
     @discardableResult
-    func output(_ words: [String], via member: String? = nil, timeoutSeconds: Int = 10) throws -> String {
+    func output(_ words: [String], via member: String? = nil, timeoutSeconds: Int = 20) throws -> String {
         let result = try run(words, via: member, timeoutSeconds: timeoutSeconds)
         guard result.succeeded else {
             throw LabError("holdfast \(words.joined(separator: " ")): \(result.complaint)")

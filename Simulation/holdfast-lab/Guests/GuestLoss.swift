@@ -99,7 +99,7 @@ struct GuestLoss {
             (guest, try ProbeInstrument(client, address: guest.address, from: "client", everyMilliseconds: 5))
         }
         for (guest, probe) in probes {
-            try probe.wait(for: "\(guest.name) answering", milliseconds: 10_000) { $0.event == .answering }
+            try probe.wait(for: "\(guest.name) answering", milliseconds: 30_000) { $0.event == .answering }
         }
         let verb: Request.Verb = means == .powerOff ? .powerOff : .isolate
         let off = try client.ask(Request(verb, node: host.name)).at.required("time of the loss")

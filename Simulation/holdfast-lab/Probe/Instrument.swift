@@ -87,7 +87,7 @@ final class ProbeInstrument {
     /// Ends the observation.
     func finish() throws -> ProbeResult {
         instrument.letGo()
-        let event = try wait(for: "the result of the probe", milliseconds: 10_000) { $0.result != nil }
+        let event = try wait(for: "the result of the probe", milliseconds: 30_000) { $0.result != nil }
         guard let result = event.result else { throw LabError("the probe told no result") }
         return result
     }

@@ -57,7 +57,7 @@ struct TourActs {
         let name = status.address(Self.address)?.name ?? ""
         let writer = try Writer(holdfast, prefix: "tour-")
         let probe = try ProbeInstrument(client, address: Self.address, from: "client")
-        try probe.wait(for: "the first answer", milliseconds: 10_000) { $0.event == .answering }
+        try probe.wait(for: "the first answer", milliseconds: 30_000) { $0.event == .answering }
         try writer.waitForWrites(5, seconds: 30)
         try story.tell(
             "disturbance", "A client pings \(Self.address) every 2 ms, and somebody writes values all the while.")

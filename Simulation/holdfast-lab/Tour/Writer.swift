@@ -80,10 +80,10 @@ final class Writer {
     /// Stops writing.
     func finish() throws {
         instrument.letGo()
-        let deadline = Deadline.after(milliseconds: 15_000)
+        let deadline = Deadline.after(milliseconds: 30_000)
         while attempted == 0 {
             guard let event = try instrument.next(until: deadline) else {
-                throw LabError.timedOut("the writer did not stop within 15 s")
+                throw LabError.timedOut("the writer did not stop within 30 s")
             }
             take(event)
         }

@@ -55,7 +55,7 @@ import Testing
         try await onTestNetwork { network in
             let reports = try Reports()
             let driver = try network.driver(reports)
-            let until = BootClock.now() + .milliseconds(400)
+            let until = BootClock.now() + .seconds(1)
             driver.carryOut(TestNetwork.hold(until: until, TestNetwork.virtualIPv6))
             #expect(reports.next() == .holding(role: TestNetwork.role, epoch: 1))
             try network.teachClient(Self.address)
@@ -155,7 +155,7 @@ import Testing
             let driver = try network.driver(reports, log: log.logger)
             driver.carryOut(hold(for: .seconds(60)))
             #expect(reports.next() == .holding(role: TestNetwork.role, epoch: 1))
-            let end = BootClock.now() + .seconds(10)
+            let end = BootClock.now() + .seconds(60)
             while !log.contains("is also used by"), BootClock.now() < end {
                 network.client.claimTheIPv6Address()
                 _ = network.client.hearsAdvertisement(withinMilliseconds: 20)

@@ -23,7 +23,7 @@ import Testing
     /// A carrier is there a moment after an interface is up.
     private static let raise = """
         ip link set eth0.20 up
-        for each in $(seq 250); do ip -o link show eth0.20 | grep -q LOWER_UP && break; sleep 0.02; done
+        for each in $(seq 1500); do ip -o link show eth0.20 | grep -q LOWER_UP && break; sleep 0.02; done
         """
 
     private func hold(epoch: UInt64 = 1, _ addresses: VirtualAddress...) -> AddressOrder {

@@ -12,7 +12,7 @@ extension TestClient {
     private static let allNodes = IPv6Address(high: 0xff02 << 48, low: 1)
 
     /// Whether somebody answers a neighbour solicitation for the virtual address within the time. Asks every 50 ms.
-    func isAnsweredByIPv6(withinMilliseconds limit: Int64 = 2_000) -> Bool {
+    func isAnsweredByIPv6(withinMilliseconds limit: Int64 = 20_000) -> Bool {
         _ = heard { _ in false }
         for start in stride(from: 0, to: limit, by: 50) {
             let question = [135, 0, 0, 0, 0, 0, 0, 0] + TestNetwork.addressIPv6.bytes + [1, 1] + hardwareAddress
@@ -26,7 +26,7 @@ extension TestClient {
     }
 
     /// Whether an unsolicited advertisement with the override flag is heard within the time.
-    func hearsAdvertisement(withinMilliseconds limit: Int64 = 2_000) -> Bool {
+    func hearsAdvertisement(withinMilliseconds limit: Int64 = 20_000) -> Bool {
         wait(on: neighbours, withinMilliseconds: limit) { heard { $0[0] == 136 && $0[4] == 0x20 } }
     }
 

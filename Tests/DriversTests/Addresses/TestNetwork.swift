@@ -65,7 +65,7 @@ final class TestNetwork: Sendable {
 
     /// Runs a shell script on the owner.
     func run(_ script: String) throws {
-        let end = try Program.run("/bin/sh", ["-euc", script], input: "", limitSeconds: 10)
+        let end = try Program.run("/bin/sh", ["-euc", script], input: "", limitSeconds: 60)
         guard end.status == 0 else { throw TestFailure(what: "\(script): \(end.errors)") }
     }
 
@@ -91,9 +91,9 @@ final class TestNetwork: Sendable {
         try InterfaceAddresses().list().first { $0.address == address }
     }
 
-    /// Asks for the address by ARP until it has left the owner's interface. Throws after ten seconds.
+    /// Asks for the address by ARP until it has left the owner's interface. Throws after a minute.
     func waitUntilAbsent() throws {
-        let end = BootClock.now() + .seconds(10)
+        let end = BootClock.now() + .seconds(60)
         while try presentAddress() != nil {
             guard BootClock.now() < end else { throw TestFailure(what: "the address is still there") }
             _ = client.isAnswered(withinMilliseconds: 5)
@@ -119,11 +119,11 @@ final class Reports: Sendable {
         arrived.signal()
     }
 
-    /// The next report, or nil after ten seconds.
+    /// The next report, or nil after a minute.
     func next() -> RoleReport? {
         for _ in 0..<100 {
             if let first = content.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) { return first }
-            if arrived.wait(milliseconds: 10_000) { arrived.clear() } else { return nil }
+            if arrived.wait(milliseconds: 60_000) { arrived.clear() } else { return nil }
         }
         return nil
     }
