@@ -13,7 +13,7 @@
 set -euo pipefail
 exec </dev/null
 
-file=/etc/pve/corosync.conf witness="" apply=0
+file=/etc/pve/corosync.conf witness="" apply=0 lacks_vote=0
 fail() {
     printf 'error: %s\n' "$*" >&2
     exit 2
@@ -48,6 +48,7 @@ if [[ -n $witness ]] && ! says 'quorum/device {' "$file"; then
         pvecm qdevice setup "$witness" || fail "pvecm qdevice setup $witness failed; nothing else was changed"
     else
         echo "would give the cluster a third vote: pvecm qdevice setup $witness"
+        lacks_vote=1
     fi
 fi
 
@@ -83,6 +84,11 @@ trap 'rm -f "$new"' EXIT
 changed >"$new"
 # The order of lines means nothing.
 if cmp -s <(sections "$file" | sort) <(sections "$new" | sort); then
+    # The third vote brings lines of its own into the file, so that one is not done with either.
+    if ((lacks_vote)); then
+        echo "beside that corosync is set as it should be; with --apply the third vote is given and its times are set"
+        exit 1
+    fi
     echo "corosync is set as it should be: nothing to change in $file"
     exit 0
 fi

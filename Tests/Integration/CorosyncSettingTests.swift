@@ -60,6 +60,36 @@ import Testing
         #expect(three.contains("  token: 1000\n") && !three.contains("consensus"), "\(three)")
     }
 
+    /// The short consensus was right for the two, and would be unsafe with the third.
+    @Test func aThirdHostIsReckonedWithWhenItIsRunAgain() async throws {
+        let (_, _, two) = try await Self.run(Self.configuration(hosts: 2), ["--apply"])
+        let second = "    name: pve2\n    nodeid: 2\n  }\n"
+        let joined = two.replacing(second, with: second + "  node {\n    name: pve3\n    nodeid: 3\n  }\n")
+        #expect(joined.contains("  consensus: 300\n") && joined.contains("pve3"), "\(joined)")
+        let (asked, shown, untouched) = try await Self.run(joined)
+        #expect(asked == 1 && shown.contains("-  consensus: 300") && untouched == joined, "\(shown)")
+        let (status, said, three) = try await Self.run(joined, ["--apply"])
+        #expect(status == 0, "\(said)")
+        #expect(
+            three
+                == Self.configuration(hosts: 3).replacing("totem {\n", with: "totem {\n  token: 1000\n")
+                .replacing("config_version: 9", with: "config_version: 11"))
+        let (again, words, same) = try await Self.run(three, ["--apply"])
+        #expect(again == 0 && words.contains("nothing to change") && same == three, "\(words)")
+    }
+
+    @Test func aThirdVoteThatWouldBeGivenIsSomethingToDo() async throws {
+        let witness = ["--witness", "192.0.2.9"]
+        let (_, _, tuned) = try await Self.run(Self.configuration(hosts: 2), ["--apply"])
+        let (status, said, after) = try await Self.run(tuned, witness)
+        #expect(status == 1 && said.contains("would give") && !said.contains("nothing to change"), "\(said)")
+        #expect(after == tuned)
+        // One that is there is not given again.
+        let (_, _, whole) = try await Self.run(Self.configuration(hosts: 2, device: Self.device), ["--apply"])
+        let (done, words, same) = try await Self.run(whole, witness)
+        #expect(done == 0 && words.contains("nothing to change") && same == whole, "\(words)")
+    }
+
     @Test func aQDeviceIsAskedEachSecondAndTheRestOfItStays() async throws {
         let (status, said, after) = try await Self.run(
             Self.configuration(hosts: 2, device: Self.device), ["--apply"])
