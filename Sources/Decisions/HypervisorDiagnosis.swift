@@ -17,6 +17,9 @@ public struct HypervisorReadings: Hashable, Sendable, Codable {
     public var givesQDeviceVote: Bool
     /// From the loss of another host until corosync goes on without it, at most, in milliseconds.
     public var corosyncPause: Int?
+    /// corosync's token, with what it grows by each host, and its consensus, in milliseconds.
+    public var corosyncToken: Int?
+    public var corosyncConsensus: Int?
     /// What Proxmox's own high availability manages: `vm:120`.
     public var managed: [String]
     /// Why the watchdog that is configured cannot be had.
@@ -37,6 +40,7 @@ public struct HypervisorReadings: Hashable, Sendable, Codable {
         (certificateExpires, hasQDevice, watchdogProblem) = (nil, nil, nil)
         givesQDeviceVote = false
         (outOfReach, reachAdvice, startedAtBoot, corosyncPause, witnesses) = (nil, nil, nil, nil, nil)
+        (corosyncToken, corosyncConsensus) = (nil, nil)
     }
 }
 
@@ -68,6 +72,7 @@ public enum HypervisorDiagnosis {
         }
         certificate(proxmox.certificateExpires, nowMilliseconds, find)
         quorum(proxmox, find)
+        consensus(proxmox, find)
         if !proxmox.managed.isEmpty {
             find(
                 .advice,
@@ -113,6 +118,22 @@ public enum HypervisorDiagnosis {
     /// or, with three hosts or more, of 1.2 times the token; corosync.conf(5).
     private static func shortestCorosyncPause(_ hosts: Int) -> Int {
         hosts == 2 ? 1_300 : (1_000 + 650 * (hosts - 2)) * 22 / 10
+    }
+
+    /// A consensus that was made short for two hosts stays in the file when a third one joins, and the token grows. It makes
+    /// the pause shorter, so that the pause alone shows nothing.
+    private static func consensus(_ proxmox: HypervisorReadings, _ find: (Finding.Verdict, String, String) -> Void) {
+        // Rounded down as where the file says nothing of it.
+        guard proxmox.hosts > 2, let token = proxmox.corosyncToken, let consensus = proxmox.corosyncConsensus,
+            consensus < token * 12 / 10
+        else { return }
+        let least = consensus < token ? "its token" : "1.2 times its token"
+        find(
+            .wrong,
+            "with \(proxmox.hosts) hosts corosync's consensus (\(consensus) ms) is shorter than \(least) (\(token) ms), which is "
+                + "safe with two only: hosts that are well may drop out when another is lost",
+            "/usr/share/holdfast/corosync.sh --apply; it takes consensus out of /etc/pve/corosync.conf, and corosync then takes "
+                + "1.2 times the token")
     }
 
     private static func quorum(_ proxmox: HypervisorReadings, _ find: (Finding.Verdict, String, String) -> Void) {

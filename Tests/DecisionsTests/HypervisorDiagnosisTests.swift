@@ -37,6 +37,30 @@ import Testing
         #expect(findings { ($0.hosts, $0.corosyncPause) = (3, 8_030) }.first?.remedy.contains("consensus") == false)
     }
 
+    /// Two hosts as corosync.sh sets them, and then a third joins: the pause alone looks better than before.
+    @Test func aConsensusShorterThanTheTokenIsWrongFromThreeHostsOn() {
+        func judged(_ hosts: Int, _ token: Int?, _ consensus: Int?) -> [Finding] {
+            findings {
+                ($0.hosts, $0.corosyncToken, $0.corosyncConsensus) = (hosts, token, consensus)
+                if let token, let consensus { $0.corosyncPause = token + consensus }
+            }
+        }
+        #expect(judged(2, 1_000, 300).map(\.verdict) == [.fine])
+        let found = judged(3, 1_650, 300)
+        #expect(found.map(\.verdict) == [.wrong])
+        #expect(
+            found.first?.sentence.hasPrefix(
+                "with 3 hosts corosync's consensus (300 ms) is shorter than its token (1650 ms), ") == true)
+        #expect(found.first?.remedy.hasPrefix("/usr/share/holdfast/corosync.sh --apply") == true)
+        #expect(judged(3, 1_650, 1_979).first?.sentence.contains("1.2 times its token (1650 ms)") == true)
+        // As corosync reckons it itself, also where that is rounded.
+        #expect(judged(3, 1_650, 1_980).map(\.verdict) == [.fine])
+        #expect(judged(4, 1_651, 1_981).map(\.verdict) == [.fine])
+        // An agent from before does not say them.
+        #expect(judged(3, nil, nil).map(\.verdict) == [.fine])
+        #expect(judged(3, 1_650, nil).map(\.verdict) == [.fine])
+    }
+
     @Test func aMemberWithoutAProxmoxHasNothingToSay() {
         #expect(HypervisorDiagnosis.judge(SelfReadings(member: "w", version: "1", wallMilliseconds: 0), 0).isEmpty)
     }

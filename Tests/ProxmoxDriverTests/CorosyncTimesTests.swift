@@ -49,6 +49,16 @@ import Testing
         for (text, pause) in cases { #expect(CorosyncTimes(text)?.pause == pause, "\(text)") }
     }
 
+    @Test func theTokenGrowsWithTheHostsAndAConsensusThatIsWrittenDownDoesNot() {
+        let short = "token: 1000\n  consensus: 300"
+        let two = CorosyncTimes(configuration(totem: short))
+        #expect(two?.token == 1_000 && two?.consensus == 300)
+        let three = CorosyncTimes(configuration(hosts: 3, totem: short))
+        #expect(three?.token == 1_650 && three?.consensus == 300)
+        let left = CorosyncTimes(configuration(hosts: 3, totem: "token: 1000"))
+        #expect(left?.token == 1_650 && left?.consensus == 1_980)
+    }
+
     @Test func aDeviceIsThereOnlyWhereItStands() {
         #expect(CorosyncTimes(configuration())?.device == nil)
         #expect(CorosyncTimes(configuration(device: "timeout: 2000"))?.device == 2_000)

@@ -25,6 +25,51 @@ import Testing
         #expect(ProxmoxPrivileges.missing(narrowed) == ["Datastore.AllocateSpace on /storage"])
         #expect(ProxmoxPrivileges.missing(.object([:])).count == all.count)
     }
+
+    @Test func whatGuestAgentsNeedIsNamedAsThisVersionCallsIt() throws {
+        let eight = try #require(ProxmoxVersion(["version": "8.4.1"]))
+        let nine = try #require(ProxmoxVersion(["version": "9.1.6"]))
+        let without = granted("/", ProxmoxPrivileges.needed.flatMap(\.privileges))
+        #expect(ProxmoxPrivileges.missingForAgents(without, eight)?.hasPrefix("VM.Monitor on /vms") == true)
+        #expect(ProxmoxPrivileges.missingForAgents(without, nine)?.hasPrefix("VM.GuestAgent.Audit on /vms") == true)
+        for privilege in ["VM.Monitor", "VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"] {
+            #expect(ProxmoxPrivileges.missingForAgents(granted("/", [privilege]), eight) == nil)
+            #expect(ProxmoxPrivileges.missingForAgents(granted("/vms", [privilege]), nine) == nil)
+            #expect(ProxmoxPrivileges.missingForAgents(granted("/storage", [privilege]), nine) != nil)
+        }
+    }
+}
+
+@Suite(.timeLimit(.minutes(2))) struct AgentPrivilegeTests {
+    /// Proxmox answers each such check with 403, which says nothing of the guest: it would never be restarted, and nobody told.
+    @Test func aTokenThatMayNotAskAnAgentIsToldWhereOneIsToBeAsked() async throws {
+        let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web"), form: .machine, vmid: 120)
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve1", "name: web")
+        let held = ProxmoxPrivileges.needed.flatMap(\.privileges).map { "\"\($0)\":1" }.joined(separator: ",")
+        let exec: JSONValue = ["exec": ["/usr/bin/true"], "every": "10s", "failures": 1]
+        let ping: JSONValue = ["agent": "ping", "every": "10s", "failures": 1]
+        let cases: [(String, JSONValue, String?)] = [
+            ("9.1.6", exec, nil), ("9.1.6", ping, "VM.GuestAgent.Audit on /vms"), ("8.4.1", ping, "VM.Monitor on /vms"),
+        ]
+        try await run { node, _ in
+            node.carryOut(.watch([web]))
+            for (version, health, lacking) in cases {
+                run.declared.withLock { declared in
+                    declared = Declaration(
+                        kind: "VirtualMachine", name: "web", spec: ["proxmox": ["vmid": 120], "health": health])
+                }
+                run.proxmox.change { state in
+                    state.faults.append(("GET /version", .data("{\"version\":\"\(version)\"}")))
+                    state.faults.append(("GET /access/permissions", .data("{\"/\":{\(held)}}")))
+                }
+                let found = await node.examine()
+                #expect(found.version == version)
+                #expect(found.missingPrivileges.count == (lacking == nil ? 0 : 1), "\(found.missingPrivileges)")
+                if let lacking { #expect(found.missingPrivileges.first?.hasPrefix(lacking) == true) }
+            }
+        }
+    }
 }
 
 @Suite(.timeLimit(.minutes(2))) struct ImportTests {

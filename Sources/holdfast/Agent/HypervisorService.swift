@@ -90,6 +90,7 @@ extension HypervisorReadings {
         certificateExpires = found.certificateEnds.map { $0 * 1_000 }
         (hasQDevice, givesQDeviceVote) = (found.hasQDevice, found.givesQDeviceVote)
         (corosyncPause, watchdogProblem) = (found.corosyncPause, found.watchdogProblem)
+        (corosyncToken, corosyncConsensus) = (found.corosyncToken, found.corosyncConsensus)
         (outOfReach, reachAdvice) = (found.outOfReach, ProxmoxSettings.reachAdvice)
         startedAtBoot = found.startedAtBoot
     }

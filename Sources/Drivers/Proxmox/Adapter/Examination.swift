@@ -22,6 +22,9 @@ public struct ProxmoxExamination: Hashable, Sendable {
     public var givesQDeviceVote = false
     /// From the loss of another host until corosync goes on without it, at most, in milliseconds; nil: not known.
     public var corosyncPause: Int?
+    /// corosync's token, with what it grows by each host, and its consensus, in milliseconds; nil: not known.
+    public var corosyncToken: Int?
+    public var corosyncConsensus: Int?
     /// What Proxmox's own high availability manages: `vm:120`.
     public var managed: [String] = []
     /// Why the watchdog that is configured here cannot be had; nil: it can, or none is configured.
@@ -52,10 +55,24 @@ enum ProxmoxPrivileges {
     /// - Parameter granted: what `/access/permissions` says: rights by path.
     static func missing(_ granted: JSONValue) -> [String] {
         needed.flatMap { path, privileges in
-            // The path's own entry holds all that is in force there; without one, what is granted above.
-            let held = granted[path]?.object ?? granted["/"]?.object
-            return privileges.filter { held?[$0]?.lenientBool == nil }.map { "\($0) on \(path)" }
+            privileges.filter { !isHeld($0, on: path, granted) }.map { "\($0) on \(path)" }
         }
+    }
+
+    /// What is missing for the question whether a guest agent answers, as this version of Proxmox calls it; nil: nothing is.
+    ///
+    /// Any of them will do whatever the version: each lists only those that it knows.
+    static func missingForAgents(_ granted: JSONValue, _ version: ProxmoxVersion) -> String? {
+        let sufficient = ["VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted", "VM.Monitor"]
+        if sufficient.contains(where: { isHeld($0, on: "/vms", granted) }) { return nil }
+        let name = version.major >= 9 ? "VM.GuestAgent.Audit" : "VM.Monitor"
+        return "\(name) on /vms (without it no health check with agent: ping is made)"
+    }
+
+    private static func isHeld(_ privilege: String, on path: String, _ granted: JSONValue) -> Bool {
+        // The path's own entry holds all that is in force there; without one, what is granted above.
+        let held = granted[path]?.object ?? granted["/"]?.object
+        return held?[privilege]?.lenientBool != nil
     }
 }
 
@@ -66,19 +83,26 @@ extension ProxmoxNode {
     public func examine() async -> ProxmoxExamination {
         var found = ProxmoxExamination()
         do throws(ProxmoxError) {
-            found.version = try await host.version().text
+            let version = try await host.version()
+            found.version = version.text
             let quorum = try await host.quorum()
             (found.hosts, found.isQuorate) = (quorum.nodes.count, quorum.isQuorate)
-            found.missingPrivileges = ProxmoxPrivileges.missing(
-                try await host.client.get(
-                    "/access/permissions", attempted: "ask what the token may do", limit: Self.questionLimit))
+            let granted = try await host.client.get(
+                "/access/permissions", attempted: "ask what the token may do", limit: Self.questionLimit)
+            found.missingPrivileges = ProxmoxPrivileges.missing(granted)
+            // Where no guest has such a check the token does well without it.
+            if await asksAgents(), let lacking = ProxmoxPrivileges.missingForAgents(granted, version) {
+                found.missingPrivileges.append(lacking)
+            }
             found.managed = try await host.managedByProxmox()
             found.certificateEnds = try await certificateEnd()
         } catch { found.problem = error.description }
         if let votes = try? await settings.votes.status() {
             (found.hasQDevice, found.givesQDeviceVote) = (votes.isQDeviceConfigured, votes.hasQDevice)
         }
-        found.corosyncPause = settings.corosyncTimes()?.pause
+        let times = settings.corosyncTimes()
+        found.corosyncPause = times?.pause
+        (found.corosyncToken, found.corosyncConsensus) = (times?.token, times?.consensus)
         found.watchdogProblem = watchdogProblem()
         found.outOfReach = settings.outOfReach()
         found.startedAtBoot = await startedAtBoot()

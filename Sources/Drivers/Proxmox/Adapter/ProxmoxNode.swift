@@ -266,6 +266,14 @@ public final class ProxmoxNode: Sendable {
         } catch { return .unasked(error.description) }
     }
 
+    /// Whether a check of the agent inside it is declared of one of the watched guests, whether or not it runs now.
+    func asksAgents() async -> Bool {
+        for guest in state.withLock({ $0.watched }) where guest.form == .machine {
+            if let declared = try? await steps.declared(guest), declared.check?.probe == .agent { return true }
+        }
+        return false
+    }
+
     /// Runs the checks of the guests that run; of the others nothing is known any more.
     private func check(_ checks: SortedMap<ResourceKey, HealthCheck>) {
         let isNew = state.withLock { state in
