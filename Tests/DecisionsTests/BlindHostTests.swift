@@ -235,6 +235,17 @@ import Testing
         #expect(bench.placement().phase == .on("pve1") && bench.placement().obstacle.isEmpty)
     }
 
+    /// Somebody has to begin with ending them.
+    @Test func whatStandsOnSeveralHostsBelongsToOneOfThem() {
+        var bench = GuestBench()
+        bench.guest(on: nil)
+        for host in ["pve1", "pve2"] { bench.apply(.sight(vm, on: host, Sighting(.stuck))) }
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve1"))
+        bench.settle()
+        #expect(bench.placement().obstacle.contains("a process of it is on pve2"))
+    }
+
     @Test func aMemberThatRunsNoGuestsIsNotWaitedFor() {
         var bench = GuestBench(hosts: ["pve1"])
         var member = MemberRecord(

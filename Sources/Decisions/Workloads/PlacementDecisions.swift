@@ -127,7 +127,9 @@ struct Planning {
             if running.isEmpty, shallRun(workload, placement), let silent = firstToHear(placement) {
                 return block(workload, placement, silence(of: silent))
             }
-            return place(workload, placement, on: first.0, "it was found there", because: nil)
+            // Where processes of it are on several hosts, and run nowhere, somebody has to be the one that it belongs to: that one
+            // ends its own, the others end theirs then, and it is started when all have ended.
+            return give(workload, placement, to: first.0, "it was found there", because: nil)
         }
         guard shallRun(workload, placement) else { return }
         if let silent = firstToHear(placement) { return block(workload, placement, silence(of: silent)) }
@@ -352,6 +354,12 @@ struct Planning {
         if let holder = others.first(where: { !isRunning || placement.leftovers.contains($0) }) {
             return block(workload, placement, mayHold(holder, placement))
         }
+        give(workload, placement, to: host, reason, because: because)
+    }
+
+    private mutating func give(
+        _ workload: ResourceKey, _ placement: Placement, to host: String, _ reason: String, because: String?
+    ) {
         commands.append(.place(workload, epoch: placement.epoch, on: host, reason: reason, because: because))
         placer.settle(workload, on: host, leaving: true)
     }
