@@ -49,6 +49,8 @@ extension AgentCore {
             let isOver =
                 host == name
                 ? observation.state == .running && observation.lock == nil && !observation.isStarting
+                    // What is seen there is ended there, and that host says so itself.
+                    && !placement.leftovers.contains { placement.sighting(on: $0) == .stuck }
                 : !observation.mayRun
             if isOver, host == name || placement.leftovers.contains(name) {
                 guests.results[workload] = .handBack(epoch: placement.epoch)
@@ -65,11 +67,16 @@ extension AgentCore {
     /// move failed behind the cluster's back, or before it was declared anew. Whoever is to start it waits for the end of that.
     private func isAstray(_ workload: ResourceKey, _ placement: Placement, on name: String) -> Bool {
         guard case .on(let host) = placement.phase, host != name, placement.sighting(on: name) == .stuck,
-            let there = placement.sighting(on: host), there == .absent || there == .stopped,
-            workloadSpecs.shallRun(workload, placement) == true,
+            let spec = workloadSpecs.workloads[workload], workloadSpecs.shallRun(workload, placement) == true,
             guests.observed[workload].map({ !$0.isStarting && !$0.isManagedElsewhere }) ?? false
         else { return false }
-        return placement.sightings.values.allSatisfy { $0.state != .running }
+        // What a host said before it was lost does not count.
+        func stands(_ other: String) -> GuestState? {
+            let proofs = state.proofs(that: other, lostItsHoldOn: placement)
+            return proofs.contains { workloadSpecs.suffices($0, for: spec) } ? .absent : placement.sighting(on: other)
+        }
+        return [.absent, .stopped].contains(stands(host))
+            && placement.sightings.keys.allSatisfy { stands($0) != .running }
     }
 
     private mutating func keep(

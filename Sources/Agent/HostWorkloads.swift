@@ -338,9 +338,15 @@ extension AgentCore {
             {
                 continue
             }
-            let sighting = Sighting(
+            var sighting = Sighting(
                 observation.state, healthy: observation.healthy, detail: observation.detail,
                 clients: Array(observation.clients.prefix(Placement.mostClients)))
+            // What the process before this one had seen counts until this one has looked: a fence has to keep out all of them.
+            if sighting.clients.isEmpty, sighting.state.mayWrite, let known = placement.sightings[name],
+                known.state.mayWrite
+            {
+                sighting.clients = known.clients
+            }
             let what = "sight \(workload)"
             if placement.sightings[name] == sighting {
                 forget(what)

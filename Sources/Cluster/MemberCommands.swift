@@ -116,7 +116,10 @@ extension ClusterState {
         if guardsAreInForce, present.key == nil { changed.key = member.key }
         changed.stopping = false
         // A version that takes part and does not know it would keep nothing.
-        if level >= 2 { changed.runsGuests = member.runsGuests ?? present.runsGuests }
+        if level >= 2 {
+            changed.runsGuests = member.runsGuests ?? present.runsGuests
+            changed.machine = member.machine ?? present.machine
+        }
         let isWhereItWas = changed == present
         changed.certificateExpires = member.certificateExpires ?? present.certificateExpires
         takeAuthorities(of: member, into: &changed)

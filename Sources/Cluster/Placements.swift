@@ -24,6 +24,9 @@ public enum GuestState: String, Hashable, Sendable, Codable, CaseIterable {
     /// A process of it is here and does no work: paused after an error of its disk, or left over without a configuration
     /// here. It must not be taken for a guest that serves.
     case stuck
+
+    /// A process of it is here, which may be at its disks.
+    public var mayWrite: Bool { self == .running || self == .stuck }
 }
 
 /// What a host said last of a guest.
@@ -166,7 +169,7 @@ extension ClusterState {
                 && !proofs(that: left, lostItsHoldOn: placement).contains(where: suffices)
         }
         let seen = placement.sightings.pairs.filter { name, sighting in
-            name != host && [.running, .stuck].contains(sighting.state) && hosts[name]?.fence.isProven == false
+            name != host && sighting.state.mayWrite && hosts[name]?.fence.isProven == false
                 && !left.contains(name)
         }
         return left + seen.map(\.0)

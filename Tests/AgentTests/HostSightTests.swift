@@ -244,6 +244,26 @@ import Testing
         #expect(host.orders(of: .start).count > before)
     }
 
+    /// A fence has to keep out all of them, and a process that was just started has found none yet.
+    @Test func theClientsThatWereSeenOutliveTheAgent() {
+        var host = HostBench(pools: ("cephRbd", "cephRbd"))
+        let guest = HostBench.guests[gitlab]!
+        func clients(_ host: HostBench) -> [String]? {
+            for case .sight(gitlab, on: "pve1", let sighting) in host.told.reversed() { return sighting.clients }
+            return nil
+        }
+        host.commit(.workload(.sight(gitlab, on: "pve1", Sighting(.running, clients: ["10.1.0.1:0/1"]))))
+        host.bench.turn([.guests(.observed([GuestObservation(guest, .stuck)]))])
+        host.run(for: .milliseconds(200))
+        #expect(clients(host) == ["10.1.0.1:0/1"])
+        host.bench.turn([.guests(.observed([GuestObservation(guest, .running, clients: ["10.1.0.1:0/2"])]))])
+        host.run(for: .milliseconds(200))
+        #expect(clients(host) == ["10.1.0.1:0/2"])
+        host.bench.turn([.guests(.observed([GuestObservation(guest, .stopped)]))])
+        host.run(for: .milliseconds(200))
+        #expect(clients(host) == [])
+    }
+
     /// Nobody wrote it down, and no guest has a disk open yet that this process has seen.
     @Test func theStorageAddressThatWasSeenOutlivesTheAgent() {
         var host = HostBench(pools: ("cephRbd", "cephRbd"))

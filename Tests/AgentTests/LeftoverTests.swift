@@ -136,6 +136,30 @@ extension AgentBench {
         #expect(bench.placement.phase == .on("pve2"))
     }
 
+    /// What a host said before it was lost does not count.
+    @Test(arguments: [true, false]) func norIsAHostThatIsProvenToBeAwayWaitedFor(isProven: Bool) {
+        var bench = AgentBench.afterAFailedMove(from: "pve2", to: "pve1")
+        bench.request(.workload(.handBack(vm, epoch: bench.placement.epoch, from: "pve1")))
+        bench.request(.workload(.sight(vm, on: "pve2", Sighting(.running))))
+        bench.request(.observeMember(AgentBench.peer, reachable: false, reason: "t"))
+        bench.request(.workload(.disarm(milliseconds: 3_600_000)))
+        if isProven { bench.request(.workload(.fenceByWord("pve2"))) }
+        bench.observe(.stuck, .stuck, .stuck, .stuck)
+        #expect(bench.placement.phase == .on("pve2"), "nobody decides while the cluster is disarmed")
+        #expect(bench.ends == (isProven ? 1 : 0))
+    }
+
+    /// It is left there, and that host says when it is not any more.
+    @Test func whatIsSeenWhereAMoveFailedIsNotForgottenForTheGuestRunning() {
+        var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")
+        bench.request(.workload(.sight(vm, on: "pve2", Sighting(.stuck))))
+        bench.observe(.running, .running, .running)
+        #expect(bench.placement.leftovers == ["pve2"])
+        bench.request(.workload(.sight(vm, on: "pve2", Sighting(.absent))))
+        bench.observe(.running, .running, .running)
+        #expect(bench.placement.leftovers.isEmpty)
+    }
+
     @Test func norOfOneThatIsNotToRun() {
         var bench = AgentBench.afterAFailedMove(from: "pve2", to: "pve1")
         bench.request(.workload(.handBack(vm, epoch: bench.placement.epoch, from: "pve1")))

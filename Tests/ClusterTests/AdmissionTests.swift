@@ -50,6 +50,14 @@ import Testing
         witness.host = ""
         #expect(join(&bench, "t", witness) == (level == 1 ? .unchanged : .done))
         #expect(bench.state.members[witness.id]?.machine == (level == 1 ? nil : witness.machine))
+        // One that was let in before says it when the level is there.
+        var said = witness
+        said.machine = "7f1d2c9a-0b7e-4d52-9c57-0a1b2c3d4e5f"
+        bench.apply(.announce(member: said))
+        #expect(bench.state.members[witness.id]?.machine == (level == 1 ? nil : said.machine))
+        said.machine = nil
+        bench.apply(.announce(member: said))
+        #expect(bench.state.members[witness.id]?.machine == (level == 1 ? nil : "7f1d2c9a-0b7e-4d52-9c57-0a1b2c3d4e5f"))
     }
 
     @Test func aNameMeansOneMember() {

@@ -235,6 +235,20 @@ import Testing
         #expect(bench.placement().phase == .on("pve1") && bench.placement().obstacle.isEmpty)
     }
 
+    /// It would be started without a question when somebody wants it to run.
+    @Test func whatIsToStayStoppedWaitsForEveryHostAsWell() {
+        var bench = GuestBench()
+        bench.guest(on: nil, extra: ["desired": "stopped"])
+        bench.apply(.sight(vm, on: "pve1", Sighting(.stopped)))
+        bench.settle()
+        #expect(bench.placement().phase == .nowhere && bench.placement().obstacle.isEmpty)
+        // One that is proven to be away does nothing.
+        bench.lose(pve2, for: .seconds(60))
+        bench.apply(.fenceByWord("pve2"))
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve1"))
+    }
+
     /// Somebody has to begin with ending them.
     @Test func whatStandsOnSeveralHostsBelongsToOneOfThem() {
         var bench = GuestBench()

@@ -101,6 +101,20 @@ import Testing
         #expect(places(bench).isEmpty && bench.placement().phase == .on("pve1"))
     }
 
+    /// The host on which a process of it was seen is lost, and would be waited for.
+    @Test(arguments: [true, false]) func aHostIsFencedForAProcessThatWasSeenThere(runsElsewhere: Bool) {
+        var bench = GuestBench()
+        bench.guest(on: "pve1")
+        bench.apply(.sight(vm, on: "pve2", Sighting(.stuck)))
+        bench.apply(.sight(vm, on: "pve1", Sighting(runsElsewhere ? .running : .stopped)))
+        bench.lose(pve2, for: .seconds(60))
+        bench.settle()
+        #expect(bench.fence.isNone == runsElsewhere)
+        guard !runsElsewhere else { return }
+        bench.apply(.fenceProven("pve2", epoch: bench.fenceEpoch, .cephBlocklist, proof: "p"))
+        #expect(bench.bench.state.holders(of: bench.placement(), besides: "pve1") { _ in true }.isEmpty)
+    }
+
     @Test func oneThatWasStoppedForItsMoveLeavesNothing() {
         #expect(holders(failed(live: false)).isEmpty)
     }

@@ -43,6 +43,20 @@ import Testing
         #expect(!bench.placement().care.isRestarting)
     }
 
+    /// What is ended could not be started before that process has ended.
+    @Test func whyItIsNotRestartedBesideAnotherProcessOfItIsTold() {
+        var bench = sick()
+        bench.apply(.sight(vm, on: "pve1", Sighting(.stuck)))
+        bench.bench.view.healthFor[vm] = .zero
+        bench.settle()
+        #expect(!bench.placement().care.isRestarting)
+        let words = "its health check fails, and it is not restarted: a process of it is on pve1"
+        #expect(bench.placement().obstacle.hasPrefix(words), "\(bench.placement().obstacle)")
+        bench.apply(.sight(vm, on: "pve1", Sighting(.absent)))
+        bench.settle()
+        #expect(bench.placement().care.isRestarting)
+    }
+
     @Test func afterAStartItGetsItsGrace() {
         var bench = sick(wasWell: false)
         for seconds in [0, 9] {

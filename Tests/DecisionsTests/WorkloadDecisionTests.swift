@@ -321,6 +321,8 @@ import Testing
         var bench = halfMoved(.stuck)
         bench.settle()
         #expect(bench.fence == .wanted(.cephBlocklist, by: pve1))
+        bench.settle()
+        #expect(bench.placement().obstacle.contains("it is being fenced"), "a minute is long")
         #expect(bench.decide().isEmpty)
         bench.apply(.fenceProven("pve2", epoch: bench.fenceEpoch, .cephBlocklist, proof: "p"))
         bench.settle()

@@ -51,17 +51,20 @@ private let web = Guest(workload: ResourceKey(kind: "VirtualMachine", name: "web
         }
     }
 
-    /// A move that failed at its end has left it, and nobody took the guest from anywhere.
-    @Test func theStaleLockOfAMoveIsRemovedWhereTheGuestHasStayed() async throws {
-        for (lock, isRemoved) in [("migrate", true), ("backup", false)] {
-            let run = try await Run()
-            run.proxmox.put(120, on: "pve1", "name: web")
-            run.proxmox.change { $0.locks[120] = lock }
-            try await run { node, reports in
-                node.carryOut(.start(web, epoch: 4, takeFrom: [], provenAway: []))
+    /// A move that failed at its end has left it with a process that stood still, and nobody took the guest from anywhere.
+    @Test(arguments: [("migrate", true, true), ("backup", true, false), ("migrate", false, false)])
+    func theStaleLockOfAMoveIsRemovedWhereTheGuestHasStayed(lock: String, isEnded: Bool, isRemoved: Bool) async throws {
+        let run = try await Run()
+        run.proxmox.put(120, on: "pve1", "name: web")
+        run.proxmox.change { $0.locks[120] = lock }
+        try await run { node, reports in
+            if isEnded {
+                node.carryOut(.destroy(web, epoch: 3))
                 _ = await reports.end()
             }
-            #expect(run.proxmox.wasUnlocked == isRemoved)
+            node.carryOut(.start(web, epoch: 4, takeFrom: [], provenAway: []))
+            _ = await reports.end()
         }
+        #expect(run.proxmox.wasUnlocked == isRemoved)
     }
 }

@@ -237,15 +237,17 @@ private struct HostSituation {
         let placer = Placer(state: state, specs: specs) { view.isReachable($0) }
         return state.placements.pairs.compactMap { workload, placement in
             // One that stayed where it was when its move here failed, and does not run there, waits for a word of this host;
-            // also when the host that it stayed on is lost.
+            // also when the host that it stayed on is lost. And so does one of which a process was seen here last.
             let isLost = placement.host.map { state.hosts[$0]?.fence.isProven == true } ?? false
+            let isLeftover = placement.leftovers.contains(name)
+            let isSeen = !placement.hosts.contains(name) && placement.sighting(on: name)?.mayWrite == true
             let isLeft =
-                placement.leftovers.contains(name)
+                (isLeftover || isSeen)
                 && (isLost || placement.host.flatMap { placement.sighting(on: $0) } != .running)
             guard placement.hosts.contains(name) || isLeft, specs.shallRun(workload, placement) == true,
                 let spec = specs.workloads[workload],
                 case let methods = specs.methods(for: spec).filter({
-                    $0 != .watchdog || !(isLeft || placement.isUnseen(on: name))
+                    $0 != .watchdog || !(isLeftover || placement.isUnseen(on: name))
                 }), !methods.isEmpty, isLeft && !isLost || placer.best(for: workload, excluding: [name]).host != nil
             else { return nil }
             return Guest(spec: spec, placement: placement, methods: methods)

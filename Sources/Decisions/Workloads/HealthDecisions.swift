@@ -52,8 +52,6 @@ extension Planning {
     mutating func tend(
         _ workload: ResourceKey, _ spec: WorkloadSpec, _ placement: Placement, on host: String
     ) -> Bool {
-        // What is ended now could not be started again, here or elsewhere, before it is known what a failed move has left.
-        guard holders(of: placement, spec, besides: host).isEmpty else { return false }
         guard spec.tending?.acts == true, shallRun(workload, placement),
             let spell = HealthDecisions.spell(of: placement)
         else { return false }
@@ -67,6 +65,11 @@ extension Planning {
             let words = "for \(length.milliseconds / 1_000) s, so its budget begins anew"
             commands.append(.care(workload, epoch: placement.epoch, .end, reason: words))
             return false
+        }
+        // What is ended now could not be started again, here or elsewhere, before it is known what a failed move has left.
+        if let holder = holders(of: placement, spec, besides: host).first {
+            block(workload, placement, "its health check fails, and it is not restarted: \(mayHold(holder, placement))")
+            return true
         }
         // What may have come here unseen is not touched, nor is anything ended that could not be started again.
         guard !placement.isUnseen(on: host) else { return true }

@@ -124,7 +124,9 @@ struct Planning {
                     workload, placement,
                     "\(running.joined(separator: " and ")) both have it running; stop one of them by hand")
             }
-            if running.isEmpty, shallRun(workload, placement), let silent = firstToHear(placement) {
+            // Also of one that is to stay stopped: nobody asks any more when it is to be started.
+            if running.isEmpty, let silent = firstToHear(placement, besides: { isProvenAway($0, placement, spec) }) {
+                guard shallRun(workload, placement) else { return }
                 return block(workload, placement, silence(of: silent))
             }
             // Where processes of it are on several hosts, and run nowhere, somebody has to be the one that it belongs to: that one
@@ -140,8 +142,13 @@ struct Planning {
     }
 
     /// A host that may have it and has said nothing of it.
-    private func firstToHear(_ placement: Placement) -> String? {
-        state.hostsToHear.first { placement.sighting(on: $0) == nil }
+    /// - Parameter isSettled: whether nobody has to be asked about a host.
+    private func firstToHear(_ placement: Placement, besides isSettled: (String) -> Bool = { _ in false }) -> String? {
+        state.hostsToHear.first { placement.sighting(on: $0) == nil && !isSettled($0) }
+    }
+
+    private func isProvenAway(_ host: String, _ placement: Placement, _ spec: WorkloadSpec) -> Bool {
+        state.proofs(that: host, lostItsHoldOn: placement).contains { specs.suffices($0, for: spec) }
     }
 
     // MARK: One whose host is lost

@@ -93,10 +93,11 @@ public enum JoinClient {
     ) throws(JoinError) -> MemberIdentity {
         do {
             let trust = try trust(response, token)
-            let settings = MemberSettings(
+            var settings = MemberSettings(
                 cluster: token.cluster, member: MemberID(publicKey: key.publicKey), name: applicant.name,
                 kind: token.kind, host: applicant.host, address: applicant.address, peerPort: applicant.peerPort,
                 apiPort: applicant.apiPort, knownMembers: response.members)
+            if token.kind == .witness { settings.machine = applicant.place.machine }
             let sealed = (response.authorityKey.map { [$0] } ?? []) + (response.otherAuthorityKeys ?? [])
             let authorities = try sealed.map { try $0.open(with: key, trust: trust) }
             if token.kind == .host && !authorities.contains(where: { $0.trust.pin == trust.pin }) {

@@ -19,6 +19,8 @@ public struct MemberSettings: Hashable, Sendable, Codable {
     public var initialVoters: [MemberID]
     /// Who was in the cluster when this member joined, so that it knows whom to listen to before it has a log.
     public var knownMembers: [MemberRecord]
+    /// Of a witness: the machine that it joined on, as `MachinePlace` has it. Root alone may read it, and an agent need not be root.
+    public var machine: String?
 
     public init(
         cluster: ClusterID, member: MemberID, name: String, kind: MemberKind, host: String = "", address: String,
@@ -41,8 +43,10 @@ public struct MemberSettings: Hashable, Sendable, Codable {
 
     /// This member as the cluster is to know it, but for when its certificate ends.
     public func record(version: String) -> MemberRecord {
-        MemberRecord(
+        var record = MemberRecord(
             id: member, name: name, kind: kind, host: host, peerEndpoint: peerEndpoint.description,
             apiEndpoint: apiEndpoint.description, version: version)
+        record.machine = machine
+        return record
     }
 }

@@ -113,8 +113,8 @@ struct TakingOver: Sendable {
 
     /// Removes the lock of what a dead host was doing to a guest that was taken from it, if nothing half done is left by
     /// it. A lock of something that is being done here is left alone.
-    /// - Parameter isOfMovesOnly: it was not taken from anywhere: what a move has left is removed, for it had failed at its end
-    ///   or its agent would not start the guest here, and nothing else.
+    /// - Parameter isOfMovesOnly: it was not taken from anywhere: what a move that failed at its end has left is removed, and
+    ///   nothing else.
     func removeStaleLock(
         _ guest: GuestNumber, _ attempted: String, isOfMovesOnly: Bool = false
     ) async throws(StepFailure) {
