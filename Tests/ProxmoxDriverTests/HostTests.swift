@@ -241,11 +241,11 @@ private struct Fine: Sendable {
         for trouble in words {
             let server = try await ScriptedServer { _ in .answer(500, trouble, "") }
             let host = try server.host()
-            #expect(try await host.agentTrouble(of: machine, limit: .seconds(1)) == trouble)
+            #expect(try await host.agentTrouble(of: machine, limit: .seconds(60)) == trouble)
         }
         let well = try await ScriptedServer { _ in .data("{\"result\":{}}") }
         let healthy = try well.host()
-        #expect(try await healthy.agentTrouble(of: machine, limit: .seconds(1)) == nil)
+        #expect(try await healthy.agentTrouble(of: machine, limit: .seconds(60)) == nil)
         let outages: [ScriptedAnswer] = [
             .close, .answer(595, "Connection refused", ""), .answer(596, "Connection timed out", ""),
             .answer(503, "Service Unavailable", ""), .answer(401, "Authentication failed!", ""),
@@ -254,7 +254,7 @@ private struct Fine: Sendable {
         for answer in outages {
             let server = try await ScriptedServer { _ in answer }
             let host = try server.host()
-            await #expect(throws: ProxmoxError.self) { try await host.agentTrouble(of: machine, limit: .seconds(1)) }
+            await #expect(throws: ProxmoxError.self) { try await host.agentTrouble(of: machine, limit: .seconds(60)) }
         }
     }
 
