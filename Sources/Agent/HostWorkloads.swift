@@ -342,7 +342,7 @@ extension AgentCore {
                 observation.state, healthy: observation.healthy, detail: observation.detail,
                 clients: Array(observation.clients.prefix(Placement.mostClients)))
             // What the process before this one had seen counts until this one has looked: a fence has to keep out all of them.
-            if sighting.clients.isEmpty, sighting.state.mayWrite, let known = placement.sightings[name],
+            if !observation.clientsAreKnown, sighting.state.mayWrite, let known = placement.sightings[name],
                 known.state.mayWrite
             {
                 sighting.clients = known.clients

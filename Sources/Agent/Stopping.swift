@@ -56,6 +56,7 @@ extension AgentCore {
             || (state.level >= 2 && own.signedBy != nil && known.signedBy != own.signedBy)
             || (state.level >= 2 && own.preparedFor != nil && known.preparedFor != own.preparedFor)
             || (state.level >= 2 && own.runsGuests != nil && known.runsGuests != own.runsGuests)
+            || (state.level >= 2 && own.machine != nil && known.machine != own.machine)
         guard differs else {
             stop.knownRevision = state.revision
             return

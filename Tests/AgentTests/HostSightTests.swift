@@ -253,7 +253,9 @@ import Testing
             return nil
         }
         host.commit(.workload(.sight(gitlab, on: "pve1", Sighting(.running, clients: ["10.1.0.1:0/1"]))))
-        host.bench.turn([.guests(.observed([GuestObservation(guest, .stuck)]))])
+        var unasked = GuestObservation(guest, .stuck)
+        unasked.clientsAreKnown = false
+        host.bench.turn([.guests(.observed([unasked]))])
         host.run(for: .milliseconds(200))
         host.agree()
         #expect(clients(host) == ["10.1.0.1:0/1"])
@@ -261,7 +263,8 @@ import Testing
         host.run(for: .milliseconds(200))
         host.agree()
         #expect(clients(host) == ["10.1.0.1:0/2"])
-        host.bench.turn([.guests(.observed([GuestObservation(guest, .stopped)]))])
+        // Asked, and there is none any more: its disks lie elsewhere now.
+        host.bench.turn([.guests(.observed([GuestObservation(guest, .running)]))])
         host.run(for: .milliseconds(200))
         #expect(clients(host) == [])
     }

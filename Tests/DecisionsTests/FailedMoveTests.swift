@@ -102,17 +102,44 @@ import Testing
     }
 
     /// The host on which a process of it was seen is lost, and would be waited for.
-    @Test(arguments: [true, false]) func aHostIsFencedForAProcessThatWasSeenThere(runsElsewhere: Bool) {
+    @Test(arguments: [
+        (Sighting(.running, healthy: true), false), (Sighting(.running), false), (Sighting(.stopped), true),
+        (Sighting(.running, healthy: false), true),
+    ])
+    func aHostIsFencedForAProcessThatWasSeenThere(there: Sighting, isFenced: Bool) {
         var bench = GuestBench()
-        bench.guest(on: "pve1")
+        bench.guest(on: "pve1", extra: ["health": ["tcp": "gitlab:80"]])
         bench.apply(.sight(vm, on: "pve2", Sighting(.stuck)))
-        bench.apply(.sight(vm, on: "pve1", Sighting(runsElsewhere ? .running : .stopped)))
+        bench.apply(.sight(vm, on: "pve1", there))
         bench.lose(pve2, for: .seconds(60))
         bench.settle()
-        #expect(bench.fence.isNone == runsElsewhere)
-        guard !runsElsewhere else { return }
+        #expect(bench.fence.isNone != isFenced)
+        guard isFenced else { return }
         bench.apply(.fenceProven("pve2", epoch: bench.fenceEpoch, .cephBlocklist, proof: "p"))
         #expect(bench.bench.state.holders(of: bench.placement(), besides: "pve1") { _ in true }.isEmpty)
+    }
+
+    /// It has no place from which it could be taken, and its guests go on on a host that is only cut off.
+    @Test func aHostIsNotFencedForOneThatHasNoPlace() {
+        var bench = GuestBench()
+        bench.guest(on: nil)
+        for host in ["pve1", "pve2"] { bench.apply(.sight(vm, on: host, Sighting(.running))) }
+        bench.lose(pve2, for: .seconds(60))
+        bench.settle()
+        #expect(bench.placement().phase == .nowhere && bench.fence.isNone)
+    }
+
+    /// Nor when nothing comes of it: who is to start it has stopped by its own word.
+    @Test func norForOneWhoseOwnHostIsNotThereToStartIt() {
+        var bench = GuestBench()
+        admitThird(&bench)
+        bench.guest(on: "pve1")
+        bench.apply(.sight(vm, on: "pve2", Sighting(.stuck)))
+        bench.apply(.sight(vm, on: "pve1", Sighting(.stopped)))
+        bench.bench.apply(.stopping(pve1))
+        bench.lose(pve2, for: .seconds(60))
+        bench.settle()
+        #expect(bench.fence.isNone)
     }
 
     @Test func oneThatWasStoppedForItsMoveLeavesNothing() {

@@ -18,6 +18,8 @@ final class SmallProxmox: Sendable {
         var others = ["pve2"]
         /// Quorum comes with the command `pvecm expected`.
         var locks: [Int: String] = [:]
+        /// How the last move ended that began here; nil: there was none.
+        var lastMove: String?
         var standstill: [Int: String] = [:]
         var managed: [Int] = []
         /// How the next tasks end, first come first served; then `OK`.
@@ -135,6 +137,8 @@ final class SmallProxmox: Sendable {
         case "/nodes/pve1/status": return .data(#"{"memory":{"total":8589934592,"free":1},"cpuinfo":{"cpus":4}}"#)
         case "/nodes/pve1/storage":
             return .data(#"[{"storage":"rbd","type":"rbd","shared":1},{"storage":"local","type":"dir","shared":0}]"#)
+        case "/nodes/pve1/tasks" where request.query.contains("typefilter=qmigrate"):
+            return .data(state.lastMove.map { #"[{"upid":"x","type":"qmigrate","status":"\#($0)"}]"# } ?? "[]")
         case "/nodes/pve1/tasks":
             let running = state.ends.filter { $0.value == nil }.keys.map { #"{"upid":"\#($0)","id":"x"}"# }
             return .data("[" + running.joined(separator: ",") + "]")

@@ -239,11 +239,12 @@ private struct HostSituation {
             // One that stayed where it was when its move here failed, and does not run there, waits for a word of this host;
             // also when the host that it stayed on is lost. And so does one of which a process was seen here last.
             let isLost = placement.host.map { state.hosts[$0]?.fence.isProven == true } ?? false
+            // Where it runs and is well nobody waits for anything.
             let isLeftover = placement.leftovers.contains(name)
-            let isSeen = !placement.hosts.contains(name) && placement.sighting(on: name)?.mayWrite == true
-            let isLeft =
-                (isLeftover || isSeen)
-                && (isLost || placement.host.flatMap { placement.sighting(on: $0) } != .running)
+            let isSeen =
+                placement.host != nil && !placement.hosts.contains(name)
+                && placement.sighting(on: name)?.mayWrite == true
+            let isLeft = (isLeftover || isSeen) && (isLost || !serves(workload, placement) && couldStart(placement))
             guard placement.hosts.contains(name) || isLeft, specs.shallRun(workload, placement) == true,
                 let spec = specs.workloads[workload],
                 case let methods = specs.methods(for: spec).filter({
@@ -252,6 +253,18 @@ private struct HostSituation {
             else { return nil }
             return Guest(spec: spec, placement: placement, methods: methods)
         }
+    }
+
+    /// Whether it runs where it belongs, and nothing is to be done about it.
+    private func serves(_ workload: ResourceKey, _ placement: Placement) -> Bool {
+        guard let host = placement.host, placement.sighting(on: host) == .running else { return false }
+        return placement.isHealthy != false || specs.workloads[workload]?.tending?.acts != true
+    }
+
+    /// Whether the host that it belongs on is there to start it.
+    private func couldStart(_ placement: Placement) -> Bool {
+        guard let host = placement.host, let member = state.member(named: host) else { return false }
+        return view.isReachable(member.id) && !member.stopping && state.hosts[host]?.fence.isNone == true
     }
 
     /// Who can carry a fence out, in the order in which they are asked: hosts that are there and not fenced themselves, the

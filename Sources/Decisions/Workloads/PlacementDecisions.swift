@@ -126,7 +126,6 @@ struct Planning {
             }
             // Also of one that is to stay stopped: nobody asks any more when it is to be started.
             if running.isEmpty, let silent = firstToHear(placement, besides: { isProvenAway($0, placement, spec) }) {
-                guard shallRun(workload, placement) else { return }
                 return block(workload, placement, silence(of: silent))
             }
             // Where processes of it are on several hosts, and run nowhere, somebody has to be the one that it belongs to: that one
@@ -148,7 +147,9 @@ struct Planning {
     }
 
     private func isProvenAway(_ host: String, _ placement: Placement, _ spec: WorkloadSpec) -> Bool {
-        state.proofs(that: host, lostItsHoldOn: placement).contains { specs.suffices($0, for: spec) }
+        // One that is back speaks for itself.
+        state.isProvenAway(host)
+            && state.proofs(that: host, lostItsHoldOn: placement).contains { specs.suffices($0, for: spec) }
     }
 
     // MARK: One whose host is lost

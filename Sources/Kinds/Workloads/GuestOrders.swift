@@ -112,6 +112,8 @@ public struct GuestObservation: Hashable, Sendable {
     public var healthy: Bool?
     /// The addresses, with nonces, under which its disks are open: `192.168.1.106:0/2816435123`.
     public var clients: [String]
+    /// The storage was asked for them since it runs here.
+    public var clientsAreKnown = true
 
     /// It runs here, or may before anybody has looked again.
     public var mayRun: Bool { isStarting || state == .running || state == .stuck }

@@ -5,16 +5,6 @@ import Cluster
 import Consensus
 import Kinds
 import Logging
-import Synchronization
-
-/// Guests that something was noted of, from any thread.
-final class GuestSet: Sendable {
-    private let guests = Mutex<Set<GuestNumber>>([])
-
-    func insert(_ guest: GuestNumber) { guests.withLock { _ = $0.insert(guest) } }
-    func remove(_ guest: GuestNumber) { guests.withLock { _ = $0.remove(guest) } }
-    func contains(_ guest: GuestNumber) -> Bool { guests.withLock { $0.contains(guest) } }
-}
 
 /// Carries out the steps for guests of this host.
 struct GuestSteps: Sendable {
@@ -24,9 +14,6 @@ struct GuestSteps: Sendable {
     /// What is declared of a workload; nil: nothing (any more).
     let declaration: @Sendable (ResourceKey) async -> Declaration?
     let claims: ClaimCheck
-    /// Guests whose `migrate` lock is this process's to remove: it has ended what stood here, or seen a move fail that may have
-    /// got far. Another one may be left there on purpose: `qm remote-migrate` leaves it to keep the old copy from starting.
-    private let unlockable = GuestSet()
 
     /// After an unknown outcome a step looks and goes on at most so often.
     static let mostAttempts = 3
@@ -83,9 +70,7 @@ struct GuestSteps: Sendable {
             }
         case .nowhere: try await create(number, declared, attempted)
         }
-        if !takeFrom.isEmpty || unlockable.contains(number) {
-            try await taking.removeStaleLock(number, attempted, isOfMovesOnly: takeFrom.isEmpty)
-        }
+        try await taking.removeStaleLock(number, attempted, isOfMovesOnly: takeFrom.isEmpty)
         // An orphan would be a second writer to its disks: it is this guest's own process, and it runs.
         notes += try await bringInLine(number, declared)
         try await persist(number, attempted, until: { $0.isRunning }) { () async throws(StepFailure) in
@@ -102,7 +87,6 @@ struct GuestSteps: Sendable {
                 try await taking.regainQuorum(until: deadline, attempted)
             }
         }
-        unlockable.remove(number)
         return notes
     }
 
@@ -233,7 +217,6 @@ struct GuestSteps: Sendable {
         guard error.mayHaveHadEffect else { throw StepFailure(error) }
         await settle(number, limit: settings.limits.migrate)
         if case .there(let node) = try await place(of: number), node == target { return }
-        unlockable.insert(number)
         throw StepFailure(error)
     }
 
@@ -298,7 +281,6 @@ struct GuestSteps: Sendable {
         if number.kind == .machine, let blindness = settings.machines.blindness() {
             throw StepFailure("\(attempted): \(blindness); as root: \(ProxmoxSettings.reachAdvice)", isPermanent: true)
         }
-        unlockable.insert(number)
     }
 
     private func killMachines(_ guest: GuestNumber) async -> Bool {

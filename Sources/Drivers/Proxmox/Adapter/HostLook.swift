@@ -32,7 +32,7 @@ struct HostLook: Sendable {
                 guest, isProcess ? .stuck : .absent, isStarting: starting.contains(number))
             if isProcess {
                 observation.detail = "it runs here, and its configuration does not lie here"
-                observation.clients = notes.clients[number.number] ?? []
+                observation.note(notes.clients[number.number])
             } else if let other = summaries.first(where: { $0.guest.number == number.number }) {
                 observation.detail = "the number is in use by \(other.guest) (\(other.name))"
             }
@@ -55,10 +55,17 @@ struct HostLook: Sendable {
         }
         // Also of one that stands still: it has its disks open, and may go on.
         if observation.state == .running || observation.state == .stuck {
-            observation.clients = notes.clients[number.number] ?? []
+            observation.note(notes.clients[number.number])
         }
         observation.detail = details.joined(separator: "; ")
         return observation
+    }
+}
+
+extension GuestObservation {
+    /// - Parameter clients: nil: the storage was not asked yet.
+    fileprivate mutating func note(_ clients: [String]?) {
+        (self.clients, clientsAreKnown) = (clients ?? [], clients != nil)
     }
 }
 

@@ -124,6 +124,8 @@ struct TakingOver: Sendable {
             if isOfMovesOnly, found != "migrate" { return }
             lock = found
             guard try await !host.isWorkedOn(guest) else { return }
+            // A move to another cluster leaves the lock on what it leaves here, to keep it from starting beside what went.
+            if isOfMovesOnly, try await host.lastMoveEnded(guest) == "OK" { return }
         } catch { throw StepFailure(error) }
         guard ["backup", "mounted", "migrate", "snapshot-delete", "suspending"].contains(lock) else {
             throw StepFailure(

@@ -16,6 +16,20 @@ extension ProxmoxHost {
             .contains { $0.subject == "\(guest.number)" || $0.type == "vzdump" }
     }
 
+    /// How the last move of the guest ended that began on this node: `OK`, Proxmox's words for what went wrong, or `unexpected status`
+    /// for one whose machine was reset. Nil: none has ended, as far as the node remembers.
+    func lastMoveEnded(_ guest: GuestNumber) async throws(ProxmoxError) -> String? {
+        let attempted = "ask how the last move of \(guest) off \(node) ended"
+        let data = try await client.get(
+            "/nodes/\(node)/tasks",
+            [
+                ("vmid", "\(guest.number)"), ("typefilter", guest.kind == .machine ? "qmigrate" : "vzmigrate"),
+                ("source", "archive"), ("limit", "1"),
+            ], attempted: attempted)
+        guard let entries = data.lenientList else { throw unreadable(attempted, "a list") }
+        return entries.first?["status"]?.lenientText
+    }
+
     /// Those of these guests that a task brings up on this node, whoever gave it that.
     func starting(_ guests: [GuestNumber]) async throws(ProxmoxError) -> [GuestNumber] {
         let active = try await activeTasks("ask what is being done on \(node)", [])
