@@ -252,20 +252,23 @@ import Testing
             for case .sight(gitlab, on: "pve1", let sighting) in host.told.reversed() { return sighting.clients }
             return nil
         }
-        host.commit(.workload(.sight(gitlab, on: "pve1", Sighting(.running, clients: ["10.1.0.1:0/1"]))))
+        func see(_ observation: GuestObservation) {
+            host.bench.turn([.guests(.observed([observation]))])
+            host.run(for: .milliseconds(200))
+            host.agree()
+            host.run(for: .milliseconds(200))
+        }
         var unasked = GuestObservation(guest, .stuck)
         unasked.clientsAreKnown = false
-        host.bench.turn([.guests(.observed([unasked]))])
-        host.run(for: .milliseconds(200))
-        host.agree()
+        see(unasked)
+        #expect(clients(host) == [])
+        host.commit(.workload(.sight(gitlab, on: "pve1", Sighting(.running, clients: ["10.1.0.1:0/1"]))))
+        see(unasked)
         #expect(clients(host) == ["10.1.0.1:0/1"])
-        host.bench.turn([.guests(.observed([GuestObservation(guest, .running, clients: ["10.1.0.1:0/2"])]))])
-        host.run(for: .milliseconds(200))
-        host.agree()
+        see(GuestObservation(guest, .running, clients: ["10.1.0.1:0/2"]))
         #expect(clients(host) == ["10.1.0.1:0/2"])
         // Asked, and there is none any more: its disks lie elsewhere now.
-        host.bench.turn([.guests(.observed([GuestObservation(guest, .running)]))])
-        host.run(for: .milliseconds(200))
+        see(GuestObservation(guest, .running))
         #expect(clients(host) == [])
     }
 

@@ -32,7 +32,10 @@ import Testing
 
     /// The next report must be that the place has a problem; its words.
     private func problem(_ reports: Reports) throws -> String {
-        guard case .place(Self.role, let problem?) = reports.next() else { throw TestFailure(what: "no problem") }
+        let report = reports.next()
+        guard case .place(Self.role, let problem?) = report else {
+            throw TestFailure(what: "no problem was told, but \(report.map { "\($0)" } ?? "nothing")")
+        }
         return problem
     }
 
