@@ -125,8 +125,10 @@ final class OutgoingPeer {
         switch state {
         case .stopped: return
         case .waiting(let retry):
-            guard NIODeadline.now() - lastAttempt >= Self.shortestRetry else { return }
             retry.cancel()
+            // No sooner than that; but no later either: the next retry may be a second away.
+            let waited = NIODeadline.now() - lastAttempt
+            guard waited >= Self.shortestRetry else { return wait(Self.shortestRetry - waited) }
         case .connecting(let connection):
             guard NIODeadline.now() - lastAttempt >= Self.suspectAfter else { return }
             state = .connecting(nil)
@@ -216,14 +218,17 @@ final class OutgoingPeer {
     }
 
     private func retry(after reason: String) {
-        let delay = Self.delay(failures: failures, jitter: Double.random(in: 0.5...1))
+        wait(Self.delay(failures: failures, jitter: Double.random(in: 0.5...1)))
         failures += 1
+        report(self, reason)
+    }
+
+    private func wait(_ delay: TimeAmount) {
         state = .waiting(
             loop.assumeIsolated().scheduleTask(in: delay) { [weak self] in
                 guard let self, case .waiting = state else { return }
                 connect()
             })
-        report(self, reason)
     }
 
     /// 20 ms, doubled with every failure in a row up to 1 s, times the jitter, so that two members that lost each other
