@@ -169,14 +169,21 @@ extension AgentCore {
         case .observed(let observations):
             guests.seesGuests = true
             guests.blindSince = nil
-            guests.unseen = [:]
+            // What was there before a step ended says nothing of what is there after it: a guest that was just started would be taken
+            // for one that is stopped.
+            let (before, stale) = (guests.observed, observations.filter(\.isStale).map(\.guest.workload))
+            guests.unseen = SortedMap(guests.unseen.pairs.filter { stale.contains($0.0) })
             guests.looks += 1
-            for observation in observations where observation.state != .stuck {
+            for observation in observations where observation.state != .stuck && !observation.isStale {
                 if guests.doubts.contains(observation.guest.workload) {
                     guests.doubts[observation.guest.workload] = nil
                 }
             }
-            guests.observed = SortedMap(observations.map { ($0.guest.workload, $0) })
+            guests.observed = SortedMap(
+                observations.compactMap { observation in
+                    let workload = observation.guest.workload
+                    return (observation.isStale ? before[workload] : observation).map { (workload, $0) }
+                })
         case .done(let guest, let epoch, let step):
             endOrder(guest.workload, step, epoch)
         case .failed(let guest, let epoch, let step, let failure):

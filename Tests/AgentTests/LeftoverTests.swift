@@ -95,6 +95,24 @@ extension AgentBench {
         #expect(bench.placement.leftovers.isEmpty)
     }
 
+    /// A look may begin before a step ends and be told after it.
+    @Test func whatWasSeenBeforeAStepEndedSaysNothing() {
+        var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")
+        bench.request(.workload(.handBack(vm, epoch: bench.placement.epoch, from: "pve2")))
+        bench.observe(.stopped)
+        #expect(bench.starts == 1)
+        bench.turn([.guests(.done(guest, epoch: bench.placement.epoch, .start))])
+        var stale = GuestObservation(guest, .stopped)
+        stale.isStale = true
+        for _ in 0..<3 {
+            bench.turn([.guests(.observed([stale]))])
+            bench.run(for: .seconds(1))
+        }
+        #expect(bench.starts == 1)
+        bench.observe(.stopped)
+        #expect(bench.starts == 2, "it has ended since")
+    }
+
     /// In the last moments of a live move its source stands still. The lock that a move leaves behind when it fails says nothing.
     @Test func whatIsBeingHandedOverIsNotEnded() {
         var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")

@@ -65,10 +65,10 @@ extension AsyncStream<GuestReport>.Iterator {
         return nil
     }
 
-    /// Waits for an observation of the first guest that is as told.
+    /// Waits for an observation of the first guest that is as told. What was seen before a step ended is no news.
     fileprivate mutating func observation(_ isIt: (GuestObservation) -> Bool) async -> GuestObservation? {
         while let report = await next() {
-            if case .observed(let all) = report, let first = all.first, isIt(first) { return first }
+            if case .observed(let all) = report, let first = all.first, !first.isStale, isIt(first) { return first }
         }
         return nil
     }

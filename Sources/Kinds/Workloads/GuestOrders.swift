@@ -114,6 +114,8 @@ public struct GuestObservation: Hashable, Sendable {
     public var clients: [String]
     /// The storage was asked for them since it runs here.
     public var clientsAreKnown = true
+    /// A step of it ended after this look had begun: what was seen may be what was there before.
+    public var isStale = false
 
     /// It runs here, or may before anybody has looked again.
     public var mayRun: Bool { isStarting || state == .running || state == .stuck }

@@ -52,6 +52,15 @@ public final class ProxmoxNode: Sendable {
     }
     let state = Mutex(State())
 
+    /// The ends of steps, counted. Whoever tells one, or what a look found, holds the lock while telling it: a look that had begun
+    /// before an end is told before it, or as stale.
+    private struct Endings: Sendable {
+        var count: UInt64 = 0
+        /// The newest of each guest, by its number.
+        var ofGuests: SortedMap<Int64, UInt64> = [:]
+    }
+    private let endings = Mutex(Endings())
+
     /// - Parameters:
     ///   - declaration: what is declared of a workload now; nil: nothing.
     ///   - claim: whether what an order rests on is still so, by a linearizable read.
@@ -204,11 +213,13 @@ public final class ProxmoxNode: Sendable {
                 state.isReportDue = true
             }
             if Task.isCancelled { return }
-            if let failure {
-                log.warning("\(step.guest.workload): \(failure)")
-                report(.failed(step.guest, epoch: step.epoch, step.step, failure.told))
-            } else {
-                report(.done(step.guest, epoch: step.epoch, step.step))
+            if let failure { log.warning("\(step.guest.workload): \(failure)") }
+            endings.withLock { endings in
+                endings.count += 1
+                endings.ofGuests[vmid] = endings.count
+                report(
+                    failure.map { .failed(step.guest, epoch: step.epoch, step.step, $0.told) }
+                        ?? .done(step.guest, epoch: step.epoch, step.step))
             }
             lookers.yield()
         }
@@ -321,15 +332,38 @@ public final class ProxmoxNode: Sendable {
                     defer { state.isReportDue = false }
                     return (state.watched, state.isReportDue, state.notes, state.storageAddress)
                 }
+                let began = endings.withLock { $0.count }
                 let outcome = await lookout.look(
                     at: watched, notes, isReportDue: isDue, storageAddress: address, watchdog: watchdog.delay)
                 if Task.isCancelled { break }
                 state.withLock { $0.notes.words = outcome.notes.words }
                 seekers.yield(outcome.machines)
                 if let checks = outcome.checks { check(checks) }
-                for entry in outcome.reports { report(entry) }
+                if tell(outcome.reports, sawSince: began) {
+                    state.withLock { $0.isReportDue = true }
+                    lookers.yield()
+                }
             }
             group.cancelAll()
+        }
+    }
+
+    /// - Parameter began: the steps that had ended when the look began.
+    /// - Returns: whether some of it may be what was there before a step ended, so that it has to be looked at again.
+    private func tell(_ reports: [GuestReport], sawSince began: UInt64) -> Bool {
+        endings.withLock { endings in
+            var isAnyStale = false
+            for entry in reports {
+                guard case .observed(var all) = entry else {
+                    report(entry)
+                    continue
+                }
+                for position in all.indices where (endings.ofGuests[all[position].guest.vmid] ?? 0) > began {
+                    (all[position].isStale, isAnyStale) = (true, true)
+                }
+                report(.observed(all))
+            }
+            return isAnyStale
         }
     }
 }
