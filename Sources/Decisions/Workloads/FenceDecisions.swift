@@ -241,9 +241,7 @@ private struct HostSituation {
             let isLost = placement.host.map { state.hosts[$0]?.fence.isProven == true } ?? false
             // Where it runs and is well nobody waits for anything.
             let isLeftover = placement.leftovers.contains(name)
-            let isSeen =
-                placement.host != nil && !placement.hosts.contains(name)
-                && placement.sighting(on: name)?.mayWrite == true
+            let isSeen = !placement.hosts.contains(name) && placement.sighting(on: name)?.mayWrite == true
             let isLeft = (isLeftover || isSeen) && (isLost || !serves(workload, placement) && couldStart(placement))
             guard placement.hosts.contains(name) || isLeft, specs.shallRun(workload, placement) == true,
                 let spec = specs.workloads[workload],
