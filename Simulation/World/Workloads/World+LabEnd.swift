@@ -100,7 +100,8 @@ extension World {
             return nil
         }
         let wanted = wantsRunning(guest, placement, state)
-        let working = guest.instances.filter { $0.phase != .incoming }
+        // What is to be left alone is left as a move that was under way has left it; two that write are two all the same.
+        let working = guest.instances.filter { wanted == nil ? $0.canWrite : $0.phase != .incoming }
         if working.count > 1 { return "there are \(working.count) processes of \(guest.name)" }
         if guest.lock == "backup" { return nil }
         switch wanted {
