@@ -118,7 +118,7 @@ public final class HostDriver: Sendable {
     public func guest(ofMachine machine: String) async -> FoundGuest? {
         guard let settings = node?.settings else { return nil }
         do {
-            // A file system that hangs must take none of the threads that others share.
+            // Files are read here, which blocks; a folder that hangs keeps a thread of the pool until it answers, as in `serve`.
             let found = try await NIOThreadPool.singleton.runIfActive {
                 try settings.files.guest(ofMachine: machine)
             }
