@@ -72,8 +72,8 @@ extension AgentCore {
         else { return false }
         // What a host said before it was lost does not count.
         func stands(_ other: String) -> GuestState? {
-            let proofs = state.proofs(that: other, lostItsHoldOn: placement)
-            return proofs.contains { workloadSpecs.suffices($0, for: spec) } ? .absent : placement.sighting(on: other)
+            let isLost = workloadSpecs.isProven(that: other, lostItsHoldOn: placement, spec, in: state)
+            return isLost ? .absent : placement.sighting(on: other)
         }
         return [.absent, .stopped].contains(stands(host))
             && placement.sightings.keys.allSatisfy { stands($0) != .running }

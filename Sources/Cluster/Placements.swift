@@ -161,7 +161,8 @@ extension ClusterState {
 
     /// Hosts besides one on which a workload may run as far as is known: one to which a move of it failed and that has neither
     /// said since that nothing of it is there nor is proven to be away, and one that has said that it runs there, or that a
-    /// process of it is there: also one without a configuration works, where the end of a move has failed.
+    /// process of it is there (also one without a configuration works, where the end of a move has failed), until that host is
+    /// proven to write to its disks no more: it may be fenced for others, whose disks are elsewhere.
     /// - Parameter suffices: whether a proof keeps a host from the disks of the workload.
     public func holders(of placement: Placement, besides host: String, suffices: (FenceMethod) -> Bool) -> [String] {
         let left = placement.leftovers.filter { left in
@@ -169,8 +170,8 @@ extension ClusterState {
                 && !proofs(that: left, lostItsHoldOn: placement).contains(where: suffices)
         }
         let seen = placement.sightings.pairs.filter { name, sighting in
-            name != host && sighting.state.mayWrite && hosts[name]?.fence.isProven == false
-                && !left.contains(name)
+            name != host && sighting.state.mayWrite && hosts.contains(name) && !left.contains(name)
+                && !proofs(that: name, lostItsHoldOn: placement).contains(where: suffices)
         }
         return left + seen.map(\.0)
     }

@@ -4,7 +4,6 @@
 import Cluster
 import Crypto
 import Foundation
-import Logging
 import NIOPosix
 import Testing
 import X509
@@ -13,19 +12,6 @@ import X509
 @testable import holdfast
 
 @Suite(.serialized, .timeLimit(.minutes(1))) struct RenewalTests {
-    /// The desk of pve1, which holds the authority.
-    private func desk(_ lab: Lab) throws -> EnrollmentDesk {
-        let key = lab.memberKeys[0]
-        let identity = try MemberIdentity(
-            settings: MemberSettings(
-                cluster: lab.cluster, member: lab.members[0], name: "pve1", kind: .host, address: "127.0.0.1",
-                peerPort: 1, apiPort: 2),
-            key: key, certificate: lab.authority.issue(member: "pve1", key: key.publicKey), trust: lab.authority.trust,
-            authority: lab.authority)
-        return EnrollmentDesk(
-            current: CurrentIdentity(identity), access: lab.agent, known: [], log: Logger(label: "test"))
-    }
-
     private func renew(_ key: P256.Signing.PrivateKey, _ lab: Lab, at server: TestServer) async throws -> Certificate {
         let answer = try await RenewClient.renew(
             RenewRequest(csr: SigningRequest.make(name: "any", key: key)), trust: lab.authority.trust,
@@ -35,7 +21,7 @@ import X509
 
     @Test func aMemberIsSignedForAnewWithoutShowingACertificate() async throws {
         let lab = try Lab.make()
-        let desk = try desk(lab)
+        let desk = try lab.desk()
         try await lab.serving(renew: desk.renew) { server in
             let certificate = try await renew(lab.memberKeys[3], lab, at: server)
             let chain = [Array(try certificate.serializeAsPEM().derBytes)]
@@ -45,7 +31,7 @@ import X509
 
     @Test func aRemovedMemberIsNotSignedFor() async throws {
         let lab = try Lab.make()
-        let desk = try desk(lab)
+        let desk = try lab.desk()
         lab.agent.apply(.removeMember(lab.members[3]))
         try await lab.serving(renew: desk.renew) { server in
             let error = await #expect(throws: RenewError.self) {
@@ -57,7 +43,7 @@ import X509
 
     @Test func aHostSignsAlsoWithoutAQuorum() async throws {
         let lab = try Lab.make()
-        let desk = try desk(lab)
+        let desk = try lab.desk()
         lab.agent.set(.noQuorum)
         try await lab.serving(renew: desk.renew) { server in _ = try await renew(lab.memberKeys[2], lab, at: server) }
     }

@@ -6,7 +6,6 @@ import Cluster
 import Consensus
 import Crypto
 import Foundation
-import Logging
 import NIOCore
 import Testing
 
@@ -14,19 +13,6 @@ import Testing
 @testable import holdfast
 
 @Suite(.serialized, .timeLimit(.minutes(1))) struct StrangerTests {
-    /// The desk of pve1, which holds the authority.
-    private func desk(_ lab: Lab) throws -> EnrollmentDesk {
-        let key = lab.memberKeys[0]
-        let identity = try MemberIdentity(
-            settings: MemberSettings(
-                cluster: lab.cluster, member: lab.members[0], name: "pve1", kind: .host, address: "127.0.0.1",
-                peerPort: 1, apiPort: 2),
-            key: key, certificate: lab.authority.issue(member: "pve1", key: key.publicKey), trust: lab.authority.trust,
-            authority: lab.authority)
-        return EnrollmentDesk(
-            current: CurrentIdentity(identity), access: lab.agent, known: [], log: Logger(label: "test"))
-    }
-
     private func token(_ lab: Lab) -> JoinTokenText {
         JoinTokenText(trust: lab.authority.trust, endpoints: [Endpoint(host: "127.0.0.1", port: 1)], kind: .host)
     }
@@ -39,7 +25,7 @@ import Testing
 
     @Test func anInventedTokenWritesNothingToTheLog() async throws {
         let lab = try Lab.make()
-        let desk = try desk(lab)
+        let desk = try lab.desk()
         let before = lab.agent.state
         try await lab.serving(join: desk.join) { server in
             let body = try request(token(lab), P256.Signing.PrivateKey())
@@ -52,7 +38,7 @@ import Testing
 
     @Test func aTokenAdmitsAndARepeatedRequestIsAnsweredWithoutAnEntry() async throws {
         let lab = try Lab.make(founded: true)
-        let desk = try desk(lab)
+        let desk = try lab.desk()
         let token = token(lab)
         lab.agent.apply(.createToken(token.replicated(expiresMilliseconds: .max)))
         let key = P256.Signing.PrivateKey()

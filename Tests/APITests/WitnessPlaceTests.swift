@@ -5,7 +5,6 @@ import Cluster
 import Consensus
 import Crypto
 import Foundation
-import Logging
 import Testing
 
 @testable import Runtime
@@ -16,15 +15,7 @@ import Testing
     private static let boot = "0d9f2b1e-5a43-4c0e-8f55-1e2d3c4b5a69"
 
     private func answer(_ lab: Lab, _ token: JoinTokenText, _ place: MachinePlace) async throws -> (Int, String) {
-        let key = lab.memberKeys[0]
-        let identity = try MemberIdentity(
-            settings: MemberSettings(
-                cluster: lab.cluster, member: lab.members[0], name: "pve1", kind: .host, address: "127.0.0.1",
-                peerPort: 1, apiPort: 2),
-            key: key, certificate: lab.authority.issue(member: "pve1", key: key.publicKey), trust: lab.authority.trust,
-            authority: lab.authority)
-        var desk = EnrollmentDesk(
-            current: CurrentIdentity(identity), access: lab.agent, known: [], log: Logger(label: "test"))
+        var desk = try lab.desk()
         desk.carrier = { place, _ in place.machine == Self.machine ? "pve2" : nil }
         var applicant = JoinApplicant(
             name: "second", address: "10.0.0.9", peerPort: 7_000, apiPort: 7_443, version: "0.1.0")

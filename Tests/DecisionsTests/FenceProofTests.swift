@@ -177,6 +177,35 @@ import Testing
         #expect(bench.outcome(.fenceByWord("pve2")).code == .unchanged)
     }
 
+    /// It belongs on pve2, where it stands still, and was seen to run on pve1, which is fenced for what lies on Ceph.
+    @Test func whoIsFencedForOtherDisksMayStillWriteToTheseWhereItWasSeen() {
+        var bench = three(pool: "shared", on: "pve2")
+        bench.apply(.sight(vm, on: "pve2", Sighting(.stopped)))
+        bench.apply(.sight(vm, on: "pve1", Sighting(.running)))
+        bench.lose(pve1, for: .seconds(30))
+        bench.apply(.beginFence("pve1", epoch: 0, .cephBlocklist, by: pve2, reason: "t"))
+        bench.apply(.fenceProven("pve1", epoch: 1, .cephBlocklist, proof: "in map 7"))
+        #expect(holders(bench, besides: "pve2") == ["pve1"])
+        bench.settle()
+        #expect(bench.placement().obstacle.contains("it may run on pve1"))
+        #expect(bench.bench.state.hosts["pve1"]?.further == FenceTask(.watchdog, by: pve2), "what suffices is tried")
+        // Also when the host that it belongs on is lost.
+        bench.lose(pve2, for: .seconds(30))
+        #expect(bench.outcome(.fenceByWord("pve2")).succeeded)
+        #expect(!places(bench))
+        #expect(bench.outcome(.fenceByWord("pve1")).succeeded)
+        #expect(holders(bench, besides: "pve2").isEmpty)
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve3"))
+    }
+
+    private func holders(_ bench: GuestBench, besides host: String) -> [String] {
+        let spec = bench.specs.workloads[vm]
+        return bench.bench.state.holders(of: bench.placement(), besides: host) { method in
+            spec.map { bench.specs.suffices(method, for: $0) } ?? false
+        }
+    }
+
     @Test func aHostThatIsBackIsProvenNoFurther() {
         var bench = provenForHalf()
         bench.settle()

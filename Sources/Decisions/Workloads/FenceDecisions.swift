@@ -164,7 +164,7 @@ private struct HostSituation {
         guard !isThere, isLost, state.disarmed == nil else { return nil }
         if host.further?.method == .watchdog, let proof = proofByWatchdog { return proof }
         let blocked = recoverable.filter { guest in
-            !state.proofs(that: name, lostItsHoldOn: guest.placement).contains { specs.suffices($0, for: guest.spec) }
+            !specs.isProven(that: name, lostItsHoldOn: guest.placement, guest.spec, in: state)
         }
         guard let next = next(of: ways(for: blocked), after: host.further) else { return nil }
         return .beginFence(

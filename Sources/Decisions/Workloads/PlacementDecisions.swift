@@ -148,8 +148,7 @@ struct Planning {
 
     private func isProvenAway(_ host: String, _ placement: Placement, _ spec: WorkloadSpec) -> Bool {
         // One that is back speaks for itself.
-        state.isProvenAway(host)
-            && state.proofs(that: host, lostItsHoldOn: placement).contains { specs.suffices($0, for: spec) }
+        state.isProvenAway(host) && specs.isProven(that: host, lostItsHoldOn: placement, spec, in: state)
     }
 
     // MARK: One whose host is lost
@@ -196,11 +195,10 @@ struct Planning {
 
     /// Why the fence of a host does not let one that is there, or may be, be started elsewhere; nil: it does.
     private func objection(toTaking placement: Placement, _ spec: WorkloadSpec, from host: String) -> String? {
-        let proofs = state.proofs(that: host, lostItsHoldOn: placement)
-        if proofs.contains(where: { specs.suffices($0, for: spec) }) { return nil }
+        if specs.isProven(that: host, lostItsHoldOn: placement, spec, in: state) { return nil }
         let methods = (state.hosts[host]?.proofs ?? []).map(\.method.rawValue).joined(separator: " and ")
         let why =
-            proofs.isEmpty
+            state.proofs(that: host, lostItsHoldOn: placement).isEmpty
             ? "it was on its way there, and may have come there later" : "that does not keep \(host) from its disks"
         return
             "\(host) is fenced by \(methods), and \(why); if \(host) is off, say so: holdfast fence \(host) --i-verified-it-is-off"

@@ -60,6 +60,13 @@ public struct WorkloadSpecs: Hashable, Sendable {
         }
     }
 
+    /// Whether it is proven that a host no longer writes to the disks of a workload.
+    public func isProven(
+        that host: String, lostItsHoldOn placement: Placement, _ spec: WorkloadSpec, in state: ClusterState
+    ) -> Bool {
+        state.proofs(that: host, lostItsHoldOn: placement).contains { suffices($0, for: spec) }
+    }
+
     /// The methods that may be used for a workload, in order. A person's word is never named and always counts.
     public func methods(for spec: WorkloadSpec) -> [FenceMethod] {
         (spec.fence.isEmpty ? policy.methods : spec.fence).filter { suffices($0, for: spec) && $0 != .word }

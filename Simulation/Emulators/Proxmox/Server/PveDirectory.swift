@@ -39,6 +39,8 @@ public final class PveDirectory: Sendable {
 
     private struct State {
         var files: [String: Seen] = [:]
+        /// What the last look saw, or was written since. What differs from it came after that look, and nobody has judged it yet.
+        var looked: [String: Stamp] = [:]
         var isWritable: Bool?
         var wasChanged = true
     }
@@ -85,31 +87,40 @@ public final class PveDirectory: Sendable {
 
     // MARK: Looking
 
-    /// What was changed since the last look. A change not accepted is undone by `show`.
+    /// What was changed since the last look. A change not accepted is undone by `show`. A look that fails says nothing of what is
+    /// there, and so nothing was changed.
     func changes() -> [DirectoryChange] {
         state.withLock { state in
-            let present = wholeLook(at: state.files.keys.filter { $0.hasPrefix("nodes/") })
-            var gone = state.files.keys.filter { $0.hasPrefix("nodes/") && present[$0] == nil }.sorted()
-            var found: [DirectoryChange] = []
-            for (path, stamp) in present.sorted(by: { $0.key < $1.key }) {
-                guard state.files[path]?.stamp != stamp else { continue }
-                guard let content = read(path) else { continue }
-                if state.files[path] == nil,
-                    let from = gone.firstIndex(where: {
-                        Self.name($0) == Self.name(path) && state.files[$0]?.content == content
-                    })
-                {
-                    found.append(.renamed(gone.remove(at: from), path))
-                } else if state.files[path]?.content != content {
-                    found.append(.written(path, content))
-                } else {
-                    state.files[path]?.stamp = stamp
-                }
+            do { return try changes(&state) } catch {
+                Self.complain("\(backing) not looked at: \(error)")
+                return []
             }
-            found += gone.map { .written($0, nil) }
-            if !found.isEmpty { state.wasChanged = true }
-            return found
         }
+    }
+
+    private func changes(_ state: inout State) throws -> [DirectoryChange] {
+        let present = try wholeLook(at: state.files.keys.filter { $0.hasPrefix("nodes/") })
+        var gone = state.files.keys.filter { $0.hasPrefix("nodes/") && present[$0] == nil }.sorted()
+        var found: [DirectoryChange] = []
+        for (path, stamp) in present.sorted(by: { $0.key < $1.key }) {
+            guard state.files[path]?.stamp != stamp else { continue }
+            let content = try read(path)
+            if state.files[path] == nil,
+                let from = gone.firstIndex(where: {
+                    Self.name($0) == Self.name(path) && state.files[$0]?.content == content
+                })
+            {
+                found.append(.renamed(gone.remove(at: from), path))
+            } else if state.files[path]?.content != content {
+                found.append(.written(path, content))
+            } else {
+                state.files[path]?.stamp = stamp
+            }
+        }
+        found += gone.map { .written($0, nil) }
+        state.looked = present
+        if !found.isEmpty { state.wasChanged = true }
+        return found
     }
 
     /// The model has taken a change; it stays.
@@ -118,17 +129,18 @@ public final class PveDirectory: Sendable {
             switch change {
             case .renamed(let from, let target):
                 state.files[target] = state.files.removeValue(forKey: from)
-                if let stamp = stamp(target) { state.files[target]?.stamp = stamp }
+                if let stamp = state.looked[target] { state.files[target]?.stamp = stamp }
             case .written(let path, let content):
-                state.files[path] = content.flatMap { text in stamp(path).map { Seen(content: text, stamp: $0) } }
+                state.files[path] = content.flatMap { text in state.looked[path].map { Seen(content: text, stamp: $0) }
+                }
             }
         }
     }
 
     private static func name(_ path: String) -> Substring { path.split(separator: "/").last ?? "" }
 
-    private func read(_ path: String) -> String? {
-        FileManager.default.contents(atPath: "\(backing)/\(path)").map { String(decoding: $0, as: UTF8.self) }
+    private func read(_ path: String) throws -> String {
+        String(decoding: try Data(contentsOf: URL(fileURLWithPath: "\(backing)/\(path)")), as: UTF8.self)
     }
 
     private func stamp(_ path: String) -> Stamp? {
@@ -141,12 +153,12 @@ public final class PveDirectory: Sendable {
 
     /// A look that saw every file once. One that is renamed while a look goes from folder to folder may be found in both, or in
     /// neither; the next look finds it where it is. One that stays in two places or in none was put there.
-    private func wholeLook(at known: [String]) -> [String: Stamp] {
-        var present = stamps()
+    private func wholeLook(at known: [String]) throws -> [String: Stamp] {
+        var present = try stamps()
         for _ in 0..<Self.mostLooks {
             let isTwice = Set(present.keys.map(Self.name)).count < present.count
             guard isTwice || known.contains(where: { present[$0] == nil }) else { break }
-            let next = stamps()
+            let next = try stamps()
             if next.keys == present.keys { break }
             present = next
         }
@@ -155,14 +167,12 @@ public final class PveDirectory: Sendable {
 
     private static let mostLooks = 8
 
-    private func stamps() -> [String: Stamp] {
+    private func stamps() throws -> [String: Stamp] {
         var found: [String: Stamp] = [:]
-        let manager = FileManager.default
-        for node in (try? manager.contentsOfDirectory(atPath: "\(backing)/nodes")) ?? [] {
+        for node in try names(in: "nodes") {
             for kind in GuestKind.allCases {
                 let folder = "nodes/\(node)/\(kind.folder)"
-                for name in (try? manager.contentsOfDirectory(atPath: "\(backing)/\(folder)")) ?? [] {
-                    guard name.hasSuffix(".conf") else { continue }
+                for name in try names(in: folder) where name.hasSuffix(".conf") {
                     found["\(folder)/\(name)"] = stamp("\(folder)/\(name)")
                 }
             }
@@ -170,44 +180,103 @@ public final class PveDirectory: Sendable {
         return found
     }
 
+    /// What is in a folder. One that is not there has nothing in it; one that cannot be read may have anything.
+    private func names(in folder: String) throws -> [String] {
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: "\(backing)/\(folder)")
+        } catch {
+            var status = stat()
+            guard stat("\(backing)/\(folder)", &status) != 0, errno == ENOENT else { throw error }
+            return []
+        }
+    }
+
     // MARK: Showing
 
-    /// Makes the folder show these files.
+    /// Makes the folder show these files. What was changed in it after the last look is left for the next one to judge.
     func show(_ files: [String: String], isWritable: Bool) {
         state.withLock { state in
             if isMounted == false, state.isWritable == false { setWritable(true) }
-            let present = stamps()
-            for path in present.keys where files[path] == nil {
-                unlink("\(backing)/\(path)")
-                state.files[path] = nil
+            do { state.wasChanged = try !show(files, &state) } catch {
+                Self.complain("\(backing) not brought up to date: \(error)")
+                state.wasChanged = true
             }
-            for (path, content) in files
-            where state.files[path]?.content != content || (path.hasPrefix("nodes/") && present[path] == nil) {
-                write(path, content)
-                if let stamp = stamp(path) { state.files[path] = Seen(content: content, stamp: stamp) }
-            }
-            for path in state.files.keys where files[path] == nil { state.files[path] = nil }
             if state.isWritable != isWritable || !isMounted { setWritable(isWritable) }
             state.isWritable = isWritable
-            state.wasChanged = false
         }
     }
 
-    private func write(_ path: String, _ content: String) {
+    /// - Returns: whether all of it is shown.
+    private func show(_ files: [String: String], _ state: inout State) throws -> Bool {
+        var isWhole = true
+        let present = try stamps()
+        for (path, stamp) in present where files[path] == nil {
+            guard state.looked[path] == stamp else {
+                isWhole = false
+                continue
+            }
+            unlink("\(backing)/\(path)")
+            state.files[path] = nil
+            state.looked[path] = nil
+        }
+        for (path, content) in files {
+            let isGuest = path.hasPrefix("nodes/")
+            guard !isGuest || state.looked[path] == present[path] else {
+                isWhole = false
+                continue
+            }
+            let seen = state.files[path]
+            guard seen?.content != content || (isGuest && seen?.stamp != present[path]) else { continue }
+            guard write(path, content, replaces: isGuest && present[path] != nil) else {
+                isWhole = false
+                continue
+            }
+            guard let stamp = stamp(path) else { continue }
+            state.files[path] = Seen(content: content, stamp: stamp)
+            if isGuest { state.looked[path] = stamp }
+        }
+        for path in state.files.keys where files[path] == nil { state.files[path] = nil }
+        return isWhole
+    }
+
+    /// - Parameter replaces: there is such a file, and it is to be changed where it is: one that is taken away in this moment stays
+    ///   away.
+    private func write(_ path: String, _ content: String, replaces: Bool) -> Bool {
         let whole = "\(backing)/\(path)"
         let folder = URL(fileURLWithPath: whole).deletingLastPathComponent().path
-        for kind in GuestKind.allCases where path.hasPrefix("nodes/") {
-            let node = path.split(separator: "/")[1]
-            try? FileManager.default.createDirectory(
-                atPath: "\(backing)/nodes/\(node)/\(kind.folder)", withIntermediateDirectories: true)
-        }
+        let draft = whole + ".new"
         do {
+            for kind in GuestKind.allCases where path.hasPrefix("nodes/") {
+                let node = path.split(separator: "/")[1]
+                try FileManager.default.createDirectory(
+                    atPath: "\(backing)/nodes/\(node)/\(kind.folder)", withIntermediateDirectories: true)
+            }
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            try Data(content.utf8).write(to: URL(fileURLWithPath: whole), options: .atomic)
+            try Data(content.utf8).write(to: URL(fileURLWithPath: draft))
         } catch {
-            FileHandle.standardError.write(Data("\(whole) not written: \(error)\n".utf8))
+            Self.complain("\(whole) not written: \(error)")
+            return false
         }
+        if replaces {
+            let isExchanged = renameat2(AT_FDCWD, draft, AT_FDCWD, whole, Self.exchange) == 0
+            let reason = errno
+            unlink(draft)
+            if !isExchanged, reason != ENOENT {
+                Self.complain("\(whole) not replaced: \(String(cString: strerror(reason)))")
+            }
+            return isExchanged
+        }
+        guard rename(draft, whole) == 0 else {
+            Self.complain("\(whole) not written: \(String(cString: strerror(errno)))")
+            return false
+        }
+        return true
     }
+
+    /// RENAME_EXCHANGE of renameat2(2): both have to be there.
+    private static let exchange: UInt32 = 2
+
+    private static func complain(_ what: String) { FileHandle.standardError.write(Data("\(what)\n".utf8)) }
 
     private func setWritable(_ isWritable: Bool) {
         if isMounted {

@@ -118,8 +118,7 @@ public final class HostDriver: Sendable {
     public func guest(ofMachine machine: String) async -> FoundGuest? {
         guard let settings = node?.settings else { return nil }
         do {
-            // Files are read here, which blocks; a folder that hangs keeps a thread of the pool until it answers, as in `serve`.
-            let found = try await NIOThreadPool.singleton.runIfActive {
+            let found = try await FileThread.run(settings, "look for machine \(machine)") { () throws(GuestFileError) in
                 try settings.files.guest(ofMachine: machine)
             }
             return found.map {
