@@ -7,6 +7,7 @@
 //
 // It sees names, sizes and times of files. An edit that changes neither is not seen.
 
+import CKernel
 import Foundation
 import Synchronization
 
@@ -258,13 +259,12 @@ public final class PveDirectory: Sendable {
             return false
         }
         if replaces {
-            let isExchanged = renameat2(AT_FDCWD, draft, AT_FDCWD, whole, Self.exchange) == 0
-            let reason = errno
+            let answer = lab_exchange(draft, whole)
             unlink(draft)
-            if !isExchanged, reason != ENOENT {
-                Self.complain("\(whole) not replaced: \(String(cString: strerror(reason)))")
+            if answer < 0, answer != -ENOENT {
+                Self.complain("\(whole) not replaced: \(String(cString: strerror(-answer)))")
             }
-            return isExchanged
+            return answer == 0
         }
         guard rename(draft, whole) == 0 else {
             Self.complain("\(whole) not written: \(String(cString: strerror(errno)))")
@@ -272,9 +272,6 @@ public final class PveDirectory: Sendable {
         }
         return true
     }
-
-    /// RENAME_EXCHANGE of renameat2(2): both have to be there.
-    private static let exchange: UInt32 = 2
 
     private static func complain(_ what: String) { FileHandle.standardError.write(Data("\(what)\n".utf8)) }
 
