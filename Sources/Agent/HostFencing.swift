@@ -380,9 +380,9 @@ extension AgentCore {
         }
         var runs = false
         for (workload, spec) in workloadSpecs.workloads.pairs where workloadSpecs.suffices(.watchdog, for: spec) {
-            // What nobody has looked at may be running.
+            // What nobody has looked at may be running, also since something was done about it.
             let seen = guests.observed[workload]
-            if let seen, !seen.mayRun { continue }
+            if let seen, !seen.mayRun, guests.unseen[workload] == nil { continue }
             runs = true
             guard needsWatchdog(spec) || !isReset, seen != nil, guests.orders[workload]?.step != .destroy,
                 guests.retryAt[workload] == nil, guests.unseen[workload] == nil

@@ -63,7 +63,8 @@ extension AgentCore {
             // The leader has not decided yet, or it is on its way.
             return WorkloadPolicy.leaves(spec, leaving) && placement.obstacle.isEmpty
         }
-        guard isEmpty, guests.orders.isEmpty, !owes else { return wait(for: []) }
+        // What was just started was not looked at yet.
+        guard isEmpty, guests.orders.isEmpty, guests.unseen.isEmpty, !owes else { return wait(for: []) }
         guard guests.leaving == nil, let restart = host.restart else { return beginStop(now: now) }
         begin(restart, name, now: now)
     }

@@ -126,7 +126,7 @@ extension AgentCore {
             if observation.state == .stuck { endWhatIsStuck(workload, spec, placement) }
             return
         }
-        let takeFrom = state.hostsToTakeFrom(placement)
+        let takeFrom = state.hostsToTakeFrom(placement) { workloadSpecs.suffices($0, for: spec) }
         guard placement.failures <= UInt64(spec.budget.restarts), dependenciesAreMet(spec) else { return }
         if observation.state == .stuck { return endWhatIsStuck(workload, spec, placement) }
         if isForbidden(workload, spec) { return }
@@ -186,7 +186,8 @@ extension AgentCore {
     private func isForbidden(_ workload: ResourceKey, _ spec: WorkloadSpec) -> Bool {
         func runsHere(_ other: ResourceKey) -> Bool {
             guard other != workload else { return false }
-            if guests.orders[other]?.step == .start { return true }
+            // What was just started was not looked at yet.
+            if guests.orders[other]?.step == .start || guests.unseen[other] == .start { return true }
             return guests.observed[other].map { $0.isStarting || $0.state == .running } ?? false
         }
         if spec.apartFrom.contains(where: runsHere) { return true }

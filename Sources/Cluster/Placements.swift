@@ -177,10 +177,19 @@ extension ClusterState {
     }
 
     /// Hosts that the configuration of a workload may be taken from, if it does not lie where the workload belongs: those that
-    /// it was placed anew because of, and those to which a move of it failed. A move that fails may have taken it there.
-    public func hostsToTakeFrom(_ placement: Placement) -> [String] {
-        placement.sources.filter { hosts[$0]?.fence.isProven ?? true }
+    /// it was placed anew because of, those to which a move of it failed (one that fails may have taken it there), and every
+    /// other one that is proven to write to its disks no more and has not said that it has nothing of it: it may have been
+    /// moved there by hand.
+    /// - Parameter suffices: whether a proof keeps a host from the disks of the workload.
+    public func hostsToTakeFrom(_ placement: Placement, suffices: (FenceMethod) -> Bool) -> [String] {
+        let known =
+            placement.sources.filter { hosts[$0]?.fence.isProven ?? true }
             + placement.leftovers.filter { hosts[$0]?.fence.isProven == true && !placement.sources.contains($0) }
+        return known
+            + hosts.keys.filter { name in
+                !known.contains(name) && placement.host != name && placement.sighting(on: name) != .absent
+                    && proofs(that: name, lostItsHoldOn: placement).contains(where: suffices)
+            }
     }
 
     /// By the word of a person nothing runs on a host. What a failed move has taken there lies there still.

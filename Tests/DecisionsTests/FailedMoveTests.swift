@@ -103,20 +103,57 @@ import Testing
 
     /// The host on which a process of it was seen is lost, and would be waited for.
     @Test(arguments: [
-        (Sighting(.running, healthy: true), false), (Sighting(.running), false), (Sighting(.stopped), true),
-        (Sighting(.running, healthy: false), true),
+        (Sighting(.running, healthy: true), 600, false), (Sighting(.running), 600, false),
+        (Sighting(.stopped), 0, true),
+        (Sighting(.running, healthy: false), 600, true), (Sighting(.running, healthy: false), 1, false),
     ])
-    func aHostIsFencedForAProcessThatWasSeenThere(there: Sighting, isFenced: Bool) {
+    func aHostIsFencedForAProcessThatWasSeenThere(there: Sighting, seconds: Int64, isFenced: Bool) {
         var bench = GuestBench()
         bench.guest(on: "pve1", extra: ["health": ["tcp": "gitlab:80"]])
         bench.apply(.sight(vm, on: "pve2", Sighting(.stuck)))
         bench.apply(.sight(vm, on: "pve1", there))
+        bench.bench.view.healthFor[vm] = .seconds(seconds)
         bench.lose(pve2, for: .seconds(60))
         bench.settle()
         #expect(bench.fence.isNone != isFenced)
         guard isFenced else { return }
         bench.apply(.fenceProven("pve2", epoch: bench.fenceEpoch, .cephBlocklist, proof: "p"))
         #expect(bench.bench.state.holders(of: bench.placement(), besides: "pve1") { _ in true }.isEmpty)
+        #expect(sources(bench) == ["pve2"], "its configuration may lie there")
+    }
+
+    /// Somebody has moved it to pve2 while nobody looked at pve1, and pve2 is lost before anybody has understood that.
+    @Test func whatWasMovedByHandIsTakenFromAHostThatIsProvenAway() {
+        var bench = GuestBench()
+        bench.guest(on: "pve1")
+        bench.apply(.sight(vm, on: "pve2", Sighting(.running)))
+        bench.lose(pve2, for: .seconds(60))
+        bench.apply(.sight(vm, on: "pve1", Sighting(.absent)))
+        bench.settle()
+        #expect(!bench.fence.isNone)
+        #expect(sources(bench).isEmpty, "nothing is proven yet")
+        bench.apply(.fenceProven("pve2", epoch: bench.fenceEpoch, .cephBlocklist, proof: "p"))
+        #expect(sources(bench) == ["pve2"])
+        #expect(bench.bench.state.hostsToTakeFrom(bench.placement()) { _ in false }.isEmpty, "a proof for other disks")
+        bench.apply(.sight(vm, on: "pve2", Sighting(.absent)))
+        #expect(sources(bench).isEmpty)
+    }
+
+    private func sources(_ bench: GuestBench) -> [String] {
+        bench.bench.state.hostsToTakeFrom(bench.placement()) { _ in true }
+    }
+
+    /// Nobody asks a host that has given it up to start it.
+    @Test func aHostIsNotFencedForOneThatIsNotTriedAgain() {
+        var bench = GuestBench()
+        bench.guest(on: "pve1")
+        bench.apply(.sight(vm, on: "pve2", Sighting(.stuck)))
+        bench.apply(.sight(vm, on: "pve1", Sighting(.stopped)))
+        bench.apply(
+            .startFailed(vm, epoch: bench.placement().epoch, on: "pve1", reason: "no disk", isFinal: true))
+        bench.lose(pve2, for: .seconds(60))
+        bench.settle()
+        #expect(bench.fence.isNone)
     }
 
     /// It has no place from which it could be taken, and its guests go on on a host that is only cut off.

@@ -242,9 +242,10 @@ private struct HostSituation {
             // Where it runs and is well nobody waits for anything.
             let isLeftover = placement.leftovers.contains(name)
             let isSeen = !placement.hosts.contains(name) && placement.sighting(on: name)?.mayWrite == true
-            let isLeft = (isLeftover || isSeen) && (isLost || !serves(workload, placement) && couldStart(placement))
-            guard placement.hosts.contains(name) || isLeft, specs.shallRun(workload, placement) == true,
-                let spec = specs.workloads[workload],
+            guard let spec = specs.workloads[workload], specs.shallRun(workload, placement) == true else { return nil }
+            let waits = !serves(workload, placement, spec) && couldStart(workload, placement, spec, placer)
+            let isLeft = (isLeftover || isSeen) && (isLost || waits)
+            guard placement.hosts.contains(name) || isLeft,
                 case let methods = specs.methods(for: spec).filter({
                     $0 != .watchdog || !(isLeftover || placement.isUnseen(on: name))
                 }), !methods.isEmpty, isLeft && !isLost || placer.best(for: workload, excluding: [name]).host != nil
@@ -253,16 +254,28 @@ private struct HostSituation {
         }
     }
 
-    /// Whether it runs where it belongs, and nothing is to be done about it.
-    private func serves(_ workload: ResourceKey, _ placement: Placement) -> Bool {
+    /// Whether it runs where it belongs, and nothing is to be done about it yet.
+    private func serves(_ workload: ResourceKey, _ placement: Placement, _ spec: WorkloadSpec) -> Bool {
         guard let host = placement.host, placement.sighting(on: host) == .running else { return false }
-        return placement.isHealthy != false || specs.workloads[workload]?.tending?.acts != true
+        guard spec.tending?.acts == true, let spell = HealthDecisions.spell(of: placement), !spell.isWell,
+            let length = view.healthFor[workload], length >= HealthDecisions.pause(placement, spec)
+        else { return true }
+        return HealthDecisions.isSpent(placement, spec)
     }
 
-    /// Whether the host that it belongs on is there to start it.
-    private func couldStart(_ placement: Placement) -> Bool {
-        guard let host = placement.host, let member = state.member(named: host) else { return false }
-        return view.isReachable(member.id) && !member.stopping && state.hosts[host]?.fence.isNone == true
+    /// Whether the host that it belongs on is there to start it, or to hand it on where it has failed too often.
+    private func couldStart(
+        _ workload: ResourceKey, _ placement: Placement, _ spec: WorkloadSpec, _ placer: Placer
+    ) -> Bool {
+        guard let name = placement.host, let member = state.member(named: name), let host = state.hosts[name] else {
+            return false
+        }
+        guard view.isReachable(member.id), !member.stopping, host.fence.isNone, host.facts.isBlind != true else {
+            return false
+        }
+        if placement.failures <= UInt64(spec.budget.restarts) { return true }
+        return placement.passedOver.count < Int(spec.budget.moves)
+            && placer.best(for: workload, excluding: [self.name, name] + placement.passedOver).host != nil
     }
 
     /// Who can carry a fence out, in the order in which they are asked: hosts that are there and not fenced themselves, the

@@ -130,7 +130,15 @@ final class OutgoingPeer {
             let waited = NIODeadline.now() - lastAttempt
             guard waited >= Self.shortestRetry else { return wait(Self.shortestRetry - waited) }
         case .connecting(let connection):
-            guard NIODeadline.now() - lastAttempt >= Self.suspectAfter else { return }
+            let (age, attempt) = (NIODeadline.now() - lastAttempt, lastAttempt)
+            guard age >= Self.suspectAfter else {
+                // Its first segment may have come before the machine was up, and would be repeated after a second.
+                loop.assumeIsolated().scheduleTask(in: Self.suspectAfter - age) { [weak self] in
+                    guard let self, lastAttempt == attempt, case .connecting = state else { return }
+                    hurry()
+                }
+                return
+            }
             state = .connecting(nil)
             connection?.end("the member has come back meanwhile")
         case .connected(let connection, _):
