@@ -103,8 +103,8 @@ public struct MemberRecord: Hashable, Sendable, Codable {
     /// Whether it has a hypervisor, by its own word: then it says what it is before long, and what it has of every guest. Nil:
     /// it has not said so at level 2, and may have one.
     public var runsGuests: Bool?
-    /// Names the machine: the UUID that its firmware gives, in lower case. Of witnesses only, by which a host knows its own guest.
-    /// Nil: it could not be read.
+    /// Names the machine: the UUID that its firmware gives, or of a container the id of its boot, in lower case. Of witnesses
+    /// only, by which a host knows its own guest or container. Nil: it could not be read.
     public var machine: String?
 
     public init(

@@ -30,7 +30,7 @@ public struct HypervisorReadings: Hashable, Sendable, Codable {
     public var reachAdvice: String?
     /// Guests that Proxmox starts by itself when the host starts: `vm:120`.
     public var startedAtBoot: [String]?
-    /// Witnesses of the cluster that run in guests of the host: `witness in vm:105`.
+    /// Witnesses of the cluster that run in guests of the host: `witness in vm:105`, `witness in a container of this host`.
     public var witnesses: [String]?
 
     public init(version: String = "", hosts: Int = 1, isQuorate: Bool = true) {

@@ -35,6 +35,21 @@ func whetherItRunsGuestsIsToldFromLevelTwoOn(level: UInt64, kept: Bool?) {
     #expect(bench.core.state.revision == revision)
 }
 
+/// A container may have another boot each time it starts.
+@Test func anotherBootIsToldOnce() {
+    var bench = AgentBench(founds: "home")
+    (bench.core.setup.record.level, bench.core.setup.record.machine) = (2, "first")
+    bench.run(for: .seconds(1))
+    #expect(bench.core.state.members[AgentBench.own]?.machine == "first")
+    bench.core.setup.record.machine = "second"
+    bench.request(.put(key: "a", value: "b", expected: nil))
+    bench.run(for: .seconds(1))
+    #expect(bench.core.state.members[AgentBench.own]?.machine == "second")
+    let revision = bench.core.state.revision
+    bench.run(for: .seconds(5))
+    #expect(bench.core.state.revision == revision)
+}
+
 @Test func aMemberIsToldItsNewNameAndGoesOnHoldingWhatItHolds() {
     var bench = AgentBench.founder()
     bench.turn([

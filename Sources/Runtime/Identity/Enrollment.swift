@@ -64,7 +64,7 @@ public struct Enrollment: Sendable {
         if request.kind == .witness {
             place.machine = request.machine.flatMap(MachinePlace.uuid)
             place.boot = request.boot.flatMap(MachinePlace.uuid)
-            record.machine = place.machine
+            record.machine = place.kept
         }
         let command = Command.join(
             tokenID: request.tokenID, secretHash: JoinTokenText.hash(of: secret), member: record)

@@ -97,7 +97,7 @@ public enum JoinClient {
                 cluster: token.cluster, member: MemberID(publicKey: key.publicKey), name: applicant.name,
                 kind: token.kind, host: applicant.host, address: applicant.address, peerPort: applicant.peerPort,
                 apiPort: applicant.apiPort, knownMembers: response.members)
-            if token.kind == .witness { settings.machine = applicant.place.machine }
+            if token.kind == .witness { settings.machine = applicant.place.kept }
             let sealed = (response.authorityKey.map { [$0] } ?? []) + (response.otherAuthorityKeys ?? [])
             let authorities = try sealed.map { try $0.open(with: key, trust: trust) }
             if token.kind == .host && !authorities.contains(where: { $0.trust.pin == trust.pin }) {

@@ -1,19 +1,24 @@
 // On what a machine runs, as far as it can be told by comparing: a virtual machine has the UUID that its hypervisor gave it,
-// and a container has the kernel, and so the boot, of its host. Neither is a secret, and neither proves anything against
-// somebody who lies; it is for the person who did not think of it.
+// and a container has the boot of its host, or one that LXC gave it, which its host can look up (ContainerBoots). None is a
+// secret, and none proves anything against somebody who lies; it is for the person who did not think of it.
 
 import FoundationEssentials
 
 /// What tells a machine from others, as it is read on it.
 public struct MachinePlace: Hashable, Sendable, Codable {
     /// The UUID in the firmware's tables (SMBIOS, system information; QEMU's `-smbios type=1,uuid=`), in lower case. Nil: only
-    /// root may read it, or there is none.
+    /// root may read it, or there is none. A container that may read it tells of the machine that it runs on, which may be a
+    /// guest.
     public var machine: String?
-    /// Of a container: the kernel's own id of this boot (random(4), /proc/sys/kernel/random/boot_id), which it shares with its host. Nil on a
-    /// machine that is none, and where it cannot be read.
+    /// Of a container: the id of this boot (random(4), /proc/sys/kernel/random/boot_id). It is the kernel's own, which the
+    /// container shares with its host, or one that LXC drew when it started the container. Nil on a machine that is none,
+    /// and where it cannot be read.
     public var boot: String?
 
     public init(machine: String? = nil, boot: String? = nil) { (self.machine, self.boot) = (machine, boot) }
+
+    /// What the cluster keeps of it, in one word: of a container its boot, by which its host finds it.
+    public var kept: String? { boot ?? machine }
 
     /// Of the machine that this process runs on.
     public static func here(root: String = "") -> MachinePlace {
@@ -27,7 +32,8 @@ public struct MachinePlace: Hashable, Sendable, Codable {
         isContainer(root) ? nil : uuid(in: root + "/proc/sys/kernel/random/boot_id")
     }
 
-    /// By the marks that systemd (sd_booted, CONTAINER_INTERFACE), Docker and Podman leave, and by the variable that LXC gives to the first process.
+    /// By the marks that systemd (sd_booted, CONTAINER_INTERFACE), Docker and Podman leave, and by the variable that LXC gives
+    /// to the first process.
     private static func isContainer(_ root: String) -> Bool {
         let marks = ["/run/systemd/container", "/.dockerenv", "/run/.containerenv"]
         if marks.contains(where: { FileManager.default.fileExists(atPath: root + $0) }) { return true }

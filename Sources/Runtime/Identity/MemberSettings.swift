@@ -19,7 +19,8 @@ public struct MemberSettings: Hashable, Sendable, Codable {
     public var initialVoters: [MemberID]
     /// Who was in the cluster when this member joined, so that it knows whom to listen to before it has a log.
     public var knownMembers: [MemberRecord]
-    /// Of a witness: the machine that it joined on, as `MachinePlace` has it. Root alone may read it, and an agent need not be root.
+    /// Of a witness: the machine that it joined on, as `MachinePlace` keeps it. Root alone may read a firmware's UUID, and an
+    /// agent need not be root.
     public var machine: String?
 
     public init(
@@ -42,11 +43,12 @@ public struct MemberSettings: Hashable, Sendable, Codable {
     public var apiEndpoint: Endpoint { Endpoint(host: address, port: apiPort) }
 
     /// This member as the cluster is to know it, but for when its certificate ends.
-    public func record(version: String) -> MemberRecord {
+    /// - Parameter place: where it runs now. A container may have another boot each time it starts.
+    public func record(version: String, on place: MachinePlace = MachinePlace()) -> MemberRecord {
         var record = MemberRecord(
             id: member, name: name, kind: kind, host: host, peerEndpoint: peerEndpoint.description,
             apiEndpoint: apiEndpoint.description, version: version)
-        record.machine = machine
+        record.machine = kind == .witness ? place.boot ?? machine : machine
         return record
     }
 }

@@ -45,7 +45,7 @@ struct RunningMember {
         self.log = log
         var settings = identity.settings
         if let host { settings.host = host }
-        var record = settings.record(version: Version.current)
+        var record = settings.record(version: Version.current, on: .here())
         record.certificateExpires = identity.expiresMilliseconds
         record.key = ClusterTrust.pin(of: identity.key.publicKey)
         record.signedBy = identity.signedBy

@@ -3,6 +3,7 @@
 // by `doctor`.
 
 import Cluster
+import NIOPosix
 import ProxmoxDriver
 import Runtime
 
@@ -13,11 +14,13 @@ struct WitnessPlace: Sendable {
     let hypervisor: HostDriver?
     /// Nil on a member that is a container: what shares its boot does not run on it.
     var boot = MachinePlace.ownBoot()
+    /// The boots that the containers of this machine see; blocks.
+    var containers: @Sendable () -> Set<String> = { ContainerBoots.here() }
 
     /// The host of the cluster on which a machine runs; nil: on none that is known.
     @Sendable func carrier(of place: MachinePlace, in state: ClusterState) async -> String? {
-        if let theirs = place.boot, let boot {
-            if theirs == boot { return member }
+        if let theirs = place.boot, boot != nil {
+            if await boots().contains(theirs) { return member }
             if let host = state.hosts.pairs.first(where: { $0.1.facts.boot == theirs })?.0 { return host }
         }
         guard let machine = place.machine, let guest = await hypervisor?.guest(ofMachine: machine) else { return nil }
@@ -25,14 +28,28 @@ struct WitnessPlace: Sendable {
         return state.member(named: guest.node)?.kind == .host ? guest.node : nil
     }
 
-    /// The witnesses that run in guests of this host: `witness in vm:105`.
+    /// The witnesses that run in guests of this host: `witness in vm:105`, `witness in a container of this host`.
     func witnessesHere(_ members: [MemberRecord]) async -> [String] {
+        let witnesses = members.filter { $0.kind == .witness && $0.machine != nil }
+        guard !witnesses.isEmpty else { return [] }
+        let boots = await boots()
         var found: [String] = []
-        for witness in members where witness.kind == .witness {
-            guard let machine = witness.machine, let guest = await hypervisor?.guest(ofMachine: machine), guest.isHere
-            else { continue }
-            found.append("\(witness.name) in \(guest.name)")
+        for witness in witnesses {
+            guard let machine = witness.machine else { continue }
+            if boots.contains(machine) {
+                found.append("\(witness.name) in a container of this host")
+            } else if let guest = await hypervisor?.guest(ofMachine: machine), guest.isHere {
+                found.append("\(witness.name) in \(guest.name)")
+            }
         }
         return found
+    }
+
+    /// Every boot that a container of this machine may tell.
+    private func boots() async -> Set<String> {
+        guard let boot else { return [] }
+        // Fails only when the process ends.
+        let others = try? await NIOThreadPool.singleton.runIfActive { [containers] in containers() }
+        return (others ?? []).union([boot])
     }
 }
