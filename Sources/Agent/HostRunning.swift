@@ -141,9 +141,9 @@ extension AgentCore {
             return
         }
         let away = hostsProvenAway
-        // What passes by itself is waited for, and uses up no try. A lock of a move may be left over from a host that died
-        // in its midst; the driver finds out.
-        if let lock = observation.lock, lock != "migrate" { return }
+        // What passes by itself is waited for, and uses up no try. A lock that nothing holds was left by what died in its
+        // midst, and passes never: the driver removes it, or says why it may not.
+        if observation.isWorkedOn { return }
         if guests.facts?.isQuorate == false, away.isEmpty { return }
         order(.start(spec.guest, epoch: placement.epoch, takeFrom: takeFrom, provenAway: away))
     }
@@ -239,7 +239,7 @@ extension AgentCore {
         case .stuck: endWhatIsStuck(workload, spec, placement)
         case .running, .stopped:
             // What passes by itself is waited for.
-            if let lock = observation.lock, lock != "migrate" { return }
+            if observation.isWorkedOn { return }
             order(.migrate(spec.guest, epoch: placement.epoch, to: to, live: live && observation.state == .running))
         }
     }

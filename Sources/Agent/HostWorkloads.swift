@@ -14,6 +14,8 @@ import Kinds
 struct HostWorkloads: Sendable {
     /// After a step failed it is tried again when this has passed.
     static let retryAfter = Interval.seconds(5)
+    /// The same for one that awaits a person.
+    static let personAfter = Interval.seconds(60)
 
     /// Something the cluster must hear about a guest.
     enum Result: Hashable, Sendable {
@@ -26,11 +28,13 @@ struct HostWorkloads: Sendable {
         /// is on its way to the log it may be committed at any moment, and the workload given to another host while it is started
         /// here. What is declined is given anew.
         case decline(epoch: UInt64)
+        /// It cannot be started here before a person has looked at it.
+        case blocked(epoch: UInt64, reason: String)
 
         var epoch: UInt64 {
             switch self {
             case .startFailed(let epoch, _, _, _), .moveEnded(let epoch, _, _), .handBack(let epoch),
-                .decline(let epoch):
+                .decline(let epoch), .blocked(let epoch, _):
                 epoch
             }
         }
@@ -204,12 +208,16 @@ extension AgentCore {
     private mutating func failed(
         _ workload: ResourceKey, _ step: GuestStep, _ epoch: UInt64, _ failure: GuestFailure, now: Instant
     ) {
-        guests.retryAt[workload] = now + HostWorkloads.retryAfter
+        guests.retryAt[workload] =
+            now + (failure.awaitsPerson ? HostWorkloads.personAfter : HostWorkloads.retryAfter)
         guard let placement = state.placements[workload], placement.epoch == epoch, let name = hostName else { return }
         switch placement.phase {
         case .on(name) where step == .start:
-            guests.results[workload] = .startFailed(
-                epoch: epoch, before: placement.failures, reason: failure.reason, isFinal: failure.isPermanent)
+            guests.results[workload] =
+                failure.awaitsPerson
+                ? .blocked(epoch: epoch, reason: failure.reason)
+                : .startFailed(
+                    epoch: epoch, before: placement.failures, reason: failure.reason, isFinal: failure.isPermanent)
         case .moving(name, _, _) where guests.observed[workload]?.state != .absent:
             guests.results[workload] = .moveEnded(epoch: epoch, at: name, reason: failure.reason)
         default: break
@@ -418,6 +426,14 @@ extension AgentCore {
                     continue
                 }
                 tell(what, .decline(workload, epoch: epoch, from: name), now: now)
+            case .blocked(let epoch, let reason):
+                let obstacle = "it cannot be started on \(name): \(reason)"
+                guard placement.obstacle != obstacle, guests.observed[workload]?.state != .running else {
+                    guests.results[workload] = nil
+                    forget(what)
+                    continue
+                }
+                tell(what, .block(workload, epoch: epoch, obstacle: obstacle), now: now)
             }
         }
     }

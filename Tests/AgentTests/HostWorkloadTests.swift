@@ -402,7 +402,7 @@ extension AgentBench {
 
     @Test func whatPassesByItselfUsesUpNoTry() {
         var bench = AgentBench.host()
-        bench.turn([.guests(.observed([GuestObservation(guest, .stopped, lock: "backup")]))])
+        bench.turn([.guests(.observed([GuestObservation(guest, .stopped, lock: "backup", isWorkedOn: true)]))])
         bench.run(for: .seconds(30))
         #expect(bench.placement.phase == .on("pve1") && bench.starts == 0)
         bench.observe(.stopped)

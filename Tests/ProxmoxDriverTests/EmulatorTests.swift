@@ -227,8 +227,14 @@ private struct Emulated {
     @Test func locksAreWaitedForWithinABound() async throws {
         try await Emulated.run { emulated in
             await emulated.order(["command": "lock", "vmid": 100, "lock": "backup"])
+            let host = try await emulated.host()
+            let error = await #expect(throws: ProxmoxError.self) { try await host.start(machine) }
+            #expect(error?.cause == .locked(by: "backup"))
+            // Nothing works on it any more, and it may have been left half done.
+            await emulated.order(["command": "lock", "vmid": 100, "lock": "rollback"])
             let locked = try await emulated.carryOut(.start(web, epoch: 1, takeFrom: [], provenAway: []))
-            #expect(failure(locked)?.reason.contains("locked (backup)") == true)
+            #expect(failure(locked)?.reason.contains("locked (rollback)") == true)
+            #expect(failure(locked)?.awaitsPerson == true)
             await emulated.order(["command": "unlock", "vmid": 100])
             await emulated.order(["command": "hold-lock", "vmid": 100, "seconds": 600])
             let held = try await emulated.carryOut(.start(web, epoch: 2, takeFrom: [], provenAway: []))

@@ -20,6 +20,9 @@ final class SmallProxmox: Sendable {
         var locks: [Int: String] = [:]
         /// How the last move ended that began here; nil: there was none.
         var lastMove: String?
+        /// The log of its task.
+        var lastMoveLog = ["starting migration of VM 120 to node 'pve2' (10.0.0.2)"]
+        static let moveTask = "UPID:pve1:00000009:00000009:6B0432A8:qmigrate:120:root@pam:"
         var standstill: [Int: String] = [:]
         var managed: [Int] = []
         /// How the next tasks end, first come first served; then `OK`.
@@ -128,8 +131,9 @@ final class SmallProxmox: Sendable {
             if state.beforeList?() == true { state.beforeList = nil }
             let list = numbers().map { number in
                 let word = state.standstill[number].map { #","qmpstatus":"\#($0)""# } ?? ""
-                return
-                    #"{"vmid":\#(number),"name":"g\#(number)","status":"\#(state.running.contains(number) ? "running" : "stopped")"\#(word)}"#
+                let lock = state.locks[number].map { #","lock":"\#($0)""# } ?? ""
+                let status = state.running.contains(number) ? "running" : "stopped"
+                return #"{"vmid":\#(number),"name":"g\#(number)","status":"\#(status)"\#(word)\#(lock)}"#
             }
             return .data("[" + list.joined(separator: ",") + "]")
         case "/nodes/pve1/lxc": return .data("[]")
@@ -138,13 +142,17 @@ final class SmallProxmox: Sendable {
         case "/nodes/pve1/storage":
             return .data(#"[{"storage":"rbd","type":"rbd","shared":1},{"storage":"local","type":"dir","shared":0}]"#)
         case "/nodes/pve1/tasks" where request.query.contains("typefilter=qmigrate"):
-            return .data(state.lastMove.map { #"[{"upid":"x","type":"qmigrate","status":"\#($0)"}]"# } ?? "[]")
+            return .data(
+                state.lastMove.map { #"[{"upid":"\#(State.moveTask)","type":"qmigrate","status":"\#($0)"}]"# } ?? "[]")
         case "/nodes/pve1/tasks":
             let running = state.ends.filter { $0.value == nil }.keys.map { #"{"upid":"\#($0)","id":"x"}"# }
             return .data("[" + running.joined(separator: ",") + "]")
         default: break
         }
         if parts.count == 5, parts[2] == "tasks" {
+            if parts[4] == "log", parts[3].contains("qmigrate") {
+                return .data("[" + state.lastMoveLog.map { #"{"n":1,"t":"\#($0)"}"# }.joined(separator: ",") + "]")
+            }
             guard parts[4] == "status" else { return .data("[]") }
             let identifier = parts[3].replacing("%3A", with: ":").replacing("%40", with: "@").replacing(
                 "%21", with: "!")

@@ -50,6 +50,8 @@ struct GuestTruth: Sendable {
     /// The machine in whose folder of /etc/pve its configuration lies; nil: it was never made.
     var config: Int?
     var lock: String?
+    /// The machine, in one of its boots, that has made the backup which last locked it; nil: it lay nowhere.
+    var backup: (machine: Int, boot: UInt64)?
     var startsTried: Int64 = 0
     var movesTried: Int64 = 0
     /// How its next live move fails once it runs at its target; nil: it does not.

@@ -52,7 +52,7 @@ extension World {
                 || isReachable(from: machine.index, to: leader.index)
                     && isReachable(from: leader.index, to: machine.index),
             let head = leader.process?.core.state, let host = head.hosts[machine.name], host.fence.isNone,
-            !host.isDraining, lab.guests[guest].lock == nil, head.disarmed == nil
+            !host.isDraining, !isWorkedOn(guest, lab), head.disarmed == nil
         else { return false }
         let truth = lab.guests[guest]
         if lab.storage(of: guest) == .local, truth.config != machine.index { return false }
@@ -103,7 +103,7 @@ extension World {
         // What is to be left alone is left as a move that was under way has left it; two that write are two all the same.
         let working = guest.instances.filter { wanted == nil ? $0.canWrite : $0.phase != .incoming }
         if working.count > 1 { return "there are \(working.count) processes of \(guest.name)" }
-        if guest.lock == "backup" { return nil }
+        if guest.lock == "backup", isWorkedOn(number, lab) { return nil }
         switch wanted {
         case true?:
             // Given up within its budget, with its reason: it is a person's turn.

@@ -24,8 +24,14 @@ extension World {
             if let machine = machine(named: name) { lab.hosts[machine.index].silentUntil = now + time }
         case .unknownOutcome(let name):
             if let machine = machine(named: name) { lab.hosts[machine.index].nextIsUnknown = true }
-        case .lock(let name): with(name, lab) { lab.guests[$0].lock = "backup" }
-        case .unlock(let name): with(name, lab) { lab.guests[$0].lock = nil }
+        case .lock(let name):
+            with(name, lab) { guest in
+                lab.guests[guest].lock = "backup"
+                lab.guests[guest].backup = lab.guests[guest].config.map {
+                    (machine: $0, boot: lab.hosts[$0].boot)
+                }
+            }
+        case .unlock(let name): with(name, lab) { endBackup(of: $0, lab) }
         case .failMove(let name, let failure): with(name, lab) { lab.guests[$0].lateFailure = failure }
         case .expireBlocklist: expireBlocklist()
         case .pauseWorkload(let name, let time): with(name, lab) { pause($0, for: time, lab) }
@@ -43,6 +49,11 @@ extension World {
     private func with(_ name: String, _ lab: GuestLab, _ body: (Int) -> Void) {
         guard let number = lab.index(named: name) else { return violate("badPlan", "there is no workload \(name)") }
         body(number)
+    }
+
+    /// One that ended with its machine leaves the lock behind for good.
+    private func endBackup(of guest: Int, _ lab: GuestLab) {
+        if lab.guests[guest].lock == "backup", isWorkedOn(guest, lab) { lab.guests[guest].lock = nil }
     }
 
     private func endGuest(_ guest: Int, isLoss: Bool, _ lab: GuestLab) {
@@ -314,7 +325,7 @@ extension World {
         guard let lab else { return }
         lab.isHealing = true
         for guest in lab.guests.indices {
-            if lab.guests[guest].lock == "backup" { lab.guests[guest].lock = nil }
+            endBackup(of: guest, lab)
             lab.guests[guest].lateFailure = nil
         }
         for index in lab.hosts.indices {

@@ -168,6 +168,16 @@ extension World {
         end(number, refusal.map { GuestFailure("migration failed: \($0)") })
     }
 
+    /// Whether what has locked a guest is still at it.
+    func isWorkedOn(_ number: Int, _ lab: GuestLab) -> Bool {
+        let guest = lab.guests[number]
+        switch guest.lock {
+        case "backup"?: return guest.backup.map { lab.hosts[$0.machine].boot == $0.boot } ?? false
+        case "migrate"?: return isMoving(number, lab)
+        default: return false
+        }
+    }
+
     func isMoving(_ guest: Int, _ lab: GuestLab) -> Bool {
         lab.steps.values.contains { step in
             guard step.guest == guest, step.stage > 0, step.stage != 90 else { return false }

@@ -171,13 +171,16 @@ extension World {
             lab.storage(of: number) == .ceph ? here.map { "\(lab.address(of: machine.index)):0/\($0.nonce)" } : []
         let isHere = guest.config == machine.index
         let isStarting = isBroughtUp(number, on: machine, lab)
+        let isWorkedOn = isHere && self.isWorkedOn(number, lab)
         guard let instance = here.first else {
             return GuestObservation(
-                guest.guest, isHere ? .stopped : .absent, lock: isHere ? guest.lock : nil, isStarting: isStarting)
+                guest.guest, isHere ? .stopped : .absent, lock: isHere ? guest.lock : nil,
+                isWorkedOn: isWorkedOn, isStarting: isStarting)
         }
         if instance.isFenced {
             return GuestObservation(
-                guest.guest, .stuck, lock: isHere ? guest.lock : nil, isStarting: isStarting, clients: clients,
+                guest.guest, .stuck, lock: isHere ? guest.lock : nil,
+                isWorkedOn: isWorkedOn, isStarting: isStarting, clients: clients,
                 detail: "paused after an I/O error of its disk")
         }
         guard isHere, instance.phase != .incoming, instance.phase != .spent else {
@@ -188,11 +191,12 @@ extension World {
                 default: "a process without a configuration on this host"
                 }
             return GuestObservation(
-                guest.guest, .stuck, lock: isHere ? guest.lock : nil, isStarting: isStarting, clients: clients,
+                guest.guest, .stuck, lock: isHere ? guest.lock : nil,
+                isWorkedOn: isWorkedOn, isStarting: isStarting, clients: clients,
                 detail: detail)
         }
         return GuestObservation(
-            guest.guest, .running, lock: guest.lock, isStarting: isStarting,
+            guest.guest, .running, lock: guest.lock, isWorkedOn: isWorkedOn, isStarting: isStarting,
             healthy: health(of: guest, instance, on: machine), clients: clients)
     }
 

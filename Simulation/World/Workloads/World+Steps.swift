@@ -137,8 +137,8 @@ extension World {
         } else if !sources.isEmpty {
             lab.guests[step.guest].lock = nil
         }
-        // A lock of a move that ended with its machine is nobody's any more.
-        if lab.guests[step.guest].lock == "migrate", !isMoving(step.guest, lab) { lab.guests[step.guest].lock = nil }
+        // A lock of what ended with its machine is nobody's any more.
+        if !isWorkedOn(step.guest, lab) { lab.guests[step.guest].lock = nil }
         if let lock = lab.guests[step.guest].lock {
             return end(number, GuestFailure("VM is locked (\(lock)); it is waited for"))
         }

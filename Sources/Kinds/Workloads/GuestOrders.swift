@@ -89,11 +89,16 @@ public struct GuestFailure: Hashable, Sendable {
     /// Nothing was changed, nor asked to be, that could bring the guest here or make it run: what was seen of it before the step
     /// holds on. False: it may have been.
     public var hasBegunNothing: Bool
+    /// Only a person can say whether it may go on. It is told until then, looked at again now and then, and uses up no try.
+    public var awaitsPerson: Bool
 
-    public init(_ reason: String, isPermanent: Bool = false, hasBegunNothing: Bool = false) {
+    public init(
+        _ reason: String, isPermanent: Bool = false, hasBegunNothing: Bool = false, awaitsPerson: Bool = false
+    ) {
         self.reason = reason
         self.isPermanent = isPermanent
         self.hasBegunNothing = hasBegunNothing
+        self.awaitsPerson = awaitsPerson
     }
 }
 
@@ -101,8 +106,10 @@ public struct GuestFailure: Hashable, Sendable {
 public struct GuestObservation: Hashable, Sendable {
     public var guest: Guest
     public var state: GuestState
-    /// Who else works on it: `migrate`, `backup` … Nil: nobody.
+    /// What locks it: `migrate`, `backup` … It outlives its holder when that is killed, or its host reset. Nil: nothing.
     public var lock: String?
+    /// Something on this host may hold that lock still.
+    public var isWorkedOn: Bool
     /// A task brings it up here, or in from another host, whoever gave it that: a person, or an agent's process that has ended
     /// since. It may run at any moment.
     public var isStarting: Bool
@@ -123,13 +130,14 @@ public struct GuestObservation: Hashable, Sendable {
     public var detail: String
 
     public init(
-        _ guest: Guest, _ state: GuestState, lock: String? = nil, isStarting: Bool = false,
-        isManagedElsewhere: Bool = false, healthy: Bool? = nil,
+        _ guest: Guest, _ state: GuestState, lock: String? = nil, isWorkedOn: Bool = false,
+        isStarting: Bool = false, isManagedElsewhere: Bool = false, healthy: Bool? = nil,
         clients: [String] = [], detail: String = ""
     ) {
         self.guest = guest
         self.state = state
         self.lock = lock
+        self.isWorkedOn = isWorkedOn
         self.isStarting = isStarting
         self.isManagedElsewhere = isManagedElsewhere
         self.healthy = healthy

@@ -70,9 +70,9 @@ struct GuestSteps: Sendable {
             }
         case .nowhere: try await create(number, declared, attempted)
         }
-        try await taking.removeStaleLock(number, attempted, isOfMovesOnly: takeFrom.isEmpty)
+        let isHibernated = try await taking.removeStaleLock(number, attempted, hasStayed: takeFrom.isEmpty)
         // An orphan would be a second writer to its disks: it is this guest's own process, and it runs.
-        notes += try await bringInLine(number, declared)
+        if !isHibernated { notes += try await bringInLine(number, declared) }
         try await persist(number, attempted, until: { $0.isRunning }) { () async throws(StepFailure) in
             while true {
                 try await claims.confirm(claim, attempted)

@@ -9,8 +9,8 @@ import Kinds
 struct HostLook: Sendable {
     var summaries: [GuestSummary] = []
     var machines: [MachineProcess] = []
-    /// What a task brings up or in here.
-    var starting: [GuestNumber] = []
+    /// What is being done here.
+    var tasks: [TaskIdentifier] = []
     var runningContainers: [GuestNumber] = []
     var isQuorate = false
     /// Whether it was also asked for what is asked seldom.
@@ -29,7 +29,7 @@ struct HostLook: Sendable {
             machines.contains { $0.guest == number } || runningContainers.contains(number)
         guard let summary = summaries.first(where: { $0.guest.number == number.number }), summary.guest == number else {
             var observation = GuestObservation(
-                guest, isProcess ? .stuck : .absent, isStarting: starting.contains(number))
+                guest, isProcess ? .stuck : .absent, isStarting: ProxmoxHost.isStarting(number, by: tasks))
             if isProcess {
                 observation.detail = "it runs here, and its configuration does not lie here"
                 observation.note(notes.clients[number.number])
@@ -40,7 +40,8 @@ struct HostLook: Sendable {
         }
         var observation = GuestObservation(
             guest, summary.isRunning || isProcess ? .running : .stopped, lock: summary.lock,
-            isStarting: starting.contains(number),
+            isWorkedOn: summary.lock.map { ProxmoxHost.isWorkedOn(number, lock: $0, by: tasks) } ?? false,
+            isStarting: ProxmoxHost.isStarting(number, by: tasks),
             isManagedElsewhere: managed.contains(number.serviceName))
         var details: [String] = []
         if summary.isTemplate { details.append("it is a template") }
@@ -108,7 +109,7 @@ struct HostLooker: Sendable {
         look.isThorough = isThorough
         look.managed = try await isThorough ? host.managedByProxmox() : last.managed
         // Before the lists: what has ended by then is in them.
-        look.starting = try await host.starting(watched.compactMap(GuestNumber.init))
+        look.tasks = try await host.activeTasks()
         let (summaries, standstills) = try await host.guests(thoroughly: isThorough || isReportDue)
         look.summaries = summaries
         // What stood still does so until it is seen to do something else, or has been stopped.

@@ -111,34 +111,47 @@ struct TakingOver: Sendable {
         }
     }
 
-    /// Removes the lock of what a dead host was doing to a guest that was taken from it, if nothing half done is left by
-    /// it. A lock of something that is being done here is left alone.
-    /// - Parameter isOfMovesOnly: it was not taken from anywhere: what a move that failed at its end has left is removed, and
-    ///   nothing else.
+    /// Removes the lock of what began to work on the guest and did not live to its end, if nothing half done is left by it. The
+    /// lock stands in the cluster's file system, so it outlives the reset of its host, and the guest's going elsewhere. One of
+    /// something that is being done here is left alone.
+    /// - Parameter hasStayed: it was not taken from anywhere: what has locked it did so here.
+    /// - Returns: whether it is hibernated: its start resumes it, and removes that lock.
+    /// - Throws: what awaits a person, when the lock is not for anybody else to remove.
     func removeStaleLock(
-        _ guest: GuestNumber, _ attempted: String, isOfMovesOnly: Bool = false
-    ) async throws(StepFailure) {
+        _ guest: GuestNumber, _ attempted: String, hasStayed: Bool
+    ) async throws(StepFailure) -> Bool {
         let lock: String
+        var doubt: String?
         do throws(ProxmoxError) {
-            guard let found = try await host.state(of: guest).lock else { return }
-            if isOfMovesOnly, found != "migrate" { return }
+            guard let found = try await host.state(of: guest).lock else { return false }
+            if found == "suspended" { return true }
             lock = found
-            guard try await !host.isWorkedOn(guest) else { return }
-            // A move to another cluster leaves the lock on what it leaves here, to keep it from starting beside what went.
-            if isOfMovesOnly, try await host.lastMoveEnded(guest) == "OK" { return }
+            guard try await !host.isWorkedOn(guest, lock: lock) else { return false }
+            if hasStayed, lock == "migrate" { doubt = try await host.reasonToKeepLockOfMove(guest) }
         } catch { throw StepFailure(error) }
-        guard ["backup", "mounted", "migrate", "snapshot-delete", "suspending"].contains(lock) else {
+        // What `pct mount` has mounted here is no task, and still so.
+        let isRemoved = Self.leavesNothingHalfDone.contains(lock) || (lock == "mounted" && !hasStayed)
+        let command = "\(guest.kind == .machine ? "qm" : "pct") unlock \(guest.number)"
+        guard isRemoved, doubt == nil else {
+            let why = doubt ?? "by what had begun and not ended"
             throw StepFailure(
-                "\(attempted): \(guest) is locked (\(lock)), by what its old host had begun and not ended; look at it, and "
-                    + "as root: \(guest.kind == .machine ? "qm" : "pct") unlock \(guest.number)", isPermanent: true)
+                "\(attempted): \(guest) is locked (\(lock)) on \(settings.node), and nothing there works on it: \(why); "
+                    + "look at it, and as root: \(command)", awaitsPerson: true)
         }
         let tool = guest.kind == .machine ? settings.machineTool : settings.containerTool
         do throws(LocalProgramError) {
             _ = try await tool.run(
-                ["unlock", "\(guest.number)"], attempted: "\(attempted): remove the lock (\(lock)) of its old host",
-                advice: "as root: \(guest.kind == .machine ? "qm" : "pct") unlock \(guest.number)")
+                ["unlock", "\(guest.number)"],
+                attempted: "\(attempted): remove the lock (\(lock)) of what has not ended",
+                advice: "as root: \(command)")
         } catch { throw StepFailure(error) }
+        log.notice("\(attempted): removed its lock (\(lock)); nothing held it any more")
+        return false
     }
+
+    /// Not those of what may have left disks that are incomplete: `create`, `clone`, `rollback`, `disk`. A snapshot that was not
+    /// finished, or not wholly removed, stays in the list, and harms nothing.
+    private static let leavesNothingHalfDone = ["backup", "migrate", "snapshot", "snapshot-delete", "suspending"]
 
     static func wait(_ attempted: String) async throws(StepFailure) {
         do { try await Task.sleep(for: pause) } catch { throw StepFailure("\(attempted): given up") }
@@ -231,11 +244,16 @@ struct StepFailure: Error, Hashable, CustomStringConvertible {
     var isPassing = false
     /// As of `GuestFailure`.
     var hasBegunNothing = false
+    /// As of `GuestFailure`.
+    var awaitsPerson = false
 
     var description: String { reason }
 
     /// As the agent is told of it.
-    var told: GuestFailure { GuestFailure(reason, isPermanent: isPermanent, hasBegunNothing: hasBegunNothing) }
+    var told: GuestFailure {
+        GuestFailure(
+            reason, isPermanent: isPermanent, hasBegunNothing: hasBegunNothing, awaitsPerson: awaitsPerson)
+    }
 
     /// The same, from before anything of the step was done.
     var havingBegunNothing: StepFailure {
@@ -244,9 +262,10 @@ struct StepFailure: Error, Hashable, CustomStringConvertible {
         return failure
     }
 
-    init(_ reason: String, isPermanent: Bool = false) {
+    init(_ reason: String, isPermanent: Bool = false, awaitsPerson: Bool = false) {
         self.reason = reason
         self.isPermanent = isPermanent
+        self.awaitsPerson = awaitsPerson
     }
 
     init(_ error: ProxmoxError) {

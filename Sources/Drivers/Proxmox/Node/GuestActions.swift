@@ -41,8 +41,11 @@ extension ProxmoxHost {
     }
 
     /// Looks at the guest, and waits until nothing holds its lock.
+    /// - Parameter accepted: a lock that stands in nobody's way.
     /// - Throws: `locked` when that takes longer than `lockPatience`, `managedByProxmox`, `absent`.
-    func free(_ guest: GuestNumber, _ attempted: String) async throws(ProxmoxError) -> GuestStatus {
+    func free(
+        _ guest: GuestNumber, _ attempted: String, accepted: String? = nil
+    ) async throws(ProxmoxError) -> GuestStatus {
         let clock = ContinuousClock()
         let deadline = clock.now.advanced(by: .nanoseconds(lockPatience.nanoseconds))
         while true {
@@ -56,7 +59,7 @@ extension ProxmoxHost {
                 throw ProxmoxError(
                     .managedByProxmox, attempted: attempted, reason: "Proxmox's own high availability manages \(guest)")
             }
-            guard let lock = state.lock else { return state }
+            guard let lock = state.lock, lock != accepted else { return state }
             guard clock.now < deadline else {
                 throw ProxmoxError(
                     .locked(by: lock), attempted: attempted,
@@ -82,11 +85,11 @@ extension ProxmoxHost {
 
     // MARK: Power
 
-    /// Starts the guest unless it runs.
+    /// Starts the guest unless it runs. One that was hibernated goes on where it was; Proxmox removes that lock itself.
     @discardableResult
     public func start(_ guest: GuestNumber, limits: TaskLimits = TaskLimits()) async throws(ProxmoxError) -> TaskEnd {
         let attempted = "start \(guest) on \(node)"
-        guard try await !free(guest, attempted).isRunning else { return .done }
+        guard try await !free(guest, attempted, accepted: "suspended").isRunning else { return .done }
         try await demandQuorum(attempted)
         do throws(ProxmoxError) {
             return try await perform(

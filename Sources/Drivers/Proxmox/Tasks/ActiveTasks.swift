@@ -10,15 +10,54 @@ extension ProxmoxHost {
             .filter { $0.subject == "\(guest.number)" }
     }
 
-    /// Whether anything on this node may hold the guest's lock. A backup of many guests does not say which.
-    func isWorkedOn(_ guest: GuestNumber) async throws(ProxmoxError) -> Bool {
-        try await activeTasks("ask who holds the lock of \(guest) on \(node)", [])
-            .contains { $0.subject == "\(guest.number)" || $0.type == "vzdump" }
+    /// All that is running on this node, by anybody.
+    func activeTasks() async throws(ProxmoxError) -> [TaskIdentifier] {
+        try await activeTasks("ask what is being done on \(node)", [])
     }
 
-    /// How the last move of the guest ended that began on this node: `OK`, Proxmox's words for what went wrong, or `unexpected status`
-    /// for one whose machine was reset. Nil: none has ended, as far as the node remembers.
-    func lastMoveEnded(_ guest: GuestNumber) async throws(ProxmoxError) -> String? {
+    /// Whether anything on this node may hold the guest's lock.
+    func isWorkedOn(_ guest: GuestNumber, lock: String) async throws(ProxmoxError) -> Bool {
+        let active = try await activeTasks("ask who holds the lock of \(guest) on \(node)", [])
+        return Self.isWorkedOn(guest, lock: lock, by: active)
+    }
+
+    /// A backup of several guests names none of them, and a clone is made by a task of the guest that it is made from.
+    static func isWorkedOn(_ guest: GuestNumber, lock: String, by active: [TaskIdentifier]) -> Bool {
+        active.contains { task in
+            switch task.type {
+            // Somebody looks at its screen, maybe for days.
+            case "vncproxy", "spiceproxy": return false
+            case "vzdump" where task.subject.isEmpty && ["backup", "snapshot", "snapshot-delete"].contains(lock):
+                return true
+            case "qmclone" where lock == "clone", "vzclone" where lock == "clone": return true
+            default: return task.subject == "\(guest.number)"
+            }
+        }
+    }
+
+    /// Why the lock of a move is to stay on a guest that lies here; nil: it was left by a move that came to nothing.
+    ///
+    /// A move within the cluster takes the configuration away: how one ended that did so long ago says nothing of a guest that has
+    /// come back since. One to another cluster (`qm remote-migrate`) leaves it here, and locked, to keep the guest from starting
+    /// beside what went; only when it was aborted has nothing gone. Both are tasks of one type. Only the second begins with a
+    /// tunnel's worker over there, and its log says so (`PVE::Tunnel`, for machines and containers).
+    func reasonToKeepLockOfMove(_ guest: GuestNumber) async throws(ProxmoxError) -> String? {
+        guard let last = try await lastMove(of: guest), !last.end.hasPrefix("migration aborted") else { return nil }
+        let path = "/nodes/\(node)/tasks/\(FormText.escaped(last.task))/log"
+        let attempted = "read the log of the last move of \(guest) off \(node)"
+        let lines = (try? await client.get(path, [("limit", "200")], attempted: attempted).lenientList)?
+            .compactMap { $0["t"]?.lenientText }
+        guard let lines, lines.first?.hasPrefix("unable to open file") != true else {
+            return "whether its last move was to another cluster cannot be seen, for that task's log cannot be read "
+                + "(\(last.task))"
+        }
+        let isRemote = lines.contains { $0.contains("remote: started tunnel worker") }
+        return isRemote ? "its last move was to another cluster, and ended: \(ProxmoxError.oneLine(last.end))" : nil
+    }
+
+    /// The last move of the guest that began on this node, and how it ended: `OK`, `WARNINGS: n`, Proxmox's words for what went
+    /// wrong, or `unexpected status` for one whose machine was reset. Nil: none has ended, as far as the node remembers.
+    private func lastMove(of guest: GuestNumber) async throws(ProxmoxError) -> (task: String, end: String)? {
         let attempted = "ask how the last move of \(guest) off \(node) ended"
         let data = try await client.get(
             "/nodes/\(node)/tasks",
@@ -27,14 +66,13 @@ extension ProxmoxHost {
                 ("source", "archive"), ("limit", "1"),
             ], attempted: attempted)
         guard let entries = data.lenientList else { throw unreadable(attempted, "a list") }
-        return entries.first?["status"]?.lenientText
+        guard let entry = entries.first, let end = entry["status"]?.lenientText else { return nil }
+        return (entry["upid"]?.lenientText ?? "", end)
     }
 
-    /// Those of these guests that a task brings up on this node, whoever gave it that.
-    func starting(_ guests: [GuestNumber]) async throws(ProxmoxError) -> [GuestNumber] {
-        let active = try await activeTasks("ask what is being done on \(node)", [])
-            .filter { Self.starting.contains($0.type) }
-        return guests.filter { guest in active.contains { $0.subject == "\(guest.number)" } }
+    /// Whether one of the tasks brings the guest up on this node, whoever gave it that.
+    static func isStarting(_ guest: GuestNumber, by active: [TaskIdentifier]) -> Bool {
+        active.contains { starting.contains($0.type) && $0.subject == "\(guest.number)" }
     }
 
     /// What makes a guest run, here or elsewhere.
