@@ -422,9 +422,10 @@ struct HostBench {
             host.observe(.stopped)
             host.run(for: .milliseconds(200))
             let epoch = host.placement(HostBench.gitlab).epoch
+            let away = isFenced ? ["pve2"] : []
             #expect(
                 host.bench.guestOrders.last
-                    == .start(gitlab, epoch: epoch, takeFrom: [], provenAway: isFenced ? ["pve2"] : []))
+                    == .start(gitlab, epoch: epoch, takeFrom: away, provenAway: away))
         }
     }
 
