@@ -10,6 +10,8 @@ extension World {
         guard let lab, let step = lab.steps[number] else { return }
         guard lab.hosts[step.machine].boot == step.boot, machines[step.machine].isPowered else {
             lab.steps[number] = nil
+            // What a move has begun to start on its target comes up there by itself.
+            if let id = step.instance { hasStarted(id, of: step.guest, lab) }
             return
         }
         note(23, step.machine, number)
