@@ -4,13 +4,12 @@
 
 /// A part of the product, or of the simulated world, that is not built yet.
 public enum MissingPart: String, CaseIterable, Hashable, Sendable {
-    case certificates, authorities
+    case authorities
 
     /// One sentence for a person who asked for it.
     public var sentence: String {
         switch self {
         case .authorities: "DNS and DHCP are not served yet, so there is no authority of which there could be two"
-        case .certificates: "the simulated members have no certificates; those are tested beside it"
         }
     }
 

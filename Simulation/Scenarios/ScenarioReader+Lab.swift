@@ -211,6 +211,13 @@ extension ScenarioReader {
                 plan.conditions.snapshotChunk = Int(number(node, at: "snapshots.chunk", in: 16...1_048_576) ?? 16)
             }
         }
+        if let node = top["certificates"] {
+            let inner = fields(of: node, at: "certificates", known: ["life"])
+            if let node = inner["life"] {
+                plan.conditions.certificateLife =
+                    length(node, at: "certificates.life", in: 1...Self.mostLength) ?? plan.conditions.certificateLife
+            }
+        }
         if let node = top["boot"] {
             let inner = fields(of: node, at: "boot", known: ["hosts", "guests"])
             readRange(inner["hosts"], at: "boot.hosts", \.hostBoot)

@@ -46,8 +46,8 @@ public struct ScenarioReader {
     private mutating func read(_ document: ScenarioNode) {
         let known = [
             "name", "about", "seed", "duration", "heal", "hosts", "members", "storage", "workloads", "rules", "policy",
-            "proxmox", "ceph", "watchdog", "addresses", "clients", "wires", "disks", "snapshots", "boot", "probe",
-            "timing", "timeline", "expect",
+            "proxmox", "ceph", "watchdog", "addresses", "clients", "wires", "disks", "snapshots", "certificates",
+            "boot", "probe", "timing", "timeline", "expect",
         ]
         let top = fields(of: document, at: "", known: known)
         if let name = text(top["name"], at: "name") { plan.name = name }

@@ -107,6 +107,9 @@ public enum ScenarioWriter {
                 ("chunk", "\(now.snapshotChunk)", now.snapshotChunk != usual.snapshotChunk),
             ])
         lines += map(
+            "certificates",
+            [("life", TimeText.length(now.certificateLife), now.certificateLife != usual.certificateLife)])
+        lines += map(
             "boot",
             [
                 ("hosts", Quantity.text(now.hostBoot), now.hostBoot != usual.hostBoot),

@@ -80,6 +80,8 @@ public struct Plan: Hashable, Sendable {
         public var snapshotEvery = 10_000
         /// Bytes of a snapshot in one message.
         public var snapshotChunk = 64 * 1024
+        /// How long a member's certificate is valid from when it is signed.
+        public var certificateLife = Certificates.usualLife * 1_000_000
         /// Between two probes of the watching client; zero: nobody probes.
         public var probeEvery: Int64 = 0
         public init() {}

@@ -86,7 +86,7 @@ extension World {
         case .guests(let order): give(order, by: machine)
         case .fence(let order): give(order, by: machine)
         case .watchdog(let order): take(order, of: machine)
-        // Machines here have no certificates.
+        // Connections and certificates here follow what is true of the members (World+Certificates.swift).
         case .peers, .standReady, .authorities, .named: break
         }
     }
@@ -114,7 +114,9 @@ extension World {
     // MARK: Frames
 
     func send(_ frame: PeerFrame, from machine: Machine) {
-        guard let to = index(of: frame.to), let delays = carry(from: machine.index, to: to) else { return }
+        guard let to = index(of: frame.to), connects(machine, to: machines[to]),
+            let delays = carry(from: machine.index, to: to)
+        else { return }
         queue.push(.frame(frame, to: to), at: now + delays.first)
         if let second = delays.second { queue.push(.frame(frame, to: to), at: now + second) }
     }
@@ -266,6 +268,7 @@ extension World {
         machine.process?.applied = core.applied
         tell("\(machine.name): the agent starts")
         if observer != nil { observe(.started, of: machine) }
+        takeUpCertificate(of: machine)
         if lab != nil { startDriver(of: machine) }
         turn(machine, .tick)
     }
@@ -275,6 +278,7 @@ extension World {
         guard machine.process != nil else { return }
         dropClaims(of: machine)
         machine.process = nil
+        endConnections(of: machine)
         wakes[machine.index] = .max
         machine.life += 1
         machine.diskBusyUntil = nil
@@ -302,6 +306,7 @@ extension World {
 
     func takeUpBacklog(_ machine: Machine) {
         guard let process = machine.process, !process.isPaused, !machine.isFrozen else { return }
+        planLook(of: machine)
         let (calls, writes, events) = (process.calls, process.heldBack, process.backlog)
         process.calls = []
         process.heldBack = []

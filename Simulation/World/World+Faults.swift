@@ -68,9 +68,7 @@ extension World {
             with(name) {
                 if !$0.disk.loseNewestSnapshot() { tell("\($0.name) has no second snapshot: nothing happens") }
             }
-        case .stepClock(let name, let time):
-            with(name) { $0.clock.wallOffset += time }
-            marks.reach(.clockStepped)
+        case .stepClock(let name, let time): with(name) { step($0, by: time) }
         case .driftClock(let name, let rate):
             with(name) { machine in
                 machine.clock.drift(rate, at: now)
@@ -90,6 +88,12 @@ extension World {
         // Plans are checked before they run; a name that is missing here is a mistake of the generator.
         guard let machine = machine(named: name) else { return violate("badPlan", "there is no machine \(name)") }
         body(machine)
+    }
+
+    private func step(_ machine: Machine, by time: Int64) {
+        machine.clock.wallOffset += time
+        marks.reach(.clockStepped)
+        reconsiderCertificates()
     }
 
     // MARK: Power
@@ -180,6 +184,7 @@ extension World {
     private func freeze(_ machine: Machine, for time: Int64) {
         guard machine.isPowered, !machine.isFrozen else { return }
         machine.clock.stop(at: now)
+        endConnections(of: machine)
         wakes[machine.index] = .max
         watchAll()
         queue.push(.resumeGuest(machine: machine.index), at: now + time)
@@ -270,6 +275,7 @@ extension World {
         case .delay(let from, let to, let time): change(from, to) { $0.delay = time...(time + time / 4 + 50_000) }
         default: break
         }
+        endCutConnections()
         if lab != nil { machineIsWired() }
     }
 

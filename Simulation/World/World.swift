@@ -87,6 +87,7 @@ public final class World {
     let commands = CommandMemory()
     /// Guests and what runs them; nil: the plan has none.
     let lab: GuestLab?
+    var certificates: Certificates
     var watch: AddressWatch
     var truth = Truth()
     /// States some member had at an index, to compare with those of others.
@@ -120,6 +121,8 @@ public final class World {
         wires.usual = Wires.Quality(
             delay: plan.conditions.delay, loss: plan.conditions.loss, copy: plan.conditions.copies,
             late: plan.conditions.late)
+        certificates = Certificates(
+            count: plan.members.count, life: plan.conditions.certificateLife / 1_000_000)
         wireDraws = Draws(seed: plan.seed, purpose: 1)
         peopleDraws = Draws(seed: plan.seed, purpose: 2)
         watch = AddressWatch(addresses: plan.addresses, machines: plan.members.count)
@@ -169,6 +172,7 @@ public final class World {
                 time = wakes[index]
                 sleeper = index
             }
+            if certificates.nextLook <= min(time, end) { lookAtCertificates(through: min(time, end)) }
             guard time <= end else { break }
             now = max(now, time)
             if let sleeper {

@@ -111,6 +111,7 @@ extension World {
                 if isApart { wires.cut(from: from, to: to) } else { wires.mend(from: from, to: to) }
             }
         }
+        endCutConnections()
         if !isLive { powerOn(machine) }
     }
 
