@@ -162,8 +162,7 @@ extension World {
         if held.renewal.failures == 1 { tell("\(machine.name): the certificate was not renewed; asking again") }
     }
 
-    /// Asks one host after the other. Whoever signs first is the last one asked, even when its clock makes what it signs
-    /// worthless to the one who asks.
+    /// Asks one host after the other, until one has signed what is valid by the asker's clock.
     private func signature(for machine: Machine, _ wall: Int64) -> (Certificates.Certificate?, spent: Int64) {
         let known = machine.process?.core.state.members ?? [:]
         let hosts = machines.filter { host in
@@ -184,7 +183,8 @@ extension World {
             guard certificates.isBelieved(host.index, at: wall) else { continue }
             let members = process.core.state.members
             guard members.isEmpty || members[machine.id] != nil else { continue }
-            return (certificates.signed(at: wallMilliseconds(of: host)), spent)
+            let signed = certificates.signed(at: wallMilliseconds(of: host))
+            if signed.isValid(at: wall) { return (signed, spent) }
         }
         return (nil, spent)
     }

@@ -48,7 +48,7 @@ extension AgentCore {
             // While anything works on it a move may be under way again, or still.
             let isOver =
                 host == name
-                ? observation.state == .running && observation.lock == nil && !observation.isStarting
+                ? observation.state == .running && !observation.isWorkedOn && !observation.isStarting
                     // What is seen there is ended there, and that host says so itself.
                     && !placement.leftovers.contains { placement.sighting(on: $0) == .stuck }
                 : !observation.mayRun
@@ -102,7 +102,7 @@ extension AgentCore {
         if placement.care.isRestarting {
             // It is started again, like any other, once the cluster has taken note that it has ended; until then it would be
             // ended again. What could not be started again now is not ended either.
-            if observation.state == .running, observation.lock == nil, couldStart(workload, spec, placement, host) {
+            if observation.state == .running, !observation.isWorkedOn, couldStart(workload, spec, placement, host) {
                 order(.stop(spec.guest, epoch: placement.epoch, grace: spec.shutdownGrace))
             }
             return
@@ -229,7 +229,7 @@ extension AgentCore {
         // Nothing is sent to a host that is fenced: it would come there after what is proven of it. What is under way already
         // ends as it does.
         if observation.state == .running || observation.state == .stopped, state.hosts[to]?.fence.isNone != true {
-            if observation.lock != nil { return }
+            if observation.isWorkedOn { return }
             guests.results[workload] = .moveEnded(
                 epoch: placement.epoch, at: hostName ?? "", reason: "\(to) is fenced, or about to be")
             return

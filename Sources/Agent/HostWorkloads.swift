@@ -14,8 +14,6 @@ import Kinds
 struct HostWorkloads: Sendable {
     /// After a step failed it is tried again when this has passed.
     static let retryAfter = Interval.seconds(5)
-    /// The same for one that awaits a person.
-    static let personAfter = Interval.seconds(60)
 
     /// Something the cluster must hear about a guest.
     enum Result: Hashable, Sendable {
@@ -208,8 +206,7 @@ extension AgentCore {
     private mutating func failed(
         _ workload: ResourceKey, _ step: GuestStep, _ epoch: UInt64, _ failure: GuestFailure, now: Instant
     ) {
-        guests.retryAt[workload] =
-            now + (failure.awaitsPerson ? HostWorkloads.personAfter : HostWorkloads.retryAfter)
+        guests.retryAt[workload] = now + HostWorkloads.retryAfter
         guard let placement = state.placements[workload], placement.epoch == epoch, let name = hostName else { return }
         switch placement.phase {
         case .on(name) where step == .start:

@@ -178,8 +178,8 @@ extension ClusterState {
 
     /// Hosts that the configuration of a workload may be taken from, if it does not lie where the workload belongs: those that
     /// it was placed anew because of, those to which a move of it failed (one that fails may have taken it there), and every
-    /// other one that is proven to write to its disks no more and has not said that it has nothing of it: it may have been
-    /// moved there by hand.
+    /// other one that the storage keeps out and that has not said that it has nothing of it: it may have been moved there by
+    /// hand. Of the other proofs none says anything of what came there after it: such a host may be up again.
     /// - Parameter suffices: whether a proof keeps a host from the disks of the workload.
     public func hostsToTakeFrom(_ placement: Placement, suffices: (FenceMethod) -> Bool) -> [String] {
         let known =
@@ -188,7 +188,8 @@ extension ClusterState {
         return known
             + hosts.keys.filter { name in
                 !known.contains(name) && placement.host != name && placement.sighting(on: name) != .absent
-                    && proofs(that: name, lostItsHoldOn: placement).contains(where: suffices)
+                    && isProvenAway(name) && suffices(.cephBlocklist)
+                    && hosts[name]?.proofs.contains { $0.method == .cephBlocklist } == true
             }
     }
 

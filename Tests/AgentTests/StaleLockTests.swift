@@ -67,9 +67,8 @@ extension AgentBench {
             bench.observe(lock: "rollback")
             #expect(bench.placement.obstacle.contains("qm unlock 120"))
             #expect(bench.placement.failures == 0)
-            bench.run(for: HostWorkloads.retryAfter)
             #expect(bench.starts == starts, "it is not asked for all the time")
-            bench.run(for: HostWorkloads.personAfter)
+            bench.run(for: HostWorkloads.retryAfter)
         }
         bench.turn([.guests(.done(guest, epoch: bench.placement.epoch, .start))])
         bench.observe(.running, lock: nil)

@@ -139,6 +139,26 @@ import Testing
         #expect(sources(bench).isEmpty)
     }
 
+    /// It was recovered on pve1 after the reset of pve2, which is up again without its agent, and somebody has moved it back.
+    @Test(arguments: [FenceMethod.watchdog, .power, .word])
+    func whatMayHaveComeThereAfterItsResetIsNotTakenFromThere(method: FenceMethod) {
+        var bench = GuestBench(pool: "shared")
+        bench.guest(on: "pve2")
+        bench.lose(pve2, for: .seconds(60))
+        if method == .word {
+            bench.apply(.fenceByWord("pve2"))
+        } else {
+            bench.apply(.beginFence("pve2", epoch: 0, method, by: pve1, reason: "t"))
+            bench.apply(.fenceProven("pve2", epoch: bench.fenceEpoch, method, proof: "p"))
+        }
+        bench.settle()
+        #expect(bench.placement().phase == .on("pve1") && sources(bench) == ["pve2"])
+        bench.apply(.sight(vm, on: "pve1", Sighting(.running)))
+        bench.apply(.sight(vm, on: "pve1", Sighting(.absent)))
+        #expect(bench.placement().sighting(on: "pve2") == .running, "as was said before it was lost")
+        #expect(sources(bench).isEmpty)
+    }
+
     private func sources(_ bench: GuestBench) -> [String] {
         bench.bench.state.hostsToTakeFrom(bench.placement()) { _ in true }
     }

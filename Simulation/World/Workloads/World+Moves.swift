@@ -89,7 +89,9 @@ extension World {
         guard guest.config == step.machine else {
             return end(number, GuestFailure("its configuration does not lie here"))
         }
-        if let lock = guest.lock { return end(number, GuestFailure("VM is locked (\(lock))")) }
+        if let lock = guest.lock, isWorkedOn(step.guest, lab) {
+            return end(number, GuestFailure("VM is locked (\(lock))"))
+        }
         if isStarting(step.guest, lab) {
             return end(
                 number,

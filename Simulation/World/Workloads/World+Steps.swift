@@ -136,8 +136,6 @@ extension World {
             lab.guests[step.guest].lock = nil
         } else if guest.config == nil {
             lab.guests[step.guest].config = machine
-        } else if !sources.isEmpty {
-            lab.guests[step.guest].lock = nil
         }
         // A lock of what ended with its machine is nobody's any more.
         if !isWorkedOn(step.guest, lab) { lab.guests[step.guest].lock = nil }

@@ -243,7 +243,7 @@ private struct HostSituation {
             let isLeftover = placement.leftovers.contains(name)
             let isSeen = !placement.hosts.contains(name) && placement.sighting(on: name)?.mayWrite == true
             guard let spec = specs.workloads[workload], specs.shallRun(workload, placement) == true else { return nil }
-            let waits = !serves(workload, placement, spec) && couldStart(workload, placement, spec, placer)
+            let waits = !serves(workload, placement, spec, placer) && couldStart(workload, placement, spec, placer)
             let isLeft = (isLeftover || isSeen) && (isLost || waits)
             guard placement.hosts.contains(name) || isLeft,
                 case let methods = specs.methods(for: spec).filter({
@@ -255,12 +255,15 @@ private struct HostSituation {
     }
 
     /// Whether it runs where it belongs, and nothing is to be done about it yet.
-    private func serves(_ workload: ResourceKey, _ placement: Placement, _ spec: WorkloadSpec) -> Bool {
+    private func serves(
+        _ workload: ResourceKey, _ placement: Placement, _ spec: WorkloadSpec, _ placer: Placer
+    ) -> Bool {
         guard let host = placement.host, placement.sighting(on: host) == .running else { return false }
         guard spec.tending?.acts == true, let spell = HealthDecisions.spell(of: placement), !spell.isWell,
             let length = view.healthFor[workload], length >= HealthDecisions.pause(placement, spec)
         else { return true }
-        return HealthDecisions.isSpent(placement, spec)
+        if placement.care.restarts < UInt64(spec.budget.restarts) { return false }
+        return !canMove(workload, placement, spec, from: host, placement.care.left, placer)
     }
 
     /// Whether the host that it belongs on is there to start it, or to hand it on where it has failed too often.
@@ -270,12 +273,20 @@ private struct HostSituation {
         guard let name = placement.host, let member = state.member(named: name), let host = state.hosts[name] else {
             return false
         }
-        guard view.isReachable(member.id), !member.stopping, host.fence.isNone, host.facts.isBlind != true else {
-            return false
-        }
+        guard view.isReachable(member.id), !member.stopping, host.fence.isNone, host.facts.isBlind != true,
+            host.leaving == nil
+        else { return false }
         if placement.failures <= UInt64(spec.budget.restarts) { return true }
-        return placement.passedOver.count < Int(spec.budget.moves)
-            && placer.best(for: workload, excluding: [self.name, name] + placement.passedOver).host != nil
+        return canMove(workload, placement, spec, from: name, placement.passedOver, placer)
+    }
+
+    /// Whether there is still a third host for it.
+    private func canMove(
+        _ workload: ResourceKey, _ placement: Placement, _ spec: WorkloadSpec, from host: String,
+        _ tried: [String], _ placer: Placer
+    ) -> Bool {
+        tried.count < Int(spec.budget.moves) && specs.storage(of: spec) != .local
+            && placer.best(for: workload, excluding: [name, host] + placement.passedOver + tried).host != nil
     }
 
     /// Who can carry a fence out, in the order in which they are asked: hosts that are there and not fenced themselves, the

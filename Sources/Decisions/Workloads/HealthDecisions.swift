@@ -45,11 +45,6 @@ public enum HealthDecisions {
         for _ in 1..<max(steps, 1) where pause < most { pause = pause * 2 }
         return min(pause, most)
     }
-
-    /// Whether it is left as it is, having been restarted and moved as often as it may be.
-    static func isSpent(_ placement: Placement, _ spec: WorkloadSpec) -> Bool {
-        placement.care.restarts >= UInt64(spec.budget.restarts) && placement.care.left.count >= Int(spec.budget.moves)
-    }
 }
 
 extension Planning {

@@ -11,6 +11,8 @@ import Consensus
 public enum OrderClaim: Hashable, Sendable {
     /// The guest is to run on this host, by the placement with this epoch, and nobody has said that it runs elsewhere.
     case start(ResourceKey, epoch: UInt64)
+    /// A host that a configuration is taken from is fenced, or no host of the cluster any more.
+    case take(from: String)
     /// The guest is to be given to another host, by the placement with this epoch.
     case migrate(ResourceKey, epoch: UInt64, to: String)
     /// The fence of the host with this epoch is this member's to carry out, by this method, and the host is not there.
@@ -32,6 +34,8 @@ public enum OrderClaim: Hashable, Sendable {
                 let holder = state.holders(of: placement, besides: host) { _ in true }.first
                 return holder.map { "\(workload) may be running on \($0)" }
             }
+        case .take(let host):
+            return state.hosts[host]?.fence.isProven ?? true ? nil : "\(host) is not fenced any more"
         case .migrate(let workload, let epoch, let to):
             return placement(of: workload, epoch, in: state, for: member) { placement, host in
                 guard case .moving(host, to, _) = placement.phase else {

@@ -17,8 +17,9 @@ public struct MachinePlace: Hashable, Sendable, Codable {
 
     public init(machine: String? = nil, boot: String? = nil) { (self.machine, self.boot) = (machine, boot) }
 
-    /// What the cluster keeps of it, in one word: of a container its boot, by which its host finds it.
-    public var kept: String? { boot ?? machine }
+    /// What the cluster keeps of it, in one word. A container that may read the firmware's UUID runs in a guest or on a machine
+    /// that has it; another one is found by its boot.
+    public var kept: String? { machine ?? boot }
 
     /// Of the machine that this process runs on.
     public static func here(root: String = "") -> MachinePlace {

@@ -48,7 +48,7 @@ public struct MemberSettings: Hashable, Sendable, Codable {
         var record = MemberRecord(
             id: member, name: name, kind: kind, host: host, peerEndpoint: peerEndpoint.description,
             apiEndpoint: apiEndpoint.description, version: version)
-        record.machine = kind == .witness ? place.boot ?? machine : machine
+        record.machine = kind == .witness ? place.kept ?? machine : machine
         return record
     }
 }

@@ -14,6 +14,8 @@ struct WitnessPlace: Sendable {
     let hypervisor: HostDriver?
     /// Nil on a member that is a container: what shares its boot does not run on it.
     var boot = MachinePlace.ownBoot()
+    /// This machine's own, which a container with the right to it reads.
+    var machine = MachinePlace.here().machine
     /// The boots that the containers of this machine see; blocks.
     var containers: @Sendable () -> Set<String> = { ContainerBoots.here() }
 
@@ -23,7 +25,9 @@ struct WitnessPlace: Sendable {
             if await boots().contains(theirs) { return member }
             if let host = state.hosts.pairs.first(where: { $0.1.facts.boot == theirs })?.0 { return host }
         }
-        guard let machine = place.machine, let guest = await hypervisor?.guest(ofMachine: machine) else { return nil }
+        guard let machine = place.machine else { return nil }
+        if boot != nil, machine == self.machine { return member }
+        guard let guest = await hypervisor?.guest(ofMachine: machine) else { return nil }
         if guest.isHere { return member }
         return state.member(named: guest.node)?.kind == .host ? guest.node : nil
     }
@@ -36,7 +40,7 @@ struct WitnessPlace: Sendable {
         var found: [String] = []
         for witness in witnesses {
             guard let machine = witness.machine else { continue }
-            if boots.contains(machine) {
+            if boots.contains(machine) || boot != nil && machine == self.machine {
                 found.append("\(witness.name) in a container of this host")
             } else if let guest = await hypervisor?.guest(ofMachine: machine), guest.isHere {
                 found.append("\(witness.name) in \(guest.name)")

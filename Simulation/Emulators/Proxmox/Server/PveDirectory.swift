@@ -198,7 +198,7 @@ public final class PveDirectory: Sendable {
     func show(_ files: [String: String], isWritable: Bool) {
         state.withLock { state in
             if isMounted == false, state.isWritable == false { setWritable(true) }
-            do { state.wasChanged = try !show(files, &state) } catch {
+            do { state.wasChanged = try show(files, &state) == false } catch {
                 Self.complain("\(backing) not brought up to date: \(error)")
                 state.wasChanged = true
             }

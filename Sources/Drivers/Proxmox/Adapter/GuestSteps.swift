@@ -70,7 +70,7 @@ struct GuestSteps: Sendable {
             }
         case .nowhere: try await create(number, declared, attempted)
         }
-        let isHibernated = try await taking.removeStaleLock(number, attempted, hasStayed: takeFrom.isEmpty)
+        let isHibernated = try await removeStaleLock(number, attempted, hasStayed: found == .here)
         // An orphan would be a second writer to its disks: it is this guest's own process, and it runs.
         if !isHibernated { notes += try await bringInLine(number, declared) }
         try await persist(number, attempted, until: { $0.isRunning }) { () async throws(StepFailure) in
@@ -90,7 +90,7 @@ struct GuestSteps: Sendable {
         return notes
     }
 
-    private enum Place { case here, there(NodeName), nowhere }
+    private enum Place: Equatable { case here, there(NodeName), nowhere }
 
     /// Where the guest's configuration lies. This host's own word first; the folders of the cluster for the others.
     private func place(of guest: GuestNumber) async throws(StepFailure) -> Place {
@@ -161,6 +161,7 @@ struct GuestSteps: Sendable {
         let number = try number(guest)
         let attempted = "stop \(number) on \(settings.node)"
         guard case .here = try await place(of: number) else { return try await destroy(guest) }
+        _ = try await removeStaleLock(number, attempted, hasStayed: true)
         try await persist(number, attempted, until: { !$0.isRunning }) { () async throws(StepFailure) in
             do throws(ProxmoxError) {
                 _ = try await host.shutdown(number, patience: grace, force: true, limits: settings.limits)
@@ -193,6 +194,7 @@ struct GuestSteps: Sendable {
         case .there(let node): throw StepFailure("\(attempted): it is on \(node)", isPermanent: true)
         case .nowhere: throw StepFailure("\(attempted): there is no such guest", isPermanent: true)
         }
+        _ = try await removeStaleLock(number, attempted, hasStayed: true)
         try await prepareMove(number, guest, to: target, live: live) { () async throws(StepFailure) in
             try await claims.confirm(claim, attempted)
         }

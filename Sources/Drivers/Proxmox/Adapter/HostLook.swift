@@ -116,6 +116,8 @@ struct HostLooker: Sendable {
         look.standstills = standstills ?? last.standstills
         // After the lists: what was started in between is seen by one of both.
         look.machines = settings.machines.running()
+        // What has begun in between has locked what is in the lists.
+        if summaries.contains(where: { $0.lock != nil }) { look.tasks += try await host.activeTasks() }
         look.runningContainers = watched.compactMap(GuestNumber.init).filter(settings.containers.isRunning)
         looks += 1
         last = look

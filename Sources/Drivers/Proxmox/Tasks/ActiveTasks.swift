@@ -47,7 +47,9 @@ extension ProxmoxHost {
         let attempted = "read the log of the last move of \(guest) off \(node)"
         let lines = (try? await client.get(path, [("limit", "200")], attempted: attempted).lenientList)?
             .compactMap { $0["t"]?.lenientText }
-        guard let lines, lines.first?.hasPrefix("unable to open file") != true else {
+        // What was written last is lost when the machine is reset: such a log may be empty.
+        let begun = ["starting migration", "remote: "]
+        guard let lines, lines.contains(where: { line in begun.contains { line.contains($0) } }) else {
             return "whether its last move was to another cluster cannot be seen, for that task's log cannot be read "
                 + "(\(last.task))"
         }
