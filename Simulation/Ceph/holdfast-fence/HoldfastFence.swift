@@ -67,7 +67,7 @@ private final class Session: Sendable {
                     } else {
                         .holds
                     }
-                case .start, .migrate, .lowerVotes: .superseded("nothing is started here")
+                case .start, .take, .migrate, .lowerVotes: .superseded("nothing is started here")
                 }
             }
         }
