@@ -191,7 +191,7 @@ if !pureOnly {
         .target(
             name: "ProxmoxEmulator",
             dependencies: nio + [
-                "CKernel", crypto, httpClient, x509,
+                crypto, httpClient, x509,
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
             ],

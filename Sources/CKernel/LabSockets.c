@@ -194,10 +194,6 @@ int lab_peer(int socket, pid_t *process, uid_t *user) {
     return 0;
 }
 
-int lab_exchange(const char *one, const char *other) {
-    return renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE) == 0 ? 0 : -errno;
-}
-
 int lab_open_network(void) {
     int descriptor = open("/proc/self/ns/net", O_RDONLY);
     return descriptor < 0 ? -errno : descriptor;

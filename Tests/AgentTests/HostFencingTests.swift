@@ -422,10 +422,9 @@ struct HostBench {
             host.observe(.stopped)
             host.run(for: .milliseconds(200))
             let epoch = host.placement(HostBench.gitlab).epoch
-            let away = isFenced ? ["pve2"] : []
             #expect(
                 host.bench.guestOrders.last
-                    == .start(gitlab, epoch: epoch, takeFrom: away, provenAway: away))
+                    == .start(gitlab, epoch: epoch, takeFrom: [], provenAway: isFenced ? ["pve2"] : []))
         }
     }
 

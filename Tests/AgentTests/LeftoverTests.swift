@@ -40,9 +40,12 @@ extension AgentBench {
         return bench
     }
 
-    fileprivate mutating func observe(_ states: GuestState..., lock: String? = nil, isStarting: Bool = false) {
+    fileprivate mutating func observe(
+        _ states: GuestState..., lock: String? = nil, isWorkedOn: Bool = false, isStarting: Bool = false
+    ) {
         for state in states {
-            turn([.guests(.observed([GuestObservation(guest, state, lock: lock, isStarting: isStarting)]))])
+            let seen = GuestObservation(guest, state, lock: lock, isWorkedOn: isWorkedOn, isStarting: isStarting)
+            turn([.guests(.observed([seen]))])
             run(for: .seconds(1))
         }
     }
@@ -73,7 +76,8 @@ extension AgentBench {
 
     /// A move of it may be under way still, or again.
     @Test(arguments: [
-        GuestObservation(guest, .running, lock: "migrate"), GuestObservation(guest, .running, isStarting: true),
+        GuestObservation(guest, .running, lock: "migrate", isWorkedOn: true),
+        GuestObservation(guest, .running, isStarting: true),
     ])
     func nothingIsSaidOfTheOtherHostWhileAnythingWorksOnIt(seen: GuestObservation) {
         var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")
@@ -89,7 +93,7 @@ extension AgentBench {
     /// In the midst of another move, behind the cluster's back.
     @Test func oneThatIsBeingMovedMayBeAboutToHaveGone() {
         var bench = AgentBench.afterAFailedMove(from: "pve1", to: "pve2")
-        bench.observe(.running, .running, .running, lock: "migrate")
+        bench.observe(.running, .running, .running, lock: "migrate", isWorkedOn: true)
         #expect(bench.placement.leftovers == ["pve2"])
         bench.observe(.running, .running, .running)
         #expect(bench.placement.leftovers.isEmpty)

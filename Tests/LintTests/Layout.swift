@@ -56,9 +56,6 @@ enum Layout {
             Module(
                 name: "holdfast_fence", folder: "Simulation/Ceph/holdfast-fence", isPure: false,
                 mayImport: ["Consensus", "Cluster", "Kinds", "ProxmoxDriver"]),
-            // Proxmox as its clients meet it; of the product it shares what Swift needs of the kernel.
-            Module(
-                name: "ProxmoxEmulator", folder: "Simulation/Emulators/Proxmox", isPure: false, mayImport: ["CKernel"]),
             // The laboratory talks to `holdfast` as a person does, by its command line.
             Module(name: "holdfast_lab", folder: "Simulation/holdfast-lab", isPure: false, mayImport: ["CKernel"]),
         ]

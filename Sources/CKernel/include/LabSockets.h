@@ -35,8 +35,6 @@ int lab_process_descriptor(pid_t process);
 int lab_signal(int process_descriptor, int signal);
 /// Replaces the network namespace of the calling thread by that of `process`.
 int lab_join_network(pid_t process);
-/// Exchanges two files; both have to be there (renameat2(2), RENAME_EXCHANGE).
-int lab_exchange(const char *one, const char *other);
 /// The network namespace this process is in, left open across exec. Its descriptor, or -errno.
 int lab_open_network(void);
 /// An empty network namespace of this process's own, which must have one thread. Its descriptor, or -errno.

@@ -7,7 +7,6 @@
 //
 // It sees names, sizes and times of files. An edit that changes neither is not seen.
 
-import CKernel
 import Foundation
 import Synchronization
 
@@ -259,12 +258,13 @@ public final class PveDirectory: Sendable {
             return false
         }
         if replaces {
-            let answer = lab_exchange(draft, whole)
+            let isExchanged = Self.renameat2?(AT_FDCWD, draft, AT_FDCWD, whole, Self.exchange) == 0
+            let reason = errno
             unlink(draft)
-            if answer < 0, answer != -ENOENT {
-                Self.complain("\(whole) not replaced: \(String(cString: strerror(-answer)))")
+            if !isExchanged, reason != ENOENT {
+                Self.complain("\(whole) not replaced: \(String(cString: strerror(reason)))")
             }
-            return answer == 0
+            return isExchanged
         }
         guard rename(draft, whole) == 0 else {
             Self.complain("\(whole) not written: \(String(cString: strerror(errno)))")
@@ -272,6 +272,13 @@ public final class PveDirectory: Sendable {
         }
         return true
     }
+
+    private typealias Exchange =
+        @convention(c) (Int32, UnsafePointer<CChar>, Int32, UnsafePointer<CChar>, UInt32) -> Int32
+    /// renameat2(2), which the imported headers of the C library do not show.
+    private static let renameat2 = unsafeBitCast(dlsym(nil, "renameat2"), to: Exchange?.self)
+    /// RENAME_EXCHANGE: both have to be there.
+    private static let exchange: UInt32 = 2
 
     private static func complain(_ what: String) { FileHandle.standardError.write(Data("\(what)\n".utf8)) }
 
