@@ -159,6 +159,16 @@ import Testing
         #expect(sources(bench).isEmpty)
     }
 
+    /// Whatever proves that the host is away: nobody but the cluster has taken it there.
+    @Test func whatAFailedMoveMayHaveTakenAlongIsTakenFromThere() {
+        var bench = failed(pool: "shared")
+        #expect(sources(bench).isEmpty)
+        bench.lose(pve1, for: .seconds(60))
+        bench.apply(.beginFence("pve1", epoch: 0, .power, by: pve2, reason: "t"))
+        bench.apply(.fenceProven("pve1", epoch: 1, .power, proof: "off"))
+        #expect(sources(bench) == ["pve1"])
+    }
+
     private func sources(_ bench: GuestBench) -> [String] {
         bench.bench.state.hostsToTakeFrom(bench.placement()) { _ in true }
     }
