@@ -171,9 +171,18 @@ extension ClusterState {
         }
         let seen = placement.sightings.pairs.filter { name, sighting in
             name != host && sighting.state.mayWrite && hosts.contains(name) && !left.contains(name)
-                && !proofs(that: name, lostItsHoldOn: placement).contains(where: suffices)
+                && !isKeptOut(name, placement, suffices)
         }
         return left + seen.map(\.0)
+    }
+
+    /// Whether what was seen on a host does not count any more. One that is back says what is there now: it may have started
+    /// anew what lies there, and only the storage keeps it out while it is there.
+    private func isKeptOut(_ name: String, _ placement: Placement, _ suffices: (FenceMethod) -> Bool) -> Bool {
+        let proofs = proofs(that: name, lostItsHoldOn: placement).filter(suffices)
+        if member(named: name)?.reachable != true { return !proofs.isEmpty }
+        guard case .proven = hosts[name]?.fence else { return false }
+        return proofs.contains(.cephBlocklist)
     }
 
     /// Hosts that the configuration of a workload may be taken from, if it does not lie where the workload belongs: those that

@@ -199,6 +199,27 @@ import Testing
         #expect(bench.placement().phase == .on("pve3"))
     }
 
+    /// It was recovered from pve1, and not taken over yet; pve1 is up again and has started what lies there.
+    @Test(arguments: [(FenceMethod.power, "shared"), (.watchdog, "shared"), (.power, "cephRbd")])
+    func whatIsSeenOnAHostThatIsBackCountsBeforeItsFenceIsLifted(method: FenceMethod, pool: String) {
+        var bench = three(pool: pool, on: "pve1")
+        bench.lose(pve1, for: .seconds(30))
+        bench.apply(.beginFence("pve1", epoch: 0, method, by: pve2, reason: "t"))
+        bench.apply(.fenceProven("pve1", epoch: 1, method, proof: "p"))
+        bench.settle()
+        let host = bench.placement().host ?? ""
+        #expect(host != "pve1" && holders(bench, besides: host).isEmpty)
+        bench.find(pve1)
+        bench.apply(.sight(vm, on: "pve1", Sighting(.running)))
+        #expect(bench.bench.state.hosts["pve1"]?.fence.isProven == true)
+        #expect(holders(bench, besides: host) == ["pve1"])
+        let claim = OrderClaim.start(vm, epoch: bench.placement().epoch)
+        let member = bench.bench.state.member(named: host)?.id ?? pve1
+        #expect(claim.objection(in: bench.bench.state, of: member)?.contains("may be running on pve1") == true)
+        bench.apply(.sight(vm, on: "pve1", Sighting(.stopped)))
+        #expect(holders(bench, besides: host).isEmpty)
+    }
+
     private func holders(_ bench: GuestBench, besides host: String) -> [String] {
         let spec = bench.specs.workloads[vm]
         return bench.bench.state.holders(of: bench.placement(), besides: host) { method in
@@ -226,6 +247,7 @@ import Testing
         bench.apply(.fenceProven("pve2", epoch: 1, .cephBlocklist, proof: "p"))
         bench.settle()
         bench.find(pve2)
+        bench.apply(.sight(vm, on: "pve2", Sighting(.absent)))
         bench.apply(.hostIsClean("pve2", epoch: 1))
         #expect(bench.fence == .clean(.cephBlocklist))
         #expect(bench.decide().isEmpty, "what pve3 was ordered may come yet")

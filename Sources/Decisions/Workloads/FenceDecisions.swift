@@ -258,7 +258,9 @@ private struct HostSituation {
     private func serves(
         _ workload: ResourceKey, _ placement: Placement, _ spec: WorkloadSpec, _ placer: Placer
     ) -> Bool {
-        guard let host = placement.host, placement.sighting(on: host) == .running else { return false }
+        guard let host = placement.host, placement.sighting(on: host) == .running, !placement.care.isRestarting else {
+            return false
+        }
         guard spec.tending?.acts == true, let spell = HealthDecisions.spell(of: placement), !spell.isWell,
             let length = view.healthFor[workload], length >= HealthDecisions.pause(placement, spec)
         else { return true }
@@ -273,9 +275,13 @@ private struct HostSituation {
         guard let name = placement.host, let member = state.member(named: name), let host = state.hosts[name] else {
             return false
         }
-        guard view.isReachable(member.id), !member.stopping, host.fence.isNone, host.facts.isBlind != true,
-            host.leaving == nil
-        else { return false }
+        guard view.isReachable(member.id), !member.stopping, host.fence.isNone, host.facts.isBlind != true else {
+            return false
+        }
+        if let leaving = host.leaving {
+            return WorkloadPolicy.leaves(spec, leaving)
+                && canMove(workload, placement, spec, from: name, placement.passedOver, placer)
+        }
         if placement.failures <= UInt64(spec.budget.restarts) { return true }
         return canMove(workload, placement, spec, from: name, placement.passedOver, placer)
     }

@@ -227,7 +227,7 @@ public final class PveDirectory: Sendable {
             }
             let seen = state.files[path]
             guard seen?.content != content || (isGuest && seen?.stamp != present[path]) else { continue }
-            guard write(path, content, replaces: isGuest && present[path] != nil) else {
+            guard write(path, content, replacing: isGuest ? present[path] : nil) else {
                 isWhole = false
                 continue
             }
@@ -239,9 +239,9 @@ public final class PveDirectory: Sendable {
         return isWhole
     }
 
-    /// - Parameter replaces: there is such a file, and it is to be changed where it is: one that is taken away in this moment stays
-    ///   away.
-    private func write(_ path: String, _ content: String, replaces: Bool) -> Bool {
+    /// - Parameter stamp: of the file that is to be changed where it is: one that is taken away in this moment stays away. Nil:
+    ///   there is none.
+    private func write(_ path: String, _ content: String, replacing stamp: Stamp?) -> Bool {
         let whole = "\(backing)/\(path)"
         let folder = URL(fileURLWithPath: whole).deletingLastPathComponent().path
         let draft = whole + ".new"
@@ -257,10 +257,14 @@ public final class PveDirectory: Sendable {
             Self.complain("\(whole) not written: \(error)")
             return false
         }
-        if replaces {
-            let isExchanged = Self.renameat2?(AT_FDCWD, draft, AT_FDCWD, whole, Self.exchange) == 0
+        if let stamp {
+            let isExchanged = exchange(draft, whole)
             let reason = errno
+            // Somebody has written it since the look: that is put back, for the next look.
+            let isTheirs = isExchanged && self.stamp(path + ".new") != stamp
+            if isTheirs { _ = exchange(draft, whole) }
             unlink(draft)
+            if isTheirs { return false }
             if !isExchanged, reason != ENOENT {
                 Self.complain("\(whole) not replaced: \(String(cString: strerror(reason)))")
             }
@@ -273,12 +277,16 @@ public final class PveDirectory: Sendable {
         return true
     }
 
+    private func exchange(_ one: String, _ other: String) -> Bool {
+        Self.renameat2?(AT_FDCWD, one, AT_FDCWD, other, Self.both) == 0
+    }
+
     private typealias Exchange =
         @convention(c) (Int32, UnsafePointer<CChar>, Int32, UnsafePointer<CChar>, UInt32) -> Int32
     /// renameat2(2), which the imported headers of the C library do not show.
     private static let renameat2 = unsafeBitCast(dlsym(nil, "renameat2"), to: Exchange?.self)
     /// RENAME_EXCHANGE: both have to be there.
-    private static let exchange: UInt32 = 2
+    private static let both: UInt32 = 2
 
     private static func complain(_ what: String) { FileHandle.standardError.write(Data("\(what)\n".utf8)) }
 
